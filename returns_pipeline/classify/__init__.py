@@ -1,0 +1,76 @@
+"""From pixels to answers: one Classifier for each runtime, and the rule from scores to a prediction."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from returns_pipeline.classify.bundle import OPENVINO_MODEL, Bundle
+from returns_pipeline.records import Decision, Prediction, Scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: How many of the best labels are kept with a prediction.
+TOP = 5
+
+
+class Classifier(Protocol):
+    """A loaded model. Preprocessing lives inside it."""
+
+    def predict(self, pixels: "NDArray[np.uint8]") -> Scores:
+        """Return the scores of a batch: `pixels` uint8 [n, h, w, c], n may be 0."""
+        ...
+
+
+def load_classifier(bundle: Bundle, runtime: str, threads: int = 1) -> Classifier:
+    """Load a bundle's model in this process.
+
+    `runtime` is auto (OpenVINO where the bundle has an export, else Keras), openvino, keras or stub.
+    Nothing else is imported: a CPU worker never pays for TensorFlow. Raises ConfigFault when the bundle's
+    files are missing or are not what it was made with.
+    """
+    if runtime == "auto":
+        runtime = "openvino" if OPENVINO_MODEL in bundle.sha256 else "keras"
+    if runtime == "openvino":
+        from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier
+
+        return OpenVINOClassifier(bundle, threads=threads)
+    if runtime == "keras":
+        from returns_pipeline.classify.keras_runtime import KerasClassifier
+
+        return KerasClassifier(bundle)
+    from returns_pipeline.classify.stub_runtime import StubClassifier
+
+    return StubClassifier(bundle)
+
+
+def to_predictions(bundle: Bundle, scores: Scores, review_threshold: float) -> Sequence[Prediction]:
+    """Return one prediction for each row of `scores`.
+
+    The main category is the one that the best label belongs to, its probability the sum over that
+    category's labels. Below `review_threshold` the decision is left to a person.
+    """
+    probabilities = scores.probabilities
+    if not len(probabilities):
+        return []
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    values = np.take_along_axis(probabilities, best, axis=1)
+    mains = sorted(set(bundle.main_categories))
+    main_of = np.array([mains.index(main) for main in bundle.main_categories])
+    belongs = (main_of[:, None] == np.arange(len(mains))[None, :]).astype(np.float32)
+    of_main = (probabilities @ belongs)[np.arange(len(best)), main_of[best[:, 0]]]
+    return [
+        Prediction(
+            label_index=indices[0],
+            label=bundle.labels[indices[0]],
+            probability=chances[0],
+            main_label=bundle.main_categories[indices[0]],
+            main_probability=min(main_chance, 1.0),
+            top=tuple(zip(indices, (round(chance, 6) for chance in chances), strict=True)),
+            decision=Decision.AUTO if chances[0] >= review_threshold else Decision.REVIEW,
+        )
+        for indices, chances, main_chance in zip(
+            best.tolist(), values.tolist(), of_main.tolist(), strict=True
+        )
+    ]

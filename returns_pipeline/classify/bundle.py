@@ -1,0 +1,144 @@
+"""A bundle is a folder MODELS_DIR/NAME/VERSION/: one file format from training to worker.
+
+model.keras        the trained model, preprocessing inside: uint8 pixels in, probabilities out
+openvino/          model.xml and model.bin, exported from model.keras
+bundle.json        what this module reads and writes
+report/            plots and numbers of the training
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ImageInput, ModelRef
+
+MANIFEST = "bundle.json"
+KERAS_MODEL = "model.keras"
+OPENVINO_MODEL = "openvino/model.xml"
+OPENVINO_WEIGHTS = "openvino/model.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One trained model on disk.
+
+    `labels` in the order of the model's output; `main_categories` names the main category of each label
+    (of a model with one head: the label itself); `sha256` maps file names to digests.
+    """
+
+    folder: Path
+    name: str
+    version: int
+    labels: tuple[str, ...]
+    main_categories: tuple[str, ...]
+    input: ImageInput
+    sha256: dict[str, str]
+    recipe: str
+    command: str
+    data: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> ModelRef:
+        """NAME/VERSION of this bundle."""
+        return ModelRef(self.name, self.version)
+
+    @property
+    def digest(self) -> str:
+        """One sha256 for the whole model: over the digests of its files."""
+        lines = "".join(f"{name} {digest}\n" for name, digest in sorted(self.sha256.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def file(self, name: str) -> Path:
+        """Return the path of one file of the bundle after checking its sha256.
+
+        Raises ConfigFault when it is missing or is not the file that was registered.
+        """
+        path = self.folder / name
+        expected = self.sha256.get(name)
+        if expected is None or not path.is_file():
+            raise ConfigFault(
+                f"The model bundle {self.ref} has no {name} in {self.folder}.",
+                advice="Restore the bundle's folder or choose another model with RETURNS_MODEL.",
+            )
+        if file_sha256(path) != expected:
+            raise ConfigFault(
+                f"{path} is not the file that bundle {self.ref} was made with (sha256 differs).",
+                advice="Restore the bundle's folder or train the model again.",
+            )
+        return path
+
+    def save(self) -> None:
+        """Write bundle.json into the bundle's folder."""
+        content = {**asdict(self), "input": asdict(self.input)}
+        del content["folder"]
+        (self.folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's content in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle's folder. Raises ConfigFault with what to do when it is missing or broken."""
+    manifest = folder / MANIFEST
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        bundle = Bundle(
+            folder=folder,
+            **{
+                **content,
+                "labels": tuple(content["labels"]),
+                "main_categories": tuple(content["main_categories"]),
+                "input": ImageInput(**content["input"]),
+            },
+        )
+    except FileNotFoundError:
+        raise ConfigFault(
+            f"There is no model bundle in {folder} ({MANIFEST} is missing).",
+            advice="Set RETURNS_MODELS_DIR and RETURNS_MODEL to a bundle that exists, or train one: "
+            "`returns-pipeline train fashion-mnist`.",
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigFault(
+            f"{manifest} cannot be read as a model bundle: {error!r}.",
+            advice="Restore the bundle's folder or train the model again.",
+        ) from error
+    if len(bundle.labels) != len(bundle.main_categories) or not bundle.labels:
+        raise ConfigFault(f"{manifest} must name one main category for each of its labels.")
+    return bundle
+
+
+def versions_of(models_dir: Path, name: str) -> list[int]:
+    """Return the versions of one model that are on disk, lowest first."""
+    folder = models_dir / name
+    if not folder.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
+
+
+def find_bundle(models_dir: Path, model: str) -> Bundle:
+    """Return the bundle that `model` names: `NAME/VERSION`, or `NAME` for its highest version.
+
+    Raises ConfigFault when there is none.
+    """
+    name, _, version = model.partition("/")
+    if version:
+        if not version.isdecimal():
+            raise ConfigFault(
+                f"{model!r} is not a model.", advice="Write NAME or NAME/VERSION, like fashion-mnist/1."
+            )
+        return load_bundle(models_dir / name / version)
+    versions = versions_of(models_dir, name)
+    if not versions:
+        raise ConfigFault(
+            f"There is no model {name!r} in {models_dir}.",
+            advice="Set RETURNS_MODELS_DIR and RETURNS_MODEL to a bundle that exists, or train one: "
+            "`returns-pipeline train fashion-mnist`.",
+        )
+    return load_bundle(models_dir / name / str(versions[-1]))

@@ -1,0 +1,38 @@
+"""The command line: one module a group, and one place that turns a fault into a sentence and an exit code."""
+
+import sys
+
+import typer
+
+from returns_pipeline.cli import data, db, demo, processes, runs, train
+from returns_pipeline.errors import PipelineError
+
+app = typer.Typer(
+    help="Classifies the photos of returned items: from an intake folder to a report, losing nothing.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("demo")(demo.demo)
+app.command("up")(processes.up)
+app.add_typer(db.app, name="db")
+app.command("scan")(runs.scan)
+app.command("classify")(runs.classify)
+app.add_typer(runs.runs_app, name="runs")
+app.add_typer(runs.images_app, name="images")
+app.command("status")(runs.status)
+app.add_typer(train.app, name="train")
+app.add_typer(data.app, name="data")
+for command in (processes.worker, processes.beat, processes.flower):
+    app.command(context_settings=processes.PASS_ON)(command)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration."""
+    try:
+        app()
+    except PipelineError as fault:
+        sys.stderr.write(f"Error: {fault.message}\n")
+        if fault.advice:
+            sys.stderr.write(f"{fault.advice}\n")
+        sys.exit(fault.exit_code)

@@ -1,0 +1,22 @@
+"""`returns-pipeline db`: the database's tables."""
+
+import typer
+
+app = typer.Typer(help="The database's tables.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The database's tables."""
+
+
+@app.command()
+def upgrade() -> None:
+    """Migrate the database to what this version needs; makes it when there is none."""
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.store.database import Database
+
+    database = Database(load_settings().database_url)
+    database.upgrade()
+    current, _ = database.revision()
+    typer.echo(f"{database.url.render_as_string(hide_password=True)} is at revision {current}.")

@@ -1,0 +1,122 @@
+"""Runs and images as tables for people and as plain values for JSON."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from returns_pipeline.records import ImageResult, RunSummary
+from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
+
+_console = Console()
+
+
+def run_as_dict(run: RunSummary) -> dict[str, Any]:
+    """Return a run as the JSON that the command line prints."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "state": run.state,
+        "seen": run.counts.seen,
+        "classified": run.counts.classified,
+        "quarantined": run.counts.quarantined,
+        "failed": run.counts.failed,
+        "pending": run.counts.pending,
+        "opened_at": run.opened_at.isoformat(),
+        "closed_at": run.closed_at.isoformat() if run.closed_at else None,
+        "seconds": run.seconds,
+        "images_per_second": run.images_per_second,
+        "model": str(run.model),
+        "csv": str(run.csv) if run.csv else None,
+        "report": str(run.report) if run.report else None,
+    }
+
+
+def image_as_dict(image: ImageResult) -> dict[str, Any]:
+    """Return an image as the JSON that the command line prints."""
+    return {
+        "id": image.id,
+        "path": str(image.path),
+        "state": image.state,
+        "code": image.code,
+        "detail": image.detail,
+        "prediction": image.label_index,
+        "label": image.label,
+        "probability": image.probability,
+        "main_category": image.main_label,
+        "decision": image.decision,
+        "archived_path": str(image.archived_path) if image.archived_path else None,
+    }
+
+
+def print_run(run: RunSummary) -> None:
+    """Print one run, with its accuracy where the file names carry labels."""
+    table = Table(title=f"Run {run.id} · {run.kind} · {run.state} · {run.model}", title_justify="left")
+    cells = {
+        "seen": f"{run.counts.seen:,}",
+        "classified": f"[green]{run.counts.classified:,}[/]",
+        "quarantined": f"[yellow]{run.counts.quarantined:,}[/]",
+        "failed": f"[red]{run.counts.failed:,}[/]" if run.counts.failed else "0",
+        "seconds": "open" if run.seconds is None else f"{run.seconds:.2f}",
+        "images/s": "" if run.images_per_second is None else f"{run.images_per_second:,.0f}",
+    }
+    accuracy = accuracy_of_csv(run.csv) if run.csv and run.csv.exists() else Accuracy(0, 0)
+    if accuracy.share is not None:
+        cells["accuracy"] = f"{100 * accuracy.share:.1f} % of {accuracy.labelled:,}"
+    for name in cells:
+        table.add_column(name, justify="right")
+    table.add_row(*cells.values())
+    _console.print(table)
+    for name, path in (("CSV", run.csv), ("Report", run.report)):
+        if path:
+            _console.print(f"{name:<7} {path}", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") -> None:
+    """Print a line for each run."""
+    if not runs:
+        _console.print(empty)
+        return
+    table = Table()
+    for name in (
+        "run",
+        "kind",
+        "state",
+        "opened (UTC)",
+        "seen",
+        "classified",
+        "quarantined",
+        "failed",
+        "images/s",
+    ):
+        table.add_column(name, justify="left" if name in {"kind", "state", "opened (UTC)"} else "right")
+    for run in runs:
+        speed = run.images_per_second
+        counts = run.counts
+        table.add_row(
+            str(run.id),
+            run.kind,
+            run.state,
+            f"{run.opened_at:%Y-%m-%d %H:%M:%S}",
+            *(f"{count:,}" for count in (counts.seen, counts.classified, counts.quarantined, counts.failed)),
+            "" if speed is None else f"{speed:,.0f}",
+        )
+    _console.print(table)
+
+
+def print_images(images: Iterable[ImageResult]) -> None:
+    """Print a line for each image."""
+    table = Table()
+    for name in ("file", "state", "label", "probability", "reason"):
+        table.add_column(name, justify="right" if name == "probability" else "left", overflow="fold")
+    for image in images:
+        table.add_row(
+            Text(image.path.name),
+            image.state,
+            Text(image.label or ""),
+            "" if image.probability is None else f"{100 * image.probability:.1f} %",
+            Text(f"{image.code}: {image.detail}" if image.code else ""),
+        )
+    _console.print(table)

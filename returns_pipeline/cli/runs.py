@@ -1,0 +1,176 @@
+"""Runs and images: ask for a run, follow it, look at what came out."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from returns_pipeline.records import ImageResult, RunSummary
+    from returns_pipeline.settings import Settings
+    from returns_pipeline.store.database import Database
+
+runs_app = typer.Typer(help="Runs: what happened.", no_args_is_help=True)
+images_app = typer.Typer(help="Images: what became of each.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the run until it is closed.")]
+
+
+def scan(
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Scan this folder instead of the intake; its files are archived too."),
+    ] = None,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Enqueue a scan of the intake folder now: the task that beat enqueues at night."""
+    from returns_pipeline.queueing import SCAN
+
+    _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+
+
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Enqueue these files now; they stay where they are. With --wait, print what each one is."""
+    from returns_pipeline.errors import ConfigFault
+    from returns_pipeline.intake import find_files
+    from returns_pipeline.queueing import CLASSIFY_PATHS
+
+    files: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(str(file.path) for file in find_files(path.absolute()))
+        elif path.exists():
+            files.append(str(path.absolute()))
+        else:
+            raise ConfigFault(f"{path} does not exist.", "Name image files or folders of them.")
+    _request(CLASSIFY_PATHS, files, wait=wait, as_json=as_json, show_images=True)
+
+
+@runs_app.command("list")
+def list_runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:
+    """Show the newest runs."""
+    from returns_pipeline.cli import output
+    from returns_pipeline.store import runs
+
+    found = runs.latest(_database(), limit)
+    if as_json:
+        _print_json([output.run_as_dict(run) for run in found])
+    else:
+        output.print_runs(found)
+
+
+@runs_app.command("show")
+def show_run(run_id: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Show one run in numbers."""
+    _print_run(_existing(_database(), run_id), as_json=as_json)
+
+
+@images_app.command("list")
+def list_images(
+    run_id: Annotated[int, typer.Option("--run", help="The run's id.")],
+    state: Annotated[
+        str | None, typer.Option(help="Only images that are pending, classified, quarantined or failed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the images of a run."""
+    from returns_pipeline.cli import output
+    from returns_pipeline.errors import ConfigFault
+    from returns_pipeline.records import ImageState
+    from returns_pipeline.store import images
+
+    if state is not None and state not in set(ImageState):
+        raise ConfigFault(f"{state!r} is not a state.", f"Use one of {', '.join(ImageState)}.")
+    database = _database()
+    _existing(database, run_id)
+    found = images.results(database, run_id, ImageState(state) if state else None)
+    if as_json:
+        _print_json([output.image_as_dict(image) for image in found])
+    else:
+        output.print_images(found)
+
+
+def status(as_json: Json = False) -> None:
+    """Show what is open: runs, queues, workers."""
+    from returns_pipeline.cli import output
+    from returns_pipeline.queueing import CeleryQueue, make_app
+    from returns_pipeline.store import runs
+
+    settings = _settings()
+    open_runs = runs.unclosed(_database(settings))
+    queue = CeleryQueue(make_app(settings))
+    lengths, workers = queue.lengths(), sorted(queue.workers(timeout=0.5))
+    if as_json:
+        listed = [output.run_as_dict(run) for run in open_runs]
+        _print_json({"open_runs": listed, "queues": lengths, "workers": workers})
+        return
+    typer.echo(f"Workers   {', '.join(workers) or 'none answers'}")
+    typer.echo(f"Queues    {', '.join(f'{name} {length}' for name, length in lengths.items())}")
+    output.print_runs(open_runs, empty="No run is open.")
+
+
+def _request(task: str, argument: object, *, wait: bool, as_json: bool, show_images: bool = False) -> None:
+    from returns_pipeline.cli import output
+    from returns_pipeline.follow import follow
+    from returns_pipeline.queueing import CeleryQueue, make_app
+    from returns_pipeline.store import images
+
+    settings = _settings()
+    database = _database(settings) if wait else None
+    queue = CeleryQueue(make_app(settings))
+    request_id = str(uuid.uuid4())
+    queue.send(task, argument, request_id=request_id)
+    if database is None:
+        _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
+        return
+    summary = follow(database, queue, request_id)
+    if show_images and not as_json:
+        output.print_images(images.results(database, summary.id))
+    _print_run(summary, as_json=as_json)
+
+
+def _settings() -> "Settings":
+    from returns_pipeline.settings import load_settings
+
+    return load_settings()
+
+
+def _database(settings: "Settings | None" = None) -> "Database":
+    from returns_pipeline.store.database import Database
+
+    database = Database((settings or _settings()).database_url)
+    database.require_current()
+    return database
+
+
+def _existing(database: "Database", run_id: int) -> "RunSummary":
+    from returns_pipeline.errors import PipelineError
+    from returns_pipeline.store import runs
+
+    found = runs.find(database, run_id)
+    if found is None:
+        raise PipelineError(
+            f"There is no run {run_id}.", "`returns-pipeline runs list` shows the runs there are."
+        )
+    return found
+
+
+def _print_run(run: "RunSummary", *, as_json: bool) -> None:
+    from returns_pipeline.cli import output
+
+    if as_json:
+        _print_json(output.run_as_dict(run))
+    else:
+        output.print_run(run)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

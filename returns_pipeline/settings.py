@@ -1,0 +1,225 @@
+"""Every setting of the system: one typed, documented object that refuses what is wrong.
+
+Each is read from the environment as RETURNS_NAME, or from a file `.env` in the working directory.
+"""
+
+import difflib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from returns_pipeline.errors import ConfigFault
+
+PREFIX = "RETURNS_"
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+Megabytes = 1024 * 1024
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Settings(BaseSettings):
+    """What can be set. Paths may be relative: they are made absolute when the settings are read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(Path("var"), description="Folder for everything that is not set otherwise.")
+    incoming_dir: Path = Field(
+        Path(), description="Intake folder, scanned with its subfolders. Default: HOME/incoming."
+    )
+    archive_dir: Path = Field(Path(), description="Where classified images go. Default: HOME/archive.")
+    quarantine_dir: Path = Field(
+        Path(), description="Where images that could not be classified go. Default: HOME/quarantine."
+    )
+    report_dir: Path = Field(Path(), description="Where reports are written. Default: HOME/reports.")
+    models_dir: Path = Field(
+        PROJECT_ROOT / "models",
+        description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",
+    )
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL of SQLite or PostgreSQL. Default: the SQLite file HOME/returns.sqlite3.",
+    )
+    broker_url: str = Field(
+        "",
+        description="Redis URL. Default: the socket of the Redis that `returns-pipeline up` starts for HOME.",
+    )
+    runtime: Literal["auto", "openvino", "keras", "stub"] = Field(
+        "auto",
+        description="What runs the model: auto takes OpenVINO where the bundle has an export, else Keras.",
+    )
+    model: str = Field(
+        "fashion-mnist", description="Model of new runs: NAME (its highest version) or NAME/VERSION."
+    )
+    chunk_size: int = Field(
+        512, ge=1, le=100_000, description="Images in one chunk, the unit of work of a worker."
+    )
+    settle_seconds: Seconds = Field(
+        5.0, le=3600, description="A file must be unchanged this many seconds before a scan takes it."
+    )
+    scan_hour: int = Field(2, ge=0, le=23, description="Hour of the nightly scan in TIMEZONE.")
+    scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan in TIMEZONE.")
+    timezone: str = Field("UTC", description="IANA time zone of the schedule, like Europe/Berlin.")
+    lease_seconds: float = Field(
+        600.0,
+        gt=0,
+        le=3000,
+        description="Seconds a worker may hold a chunk before the sweep gives it to another.",
+    )
+    resend_seconds: float = Field(
+        120.0, gt=0, description="Seconds after which an idle queue makes the sweep send an open chunk again."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="Attempts at a chunk before its open images are failed."
+    )
+    max_pixels: int = Field(
+        100_000_000,
+        ge=1,
+        description="Most pixels of one image that are decoded (JPEGs count after scaling down).",
+    )
+    max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Most bytes of one file.")
+    review_threshold: float = Field(
+        0.8, ge=0, le=1, description="A prediction less probable than this is marked for a person to review."
+    )
+    worker_processes: int = Field(
+        0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."
+    )
+    flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
+    flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")
+    flower_user: str = Field(
+        "admin", min_length=1, description="User name for Flower when a password is set."
+    )
+    flower_password: SecretStr = Field(
+        SecretStr(""), description="Password for Flower. Required when FLOWER_HOST is not a loopback address."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people or for machines."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe line logged."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Derive every path and URL that is not set from HOME; an empty value counts as not set."""
+        given = {name: value for name, value in values.items() if value != ""}
+        home = Path(given.get("home", "var")).expanduser().absolute()
+        derived: dict[str, Any] = {
+            "home": home,
+            "incoming_dir": home / "incoming",
+            "archive_dir": home / "archive",
+            "quarantine_dir": home / "quarantine",
+            "report_dir": home / "reports",
+            "database_url": f"sqlite:///{home / 'returns.sqlite3'}",
+            "broker_url": f"redis+socket://{embedded_socket(home)}",
+        }
+        return derived | given | {"home": home}
+
+    @field_validator("incoming_dir", "archive_dir", "quarantine_dir", "report_dir", "models_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("should be an IANA time zone, like Europe/Berlin") from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("should start with sqlite:///, postgresql:// or postgresql+psycopg://")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("should start with redis://, rediss:// or redis+socket://")
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_unsafe(self) -> Self:
+        if (
+            self.flower_host not in {"127.0.0.1", "localhost", "::1"}
+            and not self.flower_password.get_secret_value()
+        ):
+            raise ValueError(
+                f"RETURNS_FLOWER_HOST={self.flower_host} would show the queue to anyone: "
+                "set RETURNS_FLOWER_PASSWORD too"
+            )
+        for name in ("archive_dir", "quarantine_dir", "report_dir"):
+            if getattr(self, name).is_relative_to(self.incoming_dir):
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} lies inside RETURNS_INCOMING_DIR ({self.incoming_dir}), so it would be "
+                    "scanned as intake: choose a folder outside of it"
+                )
+        return self
+
+
+def embedded_socket(home: Path) -> Path:
+    """Return the unix socket of the Redis that belongs to `home`.
+
+    A socket's path is limited to about 100 bytes and a URL takes no space, so it does not lie in `home`.
+    """
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"returns-pipeline-{os.getuid()}" / f"{digest}.sock"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` win over the environment.
+
+    Raises ConfigFault that names each wrong setting, its value and what would be right.
+    """
+    _refuse_unknown()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigFault(
+            "; ".join(_explain(problem) for problem in error.errors()) + ".",
+            advice="Correct the environment or the file .env; docs/settings.md lists every setting.",
+        ) from None
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the settings as environment variables for a process that must see the same ones."""
+    values = {}
+    for name, value in settings:
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        values[PREFIX + name.upper()] = str(plain)
+    return values
+
+
+def _refuse_unknown() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise ConfigFault(
+                f"{name} is not a setting." + (f" Did you mean {close[0]}?" if close else ""),
+                advice="Remove it from the environment; docs/settings.md lists every setting.",
+            )
+
+
+def _explain(problem: Any) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    name = PREFIX + str(problem["loc"][0]).removeprefix(PREFIX.lower()).upper()
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is not a setting"
+    shown = "***" if "PASSWORD" in name else repr(problem["input"])
+    return f"{name}={shown}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,221 @@
+"""Chunks: claimed with a lease in one conditional UPDATE, stored in one transaction that may run twice."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.records import Claim, ImageState, ModelRef, Move, Outcome, PendingImage, RunKind
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.tables import chunks, images, model_versions, predictions, runs
+
+
+class LeaseLostError(PipelineError):
+    """Another process has claimed the chunk since: its work counts, ours is dropped."""
+
+
+def claim(db: Database, chunk_id: int, worker: str, lease_seconds: float) -> Claim | None:
+    """Claim a chunk that is open or whose lease has ended, for `lease_seconds`; None when it is neither."""
+    now = utc_now()
+    token = uuid.uuid4().hex
+    expired = sa.and_(chunks.c.state == "leased", chunks.c.lease_until < now)
+    with db.write() as connection:
+        attempt = connection.execute(
+            sa.update(chunks)
+            .where(chunks.c.id == chunk_id, sa.or_(chunks.c.state == "open", expired))
+            .values(
+                state="leased",
+                attempts=chunks.c.attempts + 1,
+                lease_token=token,
+                lease_until=now + timedelta(seconds=lease_seconds),
+                worker=worker,
+            )
+            .returning(chunks.c.run_id, chunks.c.attempts)
+        ).one_or_none()
+        if attempt is None:
+            return None
+        run = connection.execute(
+            sa.select(runs.c.kind, model_versions.c.id, model_versions.c.name, model_versions.c.version)
+            .join_from(runs, model_versions)
+            .where(runs.c.id == attempt.run_id)
+        ).one()
+        pending = connection.execute(
+            sa.select(images.c.id, images.c.source_path, images.c.size, images.c.mtime_ns)
+            .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
+            .order_by(images.c.id)
+        )
+        return Claim(
+            chunk_id=chunk_id,
+            run_id=attempt.run_id,
+            kind=RunKind(run.kind),
+            token=token,
+            attempt=attempt.attempts,
+            model=ModelRef(run.name, run.version),
+            model_version_id=run.id,
+            images=tuple(PendingImage(*row) for row in pending),
+        )
+
+
+def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
+    """Write every outcome of a chunk in one transaction. Raises LeaseLostError when the chunk is not ours any more."""
+    with db.write() as connection:
+        _require_lease(connection, held)
+        if outcomes:
+            connection.execute(_UPDATE_IMAGE, [_image_values(outcome) for outcome in outcomes])
+        answers = [_prediction_values(held, outcome) for outcome in outcomes if outcome.prediction]
+        if answers:
+            connection.execute(db.insert(predictions).on_conflict_do_nothing(), answers)
+
+
+def moves(db: Database, chunk_id: int) -> list[Move]:
+    """Return the files of a chunk that have a result and still lie in the intake."""
+    query = (
+        sa.select(images.c.id, images.c.source_path, images.c.archived_path, images.c.size, images.c.mtime_ns)
+        .where(
+            images.c.chunk_id == chunk_id,
+            images.c.in_intake,
+            images.c.state != ImageState.PENDING,
+            images.c.archived_path.is_not(None),
+        )
+        .order_by(images.c.id)
+    )
+    with db.read() as connection:
+        return [Move(*row) for row in connection.execute(query)]
+
+
+def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str, float]) -> None:
+    """Say that a chunk's files are where they belong, except those of the images `gone`, which have no file any more.
+
+    Raises LeaseLostError when the chunk is not ours any more.
+    """
+    with db.write() as connection:
+        _require_lease(connection, held)
+        if gone:
+            connection.execute(
+                sa.update(images).where(images.c.id == sa.bindparam("image")).values(archived_path=None),
+                [{"image": image_id} for image_id in gone],
+            )
+        connection.execute(
+            sa.update(images)
+            .where(images.c.chunk_id == held.chunk_id, images.c.in_intake)
+            .values(in_intake=False)
+        )
+        connection.execute(
+            sa.update(chunks)
+            .where(chunks.c.id == held.chunk_id)
+            .values(
+                state="done",
+                lease_token=None,
+                lease_until=None,
+                finished_at=utc_now(),
+                timings={stage: round(seconds * 1000, 1) for stage, seconds in timings.items()},
+            )
+        )
+
+
+def release(db: Database, held: Claim) -> None:
+    """Give a claimed chunk back unharmed: open again, and the attempt does not count."""
+    with db.write() as connection:
+        connection.execute(
+            sa.update(chunks)
+            .where(chunks.c.id == held.chunk_id, chunks.c.lease_token == held.token)
+            .values(state="open", lease_token=None, lease_until=None, attempts=chunks.c.attempts - 1)
+        )
+
+
+def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
+    """Return (id, kind of the run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
+    before = utc_now() - timedelta(seconds=resend_seconds)
+    return _unfinished(db, sa.and_(chunks.c.state == "open", chunks.c.sent_at < before), limit)
+
+
+def expired(db: Database, limit: int) -> list[tuple[int, RunKind]]:
+    """Return (id, kind of the run) of the chunks whose lease has ended."""
+    return _unfinished(db, sa.and_(chunks.c.state == "leased", chunks.c.lease_until < utc_now()), limit)
+
+
+def mark_sent(db: Database, chunk_ids: Sequence[int]) -> None:
+    """Remember that chunks were sent just now."""
+    if chunk_ids:
+        with db.write() as connection:
+            connection.execute(
+                sa.update(chunks).where(chunks.c.id == sa.bindparam("chunk")).values(sent_at=utc_now()),
+                [{"chunk": chunk_id} for chunk_id in chunk_ids],
+            )
+
+
+def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> list[tuple[int, RunKind]]:
+    query = (
+        sa.select(chunks.c.id, runs.c.kind)
+        .join_from(chunks, runs)
+        .where(condition)
+        .order_by(chunks.c.id)
+        .limit(limit)
+    )
+    with db.read() as connection:
+        return [(row.id, RunKind(row.kind)) for row in connection.execute(query)]
+
+
+def _require_lease(connection: sa.Connection, held: Claim) -> None:
+    # An UPDATE, not a SELECT: it locks the row until the transaction ends.
+    ours = connection.execute(
+        sa.update(chunks)
+        .where(chunks.c.id == held.chunk_id, chunks.c.state == "leased", chunks.c.lease_token == held.token)
+        .values(lease_token=held.token)
+    )
+    if ours.rowcount != 1:
+        raise LeaseLostError(f"Chunk {held.chunk_id} was claimed by another process.")
+
+
+_UPDATE_IMAGE = (
+    sa.update(images)
+    .where(images.c.id == sa.bindparam("image"))
+    .values(
+        {
+            column: sa.bindparam(f"new_{column.name}", type_=column.type)
+            for column in (
+                images.c.state,
+                images.c.code,
+                images.c.detail,
+                images.c.sha256,
+                images.c.format,
+                images.c.width,
+                images.c.height,
+                images.c.archived_path,
+            )
+        }
+    )
+)
+
+
+def _image_values(outcome: Outcome) -> dict[str, object]:
+    facts = outcome.facts
+    return {
+        "image": outcome.image_id,
+        "new_state": outcome.state,
+        "new_code": outcome.code,
+        "new_detail": outcome.detail,
+        "new_sha256": facts.sha256 if facts else None,
+        "new_format": facts.format if facts else None,
+        "new_width": facts.width if facts else None,
+        "new_height": facts.height if facts else None,
+        "new_archived_path": outcome.destination,
+    }
+
+
+def _prediction_values(held: Claim, outcome: Outcome) -> dict[str, object]:
+    answer = outcome.prediction
+    assert answer is not None  # noqa: S101 - the caller filters; this tells the type checker
+    return {
+        "image_id": outcome.image_id,
+        "model_version_id": held.model_version_id,
+        "label_index": answer.label_index,
+        "label": answer.label,
+        "probability": answer.probability,
+        "main_label": answer.main_label,
+        "main_probability": answer.main_probability,
+        "top": answer.top,
+        "decision": answer.decision,
+    }

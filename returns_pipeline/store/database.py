@@ -1,0 +1,149 @@
+"""One database, SQLite or PostgreSQL, behind the same code: connections, transactions, migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.store.tables import metadata
+
+_BUSY_SECONDS = 30
+_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_WRITING = {"returns_writing": True}
+
+
+class Database:
+    """An engine and its transactions. Made in the process that uses it, never carried across a fork."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engine of `url`; nothing connects yet."""
+        self.url = sa.make_url(url)
+        if self.url.drivername == "postgresql":
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._engine = sa.create_engine(self.url, connect_args={"timeout": _BUSY_SECONDS})
+            sa.event.listen(self._engine, "connect", _open_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            self._engine = sa.create_engine(
+                self.url, pool_size=2, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+            )
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection for reading. Raises TransientFault when the database does not answer."""
+        with _faults(self.url), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Give one transaction: committed at the end, rolled back by any error.
+
+        On SQLite it takes the write lock at once, so that it never fails half-way for want of it.
+        """
+        with _faults(self.url), self._engine.connect().execution_options(**_WRITING) as connection:
+            with connection.begin():
+                yield connection
+
+    def insert(self, table: sa.Table) -> Any:
+        """Return the dialect's INSERT, the one that knows ON CONFLICT."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Migrate forwards to `revision`. Makes the folder of a SQLite file."""
+        from alembic import command
+
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        with _faults(self.url):
+            command.upgrade(self._alembic(), revision)
+
+    def downgrade(self, revision: str) -> None:
+        """Migrate backwards to `revision`; `base` drops every table."""
+        from alembic import command
+
+        with _faults(self.url):
+            command.downgrade(self._alembic(), revision)
+
+    def revision(self) -> tuple[str | None, str | None]:
+        """Return the revision that the database has and the one that this code needs."""
+        from alembic.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        with self.read() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        return current, ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+
+    def differences(self) -> list[Any]:
+        """Return what Alembic would have to change to make the database's tables equal the code's."""
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        with self.read() as connection:
+            context = MigrationContext.configure(
+                connection, opts={"compare_type": True, "compare_server_default": True}
+            )
+            return list(compare_metadata(context, metadata))
+
+    def require_current(self) -> None:
+        """Raise ConfigFault unless the database answers and has the tables that this code needs."""
+        advice = "Run `returns-pipeline db upgrade`."
+        if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
+            raise ConfigFault(f"The database file {self.url.database} does not exist.", advice=advice)
+        try:
+            current, head = self.revision()
+        except TransientFault as fault:
+            raise ConfigFault(
+                fault.message, advice="Start the database or correct RETURNS_DATABASE_URL, then try again."
+            ) from fault
+        if current != head:
+            raise ConfigFault(
+                f"The database has revision {current or 'none'}, this version needs {head}.", advice=advice
+            )
+
+    def _alembic(self) -> Any:
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["engine"] = self._engine
+        return config
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _faults(url: sa.URL) -> Iterator[None]:
+    shown = url.render_as_string(hide_password=True)
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise TransientFault(
+            f"The database {shown} does not answer: {reason}.",
+            advice="Start it or correct RETURNS_DATABASE_URL, then try again.",
+        ) from error
+
+
+def _open_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we begin our transactions ourselves
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get("returns_writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,53 @@
+"""Images with their predictions, as reports and people read them."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from returns_pipeline.records import ImageResult, ImageState
+from returns_pipeline.store.database import Database
+from returns_pipeline.store.tables import images, predictions, runs
+
+_PAGE = 1000
+
+
+def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
+    """Yield the images of a run in the order they were seen, each with its run's prediction where there is one.
+
+    Read in pages by id: memory stays flat and no long transaction is held.
+    """
+    arrived = sa.case((images.c.in_intake, None), else_=images.c.archived_path)
+    answer = sa.and_(
+        predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
+    )
+    query = (
+        sa.select(
+            images.c.id,
+            images.c.source_path,
+            images.c.state,
+            images.c.code,
+            images.c.detail,
+            sa.type_coerce(arrived, images.c.archived_path.type),
+            predictions.c.label_index,
+            predictions.c.label,
+            predictions.c.probability,
+            predictions.c.main_label,
+            predictions.c.decision,
+        )
+        .join_from(images, runs, runs.c.id == images.c.run_id)
+        .outerjoin(predictions, answer)
+        .where(images.c.run_id == run_id)
+        .order_by(images.c.id)
+        .limit(_PAGE)
+    )
+    if state:
+        query = query.where(images.c.state == state)
+    last = 0
+    while True:
+        with db.read() as connection:
+            rows = connection.execute(query.where(images.c.id > last)).all()
+        for row in rows:
+            yield ImageResult(*row)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].id

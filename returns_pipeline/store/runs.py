@@ -1,0 +1,325 @@
+"""Runs: opened by a request, filled by a scan, closed when the rows say so."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.records import (
+    FoundFile,
+    ImageState,
+    ModelRef,
+    Progress,
+    RunCounts,
+    RunKind,
+    RunRequest,
+    RunState,
+    RunSummary,
+)
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.tables import chunks, images, model_versions, runs
+
+
+class NotScanningError(PipelineError):
+    """The run takes no more files: another delivery of the same request has ended its scan."""
+
+
+def open_run(db: Database, request: RunRequest) -> int:
+    """Return the id of the run that `request` asked for; a request that comes twice opens one run.
+
+    Raises ConfigFault when the model's version was another model before.
+    """
+    with db.write() as connection:
+        run_id, _ = _insert_run(db, connection, request, RunState.SCANNING)
+        return run_id
+
+
+def open_whole_run(
+    db: Database, request: RunRequest, files: Iterable[Sequence[FoundFile]]
+) -> tuple[int, list[int]]:
+    """Open a run with all its chunks in one transaction; return its id and the chunks' ids.
+
+    The files stay where they are. A request that comes twice gets the run of the first time and no chunks:
+    what that one may not have sent, the sweep sends.
+    """
+    with db.write() as connection:
+        run_id, is_new = _insert_run(db, connection, request, RunState.RUNNING)
+        if not is_new:
+            return run_id, []
+        added = [_insert_chunk(db, connection, run_id, chunk, in_intake=False) for chunk in files]
+        return run_id, [chunk_id for chunk_id in added if chunk_id is not None]
+
+
+def add_chunk(db: Database, run_id: int, files: Sequence[FoundFile]) -> int | None:
+    """Add one chunk with a row for each intake file that no other row has taken; return its id, or None.
+
+    Raises NotScanningError when the run takes no more files.
+    """
+    with db.write() as connection:
+        touched = connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id, runs.c.state == RunState.SCANNING)
+            .values(touched_at=utc_now())
+        )
+        if touched.rowcount == 0:
+            raise NotScanningError(f"Run {run_id} takes no more files.")
+        return _insert_chunk(db, connection, run_id, files, in_intake=True)
+
+
+def _insert_run(
+    db: Database, connection: sa.Connection, request: RunRequest, state: RunState
+) -> tuple[int, bool]:
+    now = utc_now()
+    inserted = connection.execute(
+        db.insert(runs)
+        .values(
+            request_id=request.id,
+            kind=request.kind,
+            state=state,
+            directory=request.directory,
+            model_version_id=_model_version(db, connection, request),
+            opened_at=now,
+            touched_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[runs.c.request_id])
+    )
+    found = connection.execute(sa.select(runs.c.id).where(runs.c.request_id == request.id)).scalar_one()
+    return int(found), inserted.rowcount == 1
+
+
+def _model_version(db: Database, connection: sa.Connection, request: RunRequest) -> int:
+    connection.execute(
+        db.insert(model_versions)
+        .values(
+            name=request.model.name,
+            version=request.model.version,
+            sha256=request.model_sha256,
+            metrics=request.model_metrics,
+            created_at=utc_now(),
+        )
+        .on_conflict_do_nothing(index_elements=[model_versions.c.name, model_versions.c.version])
+    )
+    row = connection.execute(
+        sa.select(model_versions.c.id, model_versions.c.sha256).where(
+            model_versions.c.name == request.model.name, model_versions.c.version == request.model.version
+        )
+    ).one()
+    if row.sha256 != request.model_sha256:
+        raise ConfigFault(
+            f"The bundle {request.model} is not the one that earlier runs used under this version "
+            "(sha256 differs).",
+            advice="Restore the old bundle, or give the new one the next version number.",
+        )
+    return int(row.id)
+
+
+def _insert_chunk(
+    db: Database, connection: sa.Connection, run_id: int, files: Sequence[FoundFile], *, in_intake: bool
+) -> int | None:
+    chunk_id = connection.execute(
+        sa.insert(chunks)
+        .values(run_id=run_id, state="open", size=0, sent_at=utc_now())
+        .returning(chunks.c.id)
+    ).scalar_one()
+    connection.execute(
+        db.insert(images).on_conflict_do_nothing(
+            index_elements=[images.c.source_path], index_where=images.c.in_intake
+        ),
+        [
+            {
+                "run_id": run_id,
+                "chunk_id": chunk_id,
+                "source_path": file.path,
+                "in_intake": in_intake,
+                "size": file.size,
+                "mtime_ns": file.mtime_ns,
+                "state": ImageState.PENDING,
+            }
+            for file in files
+        ],
+    )
+    size = connection.execute(
+        sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
+    ).scalar_one()
+    this = chunks.c.id == chunk_id
+    connection.execute(
+        sa.update(chunks).where(this).values(size=size) if size else sa.delete(chunks).where(this)
+    )
+    return int(chunk_id) if size else None
+
+
+def end_scan(db: Database, run_id: int) -> None:
+    """Say that every file of the run has its row."""
+    _change_state(db, run_id, RunState.SCANNING, RunState.RUNNING)
+
+
+def is_complete(db: Database, run_id: int) -> bool:
+    """Whether the run's scan has ended, its chunks are all done and nobody has begun to close it."""
+    query = sa.select(sa.true()).where(
+        runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_has_open_chunk()
+    )
+    with db.read() as connection:
+        return connection.execute(query).scalar() is not None
+
+
+def begin_closing(db: Database, run_id: int, lease_seconds: float) -> bool:
+    """Take the closing of a complete run; false when it is not complete or another process closes it."""
+    now = utc_now()
+    stale = sa.and_(
+        runs.c.state == RunState.CLOSING, runs.c.touched_at < now - timedelta(seconds=lease_seconds)
+    )
+    with db.write() as connection:
+        taken = connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_has_open_chunk())
+            .values(state=RunState.CLOSING, touched_at=now)
+        )
+        return taken.rowcount == 1
+
+
+def abandon_closing(db: Database, run_id: int) -> None:
+    """Give the closing back after a fault, so that the sweep tries it again."""
+    _change_state(db, run_id, RunState.CLOSING, RunState.RUNNING)
+
+
+def _change_state(db: Database, run_id: int, old: RunState, new: RunState) -> None:
+    with db.write() as connection:
+        connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id, runs.c.state == old)
+            .values(state=new, touched_at=utc_now())
+        )
+
+
+def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummary:
+    """Return what the run will say when it is closed at `closed_at`.
+
+    Raises PipelineError when an image would be left without a result: such a run must not close.
+    """
+    with db.read() as connection:
+        row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one()
+        summary = replace(_summary(connection, row), state=RunState.CLOSED, closed_at=closed_at)
+    if summary.counts.pending:
+        raise PipelineError(f"Run {run_id} has {summary.counts.pending} images without a result.")
+    return summary
+
+
+def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Path | None]]:
+    """Return (request id, folder) of the scans that have shown no life for `lease_seconds`."""
+    before = utc_now() - timedelta(seconds=lease_seconds)
+    query = sa.select(runs.c.request_id, runs.c.directory).where(
+        runs.c.state == RunState.SCANNING, runs.c.touched_at < before
+    )
+    with db.read() as connection:
+        return [(row.request_id, row.directory) for row in connection.execute(query)]
+
+
+def to_close(db: Database, lease_seconds: float) -> list[int]:
+    """Return the complete runs that nobody closes."""
+    before = utc_now() - timedelta(seconds=lease_seconds)
+    stuck = sa.and_(runs.c.state == RunState.CLOSING, runs.c.touched_at < before)
+    query = sa.select(runs.c.id).where(sa.or_(runs.c.state == RunState.RUNNING, stuck), ~_has_open_chunk())
+    with db.read() as connection:
+        return [int(run_id) for run_id in connection.execute(query).scalars()]
+
+
+def close(db: Database, summary: RunSummary) -> None:
+    """Write a run's counts and report and close it. The table refuses counts that do not add up."""
+    with db.write() as connection:
+        connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == summary.id, runs.c.state == RunState.CLOSING)
+            .values(
+                state=RunState.CLOSED,
+                closed_at=summary.closed_at,
+                seen=summary.counts.seen,
+                classified=summary.counts.classified,
+                quarantined=summary.counts.quarantined,
+                failed=summary.counts.failed,
+                csv_path=summary.csv,
+                report_path=summary.report,
+            )
+        )
+
+
+def _has_open_chunk() -> Any:
+    return sa.exists().where(chunks.c.run_id == runs.c.id, chunks.c.state != "done")
+
+
+_SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).join_from(runs, model_versions)
+
+
+def find(db: Database, run_id: int) -> RunSummary | None:
+    """Return one run, or None when there is no such run."""
+    with db.read() as connection:
+        row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one_or_none()
+        return _summary(connection, row) if row else None
+
+
+def find_request(db: Database, request_id: str) -> RunSummary | None:
+    """Return the run that a request opened, or None while it has not."""
+    with db.read() as connection:
+        row = connection.execute(_SUMMARY.where(runs.c.request_id == request_id)).one_or_none()
+        return _summary(connection, row) if row else None
+
+
+def latest(db: Database, limit: int) -> list[RunSummary]:
+    """Return the newest runs, newest first."""
+    with db.read() as connection:
+        rows = connection.execute(_SUMMARY.order_by(runs.c.id.desc()).limit(limit)).all()
+        return [_summary(connection, row) for row in rows]
+
+
+def unclosed(db: Database) -> list[RunSummary]:
+    """Return the runs that are not closed, oldest first."""
+    with db.read() as connection:
+        rows = connection.execute(_SUMMARY.where(runs.c.state != RunState.CLOSED).order_by(runs.c.id)).all()
+        return [_summary(connection, row) for row in rows]
+
+
+def progress(db: Database, run_id: int) -> Progress:
+    """Return how far a run has come, in images; counted by chunk, so that asking often costs little."""
+    done = sa.func.coalesce(sa.func.sum(chunks.c.size).filter(chunks.c.state == "done"), 0)
+    total = sa.func.coalesce(sa.func.sum(chunks.c.size), 0)
+    with db.read() as connection:
+        state = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar_one()
+        row = connection.execute(
+            sa.select(done.label("done"), total.label("total")).where(chunks.c.run_id == run_id)
+        )
+        counted = row.one()
+    return Progress(RunState(state), int(counted.done), int(counted.total))
+
+
+def _summary(connection: sa.Connection, row: Any) -> RunSummary:
+    closed = row.state == RunState.CLOSED
+    return RunSummary(
+        id=row.id,
+        kind=RunKind(row.kind),
+        state=RunState(row.state),
+        directory=row.directory,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        counts=RunCounts(row.seen, row.classified, row.quarantined, row.failed)
+        if closed
+        else _count(connection, row.id),
+        model=ModelRef(row.name, row.version),
+        csv=row.csv_path,
+        report=row.report_path,
+    )
+
+
+def _count(connection: sa.Connection, run_id: int) -> RunCounts:
+    rows = connection.execute(
+        sa.select(images.c.state, sa.func.count()).where(images.c.run_id == run_id).group_by(images.c.state)
+    )
+    found = {ImageState(state): int(count) for state, count in rows}
+    return RunCounts(
+        seen=sum(found.values()),
+        classified=found.get(ImageState.CLASSIFIED, 0),
+        quarantined=found.get(ImageState.QUARANTINED, 0),
+        failed=found.get(ImageState.FAILED, 0),
+    )

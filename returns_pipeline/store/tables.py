@@ -1,0 +1,213 @@
+"""The tables. `migrations/` makes them; a test asserts that both agree."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+#: SQLite gives rowids, and so automatic numbers, to INTEGER only; PostgreSQL needs BIGINT for a billion images.
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware datetime in UTC; SQLite, which has no time zones, keeps it without one."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC; a naive datetime is a defect."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class PathText(sa.types.TypeDecorator[Path]):
+    r"""A path as text. Bytes that are no UTF-8, which databases refuse, are kept as `\xNN`, a backslash as `\\`."""
+
+    impl = sa.Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: Path | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Escape what the database would refuse."""
+        if value is None:
+            return None
+        text = str(value)
+        if "\\" not in text and text.isascii():
+            return text
+        escaped = text.replace("\\", "\\\\")
+        return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)  # noqa: PLR2004
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Path | None:  # noqa: ARG002
+        """Undo the escapes."""
+        if value is None:
+            return None
+        return Path(_unescape(value) if "\\" in value else value)
+
+
+def _unescape(text: str) -> str:
+    parts: list[str] = []
+    position = 0
+    while position < len(text):
+        if text.startswith("\\\\", position):
+            parts.append("\\")
+            position += 2
+        elif text.startswith("\\x", position):
+            parts.append(chr(0xDC00 + int(text[position + 2 : position + 4], 16)))
+            position += 4
+        else:
+            parts.append(text[position])
+            position += 1
+    return "".join(parts)
+
+
+def _one_of(column: str, *values: str) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _text(length: int) -> Any:
+    return sa.String(length)
+
+
+model_versions = sa.Table(
+    "model_versions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", _text(100), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("sha256", _text(64), nullable=False),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("name", "version"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    # The request that opened the run: a message that is delivered twice opens one run.
+    sa.Column("request_id", _text(64), nullable=False, unique=True),
+    sa.Column("kind", _text(16), nullable=False),
+    sa.Column("state", _text(16), nullable=False),
+    sa.Column("directory", PathText),
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    # When the scan or the closing last showed that it is alive; the sweep starts it again after a lease.
+    sa.Column("touched_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+    sa.Column("seen", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("classified", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quarantined", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("csv_path", PathText),
+    sa.Column("report_path", PathText),
+    _one_of("kind", "nightly", "adhoc"),
+    _one_of("state", "scanning", "running", "closing", "closed"),
+    sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
+)
+sa.Index(
+    "ix_runs_open",
+    runs.c.state,
+    postgresql_where=runs.c.state != "closed",
+    sqlite_where=runs.c.state != "closed",
+)
+
+chunks = sa.Table(
+    "chunks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("state", _text(16), nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lease_token", _text(32)),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("sent_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("worker", _text(255)),
+    # Milliseconds by stage: read, decode, predict, store, archive.
+    sa.Column("timings", sa.JSON),
+    _one_of("state", "open", "leased", "done"),
+)
+_UNFINISHED = chunks.c.state != "done"
+sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
+sa.Index(
+    "ix_chunks_unfinished",
+    chunks.c.state,
+    chunks.c.lease_until,
+    postgresql_where=_UNFINISHED,
+    sqlite_where=_UNFINISHED,
+)
+
+images = sa.Table(
+    "images",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("chunk_id", sa.ForeignKey("chunks.id"), nullable=False),
+    sa.Column("source_path", PathText, nullable=False),
+    # True while the file lies in the intake folder as this row's: no other row may take it then.
+    sa.Column("in_intake", sa.Boolean, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", _text(16), nullable=False),
+    sa.Column("code", _text(32)),
+    sa.Column("detail", sa.Text),
+    sa.Column("sha256", _text(64)),
+    sa.Column("format", _text(16)),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    # Where the file goes; it is there once in_intake is false.
+    sa.Column("archived_path", PathText),
+    _one_of("state", "pending", "classified", "quarantined", "failed"),
+    sa.CheckConstraint("state IN ('pending', 'classified') OR code IS NOT NULL", name="code"),
+)
+sa.Index(
+    "uq_images_intake",
+    images.c.source_path,
+    unique=True,
+    postgresql_where=images.c.in_intake,
+    sqlite_where=images.c.in_intake,
+)
+sa.Index("ix_images_chunk", images.c.chunk_id)
+sa.Index("ix_images_run", images.c.run_id, images.c.state)
+
+predictions = sa.Table(
+    "predictions",
+    metadata,
+    # The key makes a second write of the same answer change nothing.
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
+    sa.Column("label_index", sa.Integer, nullable=False),
+    sa.Column("label", _text(100), nullable=False),
+    sa.Column("probability", sa.Float, nullable=False),
+    sa.Column("main_label", _text(100), nullable=False),
+    sa.Column("main_probability", sa.Float, nullable=False),
+    # [[label index, probability], …], best first.
+    sa.Column("top", sa.JSON, nullable=False),
+    sa.Column("decision", _text(8), nullable=False),
+    _one_of("decision", "auto", "review"),
+    sqlite_with_rowid=False,
+)

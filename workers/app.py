@@ -1,0 +1,12 @@
+"""`celery -A workers.app`: the app, nothing else."""
+
+from beat_schedule import beat_schedule
+from returns_pipeline.queueing import make_app
+from returns_pipeline.settings import load_settings
+
+settings = load_settings()
+app = make_app(settings)
+app.conf.update(
+    beat_schedule=beat_schedule(settings),
+    imports=["workers.tasks", "workers.process"],
+)

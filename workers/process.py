@@ -1,0 +1,59 @@
+"""What opens and closes in each worker process. Nothing is opened in the parent, so nothing crosses a fork."""
+
+import os
+import sys
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
+
+from returns_pipeline.classify import load_classifier
+from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.logs import configure_logging
+from returns_pipeline.nightly import Pipeline
+from returns_pipeline.queueing import CeleryQueue
+from returns_pipeline.store.database import Database
+from workers.app import app, settings
+
+_opened: dict[int, Pipeline] = {}
+
+
+def pipeline() -> Pipeline:
+    """Return this process's pipeline; opened by the first task, so that a replacement child starts at once."""
+    here = os.getpid()
+    if here not in _opened:
+        _opened.clear()
+        _opened[here] = Pipeline(
+            settings=settings,
+            db=Database(settings.database_url),
+            queue=CeleryQueue(app),
+            load_classifier=lambda bundle: load_classifier(bundle, settings.runtime),
+        )
+    return _opened[here]
+
+
+@worker_init.connect
+def _refuse_to_start_broken(**_: Any) -> None:
+    """Stop with one sentence, before a task is taken, when no task could be done."""
+    try:
+        database = Database(settings.database_url)
+        database.require_current()
+        database.close()
+        find_bundle(settings.models_dir, settings.model)
+        CeleryQueue(app).check()
+    except PipelineError as fault:
+        sys.stderr.write(f"Error: {fault}\n")
+        raise SystemExit(3) from None
+
+
+@worker_process_shutdown.connect
+@worker_shutdown.connect
+def _close(**_: Any) -> None:
+    opened = _opened.pop(os.getpid(), None)
+    if opened:
+        opened.db.close()
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    configure_logging(settings)
