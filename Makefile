@@ -1,5 +1,59 @@
-requirements:
-	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.txt
-	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --extra train pyproject.toml -o requirements-train.txt -c requirements.txt
-	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --extra dev pyproject.toml -o requirements-dev.txt -c requirements-train.txt
-	.venv/bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate --extra gpu pyproject.toml -o requirements-gpu.txt -c requirements.txt
+# `make help` prints what there is. Everything lives in .venv and var/; nothing else on the machine is touched.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs requirements clean
+
+SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+help: ## Print this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: .venv/runtime ## Classify the shipped samples, from nothing to a report
+	@$(BIN)/returns-pipeline demo
+
+test: .venv/dev ## Run the tests; they start their own Redis and PostgreSQL
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/dev ## Check style, types and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: .venv/dev ## Measure the pipeline against what it replaces
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: .venv/dev ## Write the pages that are generated from the code
+	@$(BIN)/python -m returns_pipeline.settings_docs > docs/settings.md
+
+requirements: .venv/dev ## Pin the newest versions that pyproject.toml admits
+	@$(PIP) uv
+	@for extra in "" train gpu dev; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+			$${extra:+--extra $$extra} pyproject.toml -o requirements$${extra:+-$$extra}.txt \
+			$${extra:+-c requirements.txt} || exit 1; \
+	done
+
+clean: ## Remove .venv and var/
+	rm -rf .venv var
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11, 3.12 or 3.13 with venv was found." \
+		"On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }
+	@echo "Making .venv with $(PYTHON) …"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/runtime: .venv/python requirements.txt pyproject.toml
+	@echo "Installing requirements.txt …"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.txt
+	@echo "Installing requirements-dev.txt …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -110,7 +110,7 @@ class Processes:
 
         def both_answer() -> bool:
             self.check()
-            return len(queue.workers(timeout=0.5)) >= 2  # noqa: PLR2004 - the two started above
+            return len(queue.workers(timeout=0.5)) >= 2
 
         self._wait("worker-cpu", both_answer)
 
@@ -137,7 +137,7 @@ class Processes:
                 cwd=folder,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, no thread is running yet
+                preexec_fn=_end_with_parent,
             )
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:

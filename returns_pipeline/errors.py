@@ -1,5 +1,8 @@
 """Whose fault it is decides what happens: record it, try again, or stop."""
 
+# Faults, not errors: the name says whose they are.
+# ruff: noqa: N818
+
 from enum import StrEnum
 
 

@@ -86,7 +86,7 @@ def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
             _refuse_too_many(image, limits)
             image.load()
             upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
-            if _orientation(image) >= 5:  # noqa: PLR2004 - five to eight lie on their side
+            if _orientation(image) >= 5:
                 width, height = height, width
             pixels = _to_pixels(upright, want)
     except (ImageFault, MemoryError):
@@ -139,7 +139,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         return Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        top = 1.0 if values.max(initial=0.0) <= 1.0 else 255.0 if values.max() <= 255.0 else 65535.0  # noqa: PLR2004
+        top = 1.0 if values.max(initial=0.0) <= 1.0 else 255.0 if values.max() <= 255.0 else 65535.0
         return Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8))
     return image
 

@@ -1,4 +1,4 @@
-"""What opens and closes in each worker process. Nothing is opened in the parent, so nothing crosses a fork."""
+"""What opens and closes in each worker process. Nothing opens in the parent, so nothing crosses a fork."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ _opened: dict[int, Pipeline] = {}
 
 
 def pipeline() -> Pipeline:
-    """Return this process's pipeline; opened by the first task, so that a replacement child starts at once."""
+    """Return this process's pipeline. The first task opens it, so a replacement child starts at once."""
     here = os.getpid()
     if here not in _opened:
         _opened.clear()

@@ -8,7 +8,7 @@ from returns_pipeline.records import Scores
 
 
 class StubClassifier:
-    """Answers with the label that the mean brightness of an image falls on; the same pixels, the same answer."""
+    """Answers with the label that an image's mean brightness falls on: the same pixels, the same answer."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Take the number of labels from `bundle`; its files are not read."""

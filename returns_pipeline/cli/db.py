@@ -7,7 +7,7 @@ app = typer.Typer(help="The database's tables.", no_args_is_help=True)
 
 @app.callback()
 def _group() -> None:
-    """The database's tables."""
+    """Keep `upgrade` a command of a group, though it is the only one."""
 
 
 @app.command()

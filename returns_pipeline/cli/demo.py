@@ -4,7 +4,7 @@ import typer
 
 
 def demo() -> None:
-    """Classify the shipped samples embedded: Redis, workers, a scan as at night, a report. Stops all it started."""
+    """Classify the shipped samples: Redis, workers, a scan as at night, a report. Stops all it started."""
     import shutil
     import uuid
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from returns_pipeline.records import ImageResult, RunSummary
+    from returns_pipeline.records import RunSummary
     from returns_pipeline.settings import Settings
     from returns_pipeline.store.database import Database
 

@@ -1,1 +1,1 @@
-"""The database is the truth: tables, and functions that are one transaction each. SQLAlchemy stays in here."""
+"""The database is the truth: tables, and functions of one transaction each. SQLAlchemy stays in here."""

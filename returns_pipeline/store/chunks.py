@@ -59,7 +59,10 @@ def claim(db: Database, chunk_id: int, worker: str, lease_seconds: float) -> Cla
 
 
 def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
-    """Write every outcome of a chunk in one transaction. Raises LeaseLostError when the chunk is not ours any more."""
+    """Write every outcome of a chunk in one transaction.
+
+    Raises LeaseLostError when the chunk is not ours any more.
+    """
     with db.write() as connection:
         _require_lease(connection, held)
         if outcomes:
@@ -86,7 +89,7 @@ def moves(db: Database, chunk_id: int) -> list[Move]:
 
 
 def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str, float]) -> None:
-    """Say that a chunk's files are where they belong, except those of the images `gone`, which have no file any more.
+    """Say that a chunk's files are where they belong; those of the images `gone` are not there any more.
 
     Raises LeaseLostError when the chunk is not ours any more.
     """

@@ -47,9 +47,12 @@ class Database:
 
         On SQLite it takes the write lock at once, so that it never fails half-way for want of it.
         """
-        with _faults(self.url), self._engine.connect().execution_options(**_WRITING) as connection:
-            with connection.begin():
-                yield connection
+        with (
+            _faults(self.url),
+            self._engine.connect().execution_options(**_WRITING) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     def insert(self, table: sa.Table) -> Any:
         """Return the dialect's INSERT, the one that knows ON CONFLICT."""

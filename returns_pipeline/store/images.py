@@ -12,7 +12,7 @@ _PAGE = 1000
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
-    """Yield the images of a run in the order they were seen, each with its run's prediction where there is one.
+    """Yield the images of a run in the order they were seen, with the prediction of the run's model.
 
     Read in pages by id: memory stays flat and no long transaction is held.
     """

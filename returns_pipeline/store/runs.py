@@ -86,9 +86,12 @@ def _insert_run(
             touched_at=now,
         )
         .on_conflict_do_nothing(index_elements=[runs.c.request_id])
-    )
+        .returning(runs.c.id)
+    ).scalar_one_or_none()
+    if inserted is not None:
+        return int(inserted), True
     found = connection.execute(sa.select(runs.c.id).where(runs.c.request_id == request.id)).scalar_one()
-    return int(found), inserted.rowcount == 1
+    return int(found), False
 
 
 def _model_version(db: Database, connection: sa.Connection, request: RunRequest) -> int:

@@ -17,7 +17,7 @@ metadata = sa.MetaData(
     }
 )
 
-#: SQLite gives rowids, and so automatic numbers, to INTEGER only; PostgreSQL needs BIGINT for a billion images.
+#: SQLite numbers rows by itself in INTEGER columns only; PostgreSQL needs BIGINT for a billion images.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -44,7 +44,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 
 class PathText(sa.types.TypeDecorator[Path]):
-    r"""A path as text. Bytes that are no UTF-8, which databases refuse, are kept as `\xNN`, a backslash as `\\`."""
+    r"""A path as text. Bytes that are no UTF-8, which databases refuse, become `\xNN`, a backslash `\\`."""
 
     impl = sa.Text()
     cache_ok = True
@@ -57,7 +57,7 @@ class PathText(sa.types.TypeDecorator[Path]):
         if "\\" not in text and text.isascii():
             return text
         escaped = text.replace("\\", "\\\\")
-        return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)  # noqa: PLR2004
+        return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Path | None:  # noqa: ARG002
         """Undo the escapes."""

@@ -1,0 +1,53 @@
+"""The message broker's twin inside one process: keeps the messages and delivers them when told to.
+
+For tests and for trying a use-case by hand; real enough to deliver a message twice or lose it.
+"""
+
+from collections import deque
+from pathlib import Path
+
+from returns_pipeline import nightly
+from returns_pipeline.nightly import Pipeline
+from returns_pipeline.records import RunKind
+
+
+class InlineQueue:
+    """Holds (use-case, id) messages in the order they were sent."""
+
+    def __init__(self) -> None:
+        """Begin with no message."""
+        self.chunks: deque[int] = deque()
+        self.closings: deque[int] = deque()
+        self.scans: deque[tuple[str, Path | None]] = deque()
+
+    def send_chunk(self, chunk_id: int, kind: RunKind) -> None:  # noqa: ARG002 - one queue serves both kinds
+        """Keep a chunk's message."""
+        self.chunks.append(chunk_id)
+
+    def send_close(self, run_id: int) -> None:
+        """Keep a closing's message."""
+        self.closings.append(run_id)
+
+    def send_scan(self, request_id: str, directory: Path | None) -> None:
+        """Keep a scan's message."""
+        self.scans.append((request_id, directory))
+
+    def is_idle(self) -> bool:
+        """Whether no chunk's message waits."""
+        return not self.chunks
+
+    def lose_everything(self) -> None:
+        """Forget every message, as a broker does that is emptied."""
+        self.chunks.clear()
+        self.closings.clear()
+        self.scans.clear()
+
+    def deliver(self, pipeline: Pipeline) -> None:
+        """Do the work of every message, and of those that are sent meanwhile."""
+        while self.scans or self.chunks or self.closings:
+            if self.scans:
+                nightly.scan(pipeline, *self.scans.popleft())
+            elif self.chunks:
+                nightly.classify_chunk(pipeline, self.chunks.popleft())
+            else:
+                nightly.close_run(pipeline, self.closings.popleft())

@@ -1,0 +1,122 @@
+"""What several tests need: an installation, images, and the promise that every run keeps."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from PIL import Image
+
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.inline import InlineQueue
+from returns_pipeline.nightly import Pipeline
+from returns_pipeline.records import ImageInput, RunState
+from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
+from returns_pipeline.store import runs, tables
+from returns_pipeline.store.database import Database
+
+LABELS = ("dark", "dim", "bright", "white")
+SAMPLES = PROJECT_ROOT / "samples"
+CLI = (sys.executable, "-m", "returns_pipeline.cli")
+
+
+def write_stub_bundle(models_dir: Path, name: str = "stub", version: int = 1, side: int = 8) -> Bundle:
+    """Write a bundle for the stub runtime: its label is an image's brightness, in quarters."""
+    folder = models_dir / name / str(version)
+    folder.mkdir(parents=True)
+    bundle = Bundle(folder, name, version, LABELS, LABELS, ImageInput(side, side, 1), {}, "stub", "")
+    bundle.save()
+    return bundle
+
+
+def write_images(folder: Path, count: int, start: int = 0) -> list[Path]:
+    """Write `count` different grey PNGs whose names carry the stub's label: image_I_label_N.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(start, start + count):
+        value = (number * 37) % 256
+        path = folder / f"image_{number}_label_{value * 4 // 256}.png"
+        pixels = np.full((8, 8), value, np.uint8)
+        Image.fromarray(pixels).save(path, pnginfo=None)
+        # Different bytes for every file, so that a file can be told by its digest.
+        with path.open("ab") as stream:
+            stream.write(str(path).encode())
+        paths.append(path)
+    return paths
+
+
+def digests(folder: Path) -> Counter[str]:
+    """Return how often each content lies under `folder`."""
+    return Counter(
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One home with its database, as a user has it."""
+
+    settings: Settings
+    database: Database
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a process of this installation."""
+        return {**os.environ, **environment_of(self.settings)}
+
+    def run(
+        self, *arguments: str, timeout: float = 60, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `returns-pipeline ARGUMENTS` to its end."""
+        return subprocess.run(
+            [*CLI, *arguments],
+            env={**self.environment(), **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.settings.home,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command that must succeed and return the JSON that it prints."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def inline(self) -> tuple[Pipeline, InlineQueue]:
+        """Return the pipeline in this process, with the stub classifier and the broker's twin."""
+        queue = InlineQueue()
+        return Pipeline(self.settings, self.database, queue, StubClassifier), queue
+
+
+def assert_promise_kept(home: Installation, run_id: int, came_in: Counter[str]) -> None:
+    """Assert what holds after every nightly run: nothing lost, nothing twice, and the report says the same."""
+    settings = home.settings
+    summary = runs.find(home.database, run_id)
+    assert summary is not None
+    assert summary.state is RunState.CLOSED
+    counts = summary.counts
+    assert counts.seen == counts.classified + counts.quarantined + counts.failed == came_in.total()
+    assert digests(settings.archive_dir) + digests(settings.quarantine_dir) == came_in
+    with home.database.read() as connection:
+        rows = connection.execute(sa.select(tables.images).where(tables.images.c.run_id == run_id)).all()
+        answers = Counter(connection.execute(sa.select(tables.predictions.c.image_id)).scalars())
+        open_chunks = connection.execute(
+            sa.select(sa.func.count()).select_from(tables.chunks).where(tables.chunks.c.state != "done")
+        ).scalar_one()
+    assert open_chunks == 0
+    assert not [row for row in rows if row.in_intake or row.state == "pending"]
+    assert [row for row in rows if not row.archived_path.is_file()] == []
+    classified = {row.id for row in rows if row.state == "classified"}
+    assert {image: answers[image] for image in classified} == dict.fromkeys(classified, 1)
+    assert summary.csv is not None
+    lines = summary.csv.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == counts.seen + 1
