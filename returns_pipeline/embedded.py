@@ -21,6 +21,7 @@ from returns_pipeline.settings import Settings, embedded_socket, environment_of
 _START_SECONDS = 60
 _STOP_SECONDS = 90
 _PR_SET_PDEATHSIG = 1
+_REDIS = "redis"
 
 #: Arguments of the two workers that every embedded installation runs.
 CONTROL_WORKER = (
@@ -46,7 +47,7 @@ CLASSIFY_WORKER = (
 
 
 class Processes:
-    """Child processes by name: started with the same settings, stopped in reverse order, none left behind.
+    """Child processes by name: started with the same settings, stopped together, none left behind.
 
     What each prints goes to HOME/logs/NAME.log.
     """
@@ -66,9 +67,9 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop every process, the last one started first."""
-        for name in reversed(self._running):
-            self._stop(self._running[name])
+        """Stop every process: Redis last, so that the others can give back what they hold."""
+        _stop([process for name, process in self._running.items() if name != _REDIS])
+        _stop([process for name, process in self._running.items() if name == _REDIS])
 
     def start_redis(self) -> None:
         """Start the embedded Redis on its unix socket, readable by this user alone; no port is opened.
@@ -99,8 +100,8 @@ class Processes:
             "save": "",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._start("redis", [redis_server(), *arguments], folder)
-        self._wait("redis", lambda: _answers(self._settings))
+        self._start(_REDIS, [redis_server(), *arguments], folder)
+        self._wait(_REDIS, lambda: _answers(self._settings))
 
     def start_workers(self) -> None:
         """Start a worker for scans and one for images; return when both take work."""
@@ -151,22 +152,25 @@ class Processes:
                 )
             time.sleep(0.02)
 
-    def _stop(self, process: subprocess.Popen[bytes]) -> None:
-        if process.poll() is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
     def _last_lines(self, name: str) -> str:
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " | ".join(lines[-3:])
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask all of them to end, then wait for each; one that does not end in time is killed."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def redis_server() -> str:

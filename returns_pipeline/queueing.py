@@ -106,7 +106,8 @@ class CeleryQueue:
                 queue=queue or TASK_QUEUES[task],
                 # A caller should learn at once that nobody listens, not wait for minutes.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
-                ignore_result=task == CLASSIFY_CHUNK,
+                # Nobody waits for the others: how they went is in the database.
+                ignore_result=task not in {SCAN, CLASSIFY_PATHS},
             )
 
     def send_chunk(self, chunk_id: int, kind: RunKind) -> None:
@@ -128,6 +129,7 @@ class CeleryQueue:
     def lengths(self) -> dict[str, int]:
         """Return how many messages wait in each queue. Raises TransientFault without a broker."""
         with _faults(), self._app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0.1)
             channel: Any = connection.default_channel
             return {name: int(channel.client.llen(name)) for name in QUEUES}
 

@@ -6,6 +6,7 @@ Each is read from the environment as RETURNS_NAME, or from a file `.env` in the 
 import difflib
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -27,7 +28,14 @@ class Settings(BaseSettings):
     """What can be set. Paths may be relative: they are made absolute when the settings are read."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        # Compose reads the same file for its own variables: lines without the prefix are not ours to refuse.
+        dotenv_filtering="match_prefix",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(Path("var"), description="Folder for everything that is not set otherwise.")
@@ -45,10 +53,12 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
+        repr=False,  # may hold a password, like the next one
         description="SQLAlchemy URL of SQLite or PostgreSQL. Default: the SQLite file HOME/returns.sqlite3.",
     )
     broker_url: str = Field(
         "",
+        repr=False,
         description="Redis URL. Default: the socket of the Redis that `returns-pipeline up` starts for HOME.",
     )
     runtime: Literal["auto", "openvino", "keras", "stub"] = Field(
@@ -110,7 +120,7 @@ class Settings(BaseSettings):
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Derive every path and URL that is not set from HOME; an empty value counts as not set."""
-        given = {name: value for name, value in values.items() if value != ""}
+        given = {name: value for name, value in values.items() if value != "" or name not in cls.model_fields}
         home = Path(given.get("home", "var")).expanduser().absolute()
         derived: dict[str, Any] = {
             "home": home,
@@ -162,10 +172,11 @@ class Settings(BaseSettings):
                 "set RETURNS_FLOWER_PASSWORD too"
             )
         for name in ("archive_dir", "quarantine_dir", "report_dir"):
-            if getattr(self, name).is_relative_to(self.incoming_dir):
+            # Resolved: neither `..` nor a link may hide where a folder really lies.
+            if getattr(self, name).resolve().is_relative_to(self.incoming_dir.resolve()):
                 raise ValueError(
-                    f"{PREFIX}{name.upper()} lies inside RETURNS_INCOMING_DIR ({self.incoming_dir}), so it would be "
-                    "scanned as intake: choose a folder outside of it"
+                    f"{PREFIX}{name.upper()} lies inside RETURNS_INCOMING_DIR ({self.incoming_dir}), so it "
+                    "would be scanned as intake: choose a folder outside of it"
                 )
         return self
 
@@ -204,14 +215,22 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def _refuse_unknown() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = _known()
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
             raise ConfigFault(
-                f"{name} is not a setting." + (f" Did you mean {close[0]}?" if close else ""),
+                f"{_not_a_setting(name)}.",
                 advice="Remove it from the environment; docs/settings.md lists every setting.",
             )
+
+
+def _known() -> set[str]:
+    return {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def _not_a_setting(name: str) -> str:
+    close = difflib.get_close_matches(name, sorted(_known()), n=1)
+    return f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
 
 
 def _explain(problem: Any) -> str:
@@ -220,6 +239,13 @@ def _explain(problem: Any) -> str:
         return message
     name = PREFIX + str(problem["loc"][0]).removeprefix(PREFIX.lower()).upper()
     if problem["type"] == "extra_forbidden":
-        return f"{name} is not a setting"
-    shown = "***" if "PASSWORD" in name else repr(problem["input"])
-    return f"{name}={shown}: {message[0].lower()}{message[1:]}"
+        return _not_a_setting(name)
+    return f"{name}={_shown(name, problem['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a wrong value as a message may show it: no password, and of a URL nothing but its scheme."""
+    if name.endswith("_URL"):
+        scheme = re.match(r"[a-z][a-z0-9+]{0,20}://", str(value))
+        return repr(f"{scheme[0]}***") if scheme else "***"
+    return "***" if "PASSWORD" in name else repr(value)

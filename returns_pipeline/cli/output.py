@@ -64,7 +64,7 @@ def print_run(run: RunSummary) -> None:
     }
     accuracy = accuracy_of_csv(run.csv) if run.csv and run.csv.exists() else Accuracy(0, 0)
     if accuracy.share is not None:
-        cells["accuracy"] = f"{100 * accuracy.share:.1f} % of {accuracy.labelled:,}"
+        cells["accuracy"] = f"{100 * accuracy.share:.1f} %"
     for name in cells:
         table.add_column(name, justify="right")
     table.add_row(*cells.values())

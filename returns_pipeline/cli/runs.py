@@ -126,6 +126,7 @@ def _request(task: str, argument: object, *, wait: bool, as_json: bool, show_ima
     settings = _settings()
     database = _database(settings) if wait else None
     queue = CeleryQueue(make_app(settings))
+    queue.check()  # at once; sending would first try for a while to hear of the result
     request_id = str(uuid.uuid4())
     queue.send(task, argument, request_id=request_id)
     if database is None:

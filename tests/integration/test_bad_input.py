@@ -1,0 +1,118 @@
+"""What a person does wrong ends in one sentence with what to do, a non-zero exit and nothing lost."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from returns_pipeline.embedded import Processes
+from returns_pipeline.settings import embedded_socket
+from returns_pipeline.store import runs
+from tests.support import Installation, digests, write_images
+
+
+def _assert_refused(done: subprocess.CompletedProcess[str], *parts: str, code: int = 3) -> None:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_a_wrong_setting_is_named_with_its_value(sqlite_home: Installation) -> None:
+    """Each wrong setting is named with its value and what would be right; all of them at once."""
+    done = sqlite_home.run("runs", "list", RETURNS_CHUNK_SIZE="many", RETURNS_SCAN_HOUR="25")
+    _assert_refused(done, "RETURNS_CHUNK_SIZE='many'", "valid integer", "RETURNS_SCAN_HOUR='25'", "23")
+
+
+def test_a_database_without_tables_says_what_to_run(sqlite_home: Installation) -> None:
+    """A command that needs the tables names the command that makes them."""
+    sqlite_home.database.downgrade("base")
+    _assert_refused(sqlite_home.run("runs", "list"), "`returns-pipeline db upgrade`")
+
+
+def test_an_unreachable_database_is_named_without_its_password(sqlite_home: Installation) -> None:
+    """The address is shown, the password never."""
+    url = "postgresql://clerk:secret@127.0.0.1:9/returns"
+    done = sqlite_home.run("runs", "list", RETURNS_DATABASE_URL=url)
+    _assert_refused(done, "127.0.0.1:9", "RETURNS_DATABASE_URL")
+    assert "secret" not in done.stderr
+
+
+def test_an_unreachable_broker_moves_nothing(sqlite_home: Installation) -> None:
+    """A scan that cannot be sent says how to start a broker; the photos stay, no run is opened."""
+    write_images(sqlite_home.settings.incoming_dir, 2)
+    before = digests(sqlite_home.settings.incoming_dir)
+    for arguments in (["scan", "--wait"], ["scan"], ["status"]):
+        done = sqlite_home.run(*arguments)
+        _assert_refused(done, "broker does not answer", "`returns-pipeline up`", "RETURNS_BROKER_URL", code=1)
+    assert digests(sqlite_home.settings.incoming_dir) == before
+    assert runs.latest(sqlite_home.database, 1) == []
+
+
+def test_a_worker_does_not_start_without_what_it_needs(sqlite_home: Installation) -> None:
+    """Without its model, database or broker a worker ends before it takes a task, whichever way it is started."""
+    ours = [sys.executable, "-m", "returns_pipeline.cli", "worker", "--pool", "solo"]
+    celerys = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo"]
+    wrong = {
+        "no model 'nothing'": {"RETURNS_MODEL": "nothing"},
+        "does not exist": {"RETURNS_DATABASE_URL": f"sqlite:///{sqlite_home.settings.home}/none.sqlite3"},
+        "broker does not answer": {},
+    }
+    for (part, environment), command in zip(wrong.items(), [ours, celerys, ours], strict=True):
+        done = subprocess.run(
+            command,
+            env={**sqlite_home.environment(), **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        _assert_refused(done, part)
+
+
+def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation) -> None:
+    """A missing intake folder or model, found by the worker, ends `scan --wait` with the worker's sentence."""
+    settings = sqlite_home.settings
+    write_images(settings.incoming_dir, 2)
+    with Processes(settings) as processes:
+        processes.start_redis()
+        _assert_refused(
+            sqlite_home.run("scan", "--wait"), "No worker answers", "returns-pipeline worker", code=1
+        )
+        processes.start_workers()
+        _assert_refused(
+            sqlite_home.run("scan", "--dir", "/nowhere", "--wait"), "/nowhere does not exist", "Create it"
+        )
+        shutil.move(settings.models_dir / "stub", settings.models_dir / "hidden")
+        _assert_refused(sqlite_home.run("scan", "--wait"), "no model 'stub'", "RETURNS_MODEL")
+        # The request of before any worker started has been served meanwhile: nothing is lost of it either.
+        assert len(runs.latest(sqlite_home.database, 5)) == 1
+        _assert_refused(sqlite_home.run("up"), "runs already")
+    assert not embedded_socket(settings.home).exists()
+
+
+def test_names_that_do_not_exist_are_refused_before_anything_is_sent(sqlite_home: Installation) -> None:
+    """`classify` of a file, `runs show` of a run and `--state` of a state that are not there say so."""
+    _assert_refused(sqlite_home.run("classify", "gone.png"), "gone.png does not exist")
+    _assert_refused(sqlite_home.run("runs", "show", "7"), "no run 7", "runs list", code=1)
+    _assert_refused(sqlite_home.run("images", "list", "--run", "7"), "no run 7", code=1)
+    _assert_refused(
+        sqlite_home.run("images", "list", "--run", "7", "--state", "lost"), "'lost'", "quarantined"
+    )
+    assert sqlite_home.run("scan", "--no-such-option").returncode == 2
+
+
+def test_the_python_shell_gets_the_sentence_too(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Importing the tasks with a wrong setting raises the same sentence, not an import error."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from workers.tasks import scan_incoming"],
+        env={**sqlite_home.environment(), "RETURNS_TIMEZONE": "Mars/Base"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "ConfigFault" in done.stderr
+    assert "Europe/Berlin" in done.stderr
