@@ -1,0 +1,1 @@
+"""Training: data, architectures, recipes, evaluation, bundles. Never imported by a worker."""

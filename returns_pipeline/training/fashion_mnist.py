@@ -1,0 +1,154 @@
+"""Fashion-MNIST: 70,000 grey images of 28 x 28 pixels in ten classes.
+
+Source: Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+Algorithms", arXiv:1708.07747. MIT licence, (c) 2017 Zalando SE.
+"""
+
+import gzip
+import hashlib
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from returns_pipeline.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+Split = Literal["train", "test"]
+
+LABELS = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+SIDE = 28
+COUNTS: dict[Split, int] = {"train": 60_000, "test": 10_000}
+DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
+
+_PREFIXES: dict[Split, str] = {"train": "train", "test": "t10k"}
+_UNSIGNED_BYTE = 8  # the type code of uint8 in an idx file
+_TWO_WAYS = (
+    "Either `apt-get install dataset-fashion-mnist` (Debian and Ubuntu), or give Keras' downloader a network "
+    "connection, or copy the four idx .gz files into {cache}."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One split: `images` uint8 [n, 28, 28], 0 is the background; `labels` uint8 [n], indices into LABELS."""
+
+    images: "NDArray[np.uint8]"
+    labels: "NDArray[np.uint8]"
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 in hex over the bytes of all images, then of all labels."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+
+
+def load(split: Split, folder: Path = DEBIAN_DIR) -> Dataset:
+    """Return one official split.
+
+    Its two files are read from `folder`, else from where Keras keeps its downloads, else Keras downloads
+    them. Raises ConfigFault when a file is corrupt (naming it) or cannot be downloaded (saying what to do).
+    """
+    for place in (folder, keras_cache()):
+        images, labels = _files(place, split)
+        if images.is_file() and labels.is_file():
+            return _read(split, images, labels)
+    return _download(split)
+
+
+def keras_cache() -> Path:
+    """Return the folder in which Keras keeps its copy of the files, as KERAS_HOME says or ~/.keras."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home) / "datasets" / "fashion-mnist"
+
+
+def write_png(
+    images: "NDArray[np.uint8]",
+    labels: "NDArray[np.uint8]",
+    out_dir: Path,
+    indices: "Iterable[int] | None" = None,
+) -> "Iterator[Path]":
+    """Write images as grey PNG files `image_{i}_label_{label}.png` and yield each path once it is written.
+
+    `images` uint8 [n, h, w], `labels` uint8 [n]; `i` counts over all n, or over `indices` when given.
+    `out_dir` is made when it is missing; a file of the same name is replaced.
+    """
+    from PIL import Image
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for index in range(len(images)) if indices is None else indices:
+        path = out_dir / f"image_{index}_label_{labels[index]}.png"
+        Image.fromarray(images[index]).save(path, optimize=True)
+        yield path
+
+
+def _files(folder: Path, split: Split) -> tuple[Path, Path]:
+    prefix = _PREFIXES[split]
+    return folder / f"{prefix}-images-idx3-ubyte.gz", folder / f"{prefix}-labels-idx1-ubyte.gz"
+
+
+def _read(split: Split, images: Path, labels: Path) -> Dataset:
+    count = COUNTS[split]
+    dataset = Dataset(_read_idx(images, (count, SIDE, SIDE)), _read_idx(labels, (count,)))
+    if dataset.labels.max() >= len(LABELS):
+        raise _corrupt(labels, f"a label is {dataset.labels.max()}")
+    return dataset
+
+
+def _read_idx(path: Path, shape: tuple[int, ...]) -> "NDArray[np.uint8]":
+    """Return the uint8 array of a gzipped idx file, which must have `shape`.
+
+    The format: two zero bytes, the type, the number of axes, each axis as big-endian uint32, then the values.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise _corrupt(path, str(error)) from error
+    header = struct.pack(f">BBBB{len(shape)}I", 0, 0, _UNSIGNED_BYTE, len(shape), *shape)
+    if not content.startswith(header):
+        raise _corrupt(path, f"its header does not announce uint8 {list(shape)}")
+    if len(content) != len(header) + int(np.prod(shape)):
+        raise _corrupt(path, f"it holds {len(content):,} bytes")
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
+
+
+def _corrupt(path: Path, detail: str) -> ConfigFault:
+    return ConfigFault(
+        f"{path} is not the Fashion-MNIST file of that name: {detail}.",
+        advice="Delete it, or reinstall the Debian package dataset-fashion-mnist, and run the command again.",
+    )
+
+
+def _download(split: Split) -> Dataset:
+    """Let Keras download all four files; any failure is the operator's to mend: no network, disk or Keras."""
+    advice = _TWO_WAYS.format(cache=keras_cache())
+    try:
+        from keras.datasets import fashion_mnist
+
+        train, test = fashion_mnist.load_data()
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise ConfigFault(
+            f"Fashion-MNIST is not here and cannot be downloaded: {error}.", advice=advice
+        ) from error
+    dataset = Dataset(*(train if split == "train" else test))
+    if dataset.images.shape != (COUNTS[split], SIDE, SIDE) or dataset.labels.shape != (COUNTS[split],):
+        raise ConfigFault(f"Keras' Fashion-MNIST has images of shape {dataset.images.shape}.", advice=advice)
+    return dataset
