@@ -98,7 +98,7 @@ class Installation:
 
 
 def assert_promise_kept(home: Installation, run_id: int, came_in: Counter[str]) -> None:
-    """Assert what holds after every nightly run: nothing lost, nothing twice, and the report says the same."""
+    """Assert what holds after every nightly run: nothing lost, nothing twice, the report says the same."""
     settings = home.settings
     summary = runs.find(home.database, run_id)
     assert summary is not None

@@ -50,7 +50,7 @@ def test_an_unreachable_broker_moves_nothing(sqlite_home: Installation) -> None:
 
 
 def test_a_worker_does_not_start_without_what_it_needs(sqlite_home: Installation) -> None:
-    """Without its model, database or broker a worker ends before it takes a task, whichever way it is started."""
+    """Without model, database or broker a worker ends before it takes a task, however it is started."""
     ours = [sys.executable, "-m", "returns_pipeline.cli", "worker", "--pool", "solo"]
     celerys = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo"]
     wrong = {
@@ -71,14 +71,13 @@ def test_a_worker_does_not_start_without_what_it_needs(sqlite_home: Installation
 
 
 def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation) -> None:
-    """A missing intake folder or model, found by the worker, ends `scan --wait` with the worker's sentence."""
+    """A missing intake folder or model, found by a worker, ends `scan --wait` with the worker's sentence."""
     settings = sqlite_home.settings
     write_images(settings.incoming_dir, 2)
     with Processes(settings) as processes:
         processes.start_redis()
-        _assert_refused(
-            sqlite_home.run("scan", "--wait"), "No worker answers", "returns-pipeline worker", code=1
-        )
+        alone = sqlite_home.run("scan", "--wait")
+        _assert_refused(alone, "No worker answers", "returns-pipeline worker", code=1)
         processes.start_workers()
         _assert_refused(
             sqlite_home.run("scan", "--dir", "/nowhere", "--wait"), "/nowhere does not exist", "Create it"

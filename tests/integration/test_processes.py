@@ -28,10 +28,22 @@ from returns_pipeline.store.database import Database
 from tests.conftest import DATABASES, _empty_database
 from tests.support import SAMPLES, Installation, assert_promise_kept, digests, write_images
 
-FIELDS = {
-    "id", "kind", "state", "seen", "classified", "quarantined", "failed", "seconds", "images_per_second", "model",
-    "csv", "report",
-}  # fmt: skip
+FIELDS = set(
+    [
+        "id",
+        "kind",
+        "state",
+        "seen",
+        "classified",
+        "quarantined",
+        "failed",
+        "seconds",
+        "images_per_second",
+        "model",
+        "csv",
+        "report",
+    ]
+)
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -174,7 +186,7 @@ def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
         assert running.json("scan", "--wait")["classified"] == 3
 
         def names() -> set[str]:
-            request = urllib.request.Request(url)  # noqa: S310 - our own http address
+            request = urllib.request.Request(url)
             token = base64.b64encode(b"admin:correct horse").decode()
             request.add_header("Authorization", f"Basic {token}")
             with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
@@ -190,7 +202,7 @@ def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
 
 
 def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
-    """`returns-pipeline worker` becomes `celery -A workers.app worker` with the same arguments, in the same process."""
+    """`returns-pipeline worker` becomes `celery -A workers.app worker`: same arguments, same process."""
     with Processes(sqlite_home.settings) as processes:
         processes.start_redis()
         worker = subprocess.Popen(

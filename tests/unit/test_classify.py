@@ -1,0 +1,94 @@
+"""From scores to predictions, and what a bundle must be."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from returns_pipeline.classify import TOP, load_classifier, to_predictions
+from returns_pipeline.classify.bundle import Bundle, find_bundle, load_bundle
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
+from returns_pipeline.records import Decision, ImageInput, Scores
+from tests.support import LABELS, write_stub_bundle
+
+
+def _bundle(mains: tuple[str, ...] = ("up", "up", "down", "down")) -> Bundle:
+    return Bundle(Path(), "m", 1, LABELS, mains, ImageInput(8, 8, 1), {}, "stub", "")
+
+
+def test_a_prediction_is_the_best_label_and_its_main_category() -> None:
+    """The main category is the best label's own, with the sum of its labels' probabilities."""
+    scores = Scores(np.array([[0.3, 0.25, 0.45, 0.0], [0.05, 0.9, 0.03, 0.02]], np.float32))
+    doubtful, sure = to_predictions(_bundle(), scores, review_threshold=0.8)
+    assert (doubtful.label_index, doubtful.label, doubtful.main_label) == (2, "bright", "down")
+    assert doubtful.main_probability == pytest.approx(0.45)
+    assert (doubtful.decision, sure.decision) == (Decision.REVIEW, Decision.AUTO)
+    assert sure.main_probability == pytest.approx(0.95)
+    assert [index for index, _ in sure.top] == [1, 0, 2, 3]
+
+
+def test_at_most_the_best_labels_are_kept() -> None:
+    """The top list is short and sorted however many labels there are; an empty batch has no predictions."""
+    labels = tuple(f"label {i}" for i in range(20))
+    bundle = Bundle(Path(), "m", 1, labels, labels, ImageInput(8, 8, 1), {}, "stub", "")
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(20), size=3).astype(np.float32)
+    for answer, row in zip(to_predictions(bundle, Scores(probabilities), 0.5), probabilities, strict=True):
+        assert len(answer.top) == TOP
+        assert [chance for _, chance in answer.top] == pytest.approx(
+            sorted(row, reverse=True)[:TOP], abs=1e-5
+        )
+        assert answer.label_index == row.argmax()
+    assert to_predictions(bundle, Scores(probabilities[:0]), 0.5) == []
+
+
+def test_the_highest_version_is_found_by_number(tmp_path: Path) -> None:
+    """Version 10 is newer than version 9; a version can be named."""
+    for version in (9, 10):
+        write_stub_bundle(tmp_path, "m", version)
+    assert find_bundle(tmp_path, "m").version == 10
+    assert find_bundle(tmp_path, "m/9").version == 9
+
+
+def test_a_broken_bundle_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """Missing, unreadable, incomplete and altered bundles are the operator's fault, each named."""
+    bundle = write_stub_bundle(tmp_path, "m")
+    for model in ("none", "m/2", "m/x"):
+        with pytest.raises(ConfigFault):
+            find_bundle(tmp_path, model)
+    with pytest.raises(ConfigFault, match=r"has no openvino/model\."):
+        load_classifier(bundle, "openvino")
+    manifest = bundle.folder / "bundle.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "main_categories": ["one"]}))
+    with pytest.raises(ConfigFault, match="one main category"):
+        load_bundle(bundle.folder)
+    for broken in ("{", "[]", json.dumps({**content, "colour": "blue"})):
+        manifest.write_text(broken)
+        with pytest.raises(ConfigFault, match="cannot be read"):
+            load_bundle(bundle.folder)
+
+
+def test_a_file_of_a_bundle_must_be_the_one_it_was_made_with(tmp_path: Path) -> None:
+    """A model file whose sha256 differs is never opened."""
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "model.keras").write_bytes(b"another model")
+    bundle = Bundle(folder, "m", 1, LABELS, LABELS, ImageInput(8, 8, 1), {"model.keras": "0" * 64}, "x", "")
+    with pytest.raises(ConfigFault, match="sha256 differs"):
+        load_classifier(bundle, "keras")
+
+
+def test_faults_survive_the_way_between_processes() -> None:
+    """A fault that a worker raises is the same fault, with its advice, for the one who waits."""
+    for fault in (ConfigFault("wrong", "do this"), ImageFault(FaultCode.TRUNCATED, "half")):
+        copy = pickle.loads(pickle.dumps(fault))  # noqa: S301 - our own bytes
+        assert (type(copy), str(copy), copy.args) == (type(fault), str(fault), fault.args)
+        assert type(fault)(*fault.args).message == fault.message
+    assert issubclass(ConfigFault, PipelineError)
+
+
+def test_every_code_has_a_sentence() -> None:
+    """The set of codes is closed, and each is explained."""
+    assert all(code.sentence.endswith(".") for code in FaultCode)
