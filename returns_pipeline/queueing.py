@@ -129,7 +129,7 @@ class CeleryQueue:
     def lengths(self) -> dict[str, int]:
         """Return how many messages wait in each queue. Raises TransientFault without a broker."""
         with _faults(), self._app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0.1)
+            connection.ensure_connection(max_retries=1, interval_start=0)
             channel: Any = connection.default_channel
             return {name: int(channel.client.llen(name)) for name in QUEUES}
 
@@ -142,7 +142,7 @@ class CeleryQueue:
         with _faults():
             return {name for reply in self._app.control.ping(timeout=timeout) or () for name in reply}
 
-    def error_of(self, request_id: str) -> Exception | None:
+    def error_of(self, request_id: str) -> BaseException | None:
         """Return what ended a request, or None while it waits, runs or has succeeded."""
         with _faults():
             result = self._app.AsyncResult(request_id)

@@ -2,15 +2,18 @@
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from returns_pipeline import nightly
+from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.records import ImageState, RunState
-from returns_pipeline.store import images, runs, tables
+from returns_pipeline.records import ImageState, RunKind, RunRequest, RunState
+from returns_pipeline.store import chunks, images, runs, tables
+from returns_pipeline.store.database import utc_now
 from tests.support import Installation, assert_promise_kept, digests, write_images
 
 
@@ -128,8 +131,6 @@ def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> 
     pipeline, queue = home.inline()
     run_id = nightly.scan(pipeline, "request")
     chunk_id = queue.chunks.popleft()
-    from returns_pipeline.store import chunks
-
     held = chunks.claim(home.database, chunk_id, "a worker that dies", 600)
     assert held is not None
     nightly.classify_chunk(pipeline, chunk_id)
@@ -147,9 +148,9 @@ def test_a_scan_that_was_cut_short_goes_on(home: Installation) -> None:
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
     pipeline, queue = home.inline()
-    run_id = runs.open_run(
-        home.database, nightly._request(pipeline, "request", nightly.RunKind.NIGHTLY, None)
-    )
+    bundle = find_bundle(home.settings.models_dir, home.settings.model)
+    request = RunRequest("request", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
+    run_id = runs.open_run(home.database, request)
     nightly.sweep(pipeline)
     assert not queue.scans
     _age(home, tables.runs.c.touched_at)
@@ -238,8 +239,6 @@ def test_a_chunk_that_kills_every_worker_ends_as_failed(home: Installation) -> N
     pipeline, queue = home.inline()
     run_id = nightly.scan(pipeline, "request")
     chunk_id = queue.chunks[0]
-    from returns_pipeline.store import chunks
-
     for _ in range(home.settings.max_attempts):
         assert chunks.claim(home.database, chunk_id, "a worker that dies", 600)
         _age(home, tables.chunks.c.lease_until)
@@ -288,7 +287,7 @@ def test_names_that_are_no_text_are_kept(home: Installation) -> None:
         b"x" * 251 + b".png",
     ]
     for name in names:
-        shutil.copy(source, folder + b"/" + name)
+        shutil.copy(os.fsencode(source), folder + b"/" + name)
     source.unlink()
     came_in = digests(home.settings.incoming_dir)
     pipeline, queue = home.inline()
@@ -302,9 +301,5 @@ def test_names_that_are_no_text_are_kept(home: Installation) -> None:
 
 def _age(home: Installation, column: sa.Column[object]) -> None:
     """Set a moment back by a day, as if that much time had passed."""
-    from datetime import timedelta
-
-    from returns_pipeline.store.database import utc_now
-
     with home.database.write() as connection:
         connection.execute(sa.update(column.table).values({column.name: utc_now() - timedelta(days=1)}))

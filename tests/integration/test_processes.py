@@ -28,22 +28,12 @@ from returns_pipeline.store.database import Database
 from tests.conftest import DATABASES, _empty_database
 from tests.support import SAMPLES, Installation, assert_promise_kept, digests, write_images
 
-FIELDS = set(
-    [
-        "id",
-        "kind",
-        "state",
-        "seen",
-        "classified",
-        "quarantined",
-        "failed",
-        "seconds",
-        "images_per_second",
-        "model",
-        "csv",
-        "report",
-    ]
-)
+FIELDS = {"id", "kind", "state", "seen", "classified", "quarantined", "failed", "seconds"} | {
+    "images_per_second",
+    "model",
+    "csv",
+    "report",
+}
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -144,7 +134,8 @@ def test_only_json_is_accepted(running: Installation) -> None:
     bomb = running.settings.home / "unpickled"
     payload = pickle.dumps(((str(bomb),), {}, {"callbacks": None}))
     app = make_app(running.settings)
-    with app.connection_for_write() as connection, connection.channel() as channel:
+    with app.connection_for_write() as connection:
+        channel: Any = connection.default_channel
         message = {
             "body": base64.b64encode(payload).decode(),
             "content-type": "application/x-python-serialize",
