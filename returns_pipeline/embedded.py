@@ -79,7 +79,7 @@ class Processes:
         socket = embedded_socket(self._settings.home)
         if self._settings.broker_url != f"redis+socket://{socket}":
             raise ConfigFault(
-                f"RETURNS_BROKER_URL={self._settings.broker_url} names a broker that is not embedded.",
+                "RETURNS_BROKER_URL names a broker that is not embedded.",
                 "Remove the setting to run everything embedded, or start `worker` and `beat` by themselves.",
             )
         _private_folder(socket.parent)

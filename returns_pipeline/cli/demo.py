@@ -39,7 +39,7 @@ def demo() -> None:
         samples = [path for path in (PROJECT_ROOT / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
-        typer.echo(f"{len(samples)} photos came in: {settings.incoming_dir}")
+        typer.echo(f"{len(samples)} photos came in: {output.shown(settings.incoming_dir)}")
         queue = CeleryQueue(make_app(settings))
         nightly = beat_schedule(settings)["nightly-scan"]
         request_id = str(uuid.uuid4())

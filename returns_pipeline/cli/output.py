@@ -1,6 +1,7 @@
 """Runs and images as tables for people and as plain values for JSON."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -51,6 +52,11 @@ def image_as_dict(image: ImageResult) -> dict[str, Any]:
     }
 
 
+def shown(path: Path) -> Path:
+    """Return a path as a person at this terminal would write it: relative where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def print_run(run: RunSummary) -> None:
     """Print one run, with its accuracy where the file names carry labels."""
     table = Table(title=f"Run {run.id} · {run.kind} · {run.state} · {run.model}", title_justify="left")
@@ -71,7 +77,7 @@ def print_run(run: RunSummary) -> None:
     _console.print(table)
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
-            _console.print(f"{name:<7} {path}", soft_wrap=True, highlight=False, markup=False)
+            _console.print(f"{name:<7} {shown(path)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") -> None:

@@ -1,0 +1,135 @@
+"""What the pages tell people to type works, and what they name exists."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from returns_pipeline.embedded import Processes
+from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, load_settings
+from returns_pipeline.store.database import Database
+from tests.support import CLI, Installation, write_images
+
+PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+
+#: Commands that go on until they are stopped, take minutes or need more than this machine: what proves them.
+PROVEN_ELSEWHERE = {
+    "make": "the targets are checked here, and run by continuous integration",
+    "docker": "tests/unit/test_compose.py",
+    "source": "the shell's own",
+    "cp": "the file is checked here",
+    "mkdir": "the shell's own",
+    "pip": "the file is checked here",
+    "returns-pipeline up": "tests/integration/test_processes.py",
+    "returns-pipeline worker": "tests/integration/test_processes.py",
+    "returns-pipeline beat": "tests/integration/test_processes.py",
+    "returns-pipeline flower": "tests/integration/test_processes.py",
+    "returns-pipeline train": "tests/unit/test_training_bundle.py",
+    "celery": "tests/integration/test_processes.py",
+}
+
+
+def commands() -> list[str]:
+    """Return every command of the pages: lines after `$ `, and code between backquotes or indented."""
+    programs = r"(?:RETURNS_\w+=\S+ )*(?:make|docker|celery|pip|returns-pipeline)"
+    found: dict[str, None] = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(
+            rf"^\$ (.+)$|`({programs} [^`]+)`|^    ({programs} .+)$", text, re.MULTILINE
+        ):
+            found[re.sub(r"\s+#.*", "", next(group for group in match.groups() if group)).strip()] = None
+    return list(found)
+
+
+def _elsewhere(command: str) -> bool:
+    words = [word for word in shlex.split(command) if not word.startswith(PREFIX)]
+    return words[0] in PROVEN_ELSEWHERE or " ".join(words[:2]) in PROVEN_ELSEWHERE
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Give a running installation in a folder that has `samples/`, and one closed run."""
+    folder = tmp_path_factory.mktemp("docs")
+    shutil.copytree(PROJECT_ROOT / "samples", folder / "samples")
+    settings = load_settings(home=folder / "var", settle_seconds=0, worker_processes=1)
+    write_images(settings.incoming_dir, 3)
+    database = Database(settings.database_url)
+    database.upgrade()
+    with Processes(settings) as processes:
+        processes.start_redis()
+        processes.start_workers()
+        home = Installation(settings, database)
+        home.json("scan", "--wait")
+        yield home
+    database.close()
+
+
+def test_every_command_of_the_pages_works(running: Installation) -> None:
+    """Each `returns-pipeline` command in a page exits with 0 when it is typed as it stands."""
+    typed = [command for command in commands() if not _elsewhere(command)]
+    assert len(typed) >= 6, "the pages have fewer commands than they had"
+    folder = running.settings.home.parent
+    for command in typed:
+        words = shlex.split(command)
+        assert words[0] == "returns-pipeline", f"{command!r} is proven by nothing"
+        done = subprocess.run(
+            [*CLI, *words[1:]],
+            cwd=folder,
+            env=running.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_every_other_command_exists() -> None:
+    """Each make target, option, sub-command and file that a page's command names is there."""
+    makefile = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in filter(_elsewhere, commands()):
+        words = [word for word in shlex.split(command) if not word.startswith(PREFIX)]
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), command
+        elif words[0] in {"cp", "pip"}:
+            assert (PROJECT_ROOT / words[-2 if words[0] == "cp" else -1]).is_file(), command
+        elif words[0] == "returns-pipeline":
+            subcommand = [word for word in words[1:3] if re.fullmatch(r"[a-z][a-z-]+", word)]
+            done = subprocess.run([*CLI, *subcommand, "--help"], capture_output=True, check=False, timeout=30)
+            assert done.returncode == 0, command
+
+
+def test_every_link_and_setting_of_the_pages_exists() -> None:
+    """A page links only to files that are there, and names only settings that are read."""
+    fields = {PREFIX + name.upper() for name in Settings.model_fields}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        named = set(re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", text))
+        assert named <= fields, f"{page.name}: {named - fields}"
+
+
+def test_the_shell_session_of_the_readme_works(running: Installation) -> None:
+    """The lines after `>>>` in the README run as they stand."""
+    text = PAGES[0].read_text(encoding="utf-8")
+    lines = re.findall(r"^>>> (.+)$", text, re.MULTILINE)
+    assert lines
+    code = "\n".join([*lines[:-1], f"print({lines[-1]})"])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=running.settings.home.parent,
+        env={**running.environment(), "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\{'run': \d+\}\n", done.stdout)

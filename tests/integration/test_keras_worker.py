@@ -1,0 +1,33 @@
+"""A worker that holds the Keras model, as a GPU worker does."""
+
+from pathlib import Path
+
+from returns_pipeline.embedded import Processes
+from returns_pipeline.settings import load_settings
+from returns_pipeline.store.database import Database
+from tests.support import SAMPLES, Installation
+
+
+def test_a_keras_worker_gives_the_same_labels(tmp_path: Path) -> None:
+    """With RETURNS_RUNTIME=keras a run has the labels and nearly the probabilities that OpenVINO gives."""
+    answers = []
+    for runtime in ("openvino", "keras"):
+        settings = load_settings(
+            home=tmp_path / runtime, runtime=runtime, settle_seconds=0, worker_processes=1
+        )
+        database = Database(settings.database_url)
+        database.upgrade()
+        home = Installation(settings, database)
+        with Processes(settings) as processes:
+            processes.start_redis()
+            processes.start_workers()
+            run = home.json("classify", str(SAMPLES), "--wait")
+            images = home.json("images", "list", "--run", str(run["id"]), "--state", "classified")
+        database.close()
+        answers.append({image["path"]: (image["label"], image["probability"]) for image in images})
+    first, second = answers
+    assert len(first) == 300
+    assert {path: label for path, (label, _) in first.items()} == {
+        path: label for path, (label, _) in second.items()
+    }
+    assert max(abs(first[path][1] - second[path][1]) for path in first) < 1e-3

@@ -1,0 +1,283 @@
+"""The rules that docker-compose.yml keeps: each check returns what is wrong as sentences.
+
+The schema is the Compose Specification's own (Apache-2.0, see tests/data/compose-spec.LICENSE).
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import typer.main
+import yaml
+from celery.bin.worker import worker as celery_worker
+from click import ClickException, Context
+from jsonschema import Draft202012Validator
+
+from returns_pipeline.cli import app as cli
+from returns_pipeline.queueing import QUEUES
+from returns_pipeline.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "tests/data/compose-spec.json").read_text(encoding="utf-8"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+
+#: What a container of ours is not asked to keep running.
+ONE_SHOT = {"migrate"}
+#: Programs that come with the images of others, and with Debian and Python under ours.
+PROGRAMS = {"redis": {"sh", "redis-cli"}, "postgres": {"pg_isready"}}
+OUR_PROGRAMS = {"python", "find", *(script.name for script in entry_points(group="console_scripts"))}
+SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY|AUTH")
+#: ${NAME}, ${NAME:-default}, ${NAME:?message}; `$$` is a dollar sign.
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<kind>:?[-?+])?(?P<rest>[^}]*)\}")
+
+Compose = dict[str, Any]
+
+
+def load() -> Compose:
+    """Return docker-compose.yml without its anchors' own keys, which no container sees."""
+    loaded = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return {key: value for key, value in loaded.items() if not key.startswith("x-")}
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every string of a tree, the keys of its mappings too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def filled(value: str, **given: str) -> str:
+    """Return a string as Compose passes it on: `given` where required, else the default."""
+
+    def replacement(match: re.Match[str]) -> str:
+        default = match["rest"] if (match["kind"] or "").endswith("-") else ""
+        return given.get(match["name"], default)
+
+    return VARIABLE.sub(replacement, value).replace("$$", "$")
+
+
+def stages(dockerfile: str) -> dict[str, list[tuple[str, str]]]:
+    """Return stage -> its instructions, those of the stages that it is made from first."""
+    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    instructions = "\n".join(lines).replace("\\\n", " ").splitlines()
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for instruction in filter(None, map(str.strip, instructions)):
+        word, rest = instruction.split(maxsplit=1)
+        if word == "FROM":
+            parent, _, name = rest.split()
+            found[name] = list(found.get(parent, [(word, parent)]))
+        else:
+            found[name].append((word, rest))
+    return found
+
+
+def last(instructions: list[tuple[str, str]], word: str) -> str:
+    """Return what the last instruction of that kind says, or nothing."""
+    return next((rest for name, rest in reversed(instructions) if name == word), "")
+
+
+def built(compose: Compose) -> dict[str, Any]:
+    """Return the services whose images are ours."""
+    return {name: service for name, service in compose["services"].items() if "build" in service}
+
+
+def workers(compose: Compose) -> dict[str, list[str]]:
+    """Return the options of each service that is a worker."""
+    return {
+        name: service["command"][1:]
+        for name, service in built(compose).items()
+        if service["command"][0] == "worker"
+    }
+
+
+def option(words: list[str], name: str) -> str:
+    """Return the value that follows an option."""
+    return words[words.index(name) + 1]
+
+
+def against_schema(compose: Compose) -> list[str]:
+    """Whatever the Compose schema does not allow."""
+    return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(compose)]
+
+
+def unknown_commands(compose: Compose) -> list[str]:
+    """Commands that the command line does not have, and options that Celery does not have."""
+    wrong = []
+    for name, service in built(compose).items():
+        entrypoint = json.loads(last(stages(DOCKERFILE)[service["build"]["target"]], "ENTRYPOINT"))
+        words = [*service.get("entrypoint", entrypoint), *service["command"]]
+        command: Any = typer.main.get_command(cli) if words[0] == "returns-pipeline" else None
+        for word in words[1:]:
+            command = command.commands.get(word) if hasattr(command, "commands") else command
+        if command is None or hasattr(command, "commands"):
+            wrong.append(f"{name}: {shlex.join(words)} is no command")
+    for name, words in workers(compose).items():
+        try:
+            left = celery_worker.make_parser(Context(celery_worker)).parse_args(list(words))[1]
+        except ClickException as error:
+            left = [error.message]
+        wrong += [f"{name}: {word}" for word in left]
+    return wrong
+
+
+def unknown_checks(compose: Compose) -> list[str]:
+    """Health checks of programs that the image lacks, or of a worker by a name that it does not have."""
+    wrong = []
+    for name, service in compose["services"].items():
+        kind, *words = service.get("healthcheck", {}).get("test", ["CMD", "missing"])
+        words = shlex.split(words[0]) if kind == "CMD-SHELL" else words
+        if words[0] not in PROGRAMS.get(name, OUR_PROGRAMS) and name not in ONE_SHOT:
+            wrong.append(f"{name}: no program {words[0]}")
+        if name in workers(compose):
+            node = option(workers(compose)[name], "-n").replace("%h", "$$HOSTNAME")
+            if words[:3] != ["celery", "-A", "workers.app"] or option(words, "-d") != node:
+                wrong.append(f"{name}: the check does not ask {node}")
+    return wrong
+
+
+def unserved_queues(compose: Compose) -> list[str]:
+    """Queues without a worker that always runs, and queues that do not exist."""
+    served = {name: option(words, "-Q").split(",") for name, words in workers(compose).items()}
+    always = {
+        queue
+        for name, queues in served.items()
+        if not compose["services"][name].get("profiles")
+        for queue in queues
+    }
+    unknown = {queue for queues in served.values() for queue in queues} - set(QUEUES)
+    return [f"nobody serves {queue}" for queue in set(QUEUES) - always] + [
+        f"no queue {queue}" for queue in unknown
+    ]
+
+
+def unknown_settings(compose: Compose) -> list[str]:
+    """Names with our prefix, set or substituted, that are not settings."""
+    named = {name for text in strings(compose) for name in re.findall(rf"\b{PREFIX}[A-Z_]+", text)}
+    return sorted(named - {PREFIX + name.upper() for name in Settings.model_fields})
+
+
+def loose_secrets(compose: Compose) -> list[str]:
+    """Secrets that have a default, may be empty, or are written down."""
+    wrong = [
+        f"{match['name']} is not required"
+        for text in strings(compose)
+        for match in VARIABLE.finditer(text)
+        if SECRET.search(match["name"]) and match["kind"] != ":?"
+    ]
+    for name, service in compose["services"].items():
+        for key, value in service.get("environment", {}).items():
+            if SECRET.search(key) and not VARIABLE.fullmatch(str(value)):
+                wrong.append(f"{name}: {key} is written down")
+            credentials = re.search(r"://[^/:@]*:([^@]*)@", VARIABLE.sub("variable", str(value)))
+            if credentials and credentials[1] != "variable":
+                wrong.append(f"{name}: the password in {key} is written down")
+    return wrong
+
+
+def unsafe_services(compose: Compose) -> list[str]:
+    """Long-running services without a health check or restart policy; services that are root."""
+    wrong = []
+    for name, service in compose["services"].items():
+        if name not in ONE_SHOT and not service.get("healthcheck", {}).get("test"):
+            wrong.append(f"{name}: no health check")
+        if service.get("restart") != ("no" if name in ONE_SHOT else "unless-stopped"):
+            wrong.append(f"{name}: wrong restart policy")
+        stage = stages(DOCKERFILE).get(service.get("build", {}).get("target", ""), [])
+        if service.get("user", last(stage, "USER")) in {"", "root", "0"}:
+            wrong.append(f"{name}: runs as root")
+    return wrong
+
+
+def floating_images(compose: Compose) -> list[str]:
+    """Images, of services and of the Dockerfile's stages, without a version in their tag."""
+    images = [service["image"] for service in compose["services"].values() if "image" in service]
+    images += [instructions[0][1] for instructions in stages(DOCKERFILE).values()]
+    return [image for image in images if not re.search(r":\d+\.?\d*-", image)]
+
+
+def unknown_targets(compose: Compose) -> list[str]:
+    """Build targets that are not stages of the Dockerfile."""
+    return sorted(
+        {service["build"]["target"] for service in built(compose).values()} - set(stages(DOCKERFILE))
+    )
+
+
+def mounts(compose: Compose) -> Iterator[tuple[str, str, str]]:
+    """Yield service, source and target of every mount."""
+    for name, service in compose["services"].items():
+        for volume in service.get("volumes", []):
+            if isinstance(volume, str):
+                source, target, *_ = volume.split(":")
+                yield name, source, target
+            else:
+                yield name, volume["source"], volume["target"]
+
+
+def wrong_volumes(compose: Compose) -> list[str]:
+    """Named volumes that are used and not declared, or the reverse; photos under two paths."""
+    named = {source for _, source, _ in mounts(compose) if re.fullmatch(r"\w+", source)}
+    wrong = [f"{name} is used or declared alone" for name in named ^ set(compose["volumes"])]
+    targets: dict[str, set[str]] = {}
+    for _, source, target in mounts(compose):
+        targets.setdefault(source, set()).add(target)
+    return wrong + [f"{source} is at {sorted(paths)}" for source, paths in targets.items() if len(paths) > 1]
+
+
+def unreachable_folders(compose: Compose) -> list[str]:
+    """Folders that a worker writes to and that are not mounted, so that what is written would be lost."""
+    settings = Settings(home=Path("/data"), models_dir=Path("/app/models"))
+    mounted = [(name, Path(target)) for name, _, target in mounts(compose)]
+    wrong = []
+    for name, words in workers(compose).items():
+        folders = [settings.incoming_dir, settings.archive_dir, settings.quarantine_dir, settings.models_dir]
+        if "control" in option(words, "-Q"):
+            folders.append(settings.report_dir)
+        wrong += [
+            f"{name}: {folder} is not mounted"
+            for folder in folders
+            if not any(name == owner and folder.is_relative_to(target) for owner, target in mounted)
+        ]
+    return wrong
+
+
+def open_ports(compose: Compose) -> list[str]:
+    """Ports that anyone but this machine reaches when nobody asked for it."""
+    return [
+        f"{name}: {port}"
+        for name, service in compose["services"].items()
+        for port in service.get("ports", [])
+        if not filled(str(port)).startswith("127.0.0.1:")
+    ]
+
+
+def before_the_tables(compose: Compose) -> list[str]:
+    """Services that use the database and do not wait until it has its tables."""
+    return [
+        name
+        for name, service in built(compose).items()
+        if "RETURNS_DATABASE_URL" in service["environment"] and name not in ONE_SHOT
+        if service["depends_on"].get("migrate") != {"condition": "service_completed_successfully"}
+    ]
+
+
+def killed_too_early(compose: Compose) -> list[str]:
+    """Workers that a stop kills before a chunk's lease can end."""
+    lease = Settings.model_fields["lease_seconds"].default
+    wrong = []
+    for name in workers(compose):
+        grace = re.fullmatch(r"(\d+)m", compose["services"][name].get("stop_grace_period", ""))
+        if not grace or int(grace[1]) * 60 <= lease:
+            wrong.append(name)
+    return wrong

@@ -1,0 +1,230 @@
+"""docker-compose.yml, Dockerfile and .env.example agree with the code, each other and the Compose schema.
+
+Each check is also given broken files, to show that it can fail.
+"""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from returns_pipeline.queueing import make_app
+from returns_pipeline.settings import PREFIX, Settings, load_settings
+from tests.unit.compose_checks import (
+    DOCKERFILE,
+    ENV_EXAMPLE,
+    ROOT,
+    SECRET,
+    VARIABLE,
+    Compose,
+    against_schema,
+    before_the_tables,
+    built,
+    filled,
+    floating_images,
+    killed_too_early,
+    last,
+    load,
+    loose_secrets,
+    open_ports,
+    stages,
+    strings,
+    unknown_checks,
+    unknown_commands,
+    unknown_settings,
+    unknown_targets,
+    unreachable_folders,
+    unsafe_services,
+    unserved_queues,
+    wrong_volumes,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the developer's environment nor a file `.env` decides what is tested."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def break_by(path: str, value: object) -> Callable[[Compose], None]:
+    """Return a change that sets the value at a dotted path; None removes it."""
+
+    def change(compose: Compose) -> None:
+        *parents, key = path.split(".")
+        for parent in parents:
+            compose = compose[parent]
+        if value is None:
+            del compose[key]
+        else:
+            compose[key] = value
+
+    return change
+
+
+Check = Callable[[Compose], list[str]]
+
+#: Each check, and changes each of which it must notice.
+CHECKS: dict[Check, list[Callable[[Compose], None]]] = {
+    against_schema: [
+        break_by("services.redis.restarts", "always"),
+        break_by("services.beat.depends_on.redis", {"condition": "healthy"}),
+    ],
+    unknown_commands: [
+        break_by("services.beat.command", ["beet"]),
+        break_by("services.migrate.command", ["db"]),
+        break_by("services.worker-cpu.command", ["worker", "-Q", "bulk", "--pol", "solo"]),
+        break_by("services.flower.entrypoint", ["flower"]),
+    ],
+    unknown_checks: [
+        break_by("services.flower.healthcheck.test", ["CMD", "curl", "http://127.0.0.1:5555"]),
+        break_by(
+            "services.worker-cpu.healthcheck.test", ["CMD-SHELL", "celery -A workers.app inspect ping -d x"]
+        ),
+    ],
+    unserved_queues: [
+        break_by("services.worker-control", None),
+        break_by("services.worker-cpu.profiles", ["cpu"]),
+        break_by("services.worker-gpu.command", ["worker", "-Q", "gpu"]),
+    ],
+    unknown_settings: [
+        break_by("services.beat.environment.RETURNS_SCAN_OUR", "3"),
+        break_by("services.beat.environment.OTHER", "${RETURNS_INTAKE:-}"),
+    ],
+    loose_secrets: [
+        break_by("services.flower.environment.RETURNS_FLOWER_PASSWORD", "${RETURNS_FLOWER_PASSWORD:-admin}"),
+        break_by("services.flower.environment.RETURNS_FLOWER_PASSWORD", "${RETURNS_FLOWER_PASSWORD?unset}"),
+        break_by("services.postgres.environment.POSTGRES_PASSWORD", "returns"),
+        break_by("services.beat.environment.RETURNS_BROKER_URL", "redis://:secret@redis:6379/0"),
+    ],
+    unsafe_services: [
+        break_by("services.beat.healthcheck", None),
+        break_by("services.redis.restart", None),
+        break_by("services.redis.user", None),
+        break_by("services.flower.user", "root"),
+    ],
+    floating_images: [
+        break_by("services.redis.image", "redis:latest"),
+        break_by("services.redis.image", "redis"),
+    ],
+    unknown_targets: [break_by("services.beat.build.target", "web")],
+    wrong_volumes: [
+        break_by("volumes.beat", None),
+        break_by("volumes.forgotten", {}),
+        break_by("services.worker-control.volumes", ["redis:/data/archives"]),
+    ],
+    unreachable_folders: [break_by("services.worker-cpu.volumes", ["photos:/data/archive"])],
+    open_ports: [
+        break_by("services.redis.ports", ["6379:6379"]),
+        break_by("services.flower.ports", ["5555"]),
+    ],
+    before_the_tables: [
+        break_by("services.worker-gpu.depends_on", {"redis": {"condition": "service_healthy"}})
+    ],
+    killed_too_early: [
+        break_by("services.worker-cpu.stop_grace_period", "10m"),
+        break_by("services.worker-gpu.stop_grace_period", None),
+    ],
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_nothing_is_wrong(check: Check) -> None:
+    """The file as it is breaks no rule."""
+    assert check(load()) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        pytest.param(check, change, id=check.__name__)
+        for check, changes in CHECKS.items()
+        for change in changes
+    ],
+)
+def test_each_check_notices_a_broken_file(check: Check, change: Callable[[Compose], None]) -> None:
+    """A rule that is broken is reported: no check passes whatever it is given."""
+    compose = copy.deepcopy(load())
+    change(compose)
+    assert check(compose)
+
+
+@pytest.mark.parametrize("name", built(load()))
+def test_the_settings_accept_what_each_service_passes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the secrets filled in and nothing else, every service has valid settings and our broker."""
+    secrets = {"REDIS_PASSWORD": "r1", "POSTGRES_PASSWORD": "p1", "RETURNS_FLOWER_PASSWORD": "f1"}
+    for key, value in load()["services"][name]["environment"].items():
+        monkeypatch.setenv(key, filled(value, **secrets))
+    settings = load_settings()
+    assert settings.broker_url == "redis://:r1@redis:6379/0"
+    if "RETURNS_DATABASE_URL" in load()["services"][name]["environment"]:
+        assert settings.database_url == "postgresql+psycopg://returns:p1@postgres:5432/returns"
+
+
+def test_celery_finds_the_app() -> None:
+    """`celery -A workers.app`, which the health checks call, imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from workers.app import app; print(app.main)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "returns_pipeline", done.stderr
+
+
+def test_the_health_check_of_beat_looks_at_the_file_that_beat_writes(tmp_path: Path) -> None:
+    """Beat's health check names the folder and the file of its schedule."""
+    written = Path(make_app(Settings(home=tmp_path)).conf.beat_schedule_filename)
+    beat = load()["services"]["beat"]
+    assert "beat:/data" in beat["volumes"]
+    assert f"find /data -name '{written.name}*'" in beat["healthcheck"]["test"][1]
+    assert ("ENV", "/data") in {
+        (word, value)
+        for word, rest in stages(DOCKERFILE)["base"]
+        for value in re.findall(r"RETURNS_HOME=(\S+)", rest)
+    }
+
+
+@pytest.mark.parametrize("stage", ["base", "worker-cpu", "worker-gpu", "train"])
+def test_no_final_stage_runs_as_root(stage: str) -> None:
+    """Every image that is run ends with a user who is not root, and starts the command line."""
+    assert last(stages(DOCKERFILE)[stage], "USER") == "returns"
+    assert last(stages(DOCKERFILE)[stage], "ENTRYPOINT") == '["returns-pipeline"]'
+
+
+def test_every_file_that_is_copied_is_in_the_build_context() -> None:
+    """What the Dockerfile copies exists and passes .dockerignore, which lets in nothing else, like `.env`."""
+    allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
+    let_in = {line[1:] for line in allowed if line.startswith("!")}
+    copied: set[str] = set()
+    for instructions in stages(DOCKERFILE).values():
+        for word, rest in instructions:
+            if word in {"COPY", "ADD"} and "--from" not in rest:
+                copied |= {source.rstrip("/") for source in rest.split()[:-1]}
+    assert "*" in allowed
+    assert copied == let_in
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_no_secret_is_in_a_layer() -> None:
+    """No ARG or ENV of the Dockerfile is a secret, and each RETURNS_ name in it is a setting."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for instructions in stages(DOCKERFILE).values():
+        for word, rest in instructions:
+            if word in {"ARG", "ENV"}:
+                assert not SECRET.search(rest)
+                assert set(re.findall(rf"{PREFIX}[A-Z_]+", rest)) <= known
+
+
+def test_the_example_names_every_variable_and_fills_in_no_secret() -> None:
+    """`.env.example` has exactly the Compose file's variables, with its defaults; the secrets are empty."""
+    example = dict(re.findall(r"^(\w+)=(.*)$", ENV_EXAMPLE, flags=re.MULTILINE))
+    used = {match["name"]: match for text in strings(load()) for match in VARIABLE.finditer(text)}
+    defaults = {name: match["rest"] if match["kind"] == ":-" else "" for name, match in used.items()}
+    assert example == defaults

@@ -1,0 +1,260 @@
+"""The settings refuse what is wrong, derive what is not set, and show no secret."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, environment_of, load_settings
+
+SECRET = "s3cr3t-Pa55"  # noqa: S105 - what must never be shown
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give an empty working directory, and an environment without settings."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal(**overrides: Any) -> str:
+    """Return the message and the advice with which the settings are refused."""
+    with pytest.raises(ConfigFault) as caught:
+        load_settings(**overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("CHUNK_SIZE", "0", "greater than or equal to 1"),
+        ("CHUNK_SIZE", "many", "valid integer"),
+        ("SCAN_HOUR", "24", "less than or equal to 23"),
+        ("REVIEW_THRESHOLD", "1.5", "less than or equal to 1"),
+        ("LEASE_SECONDS", "0", "greater than 0"),
+        ("RUNTIME", "tensorrt", "'auto', 'openvino', 'keras' or 'stub'"),
+        ("TIMEZONE", "Berlin", "IANA time zone, like Europe/Berlin"),
+        ("TIMEZONE", "../etc/passwd", "IANA time zone, like Europe/Berlin"),
+        ("LOG_LEVEL", "info", "'INFO'"),
+    ],
+)
+def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str) -> None:
+    """The refusal names the setting, the value that it has, and what would be right."""
+    monkeypatch.setenv(PREFIX + name, value)
+    message = refusal()
+    assert f"{PREFIX}{name}={value!r}" in message
+    assert right in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("DATABASE_URL", "mysql://host/returns", "postgresql://"),
+        ("BROKER_URL", "amqp://host", "redis://"),
+    ],
+)
+def test_a_wrong_url_is_refused_by_its_scheme(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str
+) -> None:
+    """Of a URL, the refusal shows the scheme, which is what was wrong."""
+    monkeypatch.setenv(PREFIX + name, value)
+    message = refusal()
+    assert f"{PREFIX}{name}='{value.partition('://')[0]}://***'" in message
+    assert right in message
+
+
+def test_all_wrong_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start is enough to learn of every mistake."""
+    monkeypatch.setenv("RETURNS_CHUNK_SIZE", "0")
+    monkeypatch.setenv("RETURNS_SCAN_HOUR", "24")
+    message = refusal()
+    assert "RETURNS_CHUNK_SIZE" in message
+    assert "RETURNS_SCAN_HOUR" in message
+
+
+def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt setting stops the program instead of being without effect."""
+    monkeypatch.setenv("RETURNS_CHUNKSIZE", "64")
+    assert "RETURNS_CHUNKSIZE is not a setting (did you mean RETURNS_CHUNK_SIZE?)" in refusal()
+
+
+@pytest.mark.parametrize("line", ["RETURNS_CHUNKSIZE=64", "RETURNS_CHUNKSIZE="])
+def test_an_unknown_line_of_the_file_is_refused_with_a_suggestion(folder: Path, line: str) -> None:
+    """The file `.env` is held to the same names as the environment, a line without a value too."""
+    (folder / ".env").write_text(line)
+    assert "RETURNS_CHUNKSIZE is not a setting (did you mean RETURNS_CHUNK_SIZE?)" in refusal()
+
+
+def test_lines_of_compose_are_left_to_compose(folder: Path) -> None:
+    """One file `.env` serves Docker Compose and the command line: names without our prefix are not ours."""
+    (folder / ".env").write_text("POSTGRES_PASSWORD=x\nINTAKE_FOLDER=/in\nRETURNS_CHUNK_SIZE=64\n")
+    assert load_settings().chunk_size == 64
+
+
+def test_a_shipped_example_can_be_copied_as_it_is(folder: Path) -> None:
+    """`.env.example` as `.env` changes no setting until it is filled in."""
+    before = load_settings()
+    (folder / ".env").write_text((PROJECT_ROOT / ".env.example").read_text(encoding="utf-8"))
+    assert load_settings() == before
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    """A caller in Python is held to the same names."""
+    assert "RETURNS_CHUNKSIZE is not a setting" in refusal(chunksize=64)
+
+
+def test_the_order_of_sources(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """An argument wins over the environment, the environment over `.env`, `.env` over the default."""
+    assert load_settings().chunk_size == Settings.model_fields["chunk_size"].default
+    (folder / ".env").write_text("RETURNS_CHUNK_SIZE=2")
+    assert load_settings().chunk_size == 2
+    monkeypatch.setenv("RETURNS_CHUNK_SIZE", "3")
+    assert load_settings().chunk_size == 3
+    assert load_settings(chunk_size=4).chunk_size == 4
+
+
+def test_an_empty_value_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting may be passed on empty, as Compose does, and keeps its default."""
+    before = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(PREFIX + name.upper(), "")
+    assert load_settings() == before
+
+
+@pytest.mark.parametrize("inner", ["archive_dir", "quarantine_dir", "report_dir"])
+@pytest.mark.parametrize("place", ["in", "in/deep/er", "other/../in/archive", "link/archive"])
+def test_a_folder_inside_the_intake_is_refused(folder: Path, inner: str, place: str) -> None:
+    """What was moved out of the intake can never come in again, however its folder is spelt."""
+    (folder / "in").mkdir()
+    (folder / "link").symlink_to("in")
+    message = refusal(incoming_dir=folder / "in", **{inner: folder / place})
+    assert f"RETURNS_{inner.upper()} lies inside RETURNS_INCOMING_DIR" in message
+
+
+def test_a_folder_beside_the_intake_is_accepted(folder: Path) -> None:
+    """A name that begins like the intake's is another folder."""
+    assert load_settings(incoming_dir=folder / "in", archive_dir=folder / "in-archive")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "flower.example"])  # noqa: S104 - that is the test
+def test_flower_without_a_password_stays_on_this_machine(host: str) -> None:
+    """An address that others reach is refused unless a password is set."""
+    message = refusal(flower_host=host)
+    assert f"RETURNS_FLOWER_HOST={host}" in message
+    assert "set RETURNS_FLOWER_PASSWORD" in message
+    assert load_settings(flower_host=host, flower_password=SECRET).flower_host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_flower_on_this_machine_needs_no_password(host: str) -> None:
+    """A trial run on a loopback address asks for nothing."""
+    assert load_settings(flower_host=host).flower_host == host
+
+
+@pytest.mark.parametrize("home", ["", "relative", "../outside", "/absolute/home"])
+def test_derived_paths_lie_inside_home(monkeypatch: pytest.MonkeyPatch, folder: Path, home: str) -> None:
+    """A relative HOME is made absolute, and everything that is not set lies in it."""
+    monkeypatch.setenv("RETURNS_HOME", home)
+    settings = load_settings()
+    assert settings.home == folder / (home or "var")
+    for path in (settings.incoming_dir, settings.archive_dir, settings.quarantine_dir, settings.report_dir):
+        assert path.is_absolute()
+        assert path.parent == settings.home
+    assert settings.database_url == f"sqlite:///{settings.home}/returns.sqlite3"
+
+
+def test_a_home_of_the_user_is_expanded(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """`~` means the user's folder in every path, not a folder of that name."""
+    monkeypatch.setenv("HOME", str(folder / "user"))
+    settings = load_settings(home="~/returns", archive_dir="~/archive")
+    assert settings.home == folder / "user/returns"
+    assert settings.archive_dir == folder / "user/archive"
+
+
+def test_each_home_has_its_own_embedded_broker(folder: Path) -> None:
+    """Two installations on one machine never share a Redis; the same one finds its own again."""
+    one, other = load_settings(home=folder / "one"), load_settings(home=folder / "other")
+    assert one.broker_url != other.broker_url
+    assert one.broker_url == load_settings(home=folder / "one").broker_url
+
+
+def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """`environment_of` carries every setting, secrets too, to a process in another folder."""
+    settings = load_settings(home="here", chunk_size=7, flower_password=SECRET, timezone="Europe/Berlin")
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+def test_settings_cannot_be_changed() -> None:
+    """What was checked at the start holds until the end."""
+    with pytest.raises(ValidationError):
+        load_settings().chunk_size = 1  # type: ignore[misc]  # that it is refused is the test
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"postgresql://user:{SECRET}@host/db"),
+        ("DATABASE_URL", f"postgresql://host/db?user=u&password={SECRET}"),
+        ("BROKER_URL", f"redis://:{SECRET}@host:6379/0"),
+        ("FLOWER_PASSWORD", SECRET),
+    ],
+)
+def test_no_secret_is_in_the_repr(name: str, value: str) -> None:
+    """Settings can be logged."""
+    settings = load_settings(**{name.lower(): value})
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings)
+    assert SECRET in environment_of(settings)[PREFIX + name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", f"mysql://user:{SECRET}@host/db"),
+        ("DATABASE_URL", f"postgres:user:{SECRET}@host/db"),
+        ("DATABASE_URL", f"postgres://host/db?password={SECRET}"),
+        ("DATABASE_URL", SECRET),
+        ("BROKER_URL", f"amqp://:{SECRET}@host"),
+        ("BROKER_URL", f"{SECRET}@redis://host"),
+        ("FLOWER_PASWORD", SECRET),
+        ("FLOWER_PASSWORD_FILE", SECRET),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_no_secret_is_in_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, value: str, place: str
+) -> None:
+    """A wrong URL and a misspelt password are refused by name, without their value."""
+    if place == "file":
+        (folder / ".env").write_text(f"{PREFIX}{name}={value}")
+    else:
+        monkeypatch.setenv(PREFIX + name, value)
+    message = refusal()
+    assert PREFIX + name in message
+    assert SECRET not in message
+    if place == "file":
+        with pytest.raises(ValidationError) as caught:
+            Settings()
+        assert SECRET not in str(caught.value)
+
+
+def test_a_fault_elsewhere_shows_no_secret() -> None:
+    """A right password beside a wrong setting is not shown with it."""
+    url = f"postgresql://user:{SECRET}@host/db"
+    message = refusal(
+        database_url=url, flower_password=SECRET, chunk_size=0, incoming_dir="/a", archive_dir="/a"
+    )
+    assert "RETURNS_CHUNK_SIZE" in message
+    assert SECRET not in message
+    assert SECRET not in refusal(
+        database_url=url, flower_password=SECRET, incoming_dir="/a", archive_dir="/a"
+    )
