@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import sqlalchemy as sa
 from PIL import Image
 
@@ -22,7 +23,13 @@ from returns_pipeline.records import ImageInput, RunState
 from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
 from returns_pipeline.store import runs, tables
 from returns_pipeline.store.database import Database
+from returns_pipeline.training.fashion_mnist import DEBIAN_DIR
 
+#: Where the data set is to be had it must be there in CI, so that nothing is skipped unseen.
+needs_fashion_mnist = pytest.mark.skipif(
+    not DEBIAN_DIR.is_dir() and not os.environ.get("CI"),
+    reason="the Debian package dataset-fashion-mnist is not installed",
+)
 LABELS = ("dark", "dim", "bright", "white")
 SAMPLES = PROJECT_ROOT / "samples"
 CLI = (sys.executable, "-m", "returns_pipeline.cli")

@@ -34,13 +34,11 @@ class KerasClassifier:
         self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
         self._labels = len(bundle.labels)
         self._shape = bundle.input.shape
-        if self._model.input_shape != (None, *self._shape) or self._model.output_shape != (
-            None,
-            self._labels,
-        ):
+        taken, given = self._model.input_shape, self._model.output_shape
+        if taken != (None, *self._shape) or given != (None, self._labels):
             raise ConfigFault(
-                f"The model of bundle {bundle.ref} takes {self._model.input_shape} and gives "
-                f"{self._model.output_shape}, but bundle.json says {self._shape} and {self._labels} labels.",
+                f"The model of bundle {bundle.ref} takes {taken} and gives {given}, but bundle.json says "
+                f"{self._shape} and {self._labels} labels.",
                 advice="Restore the bundle's folder or train the model again.",
             )
 

@@ -65,17 +65,16 @@ class OpenVINOClassifier:
 def _check(model: Any, bundle: Bundle) -> None:
     """Refuse a model whose input or output is not what bundle.json says; `-1` is an axis of any length."""
     (height, width, channels), labels = bundle.input.shape, len(bundle.labels)
-    taken = [
-        tuple(axis.get_length() if axis.is_static else -1 for axis in port.partial_shape)
-        for port in model.inputs
-    ]
-    given = [
-        tuple(axis.get_length() if axis.is_static else -1 for axis in port.partial_shape)
-        for port in model.outputs
-    ]
+    taken, given = _shapes(model.inputs), _shapes(model.outputs)
     if taken != [(-1, height, width, channels)] or given != [(-1, labels)]:
         raise ConfigFault(
             f"The model of bundle {bundle.ref} takes {taken} and gives {given}, but bundle.json says "
             f"{height} x {width} x {channels} and {labels} labels.",
             advice="Restore the bundle's folder or train the model again.",
         )
+
+
+def _shapes(ports: Any) -> list[tuple[int, ...]]:
+    return [
+        tuple(axis.get_length() if axis.is_static else -1 for axis in port.partial_shape) for port in ports
+    ]

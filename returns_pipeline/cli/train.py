@@ -29,7 +29,7 @@ def fashion_mnist(
         int, typer.Option(min=0, help="Decides the first weights and the order of images.")
     ] = DEFAULT_SEED,
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="A few seconds on a few images: does it run?")
+        bool, typer.Option("--smoke", help="A few seconds on a few images: does it run? Writes NAME-smoke.")
     ] = False,
     models_dir: Annotated[
         Path | None, typer.Option(help="Folder of the bundles. Default: RETURNS_MODELS_DIR.")
@@ -41,10 +41,12 @@ def fashion_mnist(
             f"{name!r} cannot name a model.", advice="Use words of letters and digits joined by `-`."
         )
     _require_keras()
+    command = f"returns-pipeline train fashion-mnist --name {name} --epochs {epochs} --seed {seed}"
+    if smoke:
+        name += "-smoke"  # a toy must never become the newest version of a model that works at night
     from returns_pipeline.settings import load_settings
     from returns_pipeline.training.recipe_fashion_mnist import Request
 
-    command = f"returns-pipeline train fashion-mnist --name {name} --epochs {epochs} --seed {seed}"
     request = Request(
         name=name,
         epochs=epochs,
@@ -57,15 +59,11 @@ def fashion_mnist(
 
 
 def _require_keras() -> None:
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "2"
-    )  # TensorFlow's start-up notes would break the progress bar
+    # TensorFlow's start-up notes would break the progress bar.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        for module in (
-            "keras",
-            "matplotlib",
-            "scipy",
-        ):  # Keras' OpenVINO export needs SciPy without saying so
+        # SciPy: Keras' OpenVINO export needs it without saying so.
+        for module in ("keras", "matplotlib", "scipy"):
             importlib.import_module(module)
     except ImportError as error:
         raise ConfigFault(

@@ -31,9 +31,8 @@ def draft_folder(models_dir: Path) -> "Iterator[Path]":
     """Give an empty folder on the same disk as the bundles; what is still in it at the end is deleted."""
     models_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models_dir, prefix=".draft-") as temporary:
-        draft = (
-            Path(temporary) / "bundle"
-        )  # mkdtemp makes folders that only their owner can read; this one is normal
+        # The temporary folder can be read by its owner only; the one that is published is like any other.
+        draft = Path(temporary) / "bundle"
         draft.mkdir()
         yield draft
 
@@ -42,9 +41,8 @@ def write_model(model: Any, folder: Path) -> dict[str, str]:
     """Write model.keras and its OpenVINO export (float32 weights, uint8 input); return each file's sha256."""
     import_openvino()  # before Keras does it, so that the conversion reports nothing to the vendor
     (folder / OPENVINO_MODEL).parent.mkdir()
-    bare = type(model).from_config(
-        model.get_config()
-    )  # Adam's state would make the file three times as large
+    # Without Adam's state, which would make the file three times as large.
+    bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
     bare.save(folder / KERAS_MODEL)
     bare.export(str(folder / OPENVINO_MODEL), format="openvino", verbose=False)

@@ -18,6 +18,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training import fashion_mnist
+from tests.support import needs_fashion_mnist
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,14 +79,13 @@ def test_both_name_the_same_label_for_every_sample(
     assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
 
 
+@needs_fashion_mnist
 def test_both_agree_on_the_official_test_images(
     pictures: "dict[str, NDArray[np.uint8]]",
     keras_answers: "dict[str, NDArray[np.float32]]",
     classifier: OpenVINOClassifier,
 ) -> None:
     """The same label for at least 99.9 % of 10,000 images, and the accuracy that bundle.json claims."""
-    if "official" not in pictures:
-        pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     labels = classifier.predict(pictures["official"]).probabilities.argmax(axis=1)
     assert (labels == keras_answers["official"].argmax(axis=1)).mean() >= 0.999
     accuracy = float((labels == fashion_mnist.load("test").labels).mean())

@@ -12,11 +12,7 @@ from PIL import Image
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.training import fashion_mnist
-
-needs_data = pytest.mark.skipif(
-    not fashion_mnist.DEBIAN_DIR.is_dir() and not os.environ.get("CI"),
-    reason="the Debian package dataset-fashion-mnist is not installed",
-)
+from tests.support import needs_fashion_mnist
 
 
 def write_split(folder: Path, images: bytes, labels: bytes) -> Path:
@@ -94,7 +90,7 @@ def test_a_failed_download_names_both_ways(tmp_path: Path) -> None:
     assert str(tmp_path / "keras" / "datasets" / "fashion-mnist") in said
 
 
-@needs_data
+@needs_fashion_mnist
 def test_the_debian_files_need_no_keras() -> None:
     """Whoever has the Debian package writes the images without TensorFlow."""
     script = (
@@ -116,7 +112,7 @@ def test_png_files_hold_the_very_pixels(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(opened), images[2])
 
 
-@needs_data
+@needs_fashion_mnist
 def test_the_committed_samples_are_the_official_images() -> None:
     """Every sample is the test image that its name says, with its true label."""
     from returns_pipeline.settings import PROJECT_ROOT

@@ -1,7 +1,6 @@
 """A bundle appears whole under the next free version, or not at all."""
 
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -16,6 +15,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training import export
+from tests.support import needs_fashion_mnist
 
 COMMITTED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
 LAYERS: list[tuple[str, dict[str, Any]]] = [
@@ -69,10 +69,9 @@ def test_an_export_that_answers_otherwise_is_refused() -> None:
         export.verify(load_bundle(COMMITTED), pixels, other)
 
 
+@needs_fashion_mnist
 def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
     """The command trains the very network of the recipe and leaves one whole bundle, nothing else."""
-    if not _data_is_here():
-        pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     command = [
         sys.executable,
         "-m",
@@ -87,8 +86,8 @@ def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
         [*command, "--name", "tiny", "--models-dir", tmp_path], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert [entry.name for entry in tmp_path.iterdir()] == ["tiny"]
-    bundle = load_bundle(tmp_path / "tiny" / "1")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tiny-smoke"]
+    bundle = load_bundle(tmp_path / "tiny-smoke" / "1")
     for name, digest in bundle.sha256.items():
         assert file_sha256(bundle.file(name)) == digest
     assert bundle.command == "returns-pipeline train fashion-mnist --name tiny --epochs 2 --seed 3 --smoke"
@@ -110,12 +109,6 @@ def test_the_committed_bundle_is_the_recipe_and_reaches_its_figures() -> None:
     assert bundle.metrics["official_n"] == 10_000
     assert (bundle.data["train"], bundle.data["validation"], bundle.data["test"]) == (36_000, 12_000, 12_000)
     assert sum(path.stat().st_size for path in COMMITTED.rglob("*") if path.is_file()) < 5_000_000
-
-
-def _data_is_here() -> bool:
-    from returns_pipeline.training.fashion_mnist import DEBIAN_DIR
-
-    return DEBIAN_DIR.is_dir() or bool(os.environ.get("CI"))
 
 
 def _assert_the_recipes_network(bundle: Bundle) -> None:
