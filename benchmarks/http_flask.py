@@ -1,0 +1,113 @@
+"""What this pipeline replaces: a Flask endpoint that predicts one image at a time, and a client that waits.
+
+The server is the same module with `serve` as its first argument.
+"""
+
+import base64
+import binascii
+import io
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import requests
+from PIL import Image, UnidentifiedImageError
+
+from benchmarks.measuring import Job, Measurement, main, started
+from returns_pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_START_SECONDS = 120
+_WARM_REQUESTS = 5
+_ANSWER_SECONDS = 60
+
+
+def measure(job: Job) -> Measurement:
+    """Post `job.http_count` images one by one, `job.rounds` times, to a server with its model loaded."""
+    files = job.files(job.http_count)
+    address = job.work / "address.txt"
+    command = [sys.executable, "-m", "benchmarks.http_flask", "serve", str(job.bundle), str(address)]
+    with (job.work / "server.txt").open("wb") as log, started(command, log) as server:
+        url = _wait(server, address)
+        # A session keeps what can be kept between requests: the client should not be what is slow.
+        with requests.Session() as session:
+            _post_all(session, url, files[:_WARM_REQUESTS])
+            seconds = []
+            for _ in range(job.rounds):
+                began = time.perf_counter()
+                labels = _post_all(session, url, files)
+                seconds.append(time.perf_counter() - began)
+    return Measurement(seconds, len(labels), labels)
+
+
+def _wait(server: Any, address: Path) -> str:
+    deadline = time.monotonic() + _START_SECONDS
+    while not address.exists():
+        if server.poll() is not None or time.monotonic() > deadline:
+            log = address.with_name("server.txt").read_text(encoding="utf-8", errors="replace")
+            raise PipelineError(f"The Flask server did not start: {log[-2000:]}")
+        time.sleep(0.05)
+    return address.read_text(encoding="utf-8")
+
+
+def _post_all(session: requests.Session, url: str, files: list[Path]) -> dict[str, int]:
+    """Post the files in turn; return label indices by file name."""
+    labels = {}
+    for file in files:
+        image = base64.b64encode(file.read_bytes()).decode("ascii")
+        answer = session.post(url, json={"image": image}, timeout=_ANSWER_SECONDS)
+        answer.raise_for_status()
+        labels[file.name] = int(answer.json()["prediction"])
+    return labels
+
+
+def make_app(model: Any, labels: tuple[str, ...], shape: tuple[int, int, int]) -> "Flask":
+    """Return the app: POST /predict {"image": base64} gives {"prediction", "label", "probability"}."""
+    from flask import Flask, Response, jsonify, request
+
+    app = Flask(__name__)
+    height, width, channels = shape
+
+    @app.post("/predict")
+    def predict() -> Response | tuple[Response, int]:
+        try:
+            data = base64.b64decode(request.get_json()["image"], validate=True)
+            image = Image.open(io.BytesIO(data)).convert("L" if channels == 1 else "RGB")
+        except (KeyError, TypeError, binascii.Error, UnidentifiedImageError):
+            return jsonify(error="not an image in base64"), 400
+        pixels = np.asarray(image.resize((width, height))).reshape(1, *shape)
+        scores = model.predict(pixels, verbose=0)[0]
+        best = int(scores.argmax())
+        return jsonify(prediction=best, label=labels[best], probability=float(scores[best]))
+
+    return app
+
+
+def serve(folder: Path, address: Path) -> None:
+    """Load the model, serve it on a free port of the loopback address, write the URL to `address`."""
+    import logging
+
+    import keras
+    from werkzeug.serving import make_server
+
+    from returns_pipeline.classify.bundle import load_bundle
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request is not the design's fault
+    bundle = load_bundle(folder)
+    model = keras.saving.load_model(bundle.file("model.keras"), compile=False)
+    server = make_server("127.0.0.1", 0, make_app(model, bundle.labels, bundle.input.shape), threaded=True)
+    partial = address.with_suffix(".part")
+    partial.write_text(f"http://127.0.0.1:{server.server_port}/predict", encoding="utf-8")
+    partial.rename(address)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        main(measure)

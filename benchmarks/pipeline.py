@@ -1,0 +1,148 @@
+"""The pipeline, embedded: from sending the scan until the run is closed, with workers that are warm."""
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from beat_schedule import beat_schedule
+from benchmarks.measuring import Job, Measurement, link, main
+from returns_pipeline.embedded import Processes
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.follow import follow
+from returns_pipeline.queueing import CLASSIFY_PATHS, CeleryQueue, make_app
+from returns_pipeline.records import RunSummary
+from returns_pipeline.settings import Settings, load_settings
+from returns_pipeline.store import images
+from returns_pipeline.store.database import Database
+
+_WARM_IMAGES = 64
+_WARM_TRIES = 20
+
+
+def measure(job: Job) -> Measurement:
+    """Start Redis and the workers, warm them, time the scan of the whole intake `job.rounds` times.
+
+    Raises PipelineError when a run closes with an image that is not classified.
+    """
+    settings = _settings(job)
+    database = Database(settings.database_url)
+    database.upgrade()
+    settings.incoming_dir.mkdir(parents=True)
+    queue = CeleryQueue(make_app(settings))
+    with Processes(settings) as processes:
+        processes.start_redis()
+        processes.start_workers()
+        _warm(job, settings, database, queue)
+        rounds = [_round(job.files(), settings, database, queue) for _ in range(job.rounds)]
+    last = rounds[-1][1]
+    results = list(images.results(database, last.id))
+    database.close()
+    return Measurement(
+        seconds=[seconds for seconds, _ in rounds],
+        rows=len(results),
+        labels={Path(result.path).name: int(result.label_index or 0) for result in results},
+        detail={
+            "processes": settings.worker_processes,
+            "chunk_size": settings.chunk_size,
+            "runs": [_stages(settings, run, seconds) for seconds, run in rounds],
+        },
+    )
+
+
+def _settings(job: Job) -> Settings:
+    """Return settings for a home of its own: nothing that the environment says about places applies."""
+    return load_settings(
+        home=job.work / "home",
+        incoming_dir="",
+        archive_dir="",
+        quarantine_dir="",
+        report_dir="",
+        database_url="",
+        broker_url="",
+        models_dir=job.bundle.parent.parent,
+        model=f"{job.bundle.parent.name}/{job.bundle.name}",
+        settle_seconds=0,
+        worker_processes=len(os.sched_getaffinity(0)),
+    )
+
+
+def _warm(job: Job, settings: Settings, database: Database, queue: CeleryQueue) -> None:
+    """Let every child load its model, as it has on any night but the first after a start.
+
+    Small requests, more than there are children, are sent together until each child has done one.
+    """
+    paths = [str(file) for file in job.files(_WARM_IMAGES)]
+    for _ in range(_WARM_TRIES):
+        requests = [str(uuid.uuid4()) for _ in range(2 * settings.worker_processes)]
+        for request in requests:
+            queue.send(CLASSIFY_PATHS, paths, request_id=request)
+        for request in requests:
+            follow(database, queue, request)
+        seen = _query(settings, "SELECT count(DISTINCT worker) FROM chunks")
+        if seen[0][0] >= settings.worker_processes:
+            break
+    else:
+        raise PipelineError("Some worker process never took a chunk.")
+    # The process that scans has statements of its own to prepare.
+    _round(job.files(_WARM_IMAGES), settings, database, queue)
+
+
+def _round(
+    files: Sequence[Path], settings: Settings, database: Database, queue: CeleryQueue
+) -> tuple[float, RunSummary]:
+    """Fill the intake; return the seconds from sending the scan until its run is closed, and the run."""
+    link(files, settings.incoming_dir)
+    nightly = beat_schedule(settings)["nightly-scan"]
+    request_id = str(uuid.uuid4())
+    began = time.perf_counter()
+    queue.send(nightly["task"], request_id=request_id, queue=nightly["options"]["queue"])
+    run = follow(database, queue, request_id)
+    seconds = time.perf_counter() - began
+    if run.counts.classified != len(files):
+        raise PipelineError(f"Run {run.id} classified {run.counts.classified} of {len(files)} images.")
+    return seconds, run
+
+
+def _stages(settings: Settings, run: RunSummary, seconds: float) -> dict[str, Any]:
+    """Return where a run's time went.
+
+    `stages_ms_per_1000` is the work of all processes together, in milliseconds for 1,000 images.
+    `scan_seconds` ends with the last chunk that was sent, `classify_seconds` with the last one that was
+    done, both counted from the run's opening; `other_seconds` is what the whole took besides.
+    """
+    rows = _query(
+        settings,
+        "SELECT key, sum(value) FROM chunks, json_each(chunks.timings) WHERE run_id = ? GROUP BY key",
+        run.id,
+    )
+    spans = _query(
+        settings,
+        "SELECT r.opened_at, max(c.sent_at), max(c.finished_at) "
+        "FROM chunks c JOIN runs r ON r.id = c.run_id WHERE r.id = ?",
+        run.id,
+    )
+    opened, sent, finished = (datetime.fromisoformat(moment) for moment in spans[0])
+    classifying = (finished - opened).total_seconds()
+    thousands = run.counts.seen / 1000
+    return {
+        "run_seconds": run.seconds,
+        "stages_ms_per_1000": {stage: round(spent / thousands, 2) for stage, spent in rows},
+        "scan_seconds": round((sent - opened).total_seconds(), 3),
+        "classify_seconds": round(classifying, 3),
+        "other_seconds": round(seconds - classifying, 3),
+    }
+
+
+def _query(settings: Settings, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(settings.home / "returns.sqlite3")) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+if __name__ == "__main__":
+    main(measure)
