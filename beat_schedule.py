@@ -13,10 +13,12 @@ _HOUR = 3600
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return Celery's schedule: entry -> task name, time, queue, expiry in seconds."""
     return {
-        # The scan takes everything that is open, so one message that outlives a day would add nothing.
+        # The scan takes everything that is there, so a message that outlives a day would add nothing. It is
+        # scheduled: two beats ask for the same run, and a night that was missed is asked for by the sweep.
         "nightly-scan": {
             "task": SCAN,
             "schedule": crontab(hour=settings.scan_hour, minute=settings.scan_minute),
+            "kwargs": {"scheduled": True},
             "options": {"queue": CONTROL, "expires": 23 * _HOUR},
         },
         # A sweep that waited for a minute is overtaken by the next one.

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.queueing import CeleryQueue
 from returns_pipeline.records import RunState, RunSummary
-from returns_pipeline.store import runs
+from returns_pipeline.store import images, runs
 from returns_pipeline.store.database import Database
 
 _POLL_SECONDS = 0.05
@@ -27,17 +27,29 @@ def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummar
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("waiting", total=None)
         run_id = _opened(database, queue, request_id)
+        look_at, known_fault = time.monotonic() + _SILENCE_SECONDS, ""
         while True:
             now = runs.progress(database, run_id)
             scanning = now.state is RunState.SCANNING
             bar.update(task, description=now.state, completed=now.done, total=None if scanning else now.total)
             if now.state is RunState.CLOSED:
                 break
+            if time.monotonic() > look_at:
+                look_at = time.monotonic() + _SILENCE_SECONDS
+                known_fault = _tell_fault(database, run_id, console, known_fault)
             time.sleep(_POLL_SECONDS)
     closed = runs.find(database, run_id)
     if closed is None:
         raise PipelineError(f"Run {run_id} has been deleted.")
     return closed
+
+
+def _tell_fault(database: Database, run_id: int, console: Console, known: str) -> str:
+    """Say once what keeps the run from going on; it goes on by itself when that is mended."""
+    fault = images.open_work(database, run_id).fault
+    if fault and fault != known:
+        console.print(f"Waiting: {fault}", markup=False, highlight=False, soft_wrap=True)
+    return fault or known
 
 
 def _opened(database: Database, queue: CeleryQueue, request_id: str) -> int:

@@ -3,11 +3,12 @@
 For tests and for trying a use-case by hand; real enough to deliver a message twice or lose it.
 """
 
+import itertools
 from collections import deque
 from pathlib import Path
 
-from returns_pipeline import nightly
-from returns_pipeline.nightly import Pipeline
+from returns_pipeline import nightly, working
+from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import RunKind
 
 
@@ -19,6 +20,8 @@ class InlineQueue:
         self.chunks: deque[int] = deque()
         self.closings: deque[int] = deque()
         self.scans: deque[tuple[str, Path | None]] = deque()
+        self.nights = 0
+        self._numbers = itertools.count()
 
     def send_chunk(self, chunk_id: int, kind: RunKind) -> None:  # noqa: ARG002 - one queue serves both kinds
         """Keep a chunk's message."""
@@ -32,6 +35,10 @@ class InlineQueue:
         """Keep a scan's message."""
         self.scans.append((request_id, directory))
 
+    def send_night(self) -> None:
+        """Keep a night's message."""
+        self.nights += 1
+
     def is_idle(self) -> bool:
         """Whether no chunk's message waits."""
         return not self.chunks
@@ -41,13 +48,17 @@ class InlineQueue:
         self.chunks.clear()
         self.closings.clear()
         self.scans.clear()
+        self.nights = 0
 
     def deliver(self, pipeline: Pipeline) -> None:
         """Do the work of every message, and of those that are sent meanwhile."""
-        while self.scans or self.chunks or self.closings:
-            if self.scans:
+        while self.nights or self.scans or self.chunks or self.closings:
+            if self.nights:
+                self.nights -= 1
+                nightly.scan_night(pipeline)
+            elif self.scans:
                 nightly.scan(pipeline, *self.scans.popleft())
             elif self.chunks:
-                nightly.classify_chunk(pipeline, self.chunks.popleft())
+                working.classify_chunk(pipeline, self.chunks.popleft(), f"message {next(self._numbers)}")
             else:
                 nightly.close_run(pipeline, self.closings.popleft())

@@ -26,11 +26,13 @@ SCAN = "workers.tasks.scan_incoming"
 CLASSIFY_PATHS = "workers.tasks.classify_paths"
 CLASSIFY_CHUNK = "workers.tasks.classify_chunk"
 CLOSE_RUN = "workers.tasks.close_run"
+RETRY = "workers.tasks.retry_images"
 SWEEP = "workers.tasks.sweep"
 
 TASK_QUEUES = {
     SCAN: CONTROL,
     CLOSE_RUN: CONTROL,
+    RETRY: CONTROL,
     SWEEP: CONTROL,
     CLASSIFY_PATHS: INTERACTIVE,
     CLASSIFY_CHUNK: BULK,
@@ -66,6 +68,7 @@ def make_app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=False,
         task_retry_on_worker_lost=True,
         task_time_limit=_TASK_SECONDS,
+        task_annotations={CLASSIFY_CHUNK: {"time_limit": settings.chunk_seconds}},
         visibility_timeout=_VISIBILITY_SECONDS,
         broker_transport_options=transport,
         result_backend_transport_options={"visibility_timeout": _VISIBILITY_SECONDS},
@@ -74,6 +77,7 @@ def make_app(settings: Settings) -> Celery:
         result_expires=86_400,
         worker_prefetch_multiplier=1,
         worker_concurrency=settings.worker_processes or None,
+        worker_max_memory_per_child=settings.worker_memory_mb * 1024,
         worker_proc_alive_timeout=120,
         worker_soft_shutdown_timeout=60,
         worker_enable_soft_shutdown_on_idle=True,
@@ -96,18 +100,26 @@ class CeleryQueue:
         """Keep the app; it connects when the first message is sent."""
         self._app = app
 
-    def send(self, task: str, *args: object, request_id: str | None = None, queue: str | None = None) -> Any:
-        """Send one task; return its result handle. Raises TransientFault when the broker does not answer."""
+    def send(
+        self,
+        task: str,
+        *args: object,
+        request_id: str | None = None,
+        queue: str | None = None,
+        **kwargs: object,
+    ) -> None:
+        """Send one task. Raises TransientFault when the broker does not answer."""
         with _faults():
-            return self._app.send_task(
+            self._app.send_task(
                 task,
                 args=args,
+                kwargs=kwargs,
                 task_id=request_id,
                 queue=queue or TASK_QUEUES[task],
                 # A caller should learn at once that nobody listens, not wait for minutes.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
                 # Nobody waits for the others: how they went is in the database.
-                ignore_result=task not in {SCAN, CLASSIFY_PATHS},
+                ignore_result=task not in {SCAN, CLASSIFY_PATHS, RETRY},
             )
 
     def send_chunk(self, chunk_id: int, kind: RunKind) -> None:
@@ -121,6 +133,10 @@ class CeleryQueue:
     def send_scan(self, request_id: str, directory: Path | None) -> None:
         """Ask for a scan that was cut short to go on."""
         self.send(SCAN, str(directory) if directory else None, request_id=request_id)
+
+    def send_night(self) -> None:
+        """Ask for the scan of the newest night that was due."""
+        self.send(SCAN, scheduled=True)
 
     def is_idle(self) -> bool:
         """Whether no chunk waits to be delivered."""
@@ -141,6 +157,16 @@ class CeleryQueue:
         """Return the names of the workers that answer within `timeout` seconds."""
         with _faults():
             return {name for reply in self._app.control.ping(timeout=timeout) or () for name in reply}
+
+    def served(self, timeout: float = 1.0) -> dict[str, set[str]]:
+        """Return the workers that answer within `timeout` seconds, by the queue that they serve."""
+        with _faults():
+            answers = self._app.control.inspect(timeout=timeout).active_queues() or {}
+        found: dict[str, set[str]] = {}
+        for worker, queues in answers.items():
+            for queue in queues:
+                found.setdefault(queue["name"], set()).add(worker)
+        return found
 
     def error_of(self, request_id: str) -> BaseException | None:
         """Return what ended a request, or None while it waits, runs or has succeeded."""

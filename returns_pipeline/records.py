@@ -17,7 +17,9 @@ class RunKind(StrEnum):
     """Who asked for a run."""
 
     NIGHTLY = "nightly"
+    CATCH_UP = "catch-up"
     ADHOC = "adhoc"
+    RETRY = "retry"
 
 
 class RunState(StrEnum):
@@ -155,13 +157,20 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One chunk that this process alone may work on until its lease ends."""
+    """One chunk that this process alone may work on until its lease ends.
+
+    `attempt` counts from 1 the claims that ended without a result, this one included; `error` is what the
+    last of them met, None when its process just died. `size` counts all images of the chunk, `images` holds
+    those that still need an answer.
+    """
 
     chunk_id: int
     run_id: int
     kind: RunKind
     token: str
     attempt: int
+    error: str | None
+    size: int
     model: ModelRef
     model_version_id: int
     images: tuple[PendingImage, ...]
@@ -201,6 +210,20 @@ class Progress:
     state: RunState
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """What is not done yet; `oldest` is when the oldest run with open work was opened.
+
+    `fault` is what keeps a chunk from being done, in the words of the last process that tried.
+    """
+
+    chunks: int
+    images: int
+    leased: int
+    oldest: datetime | None
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,16 +78,22 @@ class Settings(BaseSettings):
     scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan in TIMEZONE.")
     timezone: str = Field("UTC", description="IANA time zone of the schedule, like Europe/Berlin.")
     lease_seconds: float = Field(
-        600.0,
+        60.0,
         gt=0,
         le=3000,
-        description="Seconds a worker may hold a chunk before the sweep gives it to another.",
+        description="Seconds without progress after which the sweep gives a worker's chunk to another.",
     )
     resend_seconds: float = Field(
-        120.0, gt=0, description="Seconds after which an idle queue makes the sweep send an open chunk again."
+        60.0, gt=0, description="Seconds after which an idle queue makes the sweep send an open chunk again."
     )
     max_attempts: int = Field(
-        3, ge=1, le=100, description="Attempts at a chunk before its open images are failed."
+        3, ge=1, le=100, description="Attempts at an image that stands alone before it is set aside."
+    )
+    image_seconds: float = Field(
+        10.0, gt=0, le=3000, description="Most seconds that reading and decoding one image may take."
+    )
+    chunk_seconds: int = Field(
+        120, ge=1, le=3000, description="Most seconds that one chunk may take before its process is ended."
     )
     max_pixels: int = Field(
         100_000_000,
@@ -100,6 +106,9 @@ class Settings(BaseSettings):
     )
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."
+    )
+    worker_memory_mb: int = Field(
+        2048, ge=64, description="Resident MiB over which a worker process is replaced after its chunk."
     )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")

@@ -18,10 +18,10 @@ from PIL import Image
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.inline import InlineQueue
-from returns_pipeline.nightly import Pipeline
+from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import ImageInput, RunState
 from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
-from returns_pipeline.store import runs, tables
+from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.training.fashion_mnist import DEBIAN_DIR
 
@@ -102,6 +102,11 @@ class Installation:
         """Return the pipeline in this process, with the stub classifier and the broker's twin."""
         queue = InlineQueue()
         return Pipeline(self.settings, self.database, queue, StubClassifier), queue
+
+
+def states(home: Installation, run_id: int) -> dict[str, str]:
+    """Return the state of each image of a run by its name."""
+    return {image.path.name: image.state for image in images.results(home.database, run_id)}
 
 
 def assert_promise_kept(home: Installation, run_id: int, came_in: Counter[str]) -> None:

@@ -10,7 +10,7 @@ from returns_pipeline.classify import load_classifier
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
-from returns_pipeline.nightly import Pipeline
+from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue
 from returns_pipeline.store.database import Database
 from workers.app import app, settings

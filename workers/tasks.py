@@ -7,7 +7,7 @@ sends the work again. A ConfigFault is not tried again: nothing heals it but a p
 from pathlib import Path
 from typing import Any
 
-from returns_pipeline import nightly
+from returns_pipeline import nightly, working
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.queueing import ClientPathsTask
 from workers.app import app
@@ -18,16 +18,21 @@ _RETRY: dict[str, Any] = {
     "retry_backoff": 1,
     "retry_backoff_max": 8,
     "max_retries": 3,
-    # After a worker's death; a longer delay would leave the message unacknowledged for minutes.
-    "default_retry_delay": 5,
+    # After a worker process has died. Longer, and the message would wait unacknowledged.
+    "default_retry_delay": 2,
     # Expected: logged as one line, without a traceback.
     "throws": (TransientFault, ConfigFault),
 }
 
 
 @app.task(bind=True, **_RETRY)
-def scan_incoming(self: Any, directory: str | None = None) -> dict[str, int]:
-    """Open a run for everything in the intake folder, or in `directory`; return {"run": id}."""
+def scan_incoming(self: Any, directory: str | None = None, scheduled: bool = False) -> dict[str, int]:
+    """Open a run for everything in the intake folder, or in `directory`; return {"run": id}.
+
+    `scheduled`: for the newest night that was due, once however often it is asked.
+    """
+    if scheduled:
+        return {"run": nightly.scan_night(pipeline())}
     return {"run": nightly.scan(pipeline(), self.request.id, Path(directory) if directory else None)}
 
 
@@ -37,10 +42,16 @@ def classify_paths(self: Any, paths: list[str]) -> dict[str, int]:
     return {"run": nightly.classify_paths(pipeline(), self.request.id, paths)}
 
 
-@app.task(ignore_result=True, **_RETRY)
-def classify_chunk(chunk_id: int) -> None:
+@app.task(bind=True, **_RETRY)
+def retry_images(self: Any, run_id: int | None = None) -> dict[str, int]:
+    """Open a run for the quarantined and failed images of one run, or of all; return {"run": id}."""
+    return {"run": nightly.retry(pipeline(), self.request.id, run_id)}
+
+
+@app.task(bind=True, ignore_result=True, **_RETRY)
+def classify_chunk(self: Any, chunk_id: int) -> None:
     """Classify, store and archive one chunk."""
-    nightly.classify_chunk(pipeline(), chunk_id)
+    working.classify_chunk(pipeline(), chunk_id, self.request.id)
 
 
 @app.task(ignore_result=True, **_RETRY)

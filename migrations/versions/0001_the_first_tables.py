@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("failed", sa.Integer(), server_default="0", nullable=False),
         sa.Column("csv_path", sa.Text(), nullable=True),
         sa.Column("report_path", sa.Text(), nullable=True),
-        sa.CheckConstraint("kind IN ('nightly', 'adhoc')", name=op.f("ck_runs_kind")),
+        sa.CheckConstraint("kind IN ('nightly', 'catch-up', 'adhoc', 'retry')", name=op.f("ck_runs_kind")),
         sa.CheckConstraint(
             "state <> 'closed' OR seen = classified + quarantined + failed", name=op.f("ck_runs_sums")
         ),
@@ -70,11 +70,13 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_token", sa.String(length=32), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("worker", sa.String(length=255), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
         sa.Column("timings", sa.JSON(), nullable=True),
         sa.CheckConstraint("state IN ('open', 'leased', 'done')", name=op.f("ck_chunks_state")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_chunks_run_id")),

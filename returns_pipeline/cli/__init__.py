@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from returns_pipeline.cli import data, db, demo, processes, runs, train
+from returns_pipeline.cli import data, db, demo, doctor, processes, runs, train
 from returns_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -20,7 +20,9 @@ app.command("scan")(runs.scan)
 app.command("classify")(runs.classify)
 app.add_typer(runs.runs_app, name="runs")
 app.add_typer(runs.images_app, name="images")
+app.command("retry")(runs.retry)
 app.command("status")(runs.status)
+app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
 for command in (processes.worker, processes.beat, processes.flower):

@@ -1,6 +1,8 @@
 """Runs and images as tables for people and as plain values for JSON."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,69 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from returns_pipeline.records import ImageResult, RunSummary
+from returns_pipeline.doctor import Check
+from returns_pipeline.records import ImageResult, OpenWork, RunSummary
 from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
 
 _console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an operator asks at night: is it going, what is open, what comes next."""
+
+    open_runs: list[RunSummary]
+    open_work: OpenWork
+    last_night: RunSummary | None
+    next_night: datetime
+    queues: dict[str, int]
+    workers: list[str]
+
+
+def status_as_dict(status: Status) -> dict[str, Any]:
+    """Return the status as the JSON that the command line prints."""
+    work = status.open_work
+    return {
+        "open_runs": [run_as_dict(run) for run in status.open_runs],
+        "open_chunks": work.chunks,
+        "open_images": work.images,
+        "leases": work.leased,
+        "fault": work.fault,
+        "oldest_open": work.oldest.isoformat() if work.oldest else None,
+        "last_night": run_as_dict(status.last_night) if status.last_night else None,
+        "next_night": status.next_night.isoformat(),
+        "queues": status.queues,
+        "workers": status.workers,
+    }
+
+
+def print_status(status: Status) -> None:
+    """Print what is open, what was and what comes."""
+    work, last = status.open_work, status.last_night
+    since = f", the oldest since {work.oldest:%Y-%m-%d %H:%M:%S} UTC" if work.oldest else ""
+    lines = {
+        "Workers": ", ".join(status.workers) or "none answers",
+        "Queues": ", ".join(f"{name} {length:,}" for name, length in status.queues.items()),
+        "Open": f"{work.images:,} images in {work.chunks:,} chunks, {work.leased:,} being worked on{since}",
+        "Last night": f"run {last.id}, {last.state}, opened {last.opened_at:%Y-%m-%d %H:%M} UTC"
+        if last
+        else "none yet",
+        "Next night": f"{status.next_night:%Y-%m-%d %H:%M} UTC",
+    }
+    if work.fault:
+        lines["Fault"] = work.fault
+    for name, line in lines.items():
+        _console.print(f"{name:<11} {line}", soft_wrap=True, highlight=False, markup=False)
+    print_runs(status.open_runs, empty="No run is open.")
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """Print a line for each check, with what to do about those that fail."""
+    for check in checks:
+        sign = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
+        _console.print(f"{sign} {check.name:<10}", Text(check.message), soft_wrap=True, highlight=False)
+        if check.advice:
+            _console.print(" " * 15, Text(check.advice), soft_wrap=True, highlight=False)
 
 
 def run_as_dict(run: RunSummary) -> dict[str, Any]:

@@ -98,23 +98,44 @@ def list_images(
         output.print_images(found)
 
 
+def retry(
+    run_id: Annotated[
+        int | None, typer.Option("--run", help="Only this run's images. Default: every run's.")
+    ] = None,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Enqueue quarantined and failed images again, in a run of their own."""
+    from returns_pipeline.queueing import RETRY
+
+    if run_id is not None:
+        _existing(_database(), run_id)
+    _request(RETRY, run_id, wait=wait, as_json=as_json, show_images=True)
+
+
 def status(as_json: Json = False) -> None:
-    """Show what is open: runs, queues, workers."""
+    """Show what is open and since when, the last and the next night, queues and workers."""
     from returns_pipeline.cli import output
     from returns_pipeline.queueing import CeleryQueue, make_app
-    from returns_pipeline.store import runs
+    from returns_pipeline.schedule import next_due
+    from returns_pipeline.store import images, runs
+    from returns_pipeline.store.database import utc_now
 
     settings = _settings()
-    open_runs = runs.unclosed(_database(settings))
+    database = _database(settings)
     queue = CeleryQueue(make_app(settings))
-    lengths, workers = queue.lengths(), sorted(queue.workers(timeout=0.5))
+    status = output.Status(
+        open_runs=runs.unclosed(database),
+        open_work=images.open_work(database),
+        last_night=runs.newest_night(database),
+        next_night=next_due(settings, utc_now()),
+        queues=queue.lengths(),
+        workers=sorted(queue.workers(timeout=0.5)),
+    )
     if as_json:
-        listed = [output.run_as_dict(run) for run in open_runs]
-        _print_json({"open_runs": listed, "queues": lengths, "workers": workers})
-        return
-    typer.echo(f"Workers   {', '.join(workers) or 'none answers'}")
-    typer.echo(f"Queues    {', '.join(f'{name} {length}' for name, length in lengths.items())}")
-    output.print_runs(open_runs, empty="No run is open.")
+        _print_json(output.status_as_dict(status))
+    else:
+        output.print_status(status)
 
 
 def _request(task: str, argument: object, *, wait: bool, as_json: bool, show_images: bool = False) -> None:

@@ -16,30 +16,40 @@ class LeaseLostError(PipelineError):
     """Another process has claimed the chunk since: its work counts, ours is dropped."""
 
 
-def claim(db: Database, chunk_id: int, worker: str, lease_seconds: float) -> Claim | None:
-    """Claim a chunk that is open or whose lease has ended, for `lease_seconds`; None when it is neither."""
+_OPEN = {"state": "open", "lease_owner": None, "lease_token": None, "lease_until": None}
+
+
+def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: float) -> Claim | None:
+    """Claim a chunk for `lease_seconds` in the name of the message `owner`; None when it is not to be had.
+
+    To be had are a chunk that is open, one whose lease has ended, and one that the same message holds: it is
+    delivered again because its first process died.
+    """
     now = utc_now()
     token = uuid.uuid4().hex
-    expired = sa.and_(chunks.c.state == "leased", chunks.c.lease_until < now)
+    abandoned = sa.and_(
+        chunks.c.state == "leased", sa.or_(chunks.c.lease_until < now, chunks.c.lease_owner == owner)
+    )
     with db.write() as connection:
-        attempt = connection.execute(
+        claimed = connection.execute(
             sa.update(chunks)
-            .where(chunks.c.id == chunk_id, sa.or_(chunks.c.state == "open", expired))
+            .where(chunks.c.id == chunk_id, sa.or_(chunks.c.state == "open", abandoned))
             .values(
                 state="leased",
                 attempts=chunks.c.attempts + 1,
+                lease_owner=owner,
                 lease_token=token,
                 lease_until=now + timedelta(seconds=lease_seconds),
                 worker=worker,
             )
-            .returning(chunks.c.run_id, chunks.c.attempts)
+            .returning(chunks.c.run_id, chunks.c.attempts, chunks.c.error, chunks.c.size)
         ).one_or_none()
-        if attempt is None:
+        if claimed is None:
             return None
         run = connection.execute(
             sa.select(runs.c.kind, model_versions.c.id, model_versions.c.name, model_versions.c.version)
             .join_from(runs, model_versions)
-            .where(runs.c.id == attempt.run_id)
+            .where(runs.c.id == claimed.run_id)
         ).one()
         pending = connection.execute(
             sa.select(images.c.id, images.c.source_path, images.c.size, images.c.mtime_ns)
@@ -48,14 +58,47 @@ def claim(db: Database, chunk_id: int, worker: str, lease_seconds: float) -> Cla
         )
         return Claim(
             chunk_id=chunk_id,
-            run_id=attempt.run_id,
+            run_id=claimed.run_id,
             kind=RunKind(run.kind),
             token=token,
-            attempt=attempt.attempts,
+            attempt=claimed.attempts,
+            error=claimed.error,
+            size=claimed.size,
             model=ModelRef(run.name, run.version),
             model_version_id=run.id,
             images=tuple(PendingImage(*row) for row in pending),
         )
+
+
+def renew(db: Database, held: Claim, lease_seconds: float) -> None:
+    """Hold a chunk for another `lease_seconds`. Raises LeaseLostError when it is not ours any more."""
+    with db.write() as connection:
+        _require_lease(connection, held, lease_until=utc_now() + timedelta(seconds=lease_seconds))
+
+
+def split(db: Database, held: Claim) -> int:
+    """Open a chunk again as two halves, each with no attempt counted; return the id of the new one.
+
+    Raises LeaseLostError when the chunk is not ours any more.
+    """
+    moved = [image.id for image in held.images[len(held.images) // 2 :]]
+    with db.write() as connection:
+        _require_lease(connection, held)
+        other = connection.execute(
+            sa.insert(chunks)
+            .values(run_id=held.run_id, state="open", size=len(moved), sent_at=utc_now())
+            .returning(chunks.c.id)
+        ).scalar_one()
+        connection.execute(
+            sa.update(images).where(images.c.id == sa.bindparam("image")).values(chunk_id=other),
+            [{"image": image_id} for image_id in moved],
+        )
+        connection.execute(
+            sa.update(chunks)
+            .where(chunks.c.id == held.chunk_id)
+            .values(size=held.size - len(moved), attempts=0, error=None, sent_at=utc_now(), **_OPEN)
+        )
+        return int(other)
 
 
 def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
@@ -110,21 +153,26 @@ def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str,
             .where(chunks.c.id == held.chunk_id)
             .values(
                 state="done",
+                lease_owner=None,
                 lease_token=None,
                 lease_until=None,
+                error=None,
                 finished_at=utc_now(),
                 timings={stage: round(seconds * 1000, 1) for stage, seconds in timings.items()},
             )
         )
 
 
-def release(db: Database, held: Claim) -> None:
-    """Give a claimed chunk back unharmed: open again, and the attempt does not count."""
+def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
+    """Give a claimed chunk back, open again, with what ended it.
+
+    The attempt counts only when that may be the chunk's own doing.
+    """
     with db.write() as connection:
         connection.execute(
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id, chunks.c.lease_token == held.token)
-            .values(state="open", lease_token=None, lease_until=None, attempts=chunks.c.attempts - 1)
+            .values(attempts=chunks.c.attempts - (0 if counts else 1), error=error, **_OPEN)
         )
 
 
@@ -161,12 +209,12 @@ def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> 
         return [(row.id, RunKind(row.kind)) for row in connection.execute(query)]
 
 
-def _require_lease(connection: sa.Connection, held: Claim) -> None:
+def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> None:
     # An UPDATE, not a SELECT: it locks the row until the transaction ends.
     ours = connection.execute(
         sa.update(chunks)
         .where(chunks.c.id == held.chunk_id, chunks.c.state == "leased", chunks.c.lease_token == held.token)
-        .values(lease_token=held.token)
+        .values(lease_token=held.token, **values)
     )
     if ours.rowcount != 1:
         raise LeaseLostError(f"Chunk {held.chunk_id} was claimed by another process.")

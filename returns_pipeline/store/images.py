@@ -1,14 +1,48 @@
 """Images with their predictions, as reports and people read them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from returns_pipeline.records import ImageResult, ImageState
+from returns_pipeline.records import ImageResult, ImageState, OpenWork
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import images, predictions, runs
+from returns_pipeline.store.tables import chunks, images, predictions, runs
 
 _PAGE = 1000
+
+
+def set_aside(db: Database, run_id: int | None) -> list[Path]:
+    """Return where the quarantined and failed images of a run lie, or of all runs when `run_id` is None."""
+    query = sa.select(images.c.archived_path).where(
+        images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]),
+        images.c.archived_path.is_not(None),
+        ~images.c.in_intake,
+    )
+    if run_id is not None:
+        query = query.where(images.c.run_id == run_id)
+    with db.read() as connection:
+        return list(connection.execute(query.order_by(images.c.id)).scalars())
+
+
+def open_work(db: Database, run_id: int | None = None) -> OpenWork:
+    """Return what is open in one run, or in all of them."""
+    leased = sa.func.count().filter(chunks.c.state == "leased")
+    query = (
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(chunks.c.size), 0),
+            leased,
+            sa.func.min(runs.c.opened_at),
+            sa.func.max(chunks.c.error),
+        )
+        .join_from(chunks, runs)
+        .where(chunks.c.state != "done")
+    )
+    if run_id is not None:
+        query = query.where(chunks.c.run_id == run_id)
+    with db.read() as connection:
+        return OpenWork(*connection.execute(query).one())
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:

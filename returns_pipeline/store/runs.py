@@ -39,18 +39,18 @@ def open_run(db: Database, request: RunRequest) -> int:
 
 
 def open_whole_run(
-    db: Database, request: RunRequest, files: Iterable[Sequence[FoundFile]]
+    db: Database, request: RunRequest, files: Iterable[Sequence[FoundFile]], *, in_intake: bool
 ) -> tuple[int, list[int]]:
     """Open a run with all its chunks in one transaction; return its id and the chunks' ids.
 
-    The files stay where they are. A request that comes twice gets the run of the first time and no chunks:
-    what that one may not have sent, the sweep sends.
+    Without `in_intake` the files stay where they are. A request that comes twice gets the run of the first
+    time and no chunks: what that one may not have sent, the sweep sends.
     """
     with db.write() as connection:
         run_id, is_new = _insert_run(db, connection, request, RunState.RUNNING)
         if not is_new:
             return run_id, []
-        added = [_insert_chunk(db, connection, run_id, chunk, in_intake=False) for chunk in files]
+        added = [_insert_chunk(db, connection, run_id, chunk, in_intake=in_intake) for chunk in files]
         return run_id, [chunk_id for chunk_id in added if chunk_id is not None]
 
 
@@ -221,6 +221,15 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
         return [(row.request_id, row.directory) for row in connection.execute(query)]
 
 
+def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
+    """Whether no run has answered a night's request though the system was in use before it was due."""
+    first = sa.select(runs.c.opened_at).order_by(runs.c.id).limit(1)
+    with db.read() as connection:
+        opened_at = connection.execute(first).scalar()
+        answered = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()
+    return opened_at is not None and opened_at < due and not answered
+
+
 def to_close(db: Database, lease_seconds: float) -> list[int]:
     """Return the complete runs that nobody closes."""
     before = utc_now() - timedelta(seconds=lease_seconds)
@@ -275,6 +284,14 @@ def latest(db: Database, limit: int) -> list[RunSummary]:
     with db.read() as connection:
         rows = connection.execute(_SUMMARY.order_by(runs.c.id.desc()).limit(limit)).all()
         return [_summary(connection, row) for row in rows]
+
+
+def newest_night(db: Database) -> RunSummary | None:
+    """Return the newest run that answered a night, in time or late; None before the first."""
+    nights = runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP])
+    with db.read() as connection:
+        row = connection.execute(_SUMMARY.where(nights).order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        return _summary(connection, row) if row else None
 
 
 def unclosed(db: Database) -> list[RunSummary]:

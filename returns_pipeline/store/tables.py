@@ -123,7 +123,7 @@ runs = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
-    _one_of("kind", "nightly", "adhoc"),
+    _one_of("kind", "nightly", "catch-up", "adhoc", "retry"),
     _one_of("state", "scanning", "running", "closing", "closed"),
     sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
 )
@@ -142,11 +142,15 @@ chunks = sa.Table(
     sa.Column("state", _text(16), nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    # The message that holds the lease: delivered again, its first process is dead, so it may claim again.
+    sa.Column("lease_owner", _text(64)),
     sa.Column("lease_token", _text(32)),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("sent_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("worker", _text(255)),
+    # What the last attempt met that could say so; empty when its process just died.
+    sa.Column("error", sa.Text),
     # Milliseconds by stage: read, decode, predict, store, archive.
     sa.Column("timings", sa.JSON),
     _one_of("state", "open", "leased", "done"),

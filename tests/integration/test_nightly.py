@@ -2,23 +2,15 @@
 
 import os
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from returns_pipeline import nightly
-from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.records import ImageState, RunKind, RunRequest, RunState
-from returns_pipeline.store import chunks, images, runs, tables
-from returns_pipeline.store.database import utc_now
-from tests.support import Installation, assert_promise_kept, digests, write_images
-
-
-def _states(home: Installation, run_id: int) -> dict[str, str]:
-    return {image.path.name: image.state for image in images.results(home.database, run_id)}
+from returns_pipeline import nightly, working
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ImageState, RunState
+from returns_pipeline.store import images, runs
+from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 
 def test_a_run_keeps_the_promise(home: Installation) -> None:
@@ -32,9 +24,9 @@ def test_a_run_keeps_the_promise(home: Installation) -> None:
     run_id = nightly.scan(pipeline, "request")
     queue.deliver(pipeline)
     assert_promise_kept(home, run_id, came_in)
-    states = _states(home, run_id)
-    assert states["empty.png"] == states["notes.jpg"] == ImageState.QUARANTINED
-    assert list(states.values()).count(ImageState.CLASSIFIED) == 25
+    found = states(home, run_id)
+    assert found["empty.png"] == found["notes.jpg"] == ImageState.QUARANTINED
+    assert list(found.values()).count(ImageState.CLASSIFIED) == 25
     assert not [path for path in incoming.rglob("*") if path.is_file()]
 
 
@@ -90,104 +82,8 @@ def test_a_chunk_that_is_delivered_twice_counts_once(home: Installation) -> None
     queue.chunks.extend(twice)
     queue.deliver(pipeline)
     for chunk_id in twice:
-        nightly.classify_chunk(pipeline, chunk_id)
+        working.classify_chunk(pipeline, chunk_id, "message")
     nightly.close_run(pipeline, run_id)
-    assert_promise_kept(home, run_id, came_in)
-
-
-def test_the_sweep_sends_what_the_broker_lost(home: Installation) -> None:
-    """Emptying the broker loses no image: the database knows what is open."""
-    write_images(home.settings.incoming_dir, 25)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    queue.lose_everything()
-    nightly.sweep(pipeline)
-    assert not queue.chunks, "a chunk that was sent just now is not lost yet"
-    _age(home, tables.chunks.c.sent_at)
-    nightly.sweep(pipeline)
-    assert len(queue.chunks) == 3
-    queue.deliver(pipeline)
-    assert_promise_kept(home, run_id, came_in)
-
-
-def test_the_sweep_closes_a_run_whose_closing_was_lost(home: Installation) -> None:
-    """A run closes because its rows say so, even when the message that should close it is gone."""
-    write_images(home.settings.incoming_dir, 3)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    nightly.classify_chunk(pipeline, queue.chunks.popleft())
-    queue.lose_everything()
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
-    assert_promise_kept(home, run_id, came_in)
-
-
-def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> None:
-    """A lease that ends without a result is taken over, and the late worker's result is dropped."""
-    write_images(home.settings.incoming_dir, 3)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
-    held = chunks.claim(home.database, chunk_id, "a worker that dies", 600)
-    assert held is not None
-    nightly.classify_chunk(pipeline, chunk_id)
-    assert set(_states(home, run_id).values()) == {ImageState.PENDING}
-    _age(home, tables.chunks.c.lease_until)
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
-    assert_promise_kept(home, run_id, came_in)
-    with pytest.raises(chunks.LeaseLostError):
-        chunks.store(home.database, held, [])
-
-
-def test_a_scan_that_was_cut_short_goes_on(home: Installation) -> None:
-    """The sweep starts a scan again whose worker died in the middle of it, in the same run."""
-    write_images(home.settings.incoming_dir, 12)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    bundle = find_bundle(home.settings.models_dir, home.settings.model)
-    request = RunRequest("request", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
-    run_id = runs.open_run(home.database, request)
-    nightly.sweep(pipeline)
-    assert not queue.scans
-    _age(home, tables.runs.c.touched_at)
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
-    assert_promise_kept(home, run_id, came_in)
-
-
-def test_a_move_that_was_cut_short_is_finished(home: Installation) -> None:
-    """A disk that refuses leaves the result stored and the chunk open; afterwards the rest is moved."""
-    write_images(home.settings.incoming_dir, 5)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
-    home.settings.archive_dir.parent.mkdir(exist_ok=True)
-    home.settings.archive_dir.write_text("a file where the folder should be")
-    with pytest.raises(TransientFault, match="cannot be moved"):
-        nightly.classify_chunk(pipeline, chunk_id)
-    home.settings.archive_dir.unlink()
-    nightly.classify_chunk(pipeline, chunk_id)
-    queue.deliver(pipeline)
-    assert_promise_kept(home, run_id, came_in)
-
-
-def test_a_report_that_cannot_be_written_leaves_the_run_open(home: Installation) -> None:
-    """A run is closed with its report or not at all; the sweep tries again."""
-    write_images(home.settings.incoming_dir, 2)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    home.settings.report_dir.write_text("a file where the folder should be")
-    with pytest.raises(TransientFault, match="cannot be written"):
-        queue.deliver(pipeline)
-    home.settings.report_dir.unlink()
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -232,37 +128,27 @@ def test_ad_hoc_files_stay_where_they_are(home: Installation, tmp_path: Path) ->
     assert digests(tmp_path / "elsewhere") == before
 
 
-def test_a_chunk_that_kills_every_worker_ends_as_failed(home: Installation) -> None:
-    """After MAX_ATTEMPTS claims without a result the images are failed and set aside, not tried for ever."""
-    write_images(home.settings.incoming_dir, 3)
-    came_in = digests(home.settings.incoming_dir)
+def test_retry_classifies_what_was_set_aside(home: Installation) -> None:
+    """A retried image is a row of a new run and goes where its new result says; a second retry finds none."""
+    bad = home.settings.incoming_dir / "image_1_label_0.png"
+    bad.write_bytes(b"")
     pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks[0]
-    for _ in range(home.settings.max_attempts):
-        assert chunks.claim(home.database, chunk_id, "a worker that dies", 600)
-        _age(home, tables.chunks.c.lease_until)
+    first = nightly.scan(pipeline, "request")
     queue.deliver(pipeline)
-    assert set(_states(home, run_id).values()) == {ImageState.FAILED}
-    assert_promise_kept(home, run_id, came_in)
-
-
-def test_a_missing_model_marks_no_image(home: Installation) -> None:
-    """A bundle that is gone stops the chunk with a sentence; after the repair the work goes on."""
-    write_images(home.settings.incoming_dir, 3)
-    came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks[0]
-    folder = home.settings.models_dir / "stub"
-    shutil.move(folder, folder.with_name("hidden"))
-    for _ in range(home.settings.max_attempts + 1):
-        with pytest.raises(ConfigFault, match="no model bundle"):
-            nightly.classify_chunk(pipeline, chunk_id)
-    assert set(_states(home, run_id).values()) == {ImageState.PENDING}
-    shutil.move(folder.with_name("hidden"), folder)
+    (quarantined,) = images.results(home.database, first)
+    assert quarantined.archived_path is not None
+    good = write_images(home.settings.home / "repaired", 1)[0]
+    shutil.copy(good, quarantined.archived_path)
+    second = nightly.retry(pipeline, "again", first)
     queue.deliver(pipeline)
-    assert_promise_kept(home, run_id, came_in)
+    (retried,) = images.results(home.database, second)
+    assert (retried.state, retried.label) == (ImageState.CLASSIFIED, "dark")
+    assert retried.archived_path is not None
+    assert retried.archived_path.is_relative_to(home.settings.archive_dir)
+    assert not quarantined.archived_path.exists()
+    third = nightly.retry(pipeline, "once more", None)
+    queue.deliver(pipeline)
+    assert list(images.results(home.database, third)) == []
 
 
 def test_a_missing_intake_folder_opens_no_run(home: Installation) -> None:
@@ -297,9 +183,3 @@ def test_names_that_are_no_text_are_kept(home: Installation) -> None:
     assert {os.fsencode(image.path.name) for image in found} == set(names)
     assert {image.state for image in found} == {"classified"}
     assert digests(home.settings.archive_dir) == came_in
-
-
-def _age(home: Installation, column: sa.Column[object]) -> None:
-    """Set a moment back by a day, as if that much time had passed."""
-    with home.database.write() as connection:
-        connection.execute(sa.update(column.table).values({column.name: utc_now() - timedelta(days=1)}))

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from returns_pipeline import archive, intake
-from returns_pipeline.archive import Moved
 from returns_pipeline.chunking import chunked
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records import Move
@@ -83,7 +82,7 @@ def test_a_move_may_be_repeated(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1" / "1-a.png")
-    assert [archive.move(request), archive.move(request)] == [Moved.DONE, Moved.DONE]
+    assert [archive.move(request), archive.move(request)] == [True, True]
     assert request.destination.read_bytes() == b"picture"
     assert not source.exists()
 
@@ -95,7 +94,7 @@ def test_a_repeated_move_never_takes_a_newer_file(tmp_path: Path) -> None:
     request = _request(source, tmp_path / "archive" / "1-a.png")
     archive.move(request)
     source.write_bytes(b"tomorrow's picture")
-    assert archive.move(request) is Moved.DONE
+    assert archive.move(request)
     assert source.read_bytes() == b"tomorrow's picture"
     assert request.destination.read_bytes() == b"picture"
 
@@ -106,9 +105,9 @@ def test_a_file_that_is_gone_or_replaced_is_not_archived(tmp_path: Path) -> None
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1-a.png")
     source.write_bytes(b"another picture")
-    assert archive.move(request) is Moved.GONE
+    assert not archive.move(request)
     source.unlink()
-    assert archive.move(request) is Moved.GONE
+    assert not archive.move(request)
     assert not request.destination.exists()
 
 
@@ -120,9 +119,9 @@ def test_a_move_across_file_systems_leaves_one_whole_file(tmp_path: Path) -> Non
         source = tmp_path / "a.png"
         source.write_bytes(b"picture")
         request = _request(source, other / "1-a.png")
-        assert archive.move(request) is Moved.DONE
+        assert archive.move(request)
         shutil.copy2(request.destination, source)
-        assert archive.move(request) is Moved.DONE
+        assert archive.move(request)
         assert not source.exists()
         assert [path.name for path in other.iterdir()] == ["1-a.png"]
     finally:

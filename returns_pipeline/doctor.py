@@ -1,0 +1,134 @@
+"""Checks everything that a night needs, and says what to do about what is wrong."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
+from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.intake import require_folder
+from returns_pipeline.queueing import QUEUES, CeleryQueue, make_app
+from returns_pipeline.schedule import next_due
+from returns_pipeline.settings import Settings
+from returns_pipeline.store.database import Database, utc_now
+
+_LEAST_FREE_BYTES = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: what was looked at, whether it is well, what was found, what to do."""
+
+    name: str
+    ok: bool
+    message: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Run every check; one that fails does not keep the others from running."""
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("database", _database),
+        ("broker", _broker),
+        ("workers", _workers),
+        ("model", _model),
+        ("intake", _intake),
+        ("folders", _folders),
+        ("disk", _disk),
+        ("clock", _clock),
+    ]
+    return [_run(name, check, settings) for name, check in checks]
+
+
+def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    try:
+        return Check(name, True, check(settings))
+    except PipelineError as fault:
+        return Check(name, False, fault.message, fault.advice)
+
+
+def _database(settings: Settings) -> str:
+    with _opened(settings) as database:
+        database.require_current()
+        return f"{database.url.render_as_string(hide_password=True)} has the tables of this version"
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _broker(settings: Settings) -> str:
+    waiting = CeleryQueue(make_app(settings)).lengths()
+    return "answers; waiting: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
+
+
+def _workers(settings: Settings) -> str:
+    served = CeleryQueue(make_app(settings)).served(timeout=1.0)
+    missing = [name for name in QUEUES if name not in served]
+    if missing:
+        raise ConfigFault(
+            f"No worker serves the queue {' nor '.join(missing)}.",
+            f"Start one: `returns-pipeline worker -Q {','.join(missing)}`, or all: `returns-pipeline up`.",
+        )
+    return "every queue is served: " + ", ".join(
+        sorted({worker for names in served.values() for worker in names})
+    )
+
+
+def _model(settings: Settings) -> str:
+    bundle = find_bundle(settings.models_dir, settings.model)
+    for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
+        if name in bundle.sha256:
+            bundle.file(name)
+    return f"{bundle.ref}, {len(bundle.labels)} labels, every file as it was made"
+
+
+def _intake(settings: Settings) -> str:
+    require_folder(settings.incoming_dir)
+    return str(settings.incoming_dir)
+
+
+def _folders(settings: Settings) -> str:
+    folders = (settings.incoming_dir, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
+    devices = set()
+    for folder in folders:
+        there = _nearest(folder)
+        try:
+            probe = there / f".returns-doctor-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ConfigFault(
+                f"{folder} cannot be written: {error.strerror}.", "Give this user permission to write there."
+            ) from error
+        devices.add(there.stat().st_dev)
+    if len(devices) > 1:
+        return "can be written; on several file systems, so that each move is a copy"
+    return "can be written; on one file system, so that each move is a rename"
+
+
+def _disk(settings: Settings) -> str:
+    free = shutil.disk_usage(_nearest(settings.home)).free
+    if free < _LEAST_FREE_BYTES:
+        raise ConfigFault(
+            f"Only {free / 1e9:.1f} GB are free below {settings.home}.", "Make room before the night."
+        )
+    return f"{free / 1e9:.1f} GB free"
+
+
+def _clock(settings: Settings) -> str:
+    now = utc_now()
+    return f"{now:%Y-%m-%d %H:%M:%S} UTC; the next night is at {next_due(settings, now):%Y-%m-%d %H:%M} UTC"
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists: others are made when they are needed."""
+    return next(place for place in (folder, *folder.parents) if place.is_dir())

@@ -1,0 +1,83 @@
+"""What the use-cases work with: settings, database, queue and loaded models, opened once in each process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec, Protocol
+
+import structlog
+
+from returns_pipeline.classify import Classifier
+from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.errors import TransientFault
+from returns_pipeline.records import RunKind
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import runs
+from returns_pipeline.store.database import Database
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+P = ParamSpec("P")
+
+
+class Queue(Protocol):
+    """What the use-cases need of the message broker. Messages carry ids and nothing else.
+
+    Every method raises TransientFault when the broker does not answer.
+    """
+
+    def send_chunk(self, chunk_id: int, kind: RunKind) -> None:
+        """Ask a worker to classify a chunk."""
+        ...
+
+    def send_close(self, run_id: int) -> None:
+        """Ask for a run to be closed."""
+        ...
+
+    def send_scan(self, request_id: str, directory: Path | None) -> None:
+        """Ask for a scan that was cut short to go on."""
+        ...
+
+    def send_night(self) -> None:
+        """Ask for the scan of the newest night that was due."""
+        ...
+
+    def is_idle(self) -> bool:
+        """Whether no chunk waits to be delivered."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One process's connections and models; tests hand in their own."""
+
+    settings: Settings
+    db: Database
+    queue: Queue
+    load_classifier: Callable[[Bundle], Classifier]
+    loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
+
+    def model(self, name: str) -> tuple[Bundle, Classifier]:
+        """Return a loaded model, `NAME/VERSION`; one stays in memory. Raises ConfigFault."""
+        if name not in self.loaded:
+            bundle = find_bundle(self.settings.models_dir, name)
+            self.loaded.clear()
+            self.loaded[name] = bundle, self.load_classifier(bundle)
+        return self.loaded[name]
+
+    def send(self, message: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Send one message of the queue; return whether the broker took it.
+
+        What it did not take is in the database, and the sweep sends it.
+        """
+        try:
+            message(*args, **kwargs)
+        except TransientFault as fault:
+            log.warning("left_to_the_sweep", reason=fault.message)
+            return False
+        return True
+
+    def close_if_complete(self, run_id: int) -> None:
+        """Ask for a run to be closed when nothing in it is open."""
+        if runs.is_complete(self.db, run_id):
+            self.send(self.queue.send_close, run_id)

@@ -1,0 +1,36 @@
+"""When the nights are: pure arithmetic on the wall clock of a time zone, clock changes included."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from returns_pipeline.settings import Settings
+
+
+def last_due(settings: Settings, now: datetime) -> datetime:
+    """Return the moment, in UTC, at which the newest nightly scan was due, at or before `now`.
+
+    A wall time that a clock change leaves out counts as much later as the clock jumps; one that comes twice
+    counts the first time. So every date has exactly one.
+    """
+    today = now.astimezone(ZoneInfo(settings.timezone)).date()
+    due = _due(settings, today.toordinal())
+    return due if due <= now else _due(settings, today.toordinal() - 1)
+
+
+def next_due(settings: Settings, now: datetime) -> datetime:
+    """Return the moment, in UTC, at which the next nightly scan is due, after `now`."""
+    newest = last_due(settings, now).astimezone(ZoneInfo(settings.timezone)).date()
+    return _due(settings, newest.toordinal() + 1)
+
+
+def night_request(due: datetime) -> str:
+    """Return the request id of the night that was due then: the same for everybody who asks for it."""
+    return f"night-{due.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def _due(settings: Settings, ordinal: int) -> datetime:
+    day = datetime.fromordinal(ordinal)
+    wall = day.replace(
+        hour=settings.scan_hour, minute=settings.scan_minute, tzinfo=ZoneInfo(settings.timezone)
+    )
+    return wall.astimezone(UTC)

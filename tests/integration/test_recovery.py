@@ -1,0 +1,286 @@
+"""What is cut short, lost or missed is finished, on real databases, with a broker that loses when told to."""
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from returns_pipeline import nightly, working
+from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.inline import InlineQueue
+from returns_pipeline.records import Claim, ImageState, RunKind, RunRequest, Scores
+from returns_pipeline.store import chunks, images, runs, tables
+from returns_pipeline.store.database import utc_now
+from tests.support import Installation, assert_promise_kept, digests, states, write_images
+
+
+def test_the_sweep_sends_what_the_broker_lost(home: Installation) -> None:
+    """Emptying the broker loses no image: the database knows what is open."""
+    write_images(home.settings.incoming_dir, 25)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    queue.lose_everything()
+    nightly.sweep(pipeline)
+    assert not queue.chunks, "a chunk that was sent just now is not lost yet"
+    _age(home, tables.chunks.c.sent_at)
+    nightly.sweep(pipeline)
+    assert len(queue.chunks) == 3
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_the_sweep_closes_a_run_whose_closing_was_lost(home: Installation) -> None:
+    """A run closes because its rows say so, even when the message that should close it is gone."""
+    write_images(home.settings.incoming_dir, 3)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    working.classify_chunk(pipeline, queue.chunks.popleft(), "message")
+    queue.lose_everything()
+    nightly.sweep(pipeline)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> None:
+    """A lease that ends without a result is taken over, and the late worker's result is dropped."""
+    write_images(home.settings.incoming_dir, 3)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    chunk_id = queue.chunks.popleft()
+    held = chunks.claim(home.database, chunk_id, "its message", "a worker that dies", 600)
+    assert held is not None
+    working.classify_chunk(pipeline, chunk_id, "message")
+    assert set(states(home, run_id).values()) == {ImageState.PENDING}
+    _age(home, tables.chunks.c.lease_until)
+    nightly.sweep(pipeline)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+    with pytest.raises(chunks.LeaseLostError):
+        chunks.store(home.database, held, [])
+
+
+def test_a_scan_that_was_cut_short_goes_on(home: Installation) -> None:
+    """The sweep starts a scan again whose worker died in the middle of it, in the same run."""
+    write_images(home.settings.incoming_dir, 12)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    bundle = find_bundle(home.settings.models_dir, home.settings.model)
+    request = RunRequest("request", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
+    run_id = runs.open_run(home.database, request)
+    nightly.sweep(pipeline)
+    assert not queue.scans
+    _age(home, tables.runs.c.touched_at)
+    nightly.sweep(pipeline)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_move_that_was_cut_short_is_finished(home: Installation) -> None:
+    """A disk that refuses leaves the result stored and the chunk open; afterwards the rest is moved."""
+    write_images(home.settings.incoming_dir, 5)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    chunk_id = queue.chunks.popleft()
+    home.settings.archive_dir.parent.mkdir(exist_ok=True)
+    home.settings.archive_dir.write_text("a file where the folder should be")
+    with pytest.raises(TransientFault, match="cannot be moved"):
+        working.classify_chunk(pipeline, chunk_id, "message")
+    home.settings.archive_dir.unlink()
+    working.classify_chunk(pipeline, chunk_id, "message")
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_report_that_cannot_be_written_leaves_the_run_open(home: Installation) -> None:
+    """A run is closed with its report or not at all; the sweep tries again."""
+    write_images(home.settings.incoming_dir, 2)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    home.settings.report_dir.write_text("a file where the folder should be")
+    with pytest.raises(TransientFault, match="cannot be written"):
+        queue.deliver(pipeline)
+    home.settings.report_dir.unlink()
+    nightly.sweep(pipeline)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installation) -> None:
+    """Its chunk is halved at each death until it stands alone and is quarantined; the rest is classified."""
+    paths = write_images(home.settings.incoming_dir, 10)
+    came_in = digests(home.settings.incoming_dir)
+    deadly = paths[6]
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    deaths = 0
+    while queue.chunks:
+        chunk_id = queue.chunks.popleft()
+        held = chunks.claim(home.database, chunk_id, f"message {deaths}", "a worker", 600)
+        assert held is not None
+        dies = deadly in [image.path for image in held.images]
+        if (
+            dies
+            and (len(held.images) == 1 or held.attempt == 1)
+            and held.attempt <= home.settings.max_attempts
+        ):
+            deaths += 1  # the lease stays, as it does when a process dies
+            _age(home, tables.chunks.c.lease_until)
+            queue.send_chunk(chunk_id, RunKind.NIGHTLY)
+        else:
+            _unclaim(home, held)
+            working.classify_chunk(pipeline, chunk_id, "the next message")
+    queue.deliver(pipeline)
+    found = {image.path: image.code for image in images.results(home.database, run_id)}
+    assert found.pop(deadly) == "killed_worker"
+    assert set(found.values()) == {None}
+    assert deaths <= 4 + home.settings.max_attempts
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> None:
+    """An exception nobody expected never ends a run: the image is found, failed with the error, set aside."""
+    write_images(home.settings.incoming_dir, 10)
+    came_in = digests(home.settings.incoming_dir)
+
+    class Broken(StubClassifier):
+        def predict(self, pixels: NDArray[np.uint8]) -> Scores:
+            if (pixels == 222).any():  # the seventh image
+                raise ZeroDivisionError("a defect")
+            return super().predict(pixels)
+
+    pipeline, queue = home.inline()
+    pipeline = replace(pipeline, load_classifier=Broken)
+    run_id = nightly.scan(pipeline, "request")
+    queue.deliver(pipeline)
+    failed = list(images.results(home.database, run_id, ImageState.FAILED))
+    assert [(image.path.name, image.code) for image in failed] == [("image_6_label_3.png", "gave_up")]
+    assert "ZeroDivisionError('a defect')" in str(failed[0].detail)
+    assert len(list(images.results(home.database, run_id, ImageState.CLASSIFIED))) == 9
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_message_that_comes_again_takes_its_own_lease_over(home: Installation) -> None:
+    """After a child's death the same message is delivered again and does not wait for the lease to end."""
+    write_images(home.settings.incoming_dir, 1)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    chunk_id = queue.chunks.popleft()
+    assert chunks.claim(home.database, chunk_id, "its message", "a worker that dies", 600)
+    assert chunks.claim(home.database, chunk_id, "another message", "another worker", 600) is None
+    working.classify_chunk(pipeline, chunk_id, "its message")
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_progress_renews_a_lease(home: Installation) -> None:
+    """A chunk that takes longer than its lease stays with its worker as long as images go by."""
+    write_images(home.settings.incoming_dir, 10)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    pipeline = replace(pipeline, settings=home.settings.model_copy(update={"lease_seconds": 0.001}))
+    run_id = nightly.scan(pipeline, "request")
+    chunk_id = queue.chunks.popleft()
+    held = chunks.claim(home.database, chunk_id, "message", "worker", 0.001)
+    assert held is not None
+    chunks.renew(home.database, held, 600)
+    assert chunks.expired(home.database, 10) == []
+    working.classify_chunk(pipeline, chunk_id, "message")
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_broker_that_is_away_stops_no_scan(home: Installation) -> None:
+    """Every file has its row though no message could be sent; the sweep sends them all later."""
+    write_images(home.settings.incoming_dir, 25)
+    came_in = digests(home.settings.incoming_dir)
+
+    class Away(InlineQueue):
+        def send_chunk(self, chunk_id: int, kind: RunKind) -> None:
+            raise TransientFault(f"The broker is away, {chunk_id} and {kind} are not sent.")
+
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(replace(pipeline, queue=Away()), "request")
+    assert len(states(home, run_id)) == 25
+    _age(home, tables.chunks.c.sent_at)
+    nightly.sweep(pipeline)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_night_has_one_run_whoever_asks(home: Installation) -> None:
+    """Two beats, a late one and the sweep ask for the same night: one run, and the photos once."""
+    write_images(home.settings.incoming_dir, 3)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    due = datetime(2026, 3, 1, 2, tzinfo=UTC)
+    asked = [nightly.scan_night(pipeline, due + timedelta(seconds=late)) for late in (0, 1, 7000)]
+    queue.deliver(pipeline)
+    asked.append(nightly.scan_night(pipeline, due + timedelta(hours=23)))
+    nightly.sweep(pipeline, due + timedelta(hours=23))
+    assert queue.nights == 0
+    assert len(set(asked)) == 1
+    assert_promise_kept(home, asked[0], came_in)
+
+
+def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
+    """A machine that was off at the time scans once when it comes back; a new installation does not."""
+    pipeline, queue = home.inline()
+    nightly.sweep(pipeline)
+    assert queue.nights == 0, "nothing was missed before the first run"
+    nightly.scan(pipeline, "the first one")
+    queue.deliver(pipeline)
+    with home.database.write() as connection:
+        connection.execute(sa.update(tables.runs).values(opened_at=utc_now() - timedelta(days=3)))
+    write_images(home.settings.incoming_dir, 3)
+    came_in = digests(home.settings.incoming_dir)
+    for _ in range(3):
+        nightly.sweep(pipeline)
+    queue.deliver(pipeline)
+    nightly.sweep(pipeline)
+    assert queue.nights == 0
+    newest, first = runs.latest(home.database, 5)
+    assert first.kind is RunKind.NIGHTLY
+    # Within minutes after the scheduled time it counts as punctual.
+    assert newest.kind in {RunKind.CATCH_UP, RunKind.NIGHTLY}
+    assert_promise_kept(home, newest.id, came_in)
+
+
+def test_a_missing_model_marks_no_image(home: Installation) -> None:
+    """A bundle that is gone stops the chunk with a sentence; after the repair the work goes on."""
+    write_images(home.settings.incoming_dir, 3)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    chunk_id = queue.chunks[0]
+    folder = home.settings.models_dir / "stub"
+    shutil.move(folder, folder.with_name("hidden"))
+    for _ in range(home.settings.max_attempts + 1):
+        with pytest.raises(ConfigFault, match="no model bundle"):
+            working.classify_chunk(pipeline, chunk_id, "message")
+    assert set(states(home, run_id).values()) == {ImageState.PENDING}
+    shutil.move(folder.with_name("hidden"), folder)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def _unclaim(home: Installation, held: Claim) -> None:
+    """Undo a claim without a trace."""
+    chunks.release(home.database, held, "", counts=False)
+
+
+def _age(home: Installation, column: sa.Column[object]) -> None:
+    """Set a moment back by a day, as if that much time had passed."""
+    with home.database.write() as connection:
+        connection.execute(sa.update(column.table).values({column.name: utc_now() - timedelta(days=1)}))
