@@ -1,5 +1,8 @@
 """Runs the migrations on the engine that `returns_pipeline.store.database` hands over."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 from alembic import context
 
@@ -10,13 +13,33 @@ _LOCK = 7_243_011  # any number that nothing else in the database uses
 
 def _run() -> None:
     engine: sa.Engine = context.config.attributes["engine"]
-    with engine.connect().execution_options(returns_writing=True) as connection, connection.begin():
+    connection = engine.connect().execution_options(returns_writing=True)
+    with connection, _unchecked(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             # Two containers that start together must not both migrate, and none may wait for ever.
             connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
         context.run_migrations()
+        if connection.dialect.name == "sqlite" and (
+            broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        ):
+            raise RuntimeError(f"the migration would break references: {broken[:5]}")
+
+
+@contextmanager
+def _unchecked(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite rebuild a table that others refer to; the check can be put off only before it begins."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw = connection.connection.driver_connection
+    assert raw is not None  # noqa: S101 - it is open; this tells the type checker
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")
 
 
 _run()

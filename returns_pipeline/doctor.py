@@ -13,7 +13,7 @@ from returns_pipeline.intake import require_folder
 from returns_pipeline.queueing import QUEUES, CeleryQueue, make_app
 from returns_pipeline.schedule import next_due
 from returns_pipeline.settings import Settings
-from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.database import Database, safe, utc_now
 
 _LEAST_FREE_BYTES = 1024**3
 
@@ -53,7 +53,7 @@ def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Che
 def _database(settings: Settings) -> str:
     with _opened(settings) as database:
         database.require_current()
-        return f"{database.url.render_as_string(hide_password=True)} has the tables of this version"
+        return f"{safe(database.url)} has the tables of this version"
 
 
 @contextmanager

@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records import FoundFile
+from returns_pipeline.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: Endings that browsers, cameras and copy programs give a file while they are still writing it.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
@@ -13,16 +18,47 @@ PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~"
 
 def require_folder(root: Path) -> None:
     """Raise ConfigFault unless `root` is a folder that can be listed."""
+    if not root.exists():
+        raise ConfigFault(
+            f"The folder {root} does not exist.",
+            "Create it, or name the folder where the photos arrive: RETURNS_INCOMING_DIR, or `scan --dir`.",
+        )
     if not root.is_dir():
-        raise ConfigFault(
-            f"The intake folder {root} does not exist.",
-            advice="Create it, or set RETURNS_INCOMING_DIR to the folder where the photos arrive.",
-        )
+        raise ConfigFault(f"{root} is a file, not a folder.", "Name a folder; `classify` takes single files.")
     if not os.access(root, os.R_OK | os.X_OK):
-        raise ConfigFault(
-            f"The intake folder {root} cannot be read.",
-            advice="Give the workers' user permission to list it.",
-        )
+        raise ConfigFault(f"The folder {root} cannot be read.", "Let the workers' user list it.")
+
+
+def refuse_own_folders(root: Path, settings: Settings) -> None:
+    """Raise ConfigFault when `root` holds what is this program's own, or lies in it."""
+    folders = {
+        "the archive": settings.archive_dir,
+        "the quarantine": settings.quarantine_dir,
+        "the reports": settings.report_dir,
+        "the models": settings.models_dir,
+    }
+    for name, folder in folders.items():
+        own = folder.resolve()
+        if own.is_relative_to(root) or root.is_relative_to(own):
+            raise _own_folder(root, f"{name} ({folder})")
+    if settings.home.resolve().is_relative_to(root):
+        raise _own_folder(root, f"the program's own files ({settings.home})")
+
+
+def _own_folder(root: Path, what: str) -> ConfigFault:
+    return ConfigFault(
+        f"{root} cannot be scanned: it would take {what} for returned items.",
+        "Name a folder that holds nothing but photos.",
+    )
+
+
+def is_there(file: FoundFile) -> bool:
+    """Whether the file still lies where it was found, as it was."""
+    try:
+        now = os.lstat(file.path)
+    except OSError:
+        return False
+    return (now.st_size, now.st_mtime_ns) == (file.size, file.mtime_ns)
 
 
 def find_files(root: Path) -> Iterator[FoundFile]:
@@ -39,9 +75,8 @@ def find_files(root: Path) -> Iterator[FoundFile]:
             entries = os.scandir(folder)
         except OSError as error:
             if folder == root:
-                raise TransientFault(
-                    f"The intake folder {root} cannot be listed: {error.strerror}."
-                ) from error
+                raise TransientFault(f"The folder {root} cannot be listed: {error.strerror}.") from error
+            log.warning("folder_skipped", folder=str(folder), reason=error.strerror)
             continue
         with entries:
             for entry in entries:
@@ -54,10 +89,11 @@ def find_files(root: Path) -> Iterator[FoundFile]:
 
 
 def describe(path: Path) -> FoundFile:
-    """Return one named file as the intake would see it. A file that is not there has size and time 0.
+    """Return one named file, links followed, as the intake would see it; size and time are 0 without a file.
 
     It then becomes a row that is quarantined as vanished, so that a request never loses a name.
     """
+    path = path.resolve()
     try:
         stat = path.stat()
     except OSError:

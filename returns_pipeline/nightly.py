@@ -40,14 +40,20 @@ def scan(
     the folder or the model is missing: then nothing is opened.
     """
     settings = pipeline.settings
-    root = directory or settings.incoming_dir
-    intake.require_folder(root)
-    run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory))
+    root = (directory or settings.incoming_dir).resolve()
+    known = runs.find_request(pipeline.db, request_id)
+    if known is None:
+        intake.require_folder(root)
+        intake.refuse_own_folders(root, settings)
+        run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory))
+    else:
+        # Delivered again: it goes on with what is there, whatever has become of the folder and the model.
+        run_id = known.id
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
         try:
-            if not _add_settled(pipeline, run_id, root, began):
+            if root.is_dir() and not _add_settled(pipeline, run_id, root, began):
                 time.sleep(max(0.0, settings.settle_seconds - (time.time_ns() - began) / 1e9))
                 _add_settled(pipeline, run_id, root, time.time_ns())
         except runs.NotScanningError:
@@ -72,7 +78,7 @@ def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bo
 
     sending = True
     for files in chunking.chunked(settled(), pipeline.settings.chunk_size):
-        chunk_id = runs.add_chunk(pipeline.db, run_id, files)
+        chunk_id = runs.add_chunk(pipeline.db, run_id, files, intake.is_there)
         if chunk_id is not None and sending:
             # After one failure the rest is left to the sweep: rows matter more than messages.
             sending = pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.NIGHTLY)
@@ -95,12 +101,13 @@ def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
     return _open_whole(pipeline, request_id, RunKind.RETRY, found)
 
 
-def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Iterator[FoundFile]) -> int:
+def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Iterable[FoundFile]) -> int:
     run_id, chunk_ids = runs.open_whole_run(
         pipeline.db,
         _request(pipeline, request_id, kind, None),
-        chunking.chunked(files, pipeline.settings.chunk_size),
-        in_intake=kind is not RunKind.ADHOC,
+        # Looked at before the transaction: nobody else waits for a slow disk.
+        chunking.chunked(list(files), pipeline.settings.chunk_size),
+        None if kind is RunKind.ADHOC else intake.is_there,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))
     for chunk_id in chunk_ids:
@@ -120,15 +127,17 @@ def close_run(pipeline: Pipeline, run_id: int) -> None:
 
     Asserts that every image that was seen is classified, quarantined or failed.
     """
-    if not runs.begin_closing(pipeline.db, run_id, pipeline.settings.lease_seconds):
+    token = runs.begin_closing(pipeline.db, run_id, pipeline.settings.lease_seconds)
+    if token is None:
         return
     try:
         summary = runs.closing_summary(pipeline.db, run_id, utc_now())
         folder = pipeline.settings.report_dir / f"run-{run_id}"
         summary = write_report(summary, images.results(pipeline.db, run_id), folder)
-        runs.close(pipeline.db, summary)
+        if not runs.close(pipeline.db, summary, token):
+            return
     except TransientFault:
-        runs.abandon_closing(pipeline.db, run_id)
+        runs.abandon_closing(pipeline.db, run_id, token)
         raise
     counts = summary.counts
     log.info(
@@ -148,7 +157,7 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
     Also asks for the newest night's scan when the machine was off at its time.
     """
     settings = pipeline.settings
-    found = chunks.expired(pipeline.db, _SWEEP_LIMIT)
+    found = chunks.expired(pipeline.db, settings.resend_seconds, _SWEEP_LIMIT)
     # A chunk that waits behind others is not lost: only an idle queue has lost it.
     if pipeline.queue.is_idle():
         found += chunks.lost(pipeline.db, settings.resend_seconds, _SWEEP_LIMIT)

@@ -9,7 +9,7 @@ import structlog
 
 from returns_pipeline.classify import Classifier
 from returns_pipeline.classify.bundle import Bundle, find_bundle
-from returns_pipeline.errors import TransientFault
+from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records import RunKind
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
@@ -57,13 +57,22 @@ class Pipeline:
     load_classifier: Callable[[Bundle], Classifier]
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
 
-    def model(self, name: str) -> tuple[Bundle, Classifier]:
-        """Return a loaded model, `NAME/VERSION`; one stays in memory. Raises ConfigFault."""
-        if name not in self.loaded:
+    def model(self, name: str, sha256: str) -> tuple[Bundle, Classifier]:
+        """Return a loaded model, `NAME/VERSION`; one stays in memory.
+
+        Raises ConfigFault when it is missing, broken, or not the one with the digest `sha256` that the run
+        was opened for: another machine's folder, or a bundle that was replaced.
+        """
+        if sha256 not in self.loaded:
             bundle = find_bundle(self.settings.models_dir, name)
+            if bundle.digest != sha256:
+                raise ConfigFault(
+                    f"The bundle {name} in {self.settings.models_dir} is not the one the run was opened for.",
+                    "Give every worker the same bundles; a changed one needs a new version number.",
+                )
             self.loaded.clear()
-            self.loaded[name] = bundle, self.load_classifier(bundle)
-        return self.loaded[name]
+            self.loaded[sha256] = bundle, self.load_classifier(bundle)
+        return self.loaded[sha256]
 
     def send(self, message: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
         """Send one message of the queue; return whether the broker took it.

@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery, Task
 from kombu import Queue as KombuQueue
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records import RunKind
@@ -179,9 +180,9 @@ class CeleryQueue:
 def _faults() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, ConnectionError, OSError) as error:
+    except (OperationalError, RedisError, OSError) as error:
         raise TransientFault(
-            f"The broker does not answer: {error}.",
+            f"The broker does not answer: {str(error).rstrip('.')}.",
             advice="Start it (`returns-pipeline up` starts an embedded one) or correct RETURNS_BROKER_URL.",
         ) from error
 
@@ -204,5 +205,10 @@ class ClientPathsTask(Task[Any, Any]):
 
 
 def absolute(paths: Sequence[str]) -> list[str]:
-    """Return the paths as seen from this process's working directory."""
+    """Return the paths as seen from this process's working directory.
+
+    Raises TypeError for one path that is not in a list: its letters would be taken for paths.
+    """
+    if isinstance(paths, str):
+        raise TypeError(f"classify_paths takes a list of paths: [{paths!r}]")
     return [str(Path(path).absolute()) for path in paths]

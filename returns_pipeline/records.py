@@ -173,6 +173,7 @@ class Claim:
     size: int
     model: ModelRef
     model_version_id: int
+    model_sha256: str
     images: tuple[PendingImage, ...]
 
 

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         512, ge=1, le=100_000, description="Images in one chunk, the unit of work of a worker."
     )
     settle_seconds: Seconds = Field(
-        5.0, le=3600, description="A file must be unchanged this many seconds before a scan takes it."
+        5.0, le=300, description="A file must be unchanged this many seconds before a scan takes it."
     )
     scan_hour: int = Field(2, ge=0, le=23, description="Hour of the nightly scan in TIMEZONE.")
     scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan in TIMEZONE.")

@@ -15,7 +15,7 @@ import structlog
 
 from returns_pipeline import archive, imaging
 from returns_pipeline.classify import to_predictions
-from returns_pipeline.errors import FaultCode, ImageFault, PipelineError
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import (
     Claim,
@@ -32,6 +32,8 @@ from returns_pipeline.store import chunks
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 Timings = dict[str, float]
+
+_CONFIG_PAUSE_SECONDS = 2.0
 
 
 def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
@@ -59,6 +61,9 @@ def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
         except PipelineError as fault:
             # The world's or the operator's, not this chunk's.
             chunks.release(pipeline.db, claim, str(fault), counts=False)
+            if isinstance(fault, ConfigFault):
+                # A worker without its model must not drain the queue faster than the others work.
+                time.sleep(_CONFIG_PAUSE_SECONDS)
             raise
         except Exception as error:
             # An error of ours: tried again in halves, until the image that meets it stands alone.
@@ -85,10 +90,32 @@ def _work(pipeline: Pipeline, claim: Claim) -> None:
         with _timed(timings, "store"):
             chunks.store(pipeline.db, claim, outcomes)
     with _timed(timings, "archive"):
-        gone = [move.image_id for move in _moves(pipeline, claim, outcomes) if not archive.move(move)]
+        gone = _archive(_moves(pipeline, claim, outcomes))
     chunks.finish(pipeline.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
+
+
+def _archive(moves: list[Move]) -> list[int]:
+    """Move what can be moved, and make it last; return the images whose file is gone.
+
+    Raises the first fault after all were tried: one file that cannot be moved holds up no other.
+    """
+    gone: list[int] = []
+    faults: list[PipelineError] = []
+    for move in moves:
+        try:
+            if not archive.move(move):
+                gone.append(move.image_id)
+        except PipelineError as fault:
+            faults.append(fault)
+    absent = set(gone)
+    archive.sync(
+        {move.destination.parent for move in moves if move.image_id not in absent} if not faults else ()
+    )
+    if faults:
+        raise faults[0]
+    return gone
 
 
 def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Move]:
@@ -121,7 +148,7 @@ def _give_up(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
 
 
 def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcome]:
-    bundle, classifier = pipeline.model(str(claim.model))
+    bundle, classifier = pipeline.model(str(claim.model), claim.model_sha256)
     pixels = np.empty((len(claim.images), *bundle.input.shape), dtype=np.uint8)
     decoded: list[tuple[PendingImage, Decoded]] = []
     outcomes: list[Outcome] = []

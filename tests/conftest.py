@@ -76,7 +76,7 @@ def _empty_database(request: Any, kind: str, folder: Path) -> Iterator[str]:
         return
     server: str = request.getfixturevalue("postgres")
     name = f"test_{uuid.uuid4().hex}"
-    admin = sa.create_engine(sa.make_url(server), isolation_level="AUTOCOMMIT")
+    admin = sa.create_engine(sa.make_url(server), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     with admin.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
     yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)

@@ -59,8 +59,8 @@ def upgrade() -> None:
         "runs",
         ["state"],
         unique=False,
-        postgresql_where=sa.text("state != 'closed'"),
-        sqlite_where=sa.text("state != 'closed'"),
+        postgresql_where=sa.text("runs.state <> 'closed'"),
+        sqlite_where=sa.text("runs.state <> 'closed'"),
     )
 
     op.create_table(
@@ -88,8 +88,8 @@ def upgrade() -> None:
         "chunks",
         ["state", "lease_until"],
         unique=False,
-        postgresql_where=sa.text("state != 'done'"),
-        sqlite_where=sa.text("state != 'done'"),
+        postgresql_where=sa.text("chunks.state <> 'done'"),
+        sqlite_where=sa.text("chunks.state <> 'done'"),
     )
 
     op.create_table(
@@ -120,7 +120,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_images")),
     )
     op.create_index("ix_images_chunk", "images", ["chunk_id"], unique=False)
-    op.create_index("ix_images_run", "images", ["run_id", "state"], unique=False)
+    op.create_index("ix_images_run", "images", ["run_id", "id"], unique=False)
     op.create_index(
         "uq_images_intake",
         "images",

@@ -8,6 +8,7 @@ report/            plots and numbers of the training
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """One sha256 for the whole model: over the digests of its files."""
+        """One sha256 for the whole model: over the digests of its files, its labels and its input."""
         lines = "".join(f"{name} {digest}\n" for name, digest in sorted(self.sha256.items()))
+        lines += json.dumps([self.labels, self.main_categories, self.input.shape])
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def file(self, name: str) -> Path:
@@ -109,6 +111,11 @@ def load_bundle(folder: Path) -> Bundle:
             f"{manifest} cannot be read as a model bundle: {error!r}.",
             advice="Restore the bundle's folder or train the model again.",
         ) from error
+    if (folder.parent.name, folder.name) != (bundle.name, str(bundle.version)):
+        raise ConfigFault(
+            f"{manifest} is of the bundle {bundle.ref}, but lies in {folder.parent.name}/{folder.name}.",
+            advice="Move the folder to its name, or train a version of its own.",
+        )
     if len(bundle.labels) != len(bundle.main_categories) or not bundle.labels:
         raise ConfigFault(f"{manifest} must name one main category for each of its labels.")
     return bundle
@@ -128,6 +135,10 @@ def find_bundle(models_dir: Path, model: str) -> Bundle:
     Raises ConfigFault when there is none.
     """
     name, _, version = model.partition("/")
+    if not re.fullmatch(r"\w+([.-]\w+)*", name):
+        raise ConfigFault(
+            f"{model!r} is not a model.", advice="Write NAME or NAME/VERSION, like fashion-mnist/1."
+        )
     if version:
         if not version.isdecimal():
             raise ConfigFault(

@@ -14,9 +14,9 @@ def _group() -> None:
 def upgrade() -> None:
     """Migrate the database to what this version needs; makes it when there is none."""
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.store.database import Database
+    from returns_pipeline.store.database import Database, safe
 
     database = Database(load_settings().database_url)
     database.upgrade()
     current, _ = database.revision()
-    typer.echo(f"{database.url.render_as_string(hide_password=True)} is at revision {current}.")
+    typer.echo(f"{safe(database.url)} is at revision {current}.")

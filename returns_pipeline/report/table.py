@@ -29,7 +29,7 @@ def writer(stream: TextIO) -> Callable[[ImageResult], None]:
     def write(result: ImageResult) -> None:
         out.writerow(
             (
-                result.path.name,
+                _text(result.path.name),
                 result.label_index,
                 result.label,
                 None if result.probability is None else f"{result.probability:.6f}",
@@ -37,9 +37,14 @@ def writer(stream: TextIO) -> Callable[[ImageResult], None]:
                 result.state,
                 result.code,
                 result.detail,
-                result.path,
-                result.archived_path,
+                _text(str(result.path)),
+                _text(str(result.archived_path or "")),
             )
         )
 
     return write
+
+
+def _text(value: str) -> str:
+    """Show control characters as escapes: a name holding one must not become two rows anywhere."""
+    return value if value.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records import Claim, ImageState, ModelRef, Move, Outcome, PendingImage, RunKind
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import chunks, images, model_versions, predictions, runs
+from returns_pipeline.store.tables import UNFINISHED, chunks, images, model_versions, predictions, runs
 
 
 class LeaseLostError(PipelineError):
@@ -47,7 +47,13 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         if claimed is None:
             return None
         run = connection.execute(
-            sa.select(runs.c.kind, model_versions.c.id, model_versions.c.name, model_versions.c.version)
+            sa.select(
+                runs.c.kind,
+                model_versions.c.id,
+                model_versions.c.name,
+                model_versions.c.version,
+                model_versions.c.sha256,
+            )
             .join_from(runs, model_versions)
             .where(runs.c.id == claimed.run_id)
         ).one()
@@ -66,6 +72,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
             size=claimed.size,
             model=ModelRef(run.name, run.version),
             model_version_id=run.id,
+            model_sha256=run.sha256,
             images=tuple(PendingImage(*row) for row in pending),
         )
 
@@ -117,18 +124,27 @@ def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
 
 def moves(db: Database, chunk_id: int) -> list[Move]:
     """Return the files of a chunk that have a result and still lie in the intake."""
+    # in_intake is looked at here: as a condition it would lead PostgreSQL to the index of the whole intake.
     query = (
-        sa.select(images.c.id, images.c.source_path, images.c.archived_path, images.c.size, images.c.mtime_ns)
-        .where(
-            images.c.chunk_id == chunk_id,
+        sa.select(
+            images.c.id,
+            images.c.source_path,
+            images.c.archived_path,
+            images.c.size,
+            images.c.mtime_ns,
             images.c.in_intake,
-            images.c.state != ImageState.PENDING,
-            images.c.archived_path.is_not(None),
+            images.c.state,
         )
+        .where(images.c.chunk_id == chunk_id)
         .order_by(images.c.id)
     )
     with db.read() as connection:
-        return [Move(*row) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    return [
+        Move(*row[:5])
+        for row in rows
+        if row.in_intake and row.state != ImageState.PENDING and row.archived_path is not None
+    ]
 
 
 def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str, float]) -> None:
@@ -182,9 +198,12 @@ def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, Run
     return _unfinished(db, sa.and_(chunks.c.state == "open", chunks.c.sent_at < before), limit)
 
 
-def expired(db: Database, limit: int) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of the run) of the chunks whose lease has ended."""
-    return _unfinished(db, sa.and_(chunks.c.state == "leased", chunks.c.lease_until < utc_now()), limit)
+def expired(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
+    """Return (id, kind of the run) of chunks whose lease has ended and that were not sent again just now."""
+    now = utc_now()
+    ended = sa.and_(chunks.c.state == "leased", chunks.c.lease_until < now)
+    before = now - timedelta(seconds=resend_seconds)
+    return _unfinished(db, sa.and_(ended, chunks.c.sent_at < before), limit)
 
 
 def mark_sent(db: Database, chunk_ids: Sequence[int]) -> None:
@@ -201,7 +220,7 @@ def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> 
     query = (
         sa.select(chunks.c.id, runs.c.kind)
         .join_from(chunks, runs)
-        .where(condition)
+        .where(UNFINISHED, condition)
         .order_by(chunks.c.id)
         .limit(limit)
     )

@@ -67,7 +67,13 @@ class Database:
         from alembic import command
 
         if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigFault(
+                    f"The folder of the database {self.url.database} cannot be made: {error.strerror}.",
+                    "Set RETURNS_HOME or RETURNS_DATABASE_URL to a place that can be written.",
+                ) from error
         with _faults(self.url):
             command.upgrade(self._alembic(), revision)
 
@@ -110,9 +116,8 @@ class Database:
                 fault.message, advice="Start the database or correct RETURNS_DATABASE_URL, then try again."
             ) from fault
         if current != head:
-            raise ConfigFault(
-                f"The database has revision {current or 'none'}, this version needs {head}.", advice=advice
-            )
+            found = f"revision {current}" if current else "no tables yet"
+            raise ConfigFault(f"The database has {found}; this version needs {head}.", advice=advice)
 
     def _alembic(self) -> Any:
         from alembic.config import Config
@@ -123,6 +128,11 @@ class Database:
         return config
 
 
+def safe(url: sa.URL) -> str:
+    """Return a URL as it may be shown: without the password, which its query can hold too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def utc_now() -> datetime:
     """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
@@ -130,20 +140,21 @@ def utc_now() -> datetime:
 
 @contextmanager
 def _faults(url: sa.URL) -> Iterator[None]:
-    shown = url.render_as_string(hide_password=True)
+    shown = safe(url)
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise TransientFault(
-            f"The database {shown} does not answer: {reason}.",
+            f"The database {shown} does not answer: {reason.rstrip('.')}.",
             advice="Start it or correct RETURNS_DATABASE_URL, then try again.",
         ) from error
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we begin our transactions ourselves
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    # FULL: files are moved after a commit, so a commit must not be undone by a power failure.
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

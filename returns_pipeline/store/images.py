@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records import ImageResult, ImageState, OpenWork
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import chunks, images, predictions, runs
+from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
 _PAGE = 1000
 
@@ -37,7 +37,7 @@ def open_work(db: Database, run_id: int | None = None) -> OpenWork:
             sa.func.max(chunks.c.error),
         )
         .join_from(chunks, runs)
-        .where(chunks.c.state != "done")
+        .where(UNFINISHED)
     )
     if run_id is not None:
         query = query.where(chunks.c.run_id == run_id)

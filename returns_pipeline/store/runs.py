@@ -1,6 +1,6 @@
 """Runs: opened by a request, filled by a scan, closed when the rows say so."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,15 @@ from returns_pipeline.records import (
     RunSummary,
 )
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import chunks, images, model_versions, runs
+from returns_pipeline.store.tables import (
+    NOT_CLOSED,
+    UNFINISHED,
+    PathText,
+    chunks,
+    images,
+    model_versions,
+    runs,
+)
 
 
 class NotScanningError(PipelineError):
@@ -39,23 +47,31 @@ def open_run(db: Database, request: RunRequest) -> int:
 
 
 def open_whole_run(
-    db: Database, request: RunRequest, files: Iterable[Sequence[FoundFile]], *, in_intake: bool
+    db: Database,
+    request: RunRequest,
+    files: Iterable[Sequence[FoundFile]],
+    is_there: Callable[[FoundFile], bool] | None,
 ) -> tuple[int, list[int]]:
     """Open a run with all its chunks in one transaction; return its id and the chunks' ids.
 
-    Without `in_intake` the files stay where they are. A request that comes twice gets the run of the first
-    time and no chunks: what that one may not have sent, the sweep sends.
+    Without `is_there`, see `add_chunk`, the files stay where they are. A request that comes twice gets the
+    run of the first time and no chunks: what that one may not have sent, the sweep sends.
     """
     with db.write() as connection:
         run_id, is_new = _insert_run(db, connection, request, RunState.RUNNING)
         if not is_new:
             return run_id, []
-        added = [_insert_chunk(db, connection, run_id, chunk, in_intake=in_intake) for chunk in files]
+        added = [_insert_chunk(db, connection, run_id, chunk, is_there) for chunk in files]
         return run_id, [chunk_id for chunk_id in added if chunk_id is not None]
 
 
-def add_chunk(db: Database, run_id: int, files: Sequence[FoundFile]) -> int | None:
+def add_chunk(
+    db: Database, run_id: int, files: Sequence[FoundFile], is_there: Callable[[FoundFile], bool]
+) -> int | None:
     """Add one chunk with a row for each intake file that no other row has taken; return its id, or None.
+
+    `is_there` is asked after the rows are inserted: a file that another row's worker moved away since it was
+    listed gets none. It was moved before that row let go of its path, and so before the insert succeeded.
 
     Raises NotScanningError when the run takes no more files.
     """
@@ -67,7 +83,7 @@ def add_chunk(db: Database, run_id: int, files: Sequence[FoundFile]) -> int | No
         )
         if touched.rowcount == 0:
             raise NotScanningError(f"Run {run_id} takes no more files.")
-        return _insert_chunk(db, connection, run_id, files, in_intake=True)
+        return _insert_chunk(db, connection, run_id, files, is_there)
 
 
 def _insert_run(
@@ -121,8 +137,13 @@ def _model_version(db: Database, connection: sa.Connection, request: RunRequest)
 
 
 def _insert_chunk(
-    db: Database, connection: sa.Connection, run_id: int, files: Sequence[FoundFile], *, in_intake: bool
+    db: Database,
+    connection: sa.Connection,
+    run_id: int,
+    files: Sequence[FoundFile],
+    is_there: Callable[[FoundFile], bool] | None,
 ) -> int | None:
+    """Insert a chunk and its images; without `is_there` the files stay where they are."""
     chunk_id = connection.execute(
         sa.insert(chunks)
         .values(run_id=run_id, state="open", size=0, sent_at=utc_now())
@@ -137,7 +158,7 @@ def _insert_chunk(
                 "run_id": run_id,
                 "chunk_id": chunk_id,
                 "source_path": file.path,
-                "in_intake": in_intake,
+                "in_intake": is_there is not None,
                 "size": file.size,
                 "mtime_ns": file.mtime_ns,
                 "state": ImageState.PENDING,
@@ -145,6 +166,12 @@ def _insert_chunk(
             for file in files
         ],
     )
+    gone = [file.path for file in files if is_there is not None and not is_there(file)]
+    if gone:
+        mine = sa.and_(
+            images.c.chunk_id == chunk_id, images.c.source_path == sa.bindparam("gone", type_=PathText)
+        )
+        connection.execute(sa.delete(images).where(mine), [{"gone": path} for path in gone])
     size = connection.execute(
         sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
     ).scalar_one()
@@ -157,7 +184,12 @@ def _insert_chunk(
 
 def end_scan(db: Database, run_id: int) -> None:
     """Say that every file of the run has its row."""
-    _change_state(db, run_id, RunState.SCANNING, RunState.RUNNING)
+    with db.write() as connection:
+        connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id, runs.c.state == RunState.SCANNING)
+            .values(state=RunState.RUNNING, touched_at=utc_now())
+        )
 
 
 def is_complete(db: Database, run_id: int) -> bool:
@@ -169,8 +201,11 @@ def is_complete(db: Database, run_id: int) -> bool:
         return connection.execute(query).scalar() is not None
 
 
-def begin_closing(db: Database, run_id: int, lease_seconds: float) -> bool:
-    """Take the closing of a complete run; false when it is not complete or another process closes it."""
+def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime | None:
+    """Take the closing of a complete run; return a token, or None when it is not to be had.
+
+    It is not when the run is not complete, or another process closes it and has shown life since a lease.
+    """
     now = utc_now()
     stale = sa.and_(
         runs.c.state == RunState.CLOSING, runs.c.touched_at < now - timedelta(seconds=lease_seconds)
@@ -181,21 +216,21 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> bool:
             .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_has_open_chunk())
             .values(state=RunState.CLOSING, touched_at=now)
         )
-        return taken.rowcount == 1
+        return now if taken.rowcount == 1 else None
 
 
-def abandon_closing(db: Database, run_id: int) -> None:
+def abandon_closing(db: Database, run_id: int, token: datetime) -> None:
     """Give the closing back after a fault, so that the sweep tries it again."""
-    _change_state(db, run_id, RunState.CLOSING, RunState.RUNNING)
-
-
-def _change_state(db: Database, run_id: int, old: RunState, new: RunState) -> None:
     with db.write() as connection:
         connection.execute(
             sa.update(runs)
-            .where(runs.c.id == run_id, runs.c.state == old)
-            .values(state=new, touched_at=utc_now())
+            .where(*_closing(run_id, token))
+            .values(state=RunState.RUNNING, touched_at=utc_now())
         )
+
+
+def _closing(run_id: int, token: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return runs.c.id == run_id, runs.c.state == RunState.CLOSING, runs.c.touched_at == token
 
 
 def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummary:
@@ -215,7 +250,7 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
     """Return (request id, folder) of the scans that have shown no life for `lease_seconds`."""
     before = utc_now() - timedelta(seconds=lease_seconds)
     query = sa.select(runs.c.request_id, runs.c.directory).where(
-        runs.c.state == RunState.SCANNING, runs.c.touched_at < before
+        runs.c.state == RunState.SCANNING, runs.c.touched_at < before, NOT_CLOSED
     )
     with db.read() as connection:
         return [(row.request_id, row.directory) for row in connection.execute(query)]
@@ -234,17 +269,21 @@ def to_close(db: Database, lease_seconds: float) -> list[int]:
     """Return the complete runs that nobody closes."""
     before = utc_now() - timedelta(seconds=lease_seconds)
     stuck = sa.and_(runs.c.state == RunState.CLOSING, runs.c.touched_at < before)
-    query = sa.select(runs.c.id).where(sa.or_(runs.c.state == RunState.RUNNING, stuck), ~_has_open_chunk())
+    ready = sa.or_(runs.c.state == RunState.RUNNING, stuck)
+    query = sa.select(runs.c.id).where(NOT_CLOSED, ready, ~_has_open_chunk())
     with db.read() as connection:
         return [int(run_id) for run_id in connection.execute(query).scalars()]
 
 
-def close(db: Database, summary: RunSummary) -> None:
-    """Write a run's counts and report and close it. The table refuses counts that do not add up."""
+def close(db: Database, summary: RunSummary, token: datetime) -> bool:
+    """Write a run's counts and report and close it; false when another process has taken the closing over.
+
+    The table refuses counts that do not add up.
+    """
     with db.write() as connection:
-        connection.execute(
+        closed = connection.execute(
             sa.update(runs)
-            .where(runs.c.id == summary.id, runs.c.state == RunState.CLOSING)
+            .where(*_closing(summary.id, token))
             .values(
                 state=RunState.CLOSED,
                 closed_at=summary.closed_at,
@@ -256,10 +295,11 @@ def close(db: Database, summary: RunSummary) -> None:
                 report_path=summary.report,
             )
         )
+        return closed.rowcount == 1
 
 
 def _has_open_chunk() -> Any:
-    return sa.exists().where(chunks.c.run_id == runs.c.id, chunks.c.state != "done")
+    return sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)
 
 
 _SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).join_from(runs, model_versions)
@@ -297,7 +337,7 @@ def newest_night(db: Database) -> RunSummary | None:
 def unclosed(db: Database) -> list[RunSummary]:
     """Return the runs that are not closed, oldest first."""
     with db.read() as connection:
-        rows = connection.execute(_SUMMARY.where(runs.c.state != RunState.CLOSED).order_by(runs.c.id)).all()
+        rows = connection.execute(_SUMMARY.where(NOT_CLOSED).order_by(runs.c.id)).all()
         return [_summary(connection, row) for row in rows]
 
 

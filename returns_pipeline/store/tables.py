@@ -82,6 +82,12 @@ def _unescape(text: str) -> str:
     return "".join(parts)
 
 
+#: Terms of partial indexes. A query that should use one must hold its very words: no database infers them
+#: from a parameter.
+UNFINISHED = sa.text("chunks.state <> 'done'")
+NOT_CLOSED = sa.text("runs.state <> 'closed'")
+
+
 def _one_of(column: str, *values: str) -> sa.CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
@@ -130,8 +136,8 @@ runs = sa.Table(
 sa.Index(
     "ix_runs_open",
     runs.c.state,
-    postgresql_where=runs.c.state != "closed",
-    sqlite_where=runs.c.state != "closed",
+    postgresql_where=NOT_CLOSED,
+    sqlite_where=NOT_CLOSED,
 )
 
 chunks = sa.Table(
@@ -155,14 +161,13 @@ chunks = sa.Table(
     sa.Column("timings", sa.JSON),
     _one_of("state", "open", "leased", "done"),
 )
-_UNFINISHED = chunks.c.state != "done"
 sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
 sa.Index(
     "ix_chunks_unfinished",
     chunks.c.state,
     chunks.c.lease_until,
-    postgresql_where=_UNFINISHED,
-    sqlite_where=_UNFINISHED,
+    postgresql_where=UNFINISHED,
+    sqlite_where=UNFINISHED,
 )
 
 images = sa.Table(
@@ -196,7 +201,7 @@ sa.Index(
     sqlite_where=images.c.in_intake,
 )
 sa.Index("ix_images_chunk", images.c.chunk_id)
-sa.Index("ix_images_run", images.c.run_id, images.c.state)
+sa.Index("ix_images_run", images.c.run_id, images.c.id)
 
 predictions = sa.Table(
     "predictions",

@@ -61,6 +61,7 @@ def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> 
     working.classify_chunk(pipeline, chunk_id, "message")
     assert set(states(home, run_id).values()) == {ImageState.PENDING}
     _age(home, tables.chunks.c.lease_until)
+    _age(home, tables.chunks.c.sent_at)
     nightly.sweep(pipeline)
     queue.deliver(pipeline)
     assert_promise_kept(home, run_id, came_in)
@@ -195,7 +196,7 @@ def test_progress_renews_a_lease(home: Installation) -> None:
     held = chunks.claim(home.database, chunk_id, "message", "worker", 0.001)
     assert held is not None
     chunks.renew(home.database, held, 600)
-    assert chunks.expired(home.database, 10) == []
+    assert chunks.expired(home.database, 0, 10) == []
     working.classify_chunk(pipeline, chunk_id, "message")
     queue.deliver(pipeline)
     assert_promise_kept(home, run_id, came_in)

@@ -273,11 +273,11 @@ def before_the_tables(compose: Compose) -> list[str]:
 
 
 def killed_too_early(compose: Compose) -> list[str]:
-    """Workers that a stop kills before a chunk's lease can end."""
-    lease = Settings.model_fields["lease_seconds"].default
+    """Workers that a stop kills before the longest chunk has ended."""
+    longest = Settings.model_fields["chunk_seconds"].default
     wrong = []
     for name in workers(compose):
         grace = re.fullmatch(r"(\d+)m", compose["services"][name].get("stop_grace_period", ""))
-        if not grace or int(grace[1]) * 60 <= lease:
+        if not grace or int(grace[1]) * 60 <= longest:
             wrong.append(name)
     return wrong

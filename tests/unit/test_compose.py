@@ -128,7 +128,7 @@ CHECKS: dict[Check, list[Callable[[Compose], None]]] = {
         break_by("services.worker-gpu.depends_on", {"redis": {"condition": "service_healthy"}})
     ],
     killed_too_early: [
-        break_by("services.worker-cpu.stop_grace_period", "10m"),
+        break_by("services.worker-cpu.stop_grace_period", "2m"),
         break_by("services.worker-gpu.stop_grace_period", None),
     ],
 }

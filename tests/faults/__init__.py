@@ -1,0 +1,1 @@
+"""Faults that really happen to a queue at night, done to real processes."""

@@ -1,0 +1,47 @@
+"""A worker whose model misbehaves: `celery -A tests.faults.misbehaving worker`.
+
+It is the project's own worker but for the classifier, the stub's twin that kills its process when it sees
+white, hangs when it sees almost white, and can be made slow (FAULT_SECONDS for each image) or made to leak
+(FAULT_LEAK_MB for each chunk).
+"""
+
+import os
+import signal
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.records import Scores
+from workers import process
+from workers.app import app
+
+__all__ = ["app"]
+
+DEADLY, HANGING = 255, 254
+
+_leaked: list[bytes] = []
+
+
+class MisbehavingClassifier(StubClassifier):
+    """Does what the environment and the pixels say, then answers as the stub does."""
+
+    def predict(self, pixels: NDArray[np.uint8]) -> Scores:
+        """Return the stub's scores, if this process survives."""
+        brightest = pixels.reshape(len(pixels), -1).max(axis=1) if len(pixels) else np.zeros(0)
+        if (brightest == DEADLY).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if (brightest == HANGING).any():
+            time.sleep(3600)
+        time.sleep(float(os.environ.get("FAULT_SECONDS", "0")) * len(pixels))
+        _leaked.append(os.urandom(int(os.environ.get("FAULT_LEAK_MB", "0")) * 1024 * 1024))
+        return super().predict(pixels)
+
+
+def _load(bundle: Bundle, runtime: str, threads: int = 1) -> MisbehavingClassifier:  # noqa: ARG001 - as the real one
+    return MisbehavingClassifier(bundle)
+
+
+setattr(process, "load_classifier", _load)  # noqa: B010 - the name is the worker's own import

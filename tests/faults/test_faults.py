@@ -1,0 +1,33 @@
+"""After every fault, done to real processes, nothing is lost and nothing is there twice."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import _empty_database
+from tests.faults.catalogue import FAULTS, Fault
+from tests.faults.night import night
+
+SEED = int(os.environ.get("SEED", "20261121"))
+SCALE = 0.1
+
+CASES = [
+    pytest.param(fault, kind, id=f"{fault.inflict.__name__}-{kind}")
+    for fault in FAULTS
+    for kind in fault.databases
+]
+
+
+@pytest.mark.parametrize(("fault", "kind"), CASES)
+def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request: Any) -> None:
+    """Files, tables and reports agree with what came in, whatever happened in between."""
+    with tempfile.TemporaryDirectory(prefix="fault-") as name:
+        folder = Path(name)
+        for url in _empty_database(request, kind, folder):
+            with night(folder, url, SEED, SCALE, **fault.settings) as tonight:
+                assert fault.inflict(tonight) > 0
+                found = tonight.audit()
+    assert (found.lost, found.double, found.wrong) == (0, 0, [])
