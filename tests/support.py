@@ -113,7 +113,7 @@ def states(home: Installation, run_id: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Audit:
-    """What became of the files that came in: how many are lost, how many are there twice, what else is wrong."""
+    """What became of the files that came in: how many are lost or there twice, what else is wrong."""
 
     images: int
     lost: int

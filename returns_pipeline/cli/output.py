@@ -1,7 +1,7 @@
 """Runs and images as tables for people and as plain values for JSON."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ class Status:
     open_work: OpenWork
     last_night: RunSummary | None
     next_night: datetime
-    queues: dict[str, int]
-    workers: list[str]
+    broker: str | None
+    queues: dict[str, int] = field(default_factory=dict)
+    workers: list[str] = field(default_factory=list)
 
 
 def status_as_dict(status: Status) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def status_as_dict(status: Status) -> dict[str, Any]:
         "oldest_open": work.oldest.isoformat() if work.oldest else None,
         "last_night": run_as_dict(status.last_night) if status.last_night else None,
         "next_night": status.next_night.isoformat(),
+        "broker": status.broker,
         "queues": status.queues,
         "workers": status.workers,
     }
@@ -52,7 +54,7 @@ def print_status(status: Status) -> None:
     since = f", the oldest since {work.oldest:%Y-%m-%d %H:%M:%S} UTC" if work.oldest else ""
     lines = {
         "Workers": ", ".join(status.workers) or "none answers",
-        "Queues": ", ".join(f"{name} {length:,}" for name, length in status.queues.items()),
+        "Queues": status.broker or ", ".join(f"{name} {length:,}" for name, length in status.queues.items()),
         "Open": f"{work.images:,} images in {work.chunks:,} chunks, {work.leased:,} being worked on{since}",
         "Last night": f"run {last.id}, {last.state}, opened {last.opened_at:%Y-%m-%d %H:%M} UTC"
         if last
@@ -147,28 +149,19 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
         _console.print(empty)
         return
     table = Table()
-    for name in (
-        "run",
-        "kind",
-        "state",
-        "opened (UTC)",
-        "seen",
-        "classified",
-        "quarantined",
-        "failed",
-        "images/s",
-    ):
-        table.add_column(name, justify="left" if name in {"kind", "state", "opened (UTC)"} else "right")
+    # Narrow enough for a terminal of 80 columns.
+    for name in ("run", "kind", "state", "opened, UTC"):
+        table.add_column(name, no_wrap=True)
+    for name in ("seen", "classified", "quarant.", "failed"):
+        table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
-        speed = run.images_per_second
         counts = run.counts
         table.add_row(
             str(run.id),
             run.kind,
             run.state,
-            f"{run.opened_at:%Y-%m-%d %H:%M:%S}",
+            f"{run.opened_at:%Y-%m-%d %H:%M}",
             *(f"{count:,}" for count in (counts.seen, counts.classified, counts.quarantined, counts.failed)),
-            "" if speed is None else f"{speed:,.0f}",
         )
     _console.print(table)
 
@@ -176,8 +169,11 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
 def print_images(images: Iterable[ImageResult]) -> None:
     """Print a line for each image."""
     table = Table()
-    for name in ("file", "state", "label", "probability", "reason"):
-        table.add_column(name, justify="right" if name == "probability" else "left", overflow="fold")
+    table.add_column("file", overflow="fold", min_width=24)
+    table.add_column("state", no_wrap=True)
+    table.add_column("label", overflow="fold")
+    table.add_column("sure", justify="right", no_wrap=True)
+    table.add_column("reason")
     for image in images:
         table.add_row(
             Text(image.path.name),

@@ -2,9 +2,13 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from returns_pipeline.embedded import Processes
+    from returns_pipeline.store.database import Database
 
 #: What a command does not know itself goes on to Celery or Flower as it is.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
@@ -17,38 +21,48 @@ def worker(context: typer.Context) -> None:
 
 def beat(context: typer.Context) -> None:
     """Start the scheduler of the nightly scan; the same as `celery -A workers.app beat`."""
+    from returns_pipeline.queueing import CeleryQueue, make_app
     from returns_pipeline.settings import load_settings
 
-    load_settings().home.mkdir(parents=True, exist_ok=True)
+    settings = load_settings()
+    CeleryQueue(make_app(settings)).check()
+    settings.home.mkdir(parents=True, exist_ok=True)
     _celery("beat", *context.args)
 
 
 def flower(context: typer.Context) -> None:
     """Start Flower, the page that shows the queue, on RETURNS_FLOWER_HOST:RETURNS_FLOWER_PORT."""
+    from returns_pipeline.queueing import CeleryQueue, make_app
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
+    CeleryQueue(make_app(settings)).check()
     password = settings.flower_password.get_secret_value()
     if password:
         # In the environment, not in the arguments: those are shown to every user of the machine.
         os.environ["FLOWER_BASIC_AUTH"] = f"{settings.flower_user}:{password}"
-    address = (f"--address={settings.flower_host}", f"--port={settings.flower_port}")
+    # It shows; what is to be done is done through the command line.
+    address = (f"--address={settings.flower_host}", f"--port={settings.flower_port}", "--read_only=True")
     _celery("flower", *address, *context.args)
 
 
 def up() -> None:
     """Run everything in one terminal, embedded: Redis, workers, beat and Flower. Ctrl-C ends it."""
     import signal
-    import time
 
-    from returns_pipeline.embedded import Processes
+    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline.embedded import Processes, require_free_port
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
 
     settings = load_settings()
-    Database(settings.database_url).upgrade()
+    find_bundle(settings.models_dir, settings.model)
+    require_free_port(settings.flower_host, settings.flower_port)
+    database = Database(settings.database_url)
+    database.upgrade()
     settings.incoming_dir.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with Processes(settings) as processes:
         processes.start_redis()
         processes.start_workers()
@@ -62,11 +76,34 @@ def up() -> None:
         typer.echo(f"Logs      {settings.home / 'logs'}")
         typer.echo("Ctrl-C ends everything.")
         try:
-            while True:
-                processes.check()
-                time.sleep(1)
+            _watch(processes, database)
         except KeyboardInterrupt:
             typer.echo("Stopping: running chunks are finished first.")
+
+
+def _watch(processes: "Processes", database: "Database") -> NoReturn:
+    """Start again what ends, and tell of each run that closes."""
+    import time
+
+    from returns_pipeline.errors import TransientFault
+    from returns_pipeline.store import runs
+
+    told = max((run.id for run in runs.latest(database, 1)), default=0)
+    while True:
+        for line in processes.mend():
+            typer.echo(line)
+        try:
+            closed = [run for run in runs.latest(database, 20) if run.id > told and run.closed_at]
+        except TransientFault:
+            closed = []  # the workers say so themselves
+        for run in reversed(closed):
+            counts = run.counts
+            typer.echo(
+                f"Run {run.id} closed: {counts.classified:,} classified, {counts.quarantined:,} quarantined, "
+                f"{counts.failed:,} failed. {run.report}"
+            )
+        told = max([told, *(run.id for run in closed)])
+        time.sleep(1)
 
 
 def _celery(*arguments: str) -> NoReturn:

@@ -28,8 +28,11 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Enqueue a scan of the intake folder now: the task that beat enqueues at night."""
+    from returns_pipeline.intake import require_folder
     from returns_pipeline.queueing import SCAN
 
+    if directory:
+        require_folder(directory)
     _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
 
 
@@ -39,7 +42,6 @@ def classify(
     as_json: Json = False,
 ) -> None:
     """Enqueue these files now; they stay where they are. With --wait, print what each one is."""
-    from returns_pipeline.errors import ConfigFault
     from returns_pipeline.intake import find_files
     from returns_pipeline.queueing import CLASSIFY_PATHS
 
@@ -50,7 +52,7 @@ def classify(
         elif path.exists():
             files.append(str(path.absolute()))
         else:
-            raise ConfigFault(f"{path} does not exist.", "Name image files or folders of them.")
+            raise typer.BadParameter(f"{path} does not exist.")
     _request(CLASSIFY_PATHS, files, wait=wait, as_json=as_json, show_images=True)
 
 
@@ -83,12 +85,11 @@ def list_images(
 ) -> None:
     """List the images of a run."""
     from returns_pipeline.cli import output
-    from returns_pipeline.errors import ConfigFault
     from returns_pipeline.records import ImageState
     from returns_pipeline.store import images
 
     if state is not None and state not in set(ImageState):
-        raise ConfigFault(f"{state!r} is not a state.", f"Use one of {', '.join(ImageState)}.")
+        raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState)}.")
     database = _database()
     _existing(database, run_id)
     found = images.results(database, run_id, ImageState(state) if state else None)
@@ -115,7 +116,10 @@ def retry(
 
 def status(as_json: Json = False) -> None:
     """Show what is open and since when, the last and the next night, queues and workers."""
+    from dataclasses import replace
+
     from returns_pipeline.cli import output
+    from returns_pipeline.errors import TransientFault
     from returns_pipeline.queueing import CeleryQueue, make_app
     from returns_pipeline.schedule import next_due
     from returns_pipeline.store import images, runs
@@ -129,13 +133,20 @@ def status(as_json: Json = False) -> None:
         open_work=images.open_work(database),
         last_night=runs.newest_night(database),
         next_night=next_due(settings, utc_now()),
-        queues=queue.lengths(),
-        workers=sorted(queue.workers(timeout=0.5)),
+        broker=None,
     )
+    try:
+        waiting, workers = queue.lengths(), sorted(queue.workers(timeout=0.5))
+        status = replace(status, queues=waiting, workers=workers)
+    except TransientFault as fault:
+        # The database is the truth: what is open is told without a broker too.
+        status = replace(status, broker=str(fault))
     if as_json:
         _print_json(output.status_as_dict(status))
     else:
         output.print_status(status)
+    if status.broker:
+        raise typer.Exit(1)
 
 
 def _request(task: str, argument: object, *, wait: bool, as_json: bool, show_images: bool = False) -> None:
@@ -154,9 +165,15 @@ def _request(task: str, argument: object, *, wait: bool, as_json: bool, show_ima
         _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
         return
     summary = follow(database, queue, request_id)
-    if show_images and not as_json:
-        output.print_images(images.results(database, summary.id))
-    _print_run(summary, as_json=as_json)
+    if not as_json:
+        if show_images:
+            output.print_images(images.results(database, summary.id))
+        output.print_run(summary)
+        return
+    answer = output.run_as_dict(summary)
+    if show_images:
+        answer["images"] = [output.image_as_dict(image) for image in images.results(database, summary.id)]
+    _print_json(answer)
 
 
 def _settings() -> "Settings":

@@ -258,7 +258,8 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
 
 def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
     """Whether no run has answered a night's request though the system was in use before it was due."""
-    first = sa.select(runs.c.opened_at).order_by(runs.c.id).limit(1)
+    oldest = sa.select(sa.func.min(runs.c.id)).scalar_subquery()
+    first = sa.select(runs.c.opened_at).where(runs.c.id == oldest)
     with db.read() as connection:
         opened_at = connection.execute(first).scalar()
         answered = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()

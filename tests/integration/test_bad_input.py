@@ -42,9 +42,13 @@ def test_an_unreachable_broker_moves_nothing(sqlite_home: Installation) -> None:
     """A scan that cannot be sent says how to start a broker; the photos stay, no run is opened."""
     write_images(sqlite_home.settings.incoming_dir, 2)
     before = digests(sqlite_home.settings.incoming_dir)
-    for arguments in (["scan", "--wait"], ["scan"], ["status"]):
+    for arguments in (["scan", "--wait"], ["scan"], ["beat"], ["flower"], ["retry"]):
         done = sqlite_home.run(*arguments)
         _assert_refused(done, "broker does not answer", "`returns-pipeline up`", "RETURNS_BROKER_URL", code=1)
+    status = sqlite_home.run("status")
+    assert (status.returncode, status.stderr) == (1, "")
+    assert "broker does not answer" in status.stdout
+    assert "No run is open." in status.stdout
     assert digests(sqlite_home.settings.incoming_dir) == before
     assert runs.latest(sqlite_home.database, 1) == []
 
@@ -86,18 +90,17 @@ def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation
         _assert_refused(sqlite_home.run("scan", "--wait"), "no model 'stub'", "RETURNS_MODEL")
         # The request of before any worker started has been served meanwhile: nothing is lost of it either.
         assert len(runs.latest(sqlite_home.database, 5)) == 1
-        _assert_refused(sqlite_home.run("up"), "runs already")
+        shutil.move(settings.models_dir / "hidden", settings.models_dir / "stub")
+        _assert_refused(sqlite_home.run("up", RETURNS_FLOWER_PORT="15999"), "runs already")
     assert not embedded_socket(settings.home).exists()
 
 
 def test_names_that_do_not_exist_are_refused_before_anything_is_sent(sqlite_home: Installation) -> None:
     """`classify` of a file, `runs show` of a run and `--state` of a state that are not there say so."""
-    _assert_refused(sqlite_home.run("classify", "gone.png"), "gone.png does not exist")
+    _assert_refused(sqlite_home.run("classify", "gone.png"), "gone.png does not exist", code=2)
     _assert_refused(sqlite_home.run("runs", "show", "7"), "no run 7", "runs list", code=1)
     _assert_refused(sqlite_home.run("images", "list", "--run", "7"), "no run 7", code=1)
-    _assert_refused(
-        sqlite_home.run("images", "list", "--run", "7", "--state", "lost"), "'lost'", "quarantined"
-    )
+    _assert_refused(sqlite_home.run("images", "list", "--run", "7", "--state", "lost"), "lost", code=2)
     assert sqlite_home.run("scan", "--no-such-option").returncode == 2
 
 

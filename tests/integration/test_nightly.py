@@ -2,14 +2,17 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from returns_pipeline import nightly, working
+from returns_pipeline import intake, nightly, working
+from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageState, RunState
-from returns_pipeline.store import images, runs
+from returns_pipeline.inline import InlineQueue
+from returns_pipeline.records import ImageState, RunKind, RunRequest, RunState
+from returns_pipeline.store import chunks, images, runs
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 
@@ -183,3 +186,90 @@ def test_names_that_are_no_text_are_kept(home: Installation) -> None:
     assert {os.fsencode(image.path.name) for image in found} == set(names)
     assert {image.state for image in found} == {"classified"}
     assert digests(home.settings.archive_dir) == came_in
+
+
+def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
+    """A folder that holds the database, the archive or the models, or lies in one, is refused untouched."""
+    settings = home.settings
+    write_images(settings.incoming_dir, 1)
+    pipeline, queue = home.inline()
+    nightly.scan(pipeline, "request")
+    queue.deliver(pipeline)
+    before = digests(settings.home)
+    own = [settings.home, settings.home.parent, settings.archive_dir, settings.archive_dir / "run-1"]
+    for folder in [*own, settings.models_dir / "stub", settings.incoming_dir / ".." / "archive"]:
+        with pytest.raises(ConfigFault, match="cannot be scanned"):
+            nightly.scan(pipeline, f"scan of {folder}", folder)
+    assert digests(settings.home) == before
+    assert len(runs.latest(home.database, 10)) == 1
+
+
+def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installation) -> None:
+    """A scan that saw a file before another run's worker moved it makes no row for what is gone."""
+    write_images(home.settings.incoming_dir, 10)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    listed = list(intake.find_files(home.settings.incoming_dir))
+    first = nightly.scan(pipeline, "first")
+    queue.deliver(pipeline)
+    bundle = find_bundle(home.settings.models_dir, home.settings.model)
+    second = runs.open_run(
+        home.database, RunRequest("late", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
+    )
+    assert runs.add_chunk(home.database, second, listed, intake.is_there) is None
+    assert_promise_kept(home, first, came_in)
+
+
+def test_photos_meet_no_file_of_another_installation(home: Installation) -> None:
+    """Where an older database's archive lies in the way, nothing is overwritten and nothing removed."""
+    path = write_images(home.settings.incoming_dir, 1)[0]
+    came_in = digests(home.settings.incoming_dir)
+    stranger = home.settings.archive_dir / "run-1" / "1" / f"1-{path.name}"
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"an older photo")
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    with pytest.raises(ConfigFault, match="another file"):
+        queue.deliver(pipeline)
+    assert digests(home.settings.incoming_dir) == came_in
+    assert stranger.read_bytes() == b"an older photo"
+    stranger.unlink()
+    _resend(home, queue)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_file_that_cannot_be_moved_holds_up_no_other(home: Installation) -> None:
+    """The others of its chunk are moved; the run closes when the one can be."""
+    write_images(home.settings.incoming_dir, 5)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    first = next(images.results(home.database, run_id))
+    in_the_way = home.settings.archive_dir / "run-1" / "1" / f"{first.id}-{first.path.name}"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(ConfigFault):
+        queue.deliver(pipeline)
+    assert digests(home.settings.incoming_dir).total() == 1
+    in_the_way.rmdir()
+    _resend(home, queue)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_bundle_that_was_replaced_answers_for_no_open_run(home: Installation) -> None:
+    """A run is pinned to the very model it was opened for, not to what lies under its name now."""
+    write_images(home.settings.incoming_dir, 2)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    bundle = find_bundle(home.settings.models_dir, home.settings.model)
+    replace(bundle, labels=("a", "b", "c", "d")).save()
+    with pytest.raises(ConfigFault, match="not the one"):
+        queue.deliver(pipeline)
+    assert set(states(home, run_id).values()) == {ImageState.PENDING}
+
+
+def _resend(home: Installation, queue: InlineQueue) -> None:
+    """Send every open chunk, as the sweep does after a while."""
+    for chunk_id, kind in chunks.lost(home.database, 0, 10):
+        queue.send_chunk(chunk_id, kind)
