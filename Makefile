@@ -1,6 +1,6 @@
 # `make help` prints what there is. Everything lives in .venv and var/; nothing else on the machine is touched.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs requirements clean
+.PHONY: help demo test faults lint bench docs requirements clean
 
 SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -22,6 +22,9 @@ lint: .venv/dev ## Check style, types and the import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+faults: .venv/dev ## Inflict every fault on both databases: SEED=… ROUNDS=… SCALE=…
+	@$(BIN)/python -m tests.faults
 
 bench: .venv/dev ## Measure the pipeline against what it replaces
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         120, ge=1, le=3000, description="Most seconds that one chunk may take before its process is ended."
     )
     max_pixels: int = Field(
-        100_000_000,
+        50_000_000,
         ge=1,
         description="Most pixels of one image that are decoded (JPEGs count after scaling down).",
     )

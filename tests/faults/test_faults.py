@@ -2,12 +2,13 @@
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import _empty_database
+from tests.databases import empty_database
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.night import night
 
@@ -26,8 +27,11 @@ def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request:
     """Files, tables and reports agree with what came in, whatever happened in between."""
     with tempfile.TemporaryDirectory(prefix="fault-") as name:
         folder = Path(name)
-        for url in _empty_database(request, kind, folder):
-            with night(folder, url, SEED, SCALE, **fault.settings) as tonight:
-                assert fault.inflict(tonight) > 0
-                found = tonight.audit()
+        server = partial(request.getfixturevalue, "postgres")
+        with (
+            empty_database(kind, folder, server) as url,
+            night(folder, url, SEED, SCALE, **fault.settings) as tonight,
+        ):
+            assert fault.inflict(tonight) > 0
+            found = tonight.audit()
     assert (found.lost, found.double, found.wrong) == (0, 0, [])

@@ -13,6 +13,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from returns_pipeline.records import RunState
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
-from tests.conftest import DATABASES, _empty_database
+from tests.databases import KINDS, empty_database
 from tests.support import SAMPLES, Installation, assert_promise_kept, digests, write_images
 
 FIELDS = {"id", "kind", "state", "seen", "classified", "quarantined", "failed", "seconds"} | {
@@ -36,11 +37,11 @@ FIELDS = {"id", "kind", "state", "seen", "classified", "quarantined", "failed", 
 }
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=KINDS)
 def running(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Give an installation with the shipped model whose Redis and two workers run; its path has a space."""
     folder = tmp_path_factory.mktemp("a home")
-    for url in _empty_database(request, request.param, folder):
+    with empty_database(request.param, folder, partial(request.getfixturevalue, "postgres")) as url:
         settings = load_settings(
             home=folder / "home", database_url=url, settle_seconds=0, chunk_size=50, worker_processes=2
         )
