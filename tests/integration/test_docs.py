@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from returns_pipeline.embedded import Processes
+from returns_pipeline.errors import FaultCode
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, load_settings
 from returns_pipeline.store.database import Database
 from tests.support import CLI, Installation, write_images
@@ -103,6 +104,13 @@ def test_every_other_command_exists() -> None:
             subcommand = [word for word in words[1:3] if re.fullmatch(r"[a-z][a-z-]+", word)]
             done = subprocess.run([*CLI, *subcommand, "--help"], capture_output=True, check=False, timeout=30)
             assert done.returncode == 0, command
+
+
+def test_every_fault_code_is_explained() -> None:
+    """The page of faults has each code of the closed set with its very sentence, and no other."""
+    text = (PROJECT_ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| \w+ \| (.+) \|$", text, re.MULTILINE))
+    assert listed == {code.value: code.sentence for code in FaultCode}
 
 
 def test_every_link_and_setting_of_the_pages_exists() -> None:
