@@ -103,18 +103,18 @@ def _archive(moves: list[Move]) -> list[int]:
     """
     gone: list[int] = []
     faults: list[PipelineError] = []
+    folders: set[Path] = set()
     for move in moves:
         try:
-            if not archive.move(move):
+            if archive.move(move):
+                folders.add(move.destination.parent)
+            else:
                 gone.append(move.image_id)
         except PipelineError as fault:
             faults.append(fault)
-    absent = set(gone)
-    archive.sync(
-        {move.destination.parent for move in moves if move.image_id not in absent} if not faults else ()
-    )
     if faults:
         raise faults[0]
+    archive.sync(folders)
     return gone
 
 
@@ -132,18 +132,11 @@ def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Mo
 
 def _give_up(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
     """Set aside an image that stands alone: it killed its workers, or an error of ours met it each time."""
-    if not claim.error:
-        state, code, detail = (
-            ImageState.QUARANTINED,
-            FaultCode.KILLED_WORKER,
-            FaultCode.KILLED_WORKER.sentence,
-        )
+    if claim.error:
+        state, code = ImageState.FAILED, FaultCode.GAVE_UP
     else:
-        state, code, detail = (
-            ImageState.FAILED,
-            FaultCode.GAVE_UP,
-            f"{FaultCode.GAVE_UP.sentence} {claim.error}",
-        )
+        state, code = ImageState.QUARANTINED, FaultCode.KILLED_WORKER
+    detail = f"{code.sentence} {claim.error or ''}".strip()
     return [_without_answer(pipeline, claim, image, state, code, detail) for image in claim.images]
 
 

@@ -207,3 +207,15 @@ def signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:
             os.kill(process.pid, number)
         except ProcessLookupError:
             continue
+
+
+def scanned(night: Night, request: str) -> bool:
+    """Whether every file of the run has its row."""
+    run = night.run_of(request)
+    return run is not None and run.state != "scanning"
+
+
+def log_of(night: Night) -> str:
+    """Return what every process of the night has logged."""
+    logs = night.home.settings.home / "logs"
+    return "".join(path.read_text(encoding="utf-8", errors="replace") for path in logs.glob("*.log"))

@@ -238,8 +238,8 @@ def test_beat_runs_the_night_by_itself(sqlite_home: Installation) -> None:
     assert_promise_kept(sqlite_home, run.id, came_in)
 
 
-def test_a_killed_up_leaves_no_process_behind(sqlite_home: Installation) -> None:
-    """Redis and workers end with the process that started them, even when it is killed."""
+def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> None:
+    """Workers that are killed are started again; all end with `up`, even when it is killed itself."""
     environment = sqlite_home.environment()
     parent = subprocess.Popen(
         [sys.executable, "-m", "returns_pipeline.cli", "up"],
@@ -252,6 +252,12 @@ def test_a_killed_up_leaves_no_process_behind(sqlite_home: Installation) -> None
     try:
         assert parent.stdout.readline().startswith("Intake")
         assert len(_processes_of(sqlite_home)) >= 5
+        write_images(sqlite_home.settings.incoming_dir, 3)
+        assert sqlite_home.json("scan", "--wait")["classified"] == 3
+        for worker in _processes_of(sqlite_home):
+            if b"workers.app\0worker" in Path(f"/proc/{worker}/cmdline").read_bytes():
+                os.kill(worker, signal.SIGKILL)
+        _until(lambda: len(sqlite_home.json("status")["workers"]) == 2)
         write_images(sqlite_home.settings.incoming_dir, 3)
         assert sqlite_home.json("scan", "--wait")["classified"] == 3
     finally:
