@@ -148,11 +148,11 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
     if not runs:
         _console.print(empty)
         return
-    table = Table()
+    table = _lines()
     # Narrow enough for a terminal of 80 columns.
     for name in ("run", "kind", "state", "opened, UTC"):
         table.add_column(name, no_wrap=True)
-    for name in ("seen", "classified", "quarant.", "failed"):
+    for name in ("seen", "classif.", "quarant.", "failed"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
         counts = run.counts
@@ -166,10 +166,15 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
     _console.print(table)
 
 
+def _lines() -> Table:
+    """Return a table without a frame, for lists that are long or wide."""
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+
+
 def print_images(images: Iterable[ImageResult]) -> None:
     """Print a line for each image."""
-    table = Table()
-    table.add_column("file", overflow="fold", min_width=24)
+    table = _lines()
+    table.add_column("file", overflow="fold", min_width=26)
     table.add_column("state", no_wrap=True)
     table.add_column("label", overflow="fold")
     table.add_column("sure", justify="right", no_wrap=True)
@@ -180,6 +185,6 @@ def print_images(images: Iterable[ImageResult]) -> None:
             image.state,
             Text(image.label or ""),
             "" if image.probability is None else f"{100 * image.probability:.1f} %",
-            Text(f"{image.code}: {image.detail}" if image.code else ""),
+            Text(image.detail or image.code or ""),
         )
     _console.print(table)

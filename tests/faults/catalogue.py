@@ -257,7 +257,8 @@ def missed_night(night: Night) -> int:
 
 FAULTS = [
     Fault("workers and children are killed", kill_children),
-    Fault("SIGTERM once and twice", terminate),
+    # With such a lease nothing could end in time that waited for one.
+    Fault("SIGTERM once and twice", terminate, settings={"lease_seconds": 900}),
     Fault("FLUSHALL", flush),
     Fault("Redis is killed, nothing kept", restart_redis),
     Fault("no Redis while scanning", no_redis_while_scanning),
@@ -284,7 +285,13 @@ def _redis_away(night: Night) -> None:
     redis.kill()
     redis.wait()
     time.sleep(max(2, 30 * night.scale))
+    ended = [name for name, process in night.processes._running.items() if process.poll() is not None]
+    for name in ended:
+        night.processes._running.pop(name)
     night.start_redis()
+    for name in set(ended) - {"redis"}:
+        # As `up` and a container's restart policy do.
+        night.processes._start(name, *night.processes._commands[name])
 
 
 def _chunks(night: Night) -> list[int]:

@@ -126,10 +126,15 @@ class Night:
 
     def finish(self, request_id: str, seconds: float = 120) -> None:
         """Wait until the run is closed, then scan once more for what a fault left in the intake."""
-        until(lambda: self.closed(request_id), seconds, f"{self.open_work()}")
+        until(lambda: self.closed(request_id) or self.mend(), seconds, self.open_work())
         if digests(self.home.settings.incoming_dir):
             again = self.scan()
             until(lambda: self.closed(again), seconds, "the second scan")
+
+    def mend(self) -> bool:
+        """Start again what has ended by itself, as `up` and a container's restart policy do; return False."""
+        self.processes.mend()
+        return False
 
     def open_work(self) -> str:
         """Say where the logs of this night are."""

@@ -1,5 +1,6 @@
 """What a person does wrong ends in one sentence with what to do, a non-zero exit and nothing lost."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,33 @@ def test_names_that_do_not_exist_are_refused_before_anything_is_sent(sqlite_home
     _assert_refused(sqlite_home.run("images", "list", "--run", "7"), "no run 7", code=1)
     _assert_refused(sqlite_home.run("images", "list", "--run", "7", "--state", "lost"), "lost", code=2)
     assert sqlite_home.run("scan", "--no-such-option").returncode == 2
+
+
+def test_doctor_finds_what_is_wrong_and_says_what_to_do(sqlite_home: Installation) -> None:
+    """Every check is made though others fail; each fault has its advice, and the exit code is 3."""
+    (sqlite_home.settings.models_dir / "stub" / "1" / "bundle.json").write_text("{")
+    sqlite_home.settings.incoming_dir.rmdir()
+    done = sqlite_home.run("doctor", "--json")
+    assert done.returncode == 3
+    found = {check["name"]: check for check in json.loads(done.stdout)}
+    wrong = {name for name, check in found.items() if not check["ok"]}
+    assert wrong == {"broker", "workers", "model", "intake"}
+    assert all(found[name]["advice"] for name in wrong)
+    assert {"database", "folders", "disk", "clock"} <= set(found)
+
+
+def test_a_trace_of_a_chunk_is_one_json_line(sqlite_home: Installation) -> None:
+    """In the format for machines each line is an object; a chunk's lines carry its run and its id."""
+    settings = sqlite_home.settings.model_copy(update={"log_format": "json"})
+    write_images(settings.incoming_dir, 2)
+    with Processes(settings) as processes:
+        processes.start_redis()
+        processes.start_workers()
+        assert sqlite_home.json("scan", "--wait")["classified"] == 2
+    lines = (settings.home / "logs" / "worker-cpu.log").read_text(encoding="utf-8").splitlines()
+    (done,) = [json.loads(line) for line in lines if '"chunk_done"' in line]
+    assert (done["run"], done["chunk"], done["images"]) == (1, 1, 2)
+    assert {f"{stage}_ms" for stage in ("read", "decode", "predict", "store", "archive")} <= set(done)
 
 
 def test_the_python_shell_gets_the_sentence_too(sqlite_home: Installation, tmp_path: Path) -> None:
