@@ -36,7 +36,7 @@ def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummar
                 break
             if time.monotonic() > look_at:
                 look_at = time.monotonic() + _SILENCE_SECONDS
-                known_fault = _tell_fault(database, run_id, console, known_fault)
+                known_fault = _tell_fault(database, queue, run_id, console, known_fault)
             time.sleep(_POLL_SECONDS)
     closed = runs.find(database, run_id)
     if closed is None:
@@ -44,9 +44,14 @@ def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummar
     return closed
 
 
-def _tell_fault(database: Database, run_id: int, console: Console, known: str) -> str:
+def _tell_fault(database: Database, queue: CeleryQueue, run_id: int, console: Console, known: str) -> str:
     """Say once what keeps the run from going on; it goes on by itself when that is mended."""
     fault = images.open_work(database, run_id).fault
+    try:
+        if not fault and not queue.workers():
+            fault = "no worker answers. Start one: `returns-pipeline worker`, or `returns-pipeline up`."
+    except TransientFault as away:
+        fault = str(away)
     if fault and fault != known:
         console.print(f"Waiting: {fault}", markup=False, highlight=False, soft_wrap=True)
     return fault or known

@@ -1,5 +1,6 @@
 """What opens and closes in each worker process. Nothing opens in the parent, so nothing crosses a fork."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -23,6 +24,9 @@ def pipeline() -> Pipeline:
     here = os.getpid()
     if here not in _opened:
         _opened.clear()
+        # What is imported and loaded by now stays: the collector need not walk it for every chunk.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         _opened[here] = Pipeline(
             settings=settings,
             db=Database(settings.database_url),
