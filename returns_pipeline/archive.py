@@ -7,6 +7,7 @@ import errno
 import filecmp
 import os
 import shutil
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records import Move
 
 _NAME_BYTES = 255
+_COARSEST_NS = 2_000_000_000
 
 
 def destination(root: Path, run_id: int, chunk_id: int, image_id: int, name: str) -> Path:
@@ -30,25 +32,22 @@ def destination(root: Path, run_id: int, chunk_id: int, image_id: int, name: str
 def move(request: Move) -> bool:
     """Move one file to its destination, across file systems too; return whether the file is there.
 
-    It is there also if an earlier attempt had moved it. False: the file that was classified is no longer at
-    its source, and a newer file of the same name stays where it is. Nothing is ever overwritten.
+    It is there also if an earlier attempt, or another process at this moment, has moved it. False: the file
+    that was classified is no longer at its source, and a newer file of the same name stays where it is.
 
     Raises TransientFault when the disk refuses, ConfigFault when another file lies at the destination.
     """
     source, target = os.fspath(request.source), os.fspath(request.destination)
     try:
-        if not os.path.lexists(target):
-            if not _is_at(source, request):
-                return False
-            _rename(source, target, request)
-        elif not _is_at(target, request):
-            raise ConfigFault(
-                f"{target} is another file than the one that belongs there.",
-                "The folder is another installation's or an older database's: set RETURNS_ARCHIVE_DIR and "
-                "RETURNS_QUARANTINE_DIR to folders of this one's own.",
-            )
-        elif _is_at(source, request):
-            _remove_copied(source, target)
+        if os.path.lexists(target):
+            _require_ours(target, request)
+            if _is_at(source, request):
+                _remove_copied(source, target)
+        elif not _is_at(source, request):
+            # Looked at again: another process may have moved it between the two looks.
+            return os.path.lexists(target)
+        else:
+            return _rename(source, target, request)
     except OSError as error:
         raise TransientFault(
             f"{source} cannot be moved to {target}: {error.strerror}.",
@@ -58,25 +57,47 @@ def move(request: Move) -> bool:
 
 
 def sync(folders: Iterable[Path]) -> None:
-    """Make renames into `folders` survive a power failure. Raises TransientFault when the disk refuses."""
-    for folder in folders:
+    """Make renames into RUN/CHUNK folders survive a power failure.
+
+    Raises TransientFault when the disk refuses.
+    """
+    every = {place for folder in folders for place in (folder, folder.parent, folder.parent.parent)}
+    for folder in every:
         try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _sync(os.fspath(folder))
         except OSError as error:
             raise TransientFault(f"{folder} cannot be written to the disk: {error.strerror}.") from error
 
 
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _is_at(path: str, request: Move) -> bool:
-    """Whether the file that was classified lies there: a rename and a copy keep its size and time."""
+    """Whether the very file that was classified lies there."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return False
     return (found.st_size, found.st_mtime_ns) == (request.size, request.mtime_ns)
+
+
+def _require_ours(target: str, request: Move) -> None:
+    """Raise ConfigFault when the file at the destination is another one.
+
+    Its time may differ a little: there are file systems that keep it to 2 seconds only.
+    """
+    found = os.lstat(target)
+    if found.st_size != request.size or abs(found.st_mtime_ns - request.mtime_ns) > _COARSEST_NS:
+        raise ConfigFault(
+            f"{target} is another file than the one that belongs there.",
+            "The folder is another installation's or an older database's: set RETURNS_ARCHIVE_DIR and "
+            "RETURNS_QUARANTINE_DIR to folders of this one's own.",
+        )
 
 
 def _remove_copied(source: str, target: str) -> None:
@@ -85,37 +106,48 @@ def _remove_copied(source: str, target: str) -> None:
         os.unlink(source)
 
 
-def _rename(source: str, target: str, request: Move) -> None:
+def _rename(source: str, target: str, request: Move) -> bool:
     try:
-        _rename_or_copy(source, target, request)
+        return _rename_or_copy(source, target, request)
     except FileNotFoundError:
         # The first of its chunk; asking for the folder each time would cost as much as the move.
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        _rename_or_copy(source, target, request)
+        return _rename_or_copy(source, target, request)
 
 
-def _rename_or_copy(source: str, target: str, request: Move) -> None:
+def _rename_or_copy(source: str, target: str, request: Move) -> bool:
     try:
         os.rename(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _copy(source, target, request)
+        return _copy(source, target, request)
+    if _is_at(target, request):
+        return True
+    # It was replaced between the look and the rename: the newer file goes back, unless a third one is there.
+    os.link(target, source)
+    os.unlink(target)
+    return False
 
 
-def _copy(source: str, target: str, request: Move) -> None:
-    """Copy to another file system under a name of our own, so that the target is whole or absent."""
-    partial = os.path.join(os.path.dirname(target), f".{request.image_id}.{os.getpid()}.part")
+def _copy(source: str, target: str, request: Move) -> bool:
+    """Copy to another file system under a name of our own, so that the target is whole or absent.
+
+    The source is removed last, when the copy is on the disk and it is still the file that was copied.
+    """
+    folder = os.path.dirname(target)
+    partial = os.path.join(folder, f".{request.image_id}.{uuid.uuid4().hex}.part")
     try:
         shutil.copy2(source, partial)
-        descriptor = os.open(partial, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if not _is_at(source, request):
+            return False
+        _sync(partial)
         os.rename(partial, target)
-    except OSError:
+        _sync(folder)
+    finally:
         if os.path.lexists(partial):
             os.unlink(partial)
-        raise
-    os.unlink(source)
+    if _is_at(source, request):
+        os.unlink(source)
+        _sync(os.path.dirname(source))
+    return True

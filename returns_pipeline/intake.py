@@ -72,20 +72,18 @@ def find_files(root: Path) -> Iterator[FoundFile]:
     while folders:
         folder = folders.pop()
         try:
-            entries = os.scandir(folder)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or entry.name.lower().endswith(PARTIAL_SUFFIXES):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    elif entry.is_file(follow_symlinks=False) and (found := _found(entry)):
+                        yield found
         except OSError as error:
             if folder == root:
                 raise TransientFault(f"The folder {root} cannot be listed: {error.strerror}.") from error
             log.warning("folder_skipped", folder=str(folder), reason=error.strerror)
-            continue
-        with entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower().endswith(PARTIAL_SUFFIXES):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
-                elif entry.is_file(follow_symlinks=False) and (found := _found(entry)):
-                    yield found
 
 
 def describe(path: Path) -> FoundFile:

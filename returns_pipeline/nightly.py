@@ -19,6 +19,8 @@ from returns_pipeline.store.database import utc_now
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 _SWEEP_LIMIT = 1000
+#: A report of millions of rows takes minutes and renews nothing meanwhile.
+_CLOSING_LEASES = 15
 #: A night's run that opens later than this after it was due is called a catch-up.
 _PUNCTUAL = timedelta(minutes=5)
 
@@ -127,7 +129,7 @@ def close_run(pipeline: Pipeline, run_id: int) -> None:
 
     Asserts that every image that was seen is classified, quarantined or failed.
     """
-    token = runs.begin_closing(pipeline.db, run_id, pipeline.settings.lease_seconds)
+    token = runs.begin_closing(pipeline.db, run_id, _CLOSING_LEASES * pipeline.settings.lease_seconds)
     if token is None:
         return
     try:
@@ -167,7 +169,7 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
     scans = runs.interrupted_scans(pipeline.db, settings.lease_seconds)
     for request_id, directory in scans:
         pipeline.queue.send_scan(request_id, directory)
-    closings = runs.to_close(pipeline.db, settings.lease_seconds)
+    closings = runs.to_close(pipeline.db, _CLOSING_LEASES * settings.lease_seconds)
     for run_id in closings:
         pipeline.queue.send_close(run_id)
     due = schedule.last_due(settings, now or utc_now())

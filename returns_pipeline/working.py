@@ -36,6 +36,22 @@ Timings = dict[str, float]
 _CONFIG_PAUSE_SECONDS = 2.0
 
 
+class _Renewal:
+    """Renews a chunk's lease, but only by progress: a process that hangs loses its chunk to another."""
+
+    def __init__(self, pipeline: Pipeline, claim: Claim) -> None:
+        """Begin with the lease as it is."""
+        self._pipeline, self._claim = pipeline, claim
+        self._seconds = pipeline.settings.lease_seconds
+        self._next = time.monotonic() + self._seconds / 3
+
+    def progress(self) -> None:
+        """Renew when a third of the lease is over. Raises LeaseLostError when the chunk is another's."""
+        if time.monotonic() > self._next:
+            chunks.renew(self._pipeline.db, self._claim, self._seconds)
+            self._next = time.monotonic() + self._seconds / 3
+
+
 def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
     """Classify, store and archive one chunk; do nothing when another process has it or it is done.
 
@@ -90,13 +106,13 @@ def _work(pipeline: Pipeline, claim: Claim) -> None:
         with _timed(timings, "store"):
             chunks.store(pipeline.db, claim, outcomes)
     with _timed(timings, "archive"):
-        gone = _archive(_moves(pipeline, claim, outcomes))
+        gone = _archive(_moves(pipeline, claim, outcomes), _Renewal(pipeline, claim))
     chunks.finish(pipeline.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
 
 
-def _archive(moves: list[Move]) -> list[int]:
+def _archive(moves: list[Move], lease: _Renewal) -> list[int]:
     """Move what can be moved, and make it last; return the images whose file is gone.
 
     Raises the first fault after all were tried: one file that cannot be moved holds up no other.
@@ -105,6 +121,7 @@ def _archive(moves: list[Move]) -> list[int]:
     faults: list[PipelineError] = []
     folders: set[Path] = set()
     for move in moves:
+        lease.progress()
         try:
             if archive.move(move):
                 folders.add(move.destination.parent)
@@ -145,8 +162,9 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
     pixels = np.empty((len(claim.images), *bundle.input.shape), dtype=np.uint8)
     decoded: list[tuple[PendingImage, Decoded]] = []
     outcomes: list[Outcome] = []
-    renew_at = time.monotonic() + pipeline.settings.lease_seconds / 3
+    lease = _Renewal(pipeline, claim)
     for image in claim.images:
+        lease.progress()
         try:
             answer = _decode(pipeline, image, bundle.input, timings)
         except ImageFault as fault:
@@ -156,10 +174,6 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
         else:
             pixels[len(decoded)] = answer.pixels
             decoded.append((image, answer))
-        if time.monotonic() > renew_at:
-            # Only progress renews a lease: a process that hangs loses its chunk to another.
-            chunks.renew(pipeline.db, claim, pipeline.settings.lease_seconds)
-            renew_at = time.monotonic() + pipeline.settings.lease_seconds / 3
     with _timed(timings, "predict"):
         scores = classifier.predict(pixels[: len(decoded)])
         predictions = to_predictions(bundle, scores, pipeline.settings.review_threshold)
@@ -179,11 +193,11 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
 def _decode(pipeline: Pipeline, image: PendingImage, want: ImageInput, timings: Timings) -> Decoded:
     settings = pipeline.settings
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    with _at_most(settings.image_seconds):
-        with _timed(timings, "read"):
-            data = imaging.read(image.path, image.size, image.mtime_ns, limits)
-        with _timed(timings, "decode"):
-            return imaging.decode(data, want, limits)
+    # The time limit is the decoder's: a disk that is slow is not the image's fault.
+    with _timed(timings, "read"):
+        data = imaging.read(image.path, image.size, image.mtime_ns, limits)
+    with _timed(timings, "decode"), _at_most(settings.image_seconds):
+        return imaging.decode(data, want, limits)
 
 
 def _without_answer(
@@ -210,7 +224,8 @@ def _at_most(seconds: float) -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGALRM, _time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: a decoder may swallow the first one.
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:

@@ -1,8 +1,9 @@
 """One run as a CSV for machines and an HTML page for people, written in one pass over the rows."""
 
 import os
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -37,7 +38,7 @@ def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Pa
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
-    partial = path.with_name(f".{path.name}.part")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A file name need not be valid text: what is not is shown as \udcNN.
@@ -47,6 +48,8 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
             os.fsync(stream.fileno())
         partial.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         raise TransientFault(
             f"The report {path} cannot be written: {error.strerror}.",
             advice="Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute.",

@@ -46,6 +46,8 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         ).one_or_none()
         if claimed is None:
             return None
+        # Whatever ends this attempt says so itself; a process that dies says nothing.
+        connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
         run = connection.execute(
             sa.select(
                 runs.c.kind,

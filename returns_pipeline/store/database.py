@@ -143,7 +143,12 @@ def _faults(url: sa.URL) -> Iterator[None]:
     shown = safe(url)
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except (
+        sa.exc.OperationalError,
+        sa.exc.InterfaceError,
+        sa.exc.InternalError,  # a PostgreSQL that has become read-only
+        sa.exc.TimeoutError,
+    ) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise TransientFault(
             f"The database {shown} does not answer: {reason.rstrip('.')}.",

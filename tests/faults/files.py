@@ -128,6 +128,7 @@ def _mount(folder: Path, size: str, *, remount: bool = False) -> None:
 
 
 def _assert_killers(night: Night, killers: list[Path]) -> None:
+    night.guilty |= {path.name for path in killers}
     with night.home.database.read() as connection:
         rows = connection.execute(
             sa.select(tables.images.c.source_path, tables.images.c.code).where(

@@ -42,6 +42,7 @@ class Night:
     scale: float
     came_in: Counter[str] = field(default_factory=Counter)
     worker_environment: dict[str, str] = field(default_factory=dict)
+    guilty: set[str] = field(default_factory=set)
 
     def images(self, count: int, name: str = "image") -> list[Path]:
         """Put `count` different images into the intake, never white; return their paths."""
@@ -142,7 +143,7 @@ class Night:
 
     def audit(self) -> Audit:
         """Compare everything with what came in."""
-        return audit(self.home, self.came_in)
+        return audit(self.home, self.came_in, guilty=self.guilty)
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
     assert found.pop(deadly) == "killed_worker"
     assert set(found.values()) == {None}
     assert deaths <= 4 + home.settings.max_attempts
-    assert_promise_kept(home, run_id, came_in)
+    assert_promise_kept(home, run_id, came_in, {deadly.name})
 
 
 def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> None:
@@ -168,7 +168,7 @@ def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> N
     assert [(image.path.name, image.code) for image in failed] == [("image_6_label_3.png", "gave_up")]
     assert "ZeroDivisionError('a defect')" in str(failed[0].detail)
     assert len(list(images.results(home.database, run_id, ImageState.CLASSIFIED))) == 9
-    assert_promise_kept(home, run_id, came_in)
+    assert_promise_kept(home, run_id, came_in, {"image_6_label_3.png"})
 
 
 def test_a_message_that_comes_again_takes_its_own_lease_over(home: Installation) -> None:
