@@ -86,8 +86,7 @@ class Night:
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill a whole worker, children included, as a machine that loses power does."""
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
+        signal_all(psutil.Process(process.pid).children(recursive=True), signal.SIGKILL)
         process.kill()
         process.wait()
 

@@ -117,7 +117,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(
 
 def test_a_changed_weight_is_refused(tmp_path: Path) -> None:
     """A model that is not the registered one never answers, even if only its weights differ."""
-    folder = shutil.copytree(BUNDLE, tmp_path / "1")
+    folder = shutil.copytree(BUNDLE, tmp_path / "fashion-mnist" / "1")
     weights = folder / OPENVINO_WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ConfigFault, match="sha256 differs"):
