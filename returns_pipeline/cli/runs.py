@@ -48,7 +48,7 @@ def classify(
     files: list[str] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(str(file.path) for file in find_files(path.absolute()))
+            files += sorted(file.path for file in find_files(path.absolute()))
         elif path.exists():
             files.append(str(path.absolute()))
         else:
@@ -116,27 +116,33 @@ def retry(
 
 def status(as_json: Json = False) -> None:
     """Show what is open and since when, the last and the next night, queues and workers."""
+    from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
     from returns_pipeline.cli import output
     from returns_pipeline.errors import TransientFault
     from returns_pipeline.queueing import CeleryQueue, make_app
-    from returns_pipeline.schedule import next_due
-    from returns_pipeline.store import images, runs
-    from returns_pipeline.store.database import utc_now
 
     settings = _settings()
-    database = _database(settings)
     queue = CeleryQueue(make_app(settings))
-    status = output.Status(
-        open_runs=runs.unclosed(database),
-        open_work=images.open_work(database),
-        last_night=runs.newest_night(database),
-        next_night=next_due(settings, utc_now()),
-        broker=None,
-    )
+    with ThreadPoolExecutor(1) as aside:
+        # How many workers there are nobody knows, so all of this time is waited, though an answer takes
+        # some 10 ms. Meanwhile the database is asked, and what that needs is imported.
+        answers = aside.submit(queue.workers, timeout=0.3)
+        from returns_pipeline.schedule import next_due
+        from returns_pipeline.store import images, runs
+        from returns_pipeline.store.database import utc_now
+
+        database = _database(settings)
+        status = output.Status(
+            open_runs=runs.unclosed(database),
+            open_work=images.open_work(database),
+            last_night=runs.newest_night(database),
+            next_night=next_due(settings, utc_now()),
+            broker=None,
+        )
     try:
-        waiting, workers = queue.lengths(), sorted(queue.workers(timeout=0.5))
+        waiting, workers = queue.lengths(), sorted(answers.result())
         status = replace(status, queues=waiting, workers=workers)
     except TransientFault as fault:
         # The database is the truth: what is open is told without a broker too.
