@@ -8,38 +8,87 @@ import filecmp
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records import Move
 
 _NAME_BYTES = 255
+#: No more letters than this are never more bytes than a name may have.
+_SURELY_SHORT = _NAME_BYTES // 4
 _COARSEST_NS = 2_000_000_000
 
 
-def destination(root: Path, run_id: int, chunk_id: int, image_id: int, name: str) -> Path:
-    """Return the one place for an image under `root`: RUN/CHUNK/IMAGE-name.
+def folder_of(root: Path, run_id: int, chunk_id: int) -> str:
+    """Return the one folder for a chunk's images under `root`: RUN/CHUNK. It keeps every folder small."""
+    return str(root / f"run-{run_id}" / str(chunk_id))
 
-    Ids make it unique, so that a name that comes back tomorrow never meets today's file, and a
-    chunk's folder keeps every folder small. A name that would grow over 255 bytes loses its beginning.
+
+def destination(folder: str, image_id: int, source: str) -> str:
+    """Return the one place for an image in its chunk's folder: IMAGE-name.
+
+    The id makes it unique, so that a name that comes back tomorrow never meets today's file. A name that
+    would grow over 255 bytes loses its beginning.
     """
-    prefix = f"{image_id}-".encode()
-    kept = os.fsencode(name)[-(_NAME_BYTES - len(prefix)) :]
-    return root / f"run-{run_id}" / str(chunk_id) / os.fsdecode(prefix + kept)
+    name = f"{image_id}-{source.rpartition('/')[2]}"
+    if len(name) > _SURELY_SHORT:
+        prefix = f"{image_id}-".encode()
+        kept = os.fsencode(name)[len(prefix) :][-(_NAME_BYTES - len(prefix)) :]
+        name = os.fsdecode(prefix + kept)
+    return f"{folder}/{name}"
 
 
-def move(request: Move) -> bool:
+def move_all(requests: Iterable[Move], progress: Callable[[], None]) -> list[int]:
+    """Move the files of a chunk and make it last; return the images whose file is gone. See `move`.
+
+    Calls `progress` before each file. Raises the first fault after all were tried: one file that cannot be
+    moved holds up no other.
+    """
+    gone: list[int] = []
+    faults: list[PipelineError] = []
+    moved: set[str] = set()
+    present: dict[str, set[str]] = {}
+    for request in requests:
+        progress()
+        folder, _, name = request.destination.rpartition("/")
+        try:
+            if folder not in present:
+                present[folder] = _names(folder)
+            if move(request, is_free=name not in present[folder]):
+                moved.add(folder)
+            else:
+                gone.append(request.image_id)
+        except PipelineError as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    _sync_all(moved)
+    return gone
+
+
+def _names(folder: str) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    except OSError as error:
+        raise TransientFault(f"{folder} cannot be listed: {error.strerror}.") from error
+
+
+def move(request: Move, *, is_free: bool = False) -> bool:
     """Move one file to its destination, across file systems too; return whether the file is there.
+
+    `is_free` says that nothing lay at the destination a moment ago.
 
     It is there also if an earlier attempt, or another process at this moment, has moved it. False: the file
     that was classified is no longer at its source, and a newer file of the same name stays where it is.
 
     Raises TransientFault when the disk refuses, ConfigFault when another file lies at the destination.
     """
-    source, target = os.fspath(request.source), os.fspath(request.destination)
+    source, target = request.source, request.destination
     try:
-        if os.path.lexists(target):
+        if not is_free and os.path.lexists(target):
             _require_ours(target, request)
             if _is_at(source, request):
                 _remove_copied(source, target)
@@ -56,15 +105,12 @@ def move(request: Move) -> bool:
     return True
 
 
-def sync(folders: Iterable[Path]) -> None:
-    """Make renames into RUN/CHUNK folders survive a power failure.
-
-    Raises TransientFault when the disk refuses.
-    """
-    every = {place for folder in folders for place in (folder, folder.parent, folder.parent.parent)}
+def _sync_all(folders: Iterable[str]) -> None:
+    """Make renames into RUN/CHUNK folders survive a power failure."""
+    every = {place for folder in map(Path, folders) for place in (folder, *folder.parents[:2])}
     for folder in every:
         try:
-            _sync(os.fspath(folder))
+            _sync(str(folder))
         except OSError as error:
             raise TransientFault(f"{folder} cannot be written to the disk: {error.strerror}.") from error
 

@@ -3,17 +3,14 @@
 Every fault of the file raises ImageFault. Bounds are enforced before anything is decoded.
 """
 
-import errno
 import hashlib
 import io
 import logging
-import os
 import re
-import stat
 import struct
 import warnings
+import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, ImageFile, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
+from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.records import Decoded, ImageFacts, ImageInput
 
 # A worker process decodes one image at a time and there is a process for each core. Thumbnails, depth
@@ -56,6 +53,11 @@ _REFUSED = (
     *(b"II\xbc\x01", b"IIRO", b"IIRS", b"IIU\x00", b"FUJIFILM", b"v/1\x01", b"#?RADIANCE", b"gimp xcf"),
     *(b"DDS ", b"icns", b"BPG\xfb", b"FLIF", b"\x8aMNG", b"\x8bJNG", b"SIMPLE  =", b"\xd7\xcd\xc6\x9a"),
 )
+#: The parts of a PNG that has no more than it must: what stands before the size, the kinds by depth, colour,
+#: compression, filter and interlace, what ends it.
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_PLAIN_PNG = {b"\x08\x00\x00\x00\x00": "L", b"\x08\x02\x00\x00\x00": "RGB"}
+_PNG_TAIL = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _NETPBM = re.compile(rb"P[1-6]\s+[\d#]|P[fF]\s+\d|P7\nWIDTH ")
 _SVG = re.compile(rb"<(?:svg:)?svg[\s>]")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
@@ -63,8 +65,6 @@ _OTHER_BRANDS = frozenset({b"crx ", b"jxl ", b"jpeg", b"jpgs", b"avci", b"j2ki",
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 #: How Pillow says that a file may be sound but is of a kind that it cannot decode.
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown pixel mode|unknown data org")
-#: What says something of the file and not of the disk or the machine.
-_THE_FILES_OWN = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
 _ORIENTATION = 0x0112
 _PHOTOMETRIC, _BITS, _SAMPLE_FORMAT, _TILE_WIDTH, _TILE_HEIGHT = 262, 258, 339, 322, 323
 #: Passes over a progressive JPEG that an encoder makes; each more costs as much as the picture again.
@@ -91,35 +91,6 @@ class _JpegFrame(NamedTuple):
         return self.marker in {0xC3, 0xC7, 0xCB, 0xCF}
 
 
-def read(path: Path, size: int, mtime_ns: int, limits: Limits) -> bytes:
-    """Return a file's content if it is still the file that was seen (`size` in bytes, `mtime_ns`).
-
-    Raises ImageFault: vanished, changed, unreadable, empty_file, too_large; TransientFault when the disk or
-    the machine is at fault.
-    """
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:  # noqa: PTH123
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode) or (found.st_size, found.st_mtime_ns) != (size, mtime_ns):
-                raise ImageFault(FaultCode.CHANGED)
-            if size == 0:
-                raise ImageFault(FaultCode.EMPTY_FILE)
-            if size > limits.max_bytes:
-                raise ImageFault(
-                    FaultCode.TOO_LARGE,
-                    f"The file has {size:,} bytes; at most {limits.max_bytes:,} are accepted.",
-                )
-            return stream.read(size)
-    except FileNotFoundError:
-        raise ImageFault(FaultCode.VANISHED) from None
-    except OSError as error:
-        if error.errno in _THE_FILES_OWN:
-            raise ImageFault(FaultCode.UNREADABLE, f"The file cannot be read: {error.strerror}.") from error
-        raise TransientFault(
-            f"{path} cannot be read: {error.strerror}.", "Look after the disk; the sweep tries again."
-        ) from error
-
-
 def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
     """Return the first frame of an image as uint8 [want.height, want.width, want.channels].
 
@@ -130,6 +101,8 @@ def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
     if not data:
         raise ImageFault(FaultCode.EMPTY_FILE)
     sha256 = hashlib.sha256(data).hexdigest()
+    if (plain := _plain_png(data, limits)) is not None:
+        return Decoded(_fit(plain, want), ImageFacts(sha256, "PNG", *plain.size))
     name = _sniff(data)
     try:
         pixels, (width, height) = _decode(data, name, want, limits)
@@ -248,6 +221,29 @@ def _jpeg_frame(data: bytes) -> _JpegFrame:
     return _JpegFrame(marker, passes=True, first=len(data))
 
 
+def _plain_png(data: bytes, limits: Limits) -> Image.Image | None:
+    """Return a grey or RGB PNG of 8 bits that is nothing but one piece of data; None for every other one.
+
+    Reading the parts of a small PNG costs Image.open several times as much as decoding it. What is damaged
+    is left to Image.open too, which knows the reason.
+    """
+    mode = _PLAIN_PNG.get(data[24:29])
+    if mode is None or data[:16] != _PNG_HEAD or data[37:41] != b"IDAT":
+        return None
+    end = 41 + int.from_bytes(data[33:37])
+    if data[end + 4 :] != _PNG_TAIL:
+        return None
+    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    sums = zlib.crc32(data[12:29]), zlib.crc32(data[37:end])
+    said = int.from_bytes(data[29:33]), int.from_bytes(data[end : end + 4])
+    if sums != said or not 0 < width * height <= limits.max_pixels:
+        return None
+    try:
+        return Image.frombytes(mode, (width, height), data[41:end], "zip", mode, 0)
+    except ValueError:
+        return None
+
+
 def _webp_pixels(data: bytes) -> int:
     """Return the pixels of a WebP's canvas from its header, 0 where the header is no header."""
     head = data[:30].ljust(30, b"\0")
@@ -298,14 +294,19 @@ def _to_pixels(image: Image.Image, want: ImageInput, data: bytes) -> NDArray[np.
         image = _to_eight_bits(image, size)
     if image.has_transparency_data:
         image = _on_white(image, size, data)
-    mode = "L" if want.channels == 1 else "RGB"
     if image.mode == "LAB":
         image = image.convert("RGB")  # Pillow knows no other way out of it
+    return _fit(image, want)
+
+
+def _fit(image: Image.Image, want: ImageInput) -> NDArray[np.uint8]:
+    """Return the pixels in the model's colours and size."""
+    mode, size = "L" if want.channels == 1 else "RGB", (want.width, want.height)
     if image.mode != mode:
         image = image.convert(mode)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8).reshape(want.shape)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(want.shape)
 
 
 def _to_eight_bits(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -68,7 +68,7 @@ def find_files(root: Path) -> Iterator[FoundFile]:
     out of the folder or in a circle. A file that goes away meanwhile is passed over. Raises TransientFault
     when `root` itself cannot be listed.
     """
-    folders = [root]
+    folders = [str(root)]
     while folders:
         folder = folders.pop()
         try:
@@ -77,13 +77,13 @@ def find_files(root: Path) -> Iterator[FoundFile]:
                     if entry.name.startswith(".") or entry.name.lower().endswith(PARTIAL_SUFFIXES):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append(Path(entry.path))
+                        folders.append(entry.path)
                     elif entry.is_file(follow_symlinks=False) and (found := _found(entry)):
                         yield found
         except OSError as error:
-            if folder == root:
+            if folder == str(root):
                 raise TransientFault(f"The folder {root} cannot be listed: {error.strerror}.") from error
-            log.warning("folder_skipped", folder=str(folder), reason=error.strerror)
+            log.warning("folder_skipped", folder=folder, reason=error.strerror)
 
 
 def describe(path: Path) -> FoundFile:
@@ -95,8 +95,8 @@ def describe(path: Path) -> FoundFile:
     try:
         stat = path.stat()
     except OSError:
-        return FoundFile(path, 0, 0, 0)
-    return FoundFile(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        return FoundFile(str(path), 0, 0, 0)
+    return FoundFile(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def is_settled(file: FoundFile, now_ns: int, settle_seconds: float) -> bool:
@@ -112,4 +112,4 @@ def _found(entry: os.DirEntry[str]) -> FoundFile | None:
         stat = entry.stat(follow_symlinks=False)
     except OSError:
         return None
-    return FoundFile(Path(entry.path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return FoundFile(entry.path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)

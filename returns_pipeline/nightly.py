@@ -79,12 +79,16 @@ def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bo
                 all_settled = False
 
     sending = True
-    for files in chunking.chunked(settled(), pipeline.settings.chunk_size):
+    for files in chunking.chunked(settled(), _chunk_size(pipeline)):
         chunk_id = runs.add_chunk(pipeline.db, run_id, files, intake.is_there)
         if chunk_id is not None and sending:
             # After one failure the rest is left to the sweep: rows matter more than messages.
             sending = pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.NIGHTLY)
     return all_settled
+
+
+def _chunk_size(pipeline: Pipeline) -> int:
+    return pipeline.settings.chunk_size or chunking.size_for(chunks.recent_cost(pipeline.db))
 
 
 def classify_paths(pipeline: Pipeline, request_id: str, paths: Iterable[str]) -> int:
@@ -99,7 +103,9 @@ def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
     Their rows stay as they are; the new run has rows of its own, and its files go where its results say. An
     image that was retried before and whose file has moved on is left out.
     """
-    found = (intake.describe(path) for path in images.set_aside(pipeline.db, run_id) if path.is_file())
+    found = (
+        intake.describe(path) for path in map(Path, images.set_aside(pipeline.db, run_id)) if path.is_file()
+    )
     return _open_whole(pipeline, request_id, RunKind.RETRY, found)
 
 
@@ -108,7 +114,7 @@ def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Itera
         pipeline.db,
         _request(pipeline, request_id, kind, None),
         # Looked at before the transaction: nobody else waits for a slow disk.
-        chunking.chunked(list(files), pipeline.settings.chunk_size),
+        chunking.chunked(list(files), _chunk_size(pipeline)),
         None if kind is RunKind.ADHOC else intake.is_there,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))

@@ -1,10 +1,14 @@
-"""Frozen values that pass between the steps. No database row and no dict of anything crosses a boundary."""
+"""Frozen values that pass between the steps. No database row and no dict of anything crosses a boundary.
+
+What exists once for every image is a NamedTuple with its path as a string: a frozen dataclass and a Path cost
+several microseconds each to make, which is more than SQLite needs for the row.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,11 +51,10 @@ class Decision(StrEnum):
     REVIEW = "review"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """One file as the intake saw it: `size` in bytes, times in nanoseconds since the epoch."""
 
-    path: Path
+    path: str
     size: int
     mtime_ns: int
     ctime_ns: int
@@ -83,8 +86,7 @@ class ImageInput:
         return self.height, self.width, self.channels
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
+class ImageFacts(NamedTuple):
     """What reading a file told. `width` and `height` in pixels after orientation, as a person sees them."""
 
     sha256: str
@@ -93,8 +95,7 @@ class ImageFacts:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One image ready for the model: `pixels` uint8 [h, w, c] and the facts about its file."""
 
     pixels: "NDArray[np.uint8]"
@@ -108,8 +109,7 @@ class Scores:
     probabilities: "NDArray[np.float32]"
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One model's answer for one image; `top` holds the (label index, probability) pairs, best first."""
 
     label_index: int
@@ -121,18 +121,16 @@ class Prediction:
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class PendingImage:
+class PendingImage(NamedTuple):
     """One image of a claimed chunk that still needs an answer."""
 
     id: int
-    path: Path
+    path: str
     size: int
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one image: facts and a prediction, or a fault code with a sentence."""
 
     image_id: int
@@ -141,16 +139,15 @@ class Outcome:
     prediction: Prediction | None = None
     code: "FaultCode | None" = None
     detail: str | None = None
-    destination: Path | None = None
+    destination: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One file that goes to the archive or to quarantine after its result is committed."""
 
     image_id: int
-    source: Path
-    destination: Path
+    source: str
+    destination: str
     size: int
     mtime_ns: int
 
@@ -253,18 +250,22 @@ class RunSummary:
         return self.counts.seen / self.seconds if self.seconds else None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageResult:
+class ImageResult(NamedTuple):
     """One image as reports and the command line show it."""
 
     id: int
-    path: Path
+    path: str
     state: ImageState
     code: str | None
     detail: str | None
-    archived_path: Path | None
+    archived_path: str | None
     label_index: int | None
     label: str | None
     probability: float | None
     main_label: str | None
     decision: str | None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return self.path.rpartition("/")[2]

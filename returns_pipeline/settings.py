@@ -69,7 +69,11 @@ class Settings(BaseSettings):
         "fashion-mnist", description="Model of new runs: NAME (its highest version) or NAME/VERSION."
     )
     chunk_size: int = Field(
-        512, ge=1, le=100_000, description="Images in one chunk, the unit of work of a worker."
+        0,
+        ge=0,
+        le=100_000,
+        description="Most images in one chunk, the unit of work of a worker. 0: about two seconds' work, "
+        "by what the last chunks took.",
     )
     settle_seconds: Seconds = Field(
         5.0, le=300, description="A file must be unchanged this many seconds before a scan takes it."
@@ -106,6 +110,12 @@ class Settings(BaseSettings):
     )
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."
+    )
+    decode_threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Threads of one worker process that decode ahead of its model. 0: none; for a GPU, some.",
     )
     worker_memory_mb: int = Field(
         2048, ge=64, description="Resident MiB over which a worker process is replaced after its chunk."
@@ -219,6 +229,15 @@ def load_settings(**overrides: Any) -> Settings:
             "; ".join(_explain(problem) for problem in error.errors()) + ".",
             advice="Correct the environment or the file .env; docs/settings.md lists every setting.",
         ) from None
+
+
+def settings_of_home(home: Path, **overrides: Any) -> Settings:
+    """Return settings for a home of its own, all its folders inside: no place that the environment names.
+
+    `overrides` win over that too. Raises ConfigFault as `load_settings`.
+    """
+    places = ("incoming_dir", "archive_dir", "quarantine_dir", "report_dir", "database_url", "broker_url")
+    return load_settings(**{"home": home, **dict.fromkeys(places, ""), **overrides})
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -1,26 +1,20 @@
 """The work on one chunk: claim, read, decode, predict, store, archive, finish. May be cut short anywhere."""
 
 import os
-import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
-import numpy as np
 import structlog
 
-from returns_pipeline import archive, imaging
+from returns_pipeline import archive, decoding, imaging
 from returns_pipeline.classify import to_predictions
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
+from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import (
     Claim,
-    Decoded,
-    ImageInput,
     ImageState,
     Move,
     Outcome,
@@ -106,33 +100,10 @@ def _work(pipeline: Pipeline, claim: Claim) -> None:
         with _timed(timings, "store"):
             chunks.store(pipeline.db, claim, outcomes)
     with _timed(timings, "archive"):
-        gone = _archive(_moves(pipeline, claim, outcomes), _Renewal(pipeline, claim))
+        gone = archive.move_all(_moves(pipeline, claim, outcomes), _Renewal(pipeline, claim).progress)
     chunks.finish(pipeline.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
-
-
-def _archive(moves: list[Move], lease: _Renewal) -> list[int]:
-    """Move what can be moved, and make it last; return the images whose file is gone.
-
-    Raises the first fault after all were tried: one file that cannot be moved holds up no other.
-    """
-    gone: list[int] = []
-    faults: list[PipelineError] = []
-    folders: set[Path] = set()
-    for move in moves:
-        lease.progress()
-        try:
-            if archive.move(move):
-                folders.add(move.destination.parent)
-            else:
-                gone.append(move.image_id)
-        except PipelineError as fault:
-            faults.append(fault)
-    if faults:
-        raise faults[0]
-    archive.sync(folders)
-    return gone
 
 
 def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Move]:
@@ -158,46 +129,24 @@ def _give_up(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
 
 
 def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcome]:
-    bundle, classifier = pipeline.model(str(claim.model), claim.model_sha256)
-    pixels = np.empty((len(claim.images), *bundle.input.shape), dtype=np.uint8)
-    decoded: list[tuple[PendingImage, Decoded]] = []
-    outcomes: list[Outcome] = []
-    lease = _Renewal(pipeline, claim)
-    for image in claim.images:
-        lease.progress()
-        try:
-            answer = _decode(pipeline, image, bundle.input, timings)
-        except ImageFault as fault:
-            outcomes.append(
-                _without_answer(pipeline, claim, image, ImageState.QUARANTINED, fault.code, fault.detail)
-            )
-        else:
-            pixels[len(decoded)] = answer.pixels
-            decoded.append((image, answer))
-    with _timed(timings, "predict"):
-        scores = classifier.predict(pixels[: len(decoded)])
-        predictions = to_predictions(bundle, scores, pipeline.settings.review_threshold)
-    for (image, answer), prediction in zip(decoded, predictions, strict=True):
-        outcomes.append(
-            Outcome(
-                image_id=image.id,
-                state=ImageState.CLASSIFIED,
-                facts=answer.facts,
-                prediction=prediction,
-                destination=_destination(pipeline.settings.archive_dir, claim, image),
-            )
-        )
-    return outcomes
-
-
-def _decode(pipeline: Pipeline, image: PendingImage, want: ImageInput, timings: Timings) -> Decoded:
     settings = pipeline.settings
+    bundle, classifier = pipeline.model(str(claim.model), claim.model_sha256)
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    # The time limit is the decoder's: a disk that is slow is not the image's fault.
-    with _timed(timings, "read"):
-        data = imaging.read(image.path, image.size, image.mtime_ns, limits)
-    with _timed(timings, "decode"), _at_most(settings.image_seconds):
-        return imaging.decode(data, want, limits)
+    decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
+    lease = _Renewal(pipeline, claim)
+    folder = _folder(settings.archive_dir, claim)
+    outcomes: list[Outcome] = []
+    for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
+        for image, (code, detail) in batch.refused:
+            outcomes.append(_without_answer(pipeline, claim, image, ImageState.QUARANTINED, code, detail))
+        with _timed(timings, "predict"):
+            scores = classifier.predict(batch.pixels)
+            predictions = to_predictions(bundle, scores, settings.review_threshold)
+        for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
+            target = archive.destination(folder, image.id, image.path) if folder else None
+            outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
+    timings["read"], timings["decode"] = decoder.read_seconds, decoder.decode_seconds
+    return outcomes
 
 
 def _without_answer(
@@ -205,35 +154,16 @@ def _without_answer(
 ) -> Outcome:
     # A file that is not there, or not the one that was seen, is not ours to move.
     not_ours = code in {FaultCode.VANISHED, FaultCode.CHANGED}
-    target = None if not_ours else _destination(pipeline.settings.quarantine_dir, claim, image)
+    folder = None if not_ours else _folder(pipeline.settings.quarantine_dir, claim)
+    target = archive.destination(folder, image.id, image.path) if folder else None
     return Outcome(image_id=image.id, state=state, code=code, detail=detail, destination=target)
 
 
-def _destination(root: Path, claim: Claim, image: PendingImage) -> Path | None:
+def _folder(root: Path, claim: Claim) -> str | None:
+    """Return where the chunk's files go under `root`; None when they stay where they are."""
     if claim.kind is RunKind.ADHOC:
         return None
-    return archive.destination(root, claim.run_id, claim.chunk_id, image.id, image.path.name)
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise ImageFault timed_out when the body takes longer. A decoder that never returns to Python is not
-    reached: the chunk's time limit ends its process, and the chunk is split.
-    """  # noqa: D205 - one thought
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGALRM, _time_is_up)
-    # Again and again: a decoder may swallow the first one.
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _time_is_up(_signal: int, _frame: FrameType | None) -> None:
-    raise ImageFault(FaultCode.TIMED_OUT)
+    return archive.folder_of(root, claim.run_id, claim.chunk_id)
 
 
 @contextmanager

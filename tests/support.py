@@ -109,7 +109,7 @@ class Installation:
 
 def states(home: Installation, run_id: int) -> dict[str, str]:
     """Return the state of each image of a run by its name."""
-    return {image.path.name: image.state for image in images.results(home.database, run_id)}
+    return {image.name: image.state for image in images.results(home.database, run_id)}
 
 
 @dataclass(frozen=True)
@@ -160,11 +160,11 @@ def audit(
     wrong += [f"image {row.id} is {row.state}, in the intake" for row in rows if row.in_intake]
     blamed = {FaultCode.KILLED_WORKER, FaultCode.TIMED_OUT, FaultCode.GAVE_UP}
     for row in rows:
-        if row.code in blamed and row.source_path.name not in guilty:
+        if row.code in blamed and Path(row.source_path).name not in guilty:
             wrong.append(f"image {row.id} is innocent of {row.code}")
-        if row.archived_path is None or not row.archived_path.is_file():
-            wrong.append(f"image {row.id} ({row.source_path.name}) has no file")
-        elif row.sha256 and hashlib.sha256(row.archived_path.read_bytes()).hexdigest() != row.sha256:
+        if row.archived_path is None or not Path(row.archived_path).is_file():
+            wrong.append(f"image {row.id} ({Path(row.source_path).name}) has no file")
+        elif row.sha256 and hashlib.sha256(Path(row.archived_path).read_bytes()).hexdigest() != row.sha256:
             wrong.append(f"image {row.id} has the file of another")
         if answers[row.id] != (row.state == "classified"):
             wrong.append(f"image {row.id} is {row.state} with {answers[row.id]} predictions")

@@ -16,7 +16,12 @@ TOP = 5
 
 
 class Classifier(Protocol):
-    """A loaded model. Preprocessing lives inside it."""
+    """A loaded model. Preprocessing lives inside it.
+
+    `batch` is the number of images that it works best on at once.
+    """
+
+    batch: int
 
     def predict(self, pixels: "NDArray[np.uint8]") -> Scores:
         """Return the scores of a batch: `pixels` uint8 [n, h, w, c], n may be 0."""
@@ -55,22 +60,28 @@ def to_predictions(bundle: Bundle, scores: Scores, review_threshold: float) -> S
     if not len(probabilities):
         return []
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    values = np.take_along_axis(probabilities, best, axis=1)
+    values = np.take_along_axis(probabilities, best, axis=1).astype(np.float64)
     mains = sorted(set(bundle.main_categories))
     main_of = np.array([mains.index(main) for main in bundle.main_categories])
     belongs = (main_of[:, None] == np.arange(len(mains))[None, :]).astype(np.float32)
     of_main = (probabilities @ belongs)[np.arange(len(best)), main_of[best[:, 0]]]
+    sure = values[:, 0] >= review_threshold
     return [
         Prediction(
             label_index=indices[0],
             label=bundle.labels[indices[0]],
-            probability=chances[0],
+            probability=probability,
             main_label=bundle.main_categories[indices[0]],
-            main_probability=min(main_chance, 1.0),
-            top=tuple(zip(indices, (round(chance, 6) for chance in chances), strict=True)),
-            decision=Decision.AUTO if chances[0] >= review_threshold else Decision.REVIEW,
+            main_probability=main_chance,
+            top=tuple(zip(indices, chances, strict=True)),
+            decision=Decision.AUTO if is_sure else Decision.REVIEW,
         )
-        for indices, chances, main_chance in zip(
-            best.tolist(), values.tolist(), of_main.tolist(), strict=True
+        for indices, probability, chances, main_chance, is_sure in zip(
+            best.tolist(),
+            values[:, 0].tolist(),
+            values.round(6).tolist(),
+            np.minimum(of_main, 1.0).tolist(),
+            sure.tolist(),
+            strict=True,
         )
     ]

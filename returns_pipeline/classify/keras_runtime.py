@@ -31,6 +31,7 @@ class KerasClassifier:
                 f"The Keras runtime cannot start: {error}.",
                 advice="`pip install -r requirements-gpu.txt`, or set RETURNS_RUNTIME=openvino.",
             ) from error
+        self.batch = BATCH
         self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
         self._labels = len(bundle.labels)
         self._shape = bundle.input.shape

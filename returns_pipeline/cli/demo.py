@@ -13,22 +13,11 @@ def demo() -> None:
     from returns_pipeline.embedded import Processes
     from returns_pipeline.follow import follow
     from returns_pipeline.queueing import CeleryQueue, make_app
-    from returns_pipeline.settings import PROJECT_ROOT, load_settings
+    from returns_pipeline.settings import PROJECT_ROOT, load_settings, settings_of_home
     from returns_pipeline.store.database import Database
 
     # A home of its own: a trial never mixes with real returns. Small chunks, so that the bar moves.
-    home = load_settings().home / "demo"
-    settings = load_settings(
-        home=home,
-        incoming_dir="",
-        archive_dir="",
-        quarantine_dir="",
-        report_dir="",
-        database_url="",
-        broker_url="",
-        settle_seconds=0,
-        chunk_size=32,
-    )
+    settings = settings_of_home(load_settings().home / "demo", settle_seconds=0, chunk_size=32)
     database = Database(settings.database_url)
     database.upgrade()
     settings.incoming_dir.mkdir(parents=True, exist_ok=True)

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from returns_pipeline.doctor import Check
 from returns_pipeline.records import ImageResult, OpenWork, RunSummary
-from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
+
+if TYPE_CHECKING:
+    from returns_pipeline.doctor import Check
 
 _console = Console()
 
@@ -68,7 +69,7 @@ def print_status(status: Status) -> None:
     print_runs(status.open_runs, empty="No run is open.")
 
 
-def print_checks(checks: Sequence[Check]) -> None:
+def print_checks(checks: "Sequence[Check]") -> None:
     """Print a line for each check, with what to do about those that fail."""
     for check in checks:
         sign = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
@@ -102,7 +103,7 @@ def image_as_dict(image: ImageResult) -> dict[str, Any]:
     """Return an image as the JSON that the command line prints."""
     return {
         "id": image.id,
-        "path": str(image.path),
+        "path": image.path,
         "state": image.state,
         "code": image.code,
         "detail": image.detail,
@@ -111,7 +112,7 @@ def image_as_dict(image: ImageResult) -> dict[str, Any]:
         "probability": image.probability,
         "main_category": image.main_label,
         "decision": image.decision,
-        "archived_path": str(image.archived_path) if image.archived_path else None,
+        "archived_path": image.archived_path,
     }
 
 
@@ -122,6 +123,8 @@ def shown(path: Path) -> Path:
 
 def print_run(run: RunSummary) -> None:
     """Print one run, with its accuracy where the file names carry labels."""
+    from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
+
     table = Table(title=f"Run {run.id} · {run.kind} · {run.state} · {run.model}", title_justify="left")
     cells = {
         "seen": f"{run.counts.seen:,}",
@@ -181,7 +184,7 @@ def print_images(images: Iterable[ImageResult]) -> None:
     table.add_column("reason")
     for image in images:
         table.add_row(
-            Text(image.path.name),
+            Text(image.name),
             image.state,
             Text(image.label or ""),
             "" if image.probability is None else f"{100 * image.probability:.1f} %",

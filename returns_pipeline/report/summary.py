@@ -57,7 +57,7 @@ class Tally:
             return
         self.labels[result.label] += 1
         self.decisions[result.decision or Decision.REVIEW] += 1
-        expected = label_in_name(result.path.name)
+        expected = label_in_name(result.name)
         if expected is not None:
             self.labelled += 1
             self.correct += expected == result.label_index

@@ -27,20 +27,10 @@ def writer(stream: TextIO) -> Callable[[ImageResult], None]:
     out.writerow(COLUMNS)
 
     def write(result: ImageResult) -> None:
-        out.writerow(
-            (
-                _text(result.path.name),
-                result.label_index,
-                result.label,
-                None if result.probability is None else f"{result.probability:.6f}",
-                result.decision,
-                result.state,
-                result.code,
-                result.detail,
-                _text(str(result.path)),
-                _text(str(result.archived_path or "")),
-            )
-        )
+        _, path, state, code, detail, archived, index, label, probability, _, decision = result
+        path, chance = _text(path), None if probability is None else f"{probability:.6f}"
+        name = path.rpartition("/")[2]
+        out.writerow((name, index, label, chance, decision, state, code, detail, path, _text(archived or "")))
 
     return write
 

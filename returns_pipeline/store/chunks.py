@@ -7,14 +7,35 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import Claim, ImageState, ModelRef, Move, Outcome, PendingImage, RunKind
+from returns_pipeline.records import (
+    Claim,
+    ImageState,
+    ModelRef,
+    Move,
+    Outcome,
+    PendingImage,
+    Prediction,
+    RunKind,
+)
+from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import UNFINISHED, chunks, images, model_versions, predictions, runs
+from returns_pipeline.store.tables import (
+    UNFINISHED,
+    chunks,
+    escape_path,
+    images,
+    model_versions,
+    predictions,
+    runs,
+)
 
 
 class LeaseLostError(PipelineError):
     """Another process has claimed the chunk since: its work counts, ours is dropped."""
 
+
+#: How many of the newest chunks `recent_cost` asks, and how many images make one tell.
+_RECENT, _TELLING = 500, 16
 
 _OPEN = {"state": "open", "lease_owner": None, "lease_token": None, "lease_until": None}
 
@@ -111,17 +132,22 @@ def split(db: Database, held: Claim) -> int:
 
 
 def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
-    """Write every outcome of a chunk in one transaction.
+    """Write every outcome of a chunk in one transaction, which lasts: files are moved because of it.
 
     Raises LeaseLostError when the chunk is not ours any more.
     """
-    with db.write() as connection:
+    results = [_result(outcome) for outcome in outcomes]
+    answers = [
+        _answer(outcome.image_id, held.model_version_id, outcome.prediction)
+        for outcome in outcomes
+        if outcome.prediction
+    ]
+    with db.write(lasting=True) as connection:
         _require_lease(connection, held)
-        if outcomes:
-            connection.execute(_UPDATE_IMAGE, [_image_values(outcome) for outcome in outcomes])
-        answers = [_prediction_values(held, outcome) for outcome in outcomes if outcome.prediction]
+        if results:
+            bulk.update(connection, images, _RESULT, results)
         if answers:
-            connection.execute(db.insert(predictions).on_conflict_do_nothing(), answers)
+            bulk.insert(connection, predictions, _ANSWER, answers)
 
 
 def moves(db: Database, chunk_id: int) -> list[Move]:
@@ -194,6 +220,23 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
         )
 
 
+def recent_cost(db: Database) -> float | None:
+    """Return the seconds that an image of the newest chunks cost its process; None before the first chunk.
+
+    Small chunks are left out: what they cost says little about the image.
+    """
+    newest = (
+        sa.select(chunks.c.size, chunks.c.timings)
+        .where(chunks.c.state == "done", chunks.c.timings.is_not(None))
+        .order_by(chunks.c.id.desc())
+        .limit(_RECENT)
+    )
+    with db.read() as connection:
+        rows = [row for row in connection.execute(newest) if row.size >= _TELLING]
+    size = sum(row.size for row in rows)
+    return sum(sum(row.timings.values()) for row in rows) / 1000 / size if size else None
+
+
 def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
     """Return (id, kind of the run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
     before = utc_now() - timedelta(seconds=resend_seconds)
@@ -241,53 +284,30 @@ def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> 
         raise LeaseLostError(f"Chunk {held.chunk_id} was claimed by another process.")
 
 
-_UPDATE_IMAGE = (
-    sa.update(images)
-    .where(images.c.id == sa.bindparam("image"))
-    .values(
-        {
-            column: sa.bindparam(f"new_{column.name}", type_=column.type)
-            for column in (
-                images.c.state,
-                images.c.code,
-                images.c.detail,
-                images.c.sha256,
-                images.c.format,
-                images.c.width,
-                images.c.height,
-                images.c.archived_path,
-            )
-        }
-    )
+_RESULT = ("state", "code", "detail", "sha256", "format", "width", "height", "archived_path", "id")
+_ANSWER = (
+    *("image_id", "model_version_id", "label_index", "label", "probability"),
+    *("main_label", "main_probability", "top", "decision"),
 )
+_NO_FACTS = (None, None, None, None)
 
 
-def _image_values(outcome: Outcome) -> dict[str, object]:
-    facts = outcome.facts
-    return {
-        "image": outcome.image_id,
-        "new_state": outcome.state,
-        "new_code": outcome.code,
-        "new_detail": outcome.detail,
-        "new_sha256": facts.sha256 if facts else None,
-        "new_format": facts.format if facts else None,
-        "new_width": facts.width if facts else None,
-        "new_height": facts.height if facts else None,
-        "new_archived_path": outcome.destination,
-    }
+def _result(outcome: Outcome) -> bulk.Row:
+    target = outcome.destination
+    return (
+        outcome.state.value,
+        outcome.code.value if outcome.code else None,
+        outcome.detail,
+        *(outcome.facts or _NO_FACTS),
+        escape_path(target) if target else None,
+        outcome.image_id,
+    )
 
 
-def _prediction_values(held: Claim, outcome: Outcome) -> dict[str, object]:
-    answer = outcome.prediction
-    assert answer is not None  # noqa: S101 - the caller filters; this tells the type checker
-    return {
-        "image_id": outcome.image_id,
-        "model_version_id": held.model_version_id,
-        "label_index": answer.label_index,
-        "label": answer.label,
-        "probability": answer.probability,
-        "main_label": answer.main_label,
-        "main_probability": answer.main_probability,
-        "top": answer.top,
-        "decision": answer.decision,
-    }
+def _answer(image_id: int, model_version_id: int, prediction: Prediction) -> bulk.Row:
+    index, label, probability, main_label, main_probability, top, decision = prediction
+    pairs = ", ".join([f"[{each}, {chance}]" for each, chance in top])
+    return (
+        *(image_id, model_version_id, index, label, probability),
+        *(main_label, main_probability, f"[{pairs}]", decision.value),
+    )

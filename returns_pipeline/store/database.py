@@ -14,7 +14,8 @@ from returns_pipeline.store.tables import metadata
 
 _BUSY_SECONDS = 30
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-_WRITING = {"returns_writing": True}
+_WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
+_LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
 
 
 class Database:
@@ -42,14 +43,16 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, lasting: bool = False) -> Iterator[sa.Connection]:
         """Give one transaction: committed at the end, rolled back by any error.
 
-        On SQLite it takes the write lock at once, so that it never fails half-way for want of it.
+        A `lasting` one is on the disk before this returns, with all before it; the others a power failure may
+        undo, but never out of order. On SQLite it takes the write lock at once, so that it never fails
+        half-way for want of it.
         """
         with (
             _faults(self.url),
-            self._engine.connect().execution_options(**_WRITING) as connection,
+            self._engine.connect().execution_options(**(_LASTING if lasting else _WRITING)) as connection,
             connection.begin(),
         ):
             yield connection
@@ -158,11 +161,10 @@ def _faults(url: sa.URL) -> Iterator[None]:
 
 def _open_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we begin our transactions ourselves
-    # FULL: files are moved after a commit, so a commit must not be undone by a power failure.
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writing = connection.get_execution_options().get("returns_writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    for statement in connection.get_execution_options().get("returns_begin", ("BEGIN",)):
+        connection.exec_driver_sql(statement)

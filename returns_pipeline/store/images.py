@@ -1,7 +1,6 @@
 """Images with their predictions, as reports and people read them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -9,10 +8,8 @@ from returns_pipeline.records import ImageResult, ImageState, OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
-_PAGE = 1000
 
-
-def set_aside(db: Database, run_id: int | None) -> list[Path]:
+def set_aside(db: Database, run_id: int | None) -> list[str]:
     """Return where the quarantined and failed images of a run lie, or of all runs when `run_id` is None."""
     query = sa.select(images.c.archived_path).where(
         images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]),
@@ -46,14 +43,14 @@ def open_work(db: Database, run_id: int | None = None) -> OpenWork:
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
-    """Yield the images of a run in the order they were seen, with the prediction of the run's model.
+    """Yield the images of a run, chunk by chunk in the order they were seen, with the run's model's answer.
 
-    Read in pages by id: memory stays flat and no long transaction is held.
+    One short query for each chunk: memory stays flat, no long transaction is held, and every database reads
+    the chunk's own rows only.
     """
     arrived = sa.case((images.c.in_intake, None), else_=images.c.archived_path)
-    answer = sa.and_(
-        predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
-    )
+    model_version = sa.select(runs.c.model_version_id).where(runs.c.id == run_id).scalar_subquery()
+    answer = sa.and_(predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version)
     query = (
         sa.select(
             images.c.id,
@@ -68,20 +65,18 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
             predictions.c.main_label,
             predictions.c.decision,
         )
-        .join_from(images, runs, runs.c.id == images.c.run_id)
-        .outerjoin(predictions, answer)
-        .where(images.c.run_id == run_id)
+        .outerjoin_from(images, predictions, answer)
+        .where(images.c.chunk_id == sa.bindparam("chunk"))
         .order_by(images.c.id)
-        .limit(_PAGE)
     )
     if state:
         query = query.where(images.c.state == state)
-    last = 0
-    while True:
+    with db.read() as connection:
+        chunk_ids = connection.execute(
+            sa.select(chunks.c.id).where(chunks.c.run_id == run_id).order_by(chunks.c.id)
+        )
+        listed = list(chunk_ids.scalars())
+    for chunk_id in listed:
         with db.read() as connection:
-            rows = connection.execute(query.where(images.c.id > last)).all()
-        for row in rows:
-            yield ImageResult(*row)
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1].id
+            rows = connection.execute(query, {"chunk": chunk_id}).all()
+        yield from map(ImageResult._make, rows)

@@ -20,16 +20,21 @@ from returns_pipeline.records import (
     RunState,
     RunSummary,
 )
+from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
     UNFINISHED,
     PathText,
     chunks,
+    escape_path,
     images,
     model_versions,
     runs,
 )
+
+#: What is known of an image when it comes in.
+_SEEN = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "state")
 
 
 class NotScanningError(PipelineError):
@@ -41,7 +46,7 @@ def open_run(db: Database, request: RunRequest) -> int:
 
     Raises ConfigFault when the model's version was another model before.
     """
-    with db.write() as connection:
+    with db.write(lasting=True) as connection:
         run_id, _ = _insert_run(db, connection, request, RunState.SCANNING)
         return run_id
 
@@ -57,11 +62,12 @@ def open_whole_run(
     Without `is_there`, see `add_chunk`, the files stay where they are. A request that comes twice gets the
     run of the first time and no chunks: what that one may not have sent, the sweep sends.
     """
-    with db.write() as connection:
+    # The message that asked is gone when this returns.
+    with db.write(lasting=True) as connection:
         run_id, is_new = _insert_run(db, connection, request, RunState.RUNNING)
         if not is_new:
             return run_id, []
-        added = [_insert_chunk(db, connection, run_id, chunk, is_there) for chunk in files]
+        added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
         return run_id, [chunk_id for chunk_id in added if chunk_id is not None]
 
 
@@ -83,7 +89,7 @@ def add_chunk(
         )
         if touched.rowcount == 0:
             raise NotScanningError(f"Run {run_id} takes no more files.")
-        return _insert_chunk(db, connection, run_id, files, is_there)
+        return _insert_chunk(connection, run_id, files, is_there)
 
 
 def _insert_run(
@@ -96,7 +102,7 @@ def _insert_run(
             request_id=request.id,
             kind=request.kind,
             state=state,
-            directory=request.directory,
+            directory=_text(request.directory),
             model_version_id=_model_version(db, connection, request),
             opened_at=now,
             touched_at=now,
@@ -137,7 +143,6 @@ def _model_version(db: Database, connection: sa.Connection, request: RunRequest)
 
 
 def _insert_chunk(
-    db: Database,
     connection: sa.Connection,
     run_id: int,
     files: Sequence[FoundFile],
@@ -149,23 +154,11 @@ def _insert_chunk(
         .values(run_id=run_id, state="open", size=0, sent_at=utc_now())
         .returning(chunks.c.id)
     ).scalar_one()
-    connection.execute(
-        db.insert(images).on_conflict_do_nothing(
-            index_elements=[images.c.source_path], index_where=images.c.in_intake
-        ),
-        [
-            {
-                "run_id": run_id,
-                "chunk_id": chunk_id,
-                "source_path": file.path,
-                "in_intake": is_there is not None,
-                "size": file.size,
-                "mtime_ns": file.mtime_ns,
-                "state": ImageState.PENDING,
-            }
-            for file in files
-        ],
-    )
+    arrives, state = is_there is not None, ImageState.PENDING.value
+    rows = [
+        (run_id, chunk_id, escape_path(file.path), arrives, file.size, file.mtime_ns, state) for file in files
+    ]
+    bulk.insert(connection, images, _SEEN, rows, conflict="(source_path) WHERE in_intake")
     gone = [file.path for file in files if is_there is not None and not is_there(file)]
     if gone:
         mine = sa.and_(
@@ -253,7 +246,7 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
         runs.c.state == RunState.SCANNING, runs.c.touched_at < before, NOT_CLOSED
     )
     with db.read() as connection:
-        return [(row.request_id, row.directory) for row in connection.execute(query)]
+        return [(row.request_id, _path(row.directory)) for row in connection.execute(query)]
 
 
 def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
@@ -292,8 +285,8 @@ def close(db: Database, summary: RunSummary, token: datetime) -> bool:
                 classified=summary.counts.classified,
                 quarantined=summary.counts.quarantined,
                 failed=summary.counts.failed,
-                csv_path=summary.csv,
-                report_path=summary.report,
+                csv_path=_text(summary.csv),
+                report_path=_text(summary.report),
             )
         )
         return closed.rowcount == 1
@@ -361,16 +354,24 @@ def _summary(connection: sa.Connection, row: Any) -> RunSummary:
         id=row.id,
         kind=RunKind(row.kind),
         state=RunState(row.state),
-        directory=row.directory,
+        directory=_path(row.directory),
         opened_at=row.opened_at,
         closed_at=row.closed_at,
         counts=RunCounts(row.seen, row.classified, row.quarantined, row.failed)
         if closed
         else _count(connection, row.id),
         model=ModelRef(row.name, row.version),
-        csv=row.csv_path,
-        report=row.report_path,
+        csv=_path(row.csv_path),
+        report=_path(row.report_path),
     )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _count(connection: sa.Connection, run_id: int) -> RunCounts:

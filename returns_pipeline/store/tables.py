@@ -1,7 +1,6 @@
 """The tables. `migrations/` makes them; a test asserts that both agree."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,27 +42,27 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-class PathText(sa.types.TypeDecorator[Path]):
-    r"""A path as text. Bytes that are no UTF-8, which databases refuse, become `\xNN`, a backslash `\\`."""
+class PathText(sa.types.TypeDecorator[str]):
+    """A path as text, its bytes that are no UTF-8 escaped."""
 
     impl = sa.Text()
     cache_ok = True
 
-    def process_bind_param(self, value: Path | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Escape what the database would refuse."""
-        if value is None:
-            return None
-        text = str(value)
-        if "\\" not in text and text.isascii():
-            return text
-        escaped = text.replace("\\", "\\\\")
-        return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
+        return None if value is None else escape_path(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Path | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Undo the escapes."""
-        if value is None:
-            return None
-        return Path(_unescape(value) if "\\" in value else value)
+        return _unescape(value) if value is not None and "\\" in value else value
+
+
+def escape_path(path: str) -> str:
+    r"""Return a path as a database takes it: a byte that is no UTF-8 becomes `\xNN`, a backslash `\\`."""
+    if path.isascii() and "\\" not in path:
+        return path
+    escaped = path.replace("\\", "\\\\")
+    return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
 
 
 def _unescape(text: str) -> str:

@@ -135,4 +135,4 @@ def _assert_killers(night: Night, killers: list[Path]) -> None:
                 tables.images.c.state != "classified"
             )
         ).all()
-    assert {row.source_path: row.code for row in rows} == dict.fromkeys(killers, "killed_worker")
+    assert {row.source_path: row.code for row in rows} == dict.fromkeys(map(str, killers), "killed_worker")

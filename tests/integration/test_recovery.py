@@ -129,7 +129,7 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
         chunk_id = queue.chunks.popleft()
         held = chunks.claim(home.database, chunk_id, f"message {deaths}", "a worker", 600)
         assert held is not None
-        dies = deadly in [image.path for image in held.images]
+        dies = str(deadly) in [image.path for image in held.images]
         if (
             dies
             and (len(held.images) == 1 or held.attempt == 1)
@@ -143,7 +143,7 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
             working.classify_chunk(pipeline, chunk_id, "the next message")
     queue.deliver(pipeline)
     found = {image.path: image.code for image in images.results(home.database, run_id)}
-    assert found.pop(deadly) == "killed_worker"
+    assert found.pop(str(deadly)) == "killed_worker"
     assert set(found.values()) == {None}
     assert deaths <= 4 + home.settings.max_attempts
     assert_promise_kept(home, run_id, came_in, {deadly.name})
@@ -165,7 +165,7 @@ def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> N
     run_id = nightly.scan(pipeline, "request")
     queue.deliver(pipeline)
     failed = list(images.results(home.database, run_id, ImageState.FAILED))
-    assert [(image.path.name, image.code) for image in failed] == [("image_6_label_3.png", "gave_up")]
+    assert [(image.name, image.code) for image in failed] == [("image_6_label_3.png", "gave_up")]
     assert "ZeroDivisionError('a defect')" in str(failed[0].detail)
     assert len(list(images.results(home.database, run_id, ImageState.CLASSIFIED))) == 9
     assert_promise_kept(home, run_id, came_in, {"image_6_label_3.png"})

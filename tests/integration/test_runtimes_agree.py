@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import OPENVINO_WEIGHTS, load_bundle
-from returns_pipeline.classify.openvino_runtime import BATCH, OpenVINOClassifier
+from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, best_batch
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
@@ -102,6 +102,9 @@ def test_no_pictures_give_no_answers(
     ):
         assert answers.shape == (0, 10)
         assert answers.dtype == np.float32
+
+
+BATCH = best_batch(load_bundle(BUNDLE).input)
 
 
 @pytest.mark.parametrize("count", [1, BATCH - 1, BATCH, BATCH + 1])

@@ -1,16 +1,16 @@
 """From a file's bytes to pixels: the right picture, or the right reason."""
 
 import io
-import os
-from pathlib import Path
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from returns_pipeline import imaging
 from returns_pipeline.errors import FaultCode, ImageFault
-from returns_pipeline.imaging import FORMATS, Limits, decode, read
+from returns_pipeline.imaging import FORMATS, Limits, decode
 from returns_pipeline.records import ImageInput
 
 GREY = ImageInput(8, 8, 1)
@@ -133,29 +133,35 @@ def test_what_is_no_image_is_told_from_what_is_broken() -> None:
     assert _code(_encoded(_quarters(), "JPEG")[:-300]) == FaultCode.TRUNCATED
 
 
-def _read(path: Path, size: int | None = None, limits: Limits = LIMITS) -> bytes:
-    found = path.lstat()
-    return read(path, found.st_size if size is None else size, found.st_mtime_ns, limits)
+def _general(data: bytes) -> bytes:
+    """Return the same PNG with a part more, which sends it the general way."""
+    comment = b"tEXta\0b"
+    part = (len(comment) - 4).to_bytes(4) + comment + zlib.crc32(comment).to_bytes(4)
+    return data[:33] + part + data[33:]
 
 
-def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> None:
-    """Empty, large, changed, vanished, unreadable and special files each have their code."""
-    path = tmp_path / "a.png"
-    path.write_bytes(b"12345")
-    assert _read(path) == b"12345"
-    (tmp_path / "empty").touch()
-    (tmp_path / "link").symlink_to(path)
-    os.mkfifo(tmp_path / "pipe")
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("size", [(8, 8), (1, 1), (31, 17), (60, 40)])
+def test_a_plain_png_gives_the_same_pixels_the_short_way(mode: str, size: tuple[int, int]) -> None:
+    """Whether a PNG has a part more than it needs makes no difference to its pixels."""
+    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    data = _encoded(Image.fromarray(noise).convert(mode), "PNG")
+    assert imaging._plain_png(data, LIMITS) is not None
+    assert imaging._plain_png(_general(data), LIMITS) is None
+    for want in (GREY, COLOUR):
+        short, general = decode(data, want, LIMITS), decode(_general(data), want, LIMITS)
+        assert np.array_equal(short.pixels, general.pixels)
+        assert short.facts[1:] == general.facts[1:]
 
-    def code(name: str, size: int | None = None, limits: Limits = LIMITS) -> FaultCode:
-        with pytest.raises(ImageFault) as caught:
-            _read(tmp_path / name, size, limits)
-        return caught.value.code
 
-    assert code("a.png", size=4) == FaultCode.CHANGED
-    assert code("a.png", limits=Limits(4, 1)) == FaultCode.TOO_LARGE
-    assert code("empty") == FaultCode.EMPTY_FILE
-    assert code("link") == FaultCode.UNREADABLE
-    assert code("pipe") == FaultCode.CHANGED
-    with pytest.raises(ImageFault, match="gone"):
-        read(tmp_path / "never", 1, 1, LIMITS)
+def test_a_damaged_plain_png_gets_its_reason() -> None:
+    """The short way refuses what is damaged, large or cut, so that the general one says why."""
+    data = _encoded(Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)), "PNG")
+    flipped = bytearray(data)
+    flipped[45] ^= 0xFF
+    other_size = bytearray(data)
+    other_size[19] += 1
+    for damaged in (bytes(flipped), bytes(other_size), data[:50], data[:40]):
+        assert imaging._plain_png(damaged, LIMITS) is None
+        assert _code(damaged) == FaultCode.TRUNCATED
+    assert _code(data, limits=Limits(1_000_000, 63)) == FaultCode.TOO_MANY_PIXELS

@@ -24,11 +24,11 @@ def _classified(number: int, probability: float = 0.9, name: str | None = None) 
     path = Path("/in") / (name or f"image_{number}_label_{number % 2}.png")
     return ImageResult(
         id=number,
-        path=path,
+        path=str(path),
         state=ImageState.CLASSIFIED,
         code=None,
         detail=None,
-        archived_path=Path("/archive/x.png"),
+        archived_path="/archive/x.png",
         label_index=1,
         label="Trouser",
         probability=probability,
@@ -40,7 +40,7 @@ def _classified(number: int, probability: float = 0.9, name: str | None = None) 
 def _quarantined(number: int, name: str = "bad.png") -> ImageResult:
     return ImageResult(
         id=number,
-        path=Path("/in") / name,
+        path=str(Path("/in") / name),
         state=ImageState.QUARANTINED,
         code="empty_file",
         detail="It is empty.",

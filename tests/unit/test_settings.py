@@ -32,7 +32,7 @@ def refusal(**overrides: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "value", "right"),
     [
-        ("CHUNK_SIZE", "0", "greater than or equal to 1"),
+        ("CHUNK_SIZE", "-1", "greater than or equal to 0"),
         ("CHUNK_SIZE", "many", "valid integer"),
         ("SCAN_HOUR", "24", "less than or equal to 23"),
         ("REVIEW_THRESHOLD", "1.5", "less than or equal to 1"),
@@ -70,7 +70,7 @@ def test_a_wrong_url_is_refused_by_its_scheme(
 
 def test_all_wrong_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """One start is enough to learn of every mistake."""
-    monkeypatch.setenv("RETURNS_CHUNK_SIZE", "0")
+    monkeypatch.setenv("RETURNS_CHUNK_SIZE", "-1")
     monkeypatch.setenv("RETURNS_SCAN_HOUR", "24")
     message = refusal()
     assert "RETURNS_CHUNK_SIZE" in message
@@ -251,7 +251,7 @@ def test_a_fault_elsewhere_shows_no_secret() -> None:
     """A right password beside a wrong setting is not shown with it."""
     url = f"postgresql://user:{SECRET}@host/db"
     message = refusal(
-        database_url=url, flower_password=SECRET, chunk_size=0, incoming_dir="/a", archive_dir="/a"
+        database_url=url, flower_password=SECRET, chunk_size=-1, incoming_dir="/a", archive_dir="/a"
     )
     assert "RETURNS_CHUNK_SIZE" in message
     assert SECRET not in message

@@ -1,0 +1,115 @@
+"""From files to batches: each image once and in order, whoever decodes it and whatever ails it."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from returns_pipeline import decoding, imaging
+from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
+from returns_pipeline.imaging import Limits
+from returns_pipeline.records import Decoded, ImageInput, PendingImage
+
+WANT = ImageInput(8, 8, 1)
+LIMITS = Limits(max_bytes=1_000_000, max_pixels=1_000_000)
+
+
+def _pending(path: Path, number: int = 1, size: int | None = None) -> PendingImage:
+    found = path.lstat()
+    return PendingImage(number, str(path), found.st_size if size is None else size, found.st_mtime_ns)
+
+
+def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> None:
+    """Empty, large, changed, vanished, unreadable and special files each have their code."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"12345")
+    assert decoding.read(_pending(path), LIMITS) == b"12345"
+    (tmp_path / "empty").touch()
+    (tmp_path / "link").symlink_to(path)
+    os.mkfifo(tmp_path / "pipe")
+
+    def code(name: str, size: int | None = None, limits: Limits = LIMITS) -> FaultCode:
+        with pytest.raises(ImageFault) as caught:
+            decoding.read(_pending(tmp_path / name, size=size), limits)
+        return caught.value.code
+
+    assert code("a.png", size=4) == FaultCode.CHANGED
+    assert code("a.png", limits=Limits(4, 1)) == FaultCode.TOO_LARGE
+    assert code("empty") == FaultCode.EMPTY_FILE
+    assert code("link") == FaultCode.UNREADABLE
+    assert code("pipe") == FaultCode.CHANGED
+    with pytest.raises(ImageFault, match="gone"):
+        decoding.read(PendingImage(1, str(tmp_path / "never"), 1, 1), LIMITS)
+
+
+def _photos(folder: Path, count: int) -> list[PendingImage]:
+    """Write pictures of brightness 0, 1, 2 …; every fifth file is no picture."""
+    images = []
+    for number in range(count):
+        path = folder / f"{number}.png"
+        if number % 5 == 4:
+            path.write_bytes(b"not a picture")
+        else:
+            Image.new("L", (8, 8), number).save(path)
+        images.append(_pending(path, number))
+    return images
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+@pytest.mark.parametrize("count", [0, 1, 5, 23])
+def test_every_image_is_in_one_batch_in_its_order(tmp_path: Path, threads: int, count: int) -> None:
+    """With threads or without, the batches hold each image's own pixels, or its refusal, once."""
+    images = _photos(tmp_path, count)
+    progress: list[None] = []
+    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=10)
+    good, refused = [], []
+    for batch in decoder.batches(images, 4, threads, lambda: progress.append(None)):
+        assert len(batch.pixels) == len(batch.images) == len(batch.facts) <= 4
+        assert [int(picture.max()) for picture in batch.pixels] == [image.id for image in batch.images]
+        good += batch.images
+        refused += [(image.id, refusal.code) for image, refusal in batch.refused]
+    assert good == [image for image in images if image.id % 5 != 4]
+    assert refused == [(image.id, FaultCode.NOT_AN_IMAGE) for image in images if image.id % 5 == 4]
+    assert len(progress) == count
+
+
+def _slow(seconds: float) -> Decoded:
+    """Take `seconds` as a decoder in Python would."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+    return Decoded(np.zeros(WANT.shape, np.uint8), None)  # type: ignore[arg-type] # nobody looks at the facts
+
+
+def test_an_image_that_takes_too_long_is_refused_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time limit is each image's own: many short ones may take longer together."""
+    images = _photos(tmp_path, 4)
+    seconds = iter((0.15, 0.15, 5.0, 0.15))
+    monkeypatch.setattr(imaging, "decode", lambda *_: _slow(next(seconds)))
+    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=0.3)
+    began = time.monotonic()
+    (batch,) = decoder.batches(images, 4, 0, lambda: None)
+    assert time.monotonic() - began < 3
+    assert [image.id for image in batch.images] == [0, 1, 3]
+    assert [(image.id, refusal.code) for image, refusal in batch.refused] == [(2, FaultCode.TIMED_OUT)]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_fault_of_the_disk_is_not_an_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """What ails the machine ends the batch: no image is refused for it."""
+    images = _photos(tmp_path, 4)
+
+    def broken(*_: object) -> bytes:
+        raise TransientFault("The disk is away.")
+
+    monkeypatch.setattr(decoding, "read", broken)
+    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=10)
+    with pytest.raises(TransientFault):
+        list(decoder.batches(images, 4, threads, lambda: None))
