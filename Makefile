@@ -26,7 +26,7 @@ lint: .venv/dev ## Check style, types and the import contracts
 faults: .venv/dev ## Inflict every fault on both databases: SEED=… ROUNDS=… SCALE=…
 	@$(BIN)/python -m tests.faults
 
-bench: .venv/dev ## Measure the pipeline against what it replaces
+bench: .venv/bench ## Measure the pipeline against its limit, its peers and its goals
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: .venv/dev ## Write the pages that are generated from the code
@@ -34,7 +34,7 @@ docs: .venv/dev ## Write the pages that are generated from the code
 
 requirements: .venv/dev ## Pin the newest versions that pyproject.toml admits
 	@$(PIP) uv
-	@for extra in "" train gpu dev; do \
+	@for extra in "" train gpu dev bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 			$${extra:+--extra $$extra} pyproject.toml -o requirements$${extra:+-$$extra}.txt \
 			$${extra:+-c requirements.txt} || exit 1; \
@@ -59,4 +59,9 @@ clean: ## Remove .venv and var/
 .venv/dev: .venv/runtime requirements-dev.txt
 	@echo "Installing requirements-dev.txt …"
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: .venv/dev requirements-bench.txt
+	@echo "Installing requirements-bench.txt …"
+	@$(PIP) -r requirements-bench.txt
 	@touch $@

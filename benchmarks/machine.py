@@ -4,13 +4,13 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from returns_pipeline.embedded import redis_server
 
-_PACKAGES = ("celery", "keras", "tensorflow-cpu", "openvino", "pillow", "sqlalchemy")
+_PACKAGES = ("celery", "keras", "tensorflow-cpu", "openvino", "pillow", "sqlalchemy", "ray")
 _GIBIBYTE = 1024**3
 
 
@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "redis": _redis(),
-        **{package: version(package) for package in _PACKAGES},
+        **{package: _version(package) for package in _PACKAGES},
     }
 
 
@@ -42,6 +42,13 @@ def _cpu() -> str:
         r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE
     )
     return found.group(1) if found else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def _redis() -> str:

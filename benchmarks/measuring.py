@@ -10,7 +10,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,27 +20,30 @@ from returns_pipeline.classify.bundle import Bundle, load_bundle
 from returns_pipeline.errors import PipelineError
 
 _STOP_SECONDS = 120
+#: A system that hangs must not hang the benchmark.
+_MOST_SECONDS = 3600
 _SEARCH_PATH = os.pathsep.join(path for path in sys.path if path)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every system gets: `images` a folder with `count` PNG files, `bundle` the model's folder.
+    """What every system gets: the first `count` files of a flat folder, `bundle` the model's folder.
 
-    `http_count` is how many images the one-at-a-time endpoint is asked for, `rounds` how often each system is
-    timed. `work` is an empty folder that is deleted afterwards.
+    `images` is the folder, `rounds` how often the system is timed. `work` is a folder of its own that is
+    deleted afterwards. `options` is what only some systems know; each says which.
     """
 
     images: Path
     count: int
-    http_count: int
     rounds: int
     bundle: Path
     work: Path
+    options: dict[str, Any] = field(default_factory=dict)
 
     def files(self, count: int | None = None) -> list[Path]:
-        """Return the images in the order of their names, only the first `count` when it is given."""
-        return sorted(self.images.iterdir())[:count]
+        """Return the job's files in the order of their names, only the first `count` when it is given."""
+        files = sorted(self.images.iterdir())[: self.count]
+        return files if count is None else files[:count]
 
     def model(self) -> Bundle:
         """Return the bundle. Raises ConfigFault when it is broken."""
@@ -73,6 +76,12 @@ def link(files: Iterable[Path], folder: Path) -> None:
         (folder / file.name).hardlink_to(file)
 
 
+def require_rows(labels: Mapping[str, int], job: Job) -> None:
+    """Raise PipelineError unless there is a label for each image of the job, and none besides."""
+    if len(labels) != job.count:
+        raise PipelineError(f"{len(labels):,} of {job.count:,} rows were written.")
+
+
 def run(module: str, job: Job) -> Measurement:
     """Run `python -m MODULE` on a job in a process of its own and return what it measured.
 
@@ -82,11 +91,18 @@ def run(module: str, job: Job) -> Measurement:
     request, answer, log = (job.work / name for name in ("job.json", "measurement.json", "log.txt"))
     request.write_text(json.dumps(asdict(job), default=str), encoding="utf-8")
     with log.open("wb") as output, started([sys.executable, "-m", module, str(request)], output) as process:
-        process.wait()
+        try:
+            process.wait(_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise PipelineError(f"{module} has not ended within {_MOST_SECONDS} s: {end_of(log)}") from None
     if process.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise PipelineError(f"{module} ended with {process.returncode}: " + "\n".join(lines[-15:]))
+        raise PipelineError(f"{module} ended with {process.returncode}: {end_of(log)}")
     return Measurement(**json.loads(answer.read_text(encoding="utf-8")))
+
+
+def end_of(log: Path) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-15:])
 
 
 def main(measure: Callable[[Job], Measurement]) -> None:
@@ -100,9 +116,19 @@ def main(measure: Callable[[Job], Measurement]) -> None:
 
 
 @contextmanager
-def started(command: list[str], output: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process that prints into the file `output`; end it, by its id, when the block ends."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": _SEARCH_PATH}
+def started(
+    command: list[str], output: Any, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that prints into the file `output`; end it, by its id, when the block ends.
+
+    `environment` is what it gets besides this process's own.
+    """
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": _SEARCH_PATH,
+        **(environment or {}),
+    }
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
     )

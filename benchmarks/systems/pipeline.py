@@ -1,45 +1,72 @@
-"""The pipeline, embedded: from sending the scan until the run is closed, with workers that are warm."""
+"""The pipeline, embedded: from sending the scan until the run is closed, with workers that are warm.
+
+Options of its job: `settings`, overrides of the pipeline's settings; `watch_memory`, whether the memory of
+its processes is sampled during the first round.
+"""
 
 import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import closing
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from beat_schedule import beat_schedule
+from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, link, main
+from benchmarks.memory import Watch, growth
 from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.follow import follow
 from returns_pipeline.queueing import CLASSIFY_PATHS, CeleryQueue, make_app
 from returns_pipeline.records import RunSummary
-from returns_pipeline.settings import Settings, load_settings
+from returns_pipeline.settings import Settings
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
 
 _WARM_IMAGES = 64
 _WARM_TRIES = 20
+_MOST_SECONDS, _LOOK_SECONDS = 1800, 0.002
 
 
-def measure(job: Job) -> Measurement:
+Workers = Callable[[Processes, Settings], AbstractContextManager[None]]
+
+
+@contextmanager
+def usual_workers(processes: Processes, _settings: Settings) -> Iterator[None]:
+    """Start the two workers of every embedded installation."""
+    processes.start_workers()
+    yield
+
+
+def measure(job: Job, workers: Workers = usual_workers) -> Measurement:
     """Start Redis and the workers, warm them, time the scan of the whole intake `job.rounds` times.
 
     Raises PipelineError when a run closes with an image that is not classified.
     """
-    settings = _settings(job)
+    settings = own_settings(
+        job, worker_processes=len(os.sched_getaffinity(0)), **job.options.get("settings", {})
+    )
     database = Database(settings.database_url)
     database.upgrade()
     settings.incoming_dir.mkdir(parents=True)
     queue = CeleryQueue(make_app(settings))
+    detail: dict[str, Any] = {"processes": settings.worker_processes, "chunk_size": settings.chunk_size}
     with Processes(settings) as processes:
         processes.start_redis()
-        processes.start_workers()
-        _warm(job, settings, database, queue)
-        rounds = [_round(job.files(), settings, database, queue) for _ in range(job.rounds)]
+        with workers(processes, settings):
+            _warm(job, settings, database, queue)
+            rounds = []
+            if job.options.get("watch_memory"):
+                with Watch() as watch:
+                    rounds.append(_round(job.files(), settings, database, queue))
+                detail["memory"] = growth(watch.samples, _first_chunks(settings, rounds[0][1]))
+            rounds += [
+                _round(job.files(), settings, database, queue) for _ in range(job.rounds - len(rounds))
+            ]
     last = rounds[-1][1]
     results = list(images.results(database, last.id))
     database.close()
@@ -47,28 +74,7 @@ def measure(job: Job) -> Measurement:
         seconds=[seconds for seconds, _ in rounds],
         rows=len(results),
         labels={Path(result.path).name: int(result.label_index or 0) for result in results},
-        detail={
-            "processes": settings.worker_processes,
-            "chunk_size": settings.chunk_size,
-            "runs": [_stages(settings, run, seconds) for seconds, run in rounds],
-        },
-    )
-
-
-def _settings(job: Job) -> Settings:
-    """Return settings for a home of its own: nothing that the environment says about places applies."""
-    return load_settings(
-        home=job.work / "home",
-        incoming_dir="",
-        archive_dir="",
-        quarantine_dir="",
-        report_dir="",
-        database_url="",
-        broker_url="",
-        models_dir=job.bundle.parent.parent,
-        model=f"{job.bundle.parent.name}/{job.bundle.name}",
-        settle_seconds=0,
-        worker_processes=len(os.sched_getaffinity(0)),
+        detail={**detail, "runs": [_stages(settings, run, seconds) for seconds, run in rounds]},
     )
 
 
@@ -102,11 +108,26 @@ def _round(
     request_id = str(uuid.uuid4())
     began = time.perf_counter()
     queue.send(nightly["task"], request_id=request_id, queue=nightly["options"]["queue"])
-    run = follow(database, queue, request_id)
+    _wait(settings, request_id)
     seconds = time.perf_counter() - began
+    run = follow(database, queue, request_id)
     if run.counts.classified != len(files):
         raise PipelineError(f"Run {run.id} classified {run.counts.classified} of {len(files)} images.")
     return seconds, run
+
+
+def _wait(settings: Settings, request_id: str) -> None:
+    """Wait until a run is closed, looking more often than `follow` does and at less cost.
+
+    Raises PipelineError when that takes longer than any measured run should.
+    """
+    deadline = time.monotonic() + _MOST_SECONDS
+    with closing(sqlite3.connect(settings.home / "returns.sqlite3")) as connection:
+        query = "SELECT 1 FROM runs WHERE request_id = ? AND state = 'closed'"
+        while connection.execute(query, (request_id,)).fetchone() is None:
+            if time.monotonic() > deadline:
+                raise PipelineError(f"The run was not closed in {_MOST_SECONDS} s; its logs say why.")
+            time.sleep(_LOOK_SECONDS)
 
 
 def _stages(settings: Settings, run: RunSummary, seconds: float) -> dict[str, Any]:
@@ -136,6 +157,17 @@ def _stages(settings: Settings, run: RunSummary, seconds: float) -> dict[str, An
         "scan_seconds": round((sent - opened).total_seconds(), 3),
         "classify_seconds": round(classifying, 3),
         "other_seconds": round(seconds - classifying, 3),
+    }
+
+
+def _first_chunks(settings: Settings, run: RunSummary) -> dict[int, float]:
+    """Return when each worker process had done its first chunk of a run: process id -> seconds since 1970."""
+    rows = _query(
+        settings, "SELECT worker, min(finished_at) FROM chunks WHERE run_id = ? GROUP BY worker", run.id
+    )
+    return {
+        int(worker.rpartition(":")[2]): datetime.fromisoformat(finished).replace(tzinfo=UTC).timestamp()
+        for worker, finished in rows
     }
 
 

@@ -27,10 +27,10 @@ _ANSWER_SECONDS = 60
 
 
 def measure(job: Job) -> Measurement:
-    """Post `job.http_count` images one by one, `job.rounds` times, to a server with its model loaded."""
-    files = job.files(job.http_count)
+    """Post the job's images one by one, `job.rounds` times, to a server with its model loaded."""
+    files = job.files()
     address = job.work / "address.txt"
-    command = [sys.executable, "-m", "benchmarks.http_flask", "serve", str(job.bundle), str(address)]
+    command = [sys.executable, "-m", "benchmarks.systems.http_flask", "serve", str(job.bundle), str(address)]
     with (job.work / "server.txt").open("wb") as log, started(command, log) as server:
         url = _wait(server, address)
         # A session keeps what can be kept between requests: the client should not be what is slow.

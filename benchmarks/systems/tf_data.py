@@ -10,37 +10,40 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Job, Measurement, link, main
-from returns_pipeline.errors import PipelineError
+from benchmarks.measuring import Job, Measurement, link, main, require_rows
 from returns_pipeline.records import ImageInput
 
+#: Images in a batch unless the job's option `batch` says otherwise: large pictures need smaller ones.
 _BATCH = 512
 _TABLE = "CREATE TABLE predictions (file TEXT PRIMARY KEY, label INTEGER NOT NULL, probability REAL NOT NULL)"
 _INSERT = "INSERT INTO predictions VALUES (?, ?, ?)"
 
 
 def measure(job: Job) -> Measurement:
-    """Classify the folder `job.rounds` times. Importing TensorFlow and loading the model are not timed."""
+    """Classify the folder `job.rounds` times. Importing TensorFlow and loading the model are not timed.
+
+    It takes every file of the folder `job.images`, so that there must be `job.count` of them.
+    """
     import keras
 
+    batch = job.options.get("batch", _BATCH)
     bundle = job.model()
     model = keras.saving.load_model(bundle.file("model.keras"), compile=False)
     # One whole batch and a part of one, the two shapes that TensorFlow prepares for.
-    link(job.files(_BATCH + 1), job.work / "warm")
-    _classify(model, bundle.input, job.work / "warm", job.work / "warm.sqlite3")
+    link(job.files(batch + 1), job.work / "warm")
+    _classify(model, bundle.input, job.work / "warm", job.work / "warm.sqlite3", batch)
     seconds = []
     for number in range(job.rounds):
         target = job.work / f"{number}.sqlite3"
         began = time.perf_counter()
-        _classify(model, bundle.input, job.images, target)
+        _classify(model, bundle.input, job.images, target, batch)
         seconds.append(time.perf_counter() - began)
     labels = _labels(target)
-    if len(labels) != job.count:
-        raise PipelineError(f"{len(labels)} of {job.count} rows were written.")
-    return Measurement(seconds, len(labels), labels, {"batch": _BATCH})
+    require_rows(labels, job)
+    return Measurement(seconds, len(labels), labels, {"batch": batch})
 
 
-def _classify(model: Any, size: ImageInput, folder: Path, target: Path) -> None:
+def _classify(model: Any, size: ImageInput, folder: Path, target: Path, batch: int) -> None:
     """Read, predict and write every image of `folder` into the new SQLite file `target`."""
     import keras
 
@@ -49,7 +52,7 @@ def _classify(model: Any, size: ImageInput, folder: Path, target: Path) -> None:
         labels=None,
         color_mode="grayscale" if size.channels == 1 else "rgb",
         image_size=(size.height, size.width),
-        batch_size=_BATCH,
+        batch_size=batch,
         shuffle=False,
         verbose=False,
     )

@@ -1,0 +1,129 @@
+"""What the pipeline is meant to reach, as data, and how each figure comes from the measurements."""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.results import Measured
+
+Figure = Callable[[Measured], float | None]
+_AT_LEAST, _AT_MOST, _LESS = ">=", "<=", "<"
+_COMPARED = {_AT_LEAST: operator.ge, _AT_MOST: operator.le, _LESS: operator.lt}
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One line: `figure` of the measurements is to be at least, at most or less than `wanted`.
+
+    `shown` is the format of both numbers, unit included.
+    """
+
+    what: str
+    sign: str
+    wanted: float
+    shown: str
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A goal and its figure, None where it was not measured."""
+
+    goal: Goal
+    measured: float | None
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether the goal is reached; None where it was not measured."""
+        if self.measured is None:
+            return None
+        return bool(_COMPARED[self.goal.sign](self.measured, self.goal.wanted))
+
+    @property
+    def verdict(self) -> str:
+        """In words: reached, missed, not measured."""
+        return {True: "reached", False: "missed", None: "not measured"}[self.is_reached]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the line as JSON."""
+        goal = f"{self.goal.sign} {self.goal.wanted:g}"
+        return {"what": self.goal.what, "goal": goal, "measured": self.measured, "verdict": self.verdict}
+
+
+def judge(measured: Measured) -> list[Judged]:
+    """Return every goal with its figure, in the order of the table."""
+    return [Judged(goal, goal.figure(measured)) for goal in GOALS]
+
+
+def _times(workload: str, other: str) -> Figure:
+    """How many times as many images a second as `other` the pipeline does in a workload."""
+
+    def figure(measured: Measured) -> float | None:
+        ours, theirs = (measured.results.get((workload, system)) for system in ("pipeline", other))
+        return None if ours is None or theirs is None else ours.rate / theirs.rate
+
+    return figure
+
+
+def _rate(workload: str) -> Figure:
+    def figure(measured: Measured) -> float | None:
+        result = measured.results.get((workload, "pipeline"))
+        return result.rate if result else None
+
+    return figure
+
+
+def _dearer_when_larger(measured: Measured) -> float | None:
+    """How much more an image costs in the large run of D than in the small one; below 0 when less."""
+    large, small = (measured.results.get(("D", system)) for system in ("pipeline", "pipeline-tenth"))
+    return small.rate / large.rate - 1 if large and small else None
+
+
+def _most_grown(measured: Measured) -> float | None:
+    """MB by which the process grew that grew most."""
+    result = measured.results.get(("D", "pipeline"))
+    processes: Sequence[dict[str, Any]] = result.measured.detail.get("memory", ()) if result else ()
+    return max((process["grown_mb"] for process in processes), default=None)
+
+
+def _detail(module: str, name: str) -> Figure:
+    def figure(measured: Measured) -> float | None:
+        value = measured.details.get(module, {}).get(name)
+        return None if value is None else float(value)
+
+    return figure
+
+
+GOALS = (
+    Goal("A: images/s of the bare loop", _AT_LEAST, 0.75, "{:.2f} times", _times("A", "raw")),
+    Goal("A: images/s of tf.data", _AT_LEAST, 1.2, "{:.2f} times", _times("A", "tf.data")),
+    Goal("A: images/s of Ray Data", _AT_LEAST, 8, "{:.1f} times", _times("A", "ray")),
+    Goal("A: images/s of one task an image", _AT_LEAST, 200, "{:,.0f} times", _times("A", "task")),
+    Goal("A: images/s of HTTP", _AT_LEAST, 300, "{:,.0f} times", _times("A", "http")),
+    Goal(
+        "A: labels on which OpenVINO and Keras agree",
+        _AT_LEAST,
+        0.999,
+        "{:.2%}",
+        _detail("reference-A", "agreement"),
+    ),
+    Goal("B: images/s of the bare loop", _AT_LEAST, 0.9, "{:.2f} times", _times("B", "raw")),
+    Goal("B: images/s of tf.data", _AT_LEAST, 3, "{:.2f} times", _times("B", "tf.data")),
+    Goal("C: images/s without JPEG scaling", _AT_LEAST, 5, "{:.2f} times", _times("C", "unscaled")),
+    Goal("D: images/s", _AT_LEAST, 15_000, "{:,.0f}", _rate("D")),
+    Goal("D: dearer image in ten times as many", _AT_MOST, 0.10, "{:.1%}", _dearer_when_larger),
+    Goal("D: memory that a process grows by", _LESS, 30, "{:.1f} MB", _most_grown),
+    Goal("worker process ready", _LESS, 2, "{:.2f} s", _detail("worker-start", "ready_seconds")),
+    Goal("worker process resident", _LESS, 250, "{:.0f} MB", _detail("worker-start", "rss_mb")),
+    Goal("Redis, one chunk", _LESS, 300, "{:.0f} bytes", _detail("redis-memory", "bytes_per_chunk")),
+    Goal(
+        "Redis, a million images",
+        _LESS,
+        1_000_000,
+        "{:,.0f} bytes",
+        _detail("redis-memory", "bytes_for_a_million_images"),
+    ),
+    Goal("returns-pipeline --help", _LESS, 0.3, "{:.2f} s", _detail("commands", "help_seconds")),
+    Goal("returns-pipeline status", _LESS, 1, "{:.2f} s", _detail("commands", "status_seconds")),
+)

@@ -1,0 +1,42 @@
+"""The pipeline with a worker that decodes JPEGs whole, however large: what scaling while decoding saves."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.measuring import Job, Measurement, main, started
+from benchmarks.systems import pipeline
+from returns_pipeline.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.queueing import CeleryQueue, make_app
+from returns_pipeline.settings import Settings, environment_of
+
+_APP = "benchmarks.systems.unscaled_worker"
+_START_SECONDS = 60
+
+
+def measure(job: Job) -> Measurement:
+    """Measure the pipeline as it is but for its workers' decoder. Options as in the pipeline's module."""
+    return pipeline.measure(job, _workers)
+
+
+@contextmanager
+def _workers(processes: Processes, settings: Settings) -> Iterator[None]:
+    processes.start("worker-control", *CONTROL_WORKER)
+    command = [sys.executable, "-m", "celery", "-A", _APP, *CLASSIFY_WORKER]
+    with (
+        (settings.home / "logs" / "worker-unscaled.log").open("wb") as log,
+        started(command, log, environment_of(settings)) as worker,
+    ):
+        queue = CeleryQueue(make_app(settings))
+        deadline = time.monotonic() + _START_SECONDS
+        while len(queue.workers(timeout=0.5)) < 2:
+            processes.check()
+            if worker.poll() is not None or time.monotonic() > deadline:
+                raise PipelineError(f"The worker without scaling did not start; its log is {log.name}.")
+        yield
+
+
+if __name__ == "__main__":
+    main(measure)

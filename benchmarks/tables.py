@@ -1,0 +1,77 @@
+"""What people see of the measurements."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.goals import Judged
+from benchmarks.results import Result
+
+
+def systems(title: str, results: Sequence[Result]) -> Table:
+    """Return the systems of one workload, each with its ratio to the pipeline."""
+    rates = {result.system: result.rate for result in results}
+    table = Table(title=title, title_justify="left")
+    table.add_column("system")
+    for name in ("images", "labels right", "seconds", "fastest", "images/s", "ratio to pipeline"):
+        table.add_column(name, justify="right")
+    for result in results:
+        table.add_row(
+            result.title,
+            f"{result.wanted:,}",
+            f"{result.agreed:,}",
+            f"{result.measured.median:.2f}",
+            f"{min(result.measured.seconds):.2f}",
+            f"{result.rate:,.0f}" if result.rate >= 100 else f"{result.rate:.1f}",
+            f"{result.rate / rates['pipeline']:.3g}" if "pipeline" in rates else "",
+        )
+    return table
+
+
+def remarks(results: Iterable[Result]) -> Iterator[str]:
+    """Yield lines on where the pipeline's last run spent its time, and on what its processes hold."""
+    for result in results:
+        detail = result.measured.detail
+        for run in detail.get("runs", ())[-1:]:
+            yield f"{result.title}: {_stages(run, detail['processes'])}"
+        if detail.get("memory"):
+            yield f"{result.title}: {_memory(detail['memory'])}"
+
+
+def _stages(run: dict[str, Any], processes: int) -> str:
+    """Say what the stages took, added up over processes that work side by side."""
+    stages = sorted(run["stages_ms_per_1000"].items(), key=lambda stage: -stage[1])
+    spent = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in stages)
+    return (
+        f"work of {processes} processes, ms for 1,000 images: {spent}; "
+        f"scan {run['scan_seconds']:.2f} s beside it; "
+        f"start, report and closing {run['other_seconds']:.2f} s."
+    )
+
+
+def _memory(processes: Iterable[dict[str, Any]]) -> str:
+    each = ", ".join(
+        f"{process['worker']} {process['first_mb']:.0f} -> {process['most_mb']:.0f}" for process in processes
+    )
+    return f"MB of each process's own, after its first chunk -> most afterwards: {each}."
+
+
+def goals(lines: Iterable[Judged]) -> Table:
+    """Return the table of goals: what, goal, measured, reached or missed."""
+    styles = {True: "green", False: "red", None: "dim"}
+    table = Table(title="Goals", title_justify="left")
+    table.add_column("what")
+    for name in ("goal", "measured"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for line in lines:
+        goal = line.goal
+        table.add_row(
+            goal.what,
+            f"{goal.sign} {goal.shown.format(goal.wanted)}",
+            "" if line.measured is None else goal.shown.format(line.measured),
+            line.verdict,
+            style=styles[line.is_reached],
+        )
+    return table
