@@ -200,8 +200,12 @@ def _pixels_to_decode(image: ImageFile.ImageFile, data: bytes, name: str, want: 
 
 
 def _scale_while_decoding(image: Image.Image, want: ImageInput) -> None:
-    """Let the JPEG decoder scale down by 2, 4 or 8, never below twice the wanted size."""
-    side = 2 * max(want.width, want.height)
+    """Let the JPEG decoder scale down by 2, 4 or 8, never below 1.5 times the wanted size.
+
+    Against decoding the whole picture that changes pixels by 2.3 of 255 (root mean square, over photos); never
+    below twice the size would be 1.9, but decodes 12 megapixels for 224 x 224 half as fast.
+    """
+    side = 3 * max(want.width, want.height) // 2
     image.draft(None, (side, side))
 
 

@@ -133,8 +133,9 @@ class _Loop:
     def _decode(self, file: str) -> Any:
         """Return the pixels of a picture, uint8 of the model's shape."""
         with Image.open(file) as image:
-            # A JPEG's decoder scales down by 2, 4 or 8, never below twice the wanted size.
-            image.draft(None, (2 * max(self._size), 2 * max(self._size)))
+            # As the pipeline: a JPEG's decoder scales down by 2, 4 or 8, never below 1.5 times the size.
+            side = 3 * max(self._size) // 2
+            image.draft(None, (side, side))
             picture = image if image.mode == self._mode else image.convert(self._mode)
             if picture.size != self._size:
                 picture = picture.resize(self._size, Image.Resampling.BILINEAR)
