@@ -9,11 +9,18 @@ from tests.support import SAMPLES, Installation
 
 
 def test_a_keras_worker_gives_the_same_labels(tmp_path: Path) -> None:
-    """With RETURNS_RUNTIME=keras a run has the labels and nearly the probabilities that OpenVINO gives."""
+    """With RETURNS_RUNTIME=keras a run has the labels and nearly the probabilities that OpenVINO gives.
+
+    Also with threads that decode ahead of the model.
+    """
     answers = []
-    for runtime in ("openvino", "keras"):
+    for runtime, threads in (("openvino", 0), ("keras", 4)):
         settings = load_settings(
-            home=tmp_path / runtime, runtime=runtime, settle_seconds=0, worker_processes=1
+            home=tmp_path / runtime,
+            runtime=runtime,
+            decode_threads=threads,
+            settle_seconds=0,
+            worker_processes=1,
         )
         database = Database(settings.database_url)
         database.upgrade()
