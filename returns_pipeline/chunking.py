@@ -5,8 +5,8 @@ from itertools import islice
 from typing import TypeVar
 
 #: What a chunk should take: longer, and more is lost with a process that dies; shorter, and claims and
-#: commits cost more than the images.
-_CHUNK_SECONDS = 2.0
+#: commits cost more than the images. And no more than this share of what it may take.
+_CHUNK_SECONDS, _SHARE = 2.0, 0.25
 #: Fewer are not worth a message; more save too little to be worth what may be lost.
 _LEAST, _MOST = 16, 2048
 #: Where nothing is known yet.
@@ -15,12 +15,15 @@ _USUAL = 512
 T = TypeVar("T")
 
 
-def size_for(seconds_per_image: float | None) -> int:
-    """Return how many images a chunk should have when one costs `seconds_per_image`; None: not known yet."""
+def size_for(seconds_per_image: float | None, most_seconds: float) -> int:
+    """Return how many images a chunk should have when one costs `seconds_per_image`; None: not known yet.
+
+    A chunk may take `most_seconds` before its process is ended.
+    """
     if not seconds_per_image:
         return _USUAL
-    size = int(_CHUNK_SECONDS / seconds_per_image)
-    # Whole batches of the model waste nothing.
+    size = int(min(_CHUNK_SECONDS, most_seconds * _SHARE) / seconds_per_image)
+    # Whole batches of a small model waste nothing.
     return max(_LEAST, min(size - size % 128 if size > 128 else size, _MOST))
 
 

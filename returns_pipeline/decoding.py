@@ -69,7 +69,7 @@ class Decoder:
     def batches(
         self, images: Sequence[PendingImage], size: int, threads: int, progress: Callable[[], None]
     ) -> Iterator[Batch]:
-        """Yield batches of at most `size` decoded images; calls `progress` before each image.
+        """Yield batches of at most `size` decoded images; calls `progress` after each image.
 
         With `threads` they decode ahead while the caller lets the model predict, and no image has a time
         limit of its own: only the main thread can be interrupted. Raises TransientFault when the disk or the
@@ -109,9 +109,10 @@ class Decoder:
             # The time limit is the decoder's: a disk that is slow is not the image's fault.
             self._watch.began = begun = time.perf_counter()
             result = imaging.decode(data, self._want, self._limits)
+            self._watch.began = math.inf
         except ImageFault as fault:
+            self._watch.began = math.inf
             result = Refusal(fault.code, fault.detail)
-        self._watch.began = math.inf
         return _Answer(result, begun - began, time.perf_counter() - begun)
 
 

@@ -38,7 +38,7 @@ _SENTENCES = {
     FaultCode.UNREADABLE: "The file cannot be read: its permissions or the disk forbid it.",
     FaultCode.VANISHED: "The file was gone when it was to be read.",
     FaultCode.CHANGED: "The file was replaced or still being written after it was seen.",
-    FaultCode.TIMED_OUT: "Reading and decoding the image took longer than RETURNS_IMAGE_SECONDS.",
+    FaultCode.TIMED_OUT: "Decoding the image took longer than RETURNS_IMAGE_SECONDS.",
     FaultCode.KILLED_WORKER: "Alone in its chunk, the image ended every worker process that tried it.",
     FaultCode.GAVE_UP: "An error of the pipeline's own met the image each time it was tried.",
 }

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.queueing import CeleryQueue
+from returns_pipeline.records import Progress as Counted
 from returns_pipeline.records import RunState, RunSummary
 from returns_pipeline.store import images, runs
 from returns_pipeline.store.database import Database
@@ -36,7 +37,7 @@ def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummar
                 break
             if time.monotonic() > look_at:
                 look_at = time.monotonic() + _SILENCE_SECONDS
-                known_fault = _tell_fault(database, queue, run_id, console, known_fault)
+                known_fault = _tell_fault(database, queue, run_id, now, console, known_fault)
             time.sleep(_POLL_SECONDS)
     closed = runs.find(database, run_id)
     if closed is None:
@@ -44,7 +45,9 @@ def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummar
     return closed
 
 
-def _tell_fault(database: Database, queue: CeleryQueue, run_id: int, console: Console, known: str) -> str:
+def _tell_fault(
+    database: Database, queue: CeleryQueue, run_id: int, now: Counted, console: Console, known: str
+) -> str:
     """Say once what keeps the run from going on; it goes on by itself when that is mended."""
     fault = images.open_work(database, run_id).fault
     try:
@@ -52,6 +55,10 @@ def _tell_fault(database: Database, queue: CeleryQueue, run_id: int, console: Co
             fault = "no worker answers. Start one: `returns-pipeline worker`, or `returns-pipeline up`."
     except TransientFault as away:
         fault = str(away)
+    if not fault and now.done == now.total and now.state is not RunState.SCANNING:
+        fault = (
+            "every photo is done, but the report is not; if it stays so, the log of worker-control says why."
+        )
     if fault and fault != known:
         console.print(f"Waiting: {fault}", markup=False, highlight=False, soft_wrap=True)
     return fault or known
@@ -59,7 +66,7 @@ def _tell_fault(database: Database, queue: CeleryQueue, run_id: int, console: Co
 
 def _opened(database: Database, queue: CeleryQueue, request_id: str) -> int:
     asked = time.monotonic()
-    while (run := runs.find_request(database, request_id)) is None:
+    while (run_id := runs.find_request(database, request_id)) is None:
         error = queue.error_of(request_id)
         if error is not None:
             raise (
@@ -75,4 +82,4 @@ def _opened(database: Database, queue: CeleryQueue, request_id: str) -> int:
                 )
             asked = time.monotonic()
         time.sleep(_POLL_SECONDS)
-    return run.id
+    return run_id

@@ -9,9 +9,9 @@ import structlog
 
 from returns_pipeline import chunking, intake, schedule
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import TransientFault
+from returns_pipeline.errors import PipelineError
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, RunKind, RunRequest
+from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
 from returns_pipeline.report import write_report
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.store.database import utc_now
@@ -43,14 +43,12 @@ def scan(
     """
     settings = pipeline.settings
     root = (directory or settings.incoming_dir).resolve()
-    known = runs.find_request(pipeline.db, request_id)
-    if known is None:
+    # Delivered again, it goes on with what is there, whatever has become of the folder and the model.
+    run_id = runs.find_request(pipeline.db, request_id)
+    if run_id is None:
         intake.require_folder(root)
         intake.refuse_own_folders(root, settings)
         run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory))
-    else:
-        # Delivered again: it goes on with what is there, whatever has become of the folder and the model.
-        run_id = known.id
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
@@ -69,6 +67,7 @@ def scan(
 def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bool:
     """Make rows, then messages, chunk by chunk; return whether every file was settled."""
     all_settled = True
+    size = _chunk_size(pipeline, runs.model_of(pipeline.db, run_id))
 
     def settled() -> Iterator[FoundFile]:
         nonlocal all_settled
@@ -79,7 +78,7 @@ def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bo
                 all_settled = False
 
     sending = True
-    for files in chunking.chunked(settled(), _chunk_size(pipeline)):
+    for files in chunking.chunked(settled(), size):
         chunk_id = runs.add_chunk(pipeline.db, run_id, files, intake.is_there)
         if chunk_id is not None and sending:
             # After one failure the rest is left to the sweep: rows matter more than messages.
@@ -87,8 +86,11 @@ def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bo
     return all_settled
 
 
-def _chunk_size(pipeline: Pipeline) -> int:
-    return pipeline.settings.chunk_size or chunking.size_for(chunks.recent_cost(pipeline.db))
+def _chunk_size(pipeline: Pipeline, model: ModelRef) -> int:
+    settings = pipeline.settings
+    if settings.chunk_size:
+        return settings.chunk_size
+    return chunking.size_for(chunks.recent_cost(pipeline.db, model), settings.chunk_seconds)
 
 
 def classify_paths(pipeline: Pipeline, request_id: str, paths: Iterable[str]) -> int:
@@ -110,11 +112,12 @@ def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
 
 
 def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Iterable[FoundFile]) -> int:
+    request = _request(pipeline, request_id, kind, None)
     run_id, chunk_ids = runs.open_whole_run(
         pipeline.db,
-        _request(pipeline, request_id, kind, None),
+        request,
         # Looked at before the transaction: nobody else waits for a slow disk.
-        chunking.chunked(list(files), _chunk_size(pipeline)),
+        chunking.chunked(list(files), _chunk_size(pipeline, request.model)),
         None if kind is RunKind.ADHOC else intake.is_there,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))
@@ -144,7 +147,10 @@ def close_run(pipeline: Pipeline, run_id: int) -> None:
         summary = write_report(summary, images.results(pipeline.db, run_id), folder)
         if not runs.close(pipeline.db, summary, token):
             return
-    except TransientFault:
+    except Exception as error:
+        # Ours or the world's: the sweep tries again every minute, and the log says why.
+        if not isinstance(error, PipelineError):
+            log.exception("closing_failed", run=run_id)
         runs.abandon_closing(pipeline.db, run_id, token)
         raise
     counts = summary.counts

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     chunk_size: int = Field(
         0,
         ge=0,
-        le=100_000,
+        le=10_000,
         description="Most images in one chunk, the unit of work of a worker. 0: about two seconds' work, "
         "by what the last chunks took.",
     )
@@ -94,7 +94,10 @@ class Settings(BaseSettings):
         3, ge=1, le=100, description="Attempts at an image that stands alone before it is set aside."
     )
     image_seconds: float = Field(
-        10.0, gt=0, le=3000, description="Most seconds that reading and decoding one image may take."
+        10.0,
+        gt=0,
+        le=3000,
+        description="Most seconds that decoding one image may take, where one is decoded after the other.",
     )
     chunk_seconds: int = Field(
         120, ge=1, le=3000, description="Most seconds that one chunk may take before its process is ended."

@@ -17,6 +17,8 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ImageInput, ModelRef
 
 MANIFEST = "bundle.json"
+#: Letters of a label that the database keeps.
+LABEL_LENGTH = 100
 KERAS_MODEL = "model.keras"
 OPENVINO_MODEL = "openvino/model.xml"
 OPENVINO_WEIGHTS = "openvino/model.bin"
@@ -118,6 +120,8 @@ def load_bundle(folder: Path) -> Bundle:
         )
     if len(bundle.labels) != len(bundle.main_categories) or not bundle.labels:
         raise ConfigFault(f"{manifest} must name one main category for each of its labels.")
+    if max(map(len, (*bundle.labels, *bundle.main_categories))) > LABEL_LENGTH:
+        raise ConfigFault(f"{manifest} has a label of more than {LABEL_LENGTH} letters.")
     return bundle
 
 

@@ -23,6 +23,8 @@ def insert(
     conflict: str = "",
 ) -> None:
     """Insert rows, except those that `conflict` finds there already: a unique index in SQL; empty, any."""
+    if not rows:
+        return
     into = f"INSERT INTO {table.name} ({', '.join(columns)})"
     unless = f"ON CONFLICT {conflict} DO NOTHING"
     if _is_sqlite(connection):
@@ -35,6 +37,8 @@ def insert(
 
 def update(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Set all but the last of `columns`, in the row that the last one, a unique key, names."""
+    if not rows:
+        return
     *values, key = columns
     if _is_sqlite(connection):
         places = ", ".join(f"{name} = ?" for name in values)

@@ -34,8 +34,8 @@ class LeaseLostError(PipelineError):
     """Another process has claimed the chunk since: its work counts, ours is dropped."""
 
 
-#: How many of the newest chunks `recent_cost` asks, and how many images make one tell.
-_RECENT, _TELLING = 500, 16
+#: How many chunks `recent_cost` asks, and how many images make one tell.
+_SOME, _TELLING = 100, 16
 
 _OPEN = {"state": "open", "lease_owner": None, "lease_token": None, "lease_until": None}
 
@@ -144,10 +144,8 @@ def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
     ]
     with db.write(lasting=True) as connection:
         _require_lease(connection, held)
-        if results:
-            bulk.update(connection, images, _RESULT, results)
-        if answers:
-            bulk.insert(connection, predictions, _ANSWER, answers)
+        bulk.update(connection, images, _RESULT, results)
+        bulk.insert(connection, predictions, _ANSWER, answers)
 
 
 def moves(db: Database, chunk_id: int) -> list[Move]:
@@ -212,6 +210,8 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
 
     The attempt counts only when that may be the chunk's own doing.
     """
+    # It may quote a file name, which need not be text.
+    error = error.encode("utf-8", "backslashreplace").decode()
     with db.write() as connection:
         connection.execute(
             sa.update(chunks)
@@ -220,19 +220,34 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
         )
 
 
-def recent_cost(db: Database) -> float | None:
-    """Return the seconds that an image of the newest chunks cost its process; None before the first chunk.
+def recent_cost(db: Database, model: ModelRef) -> float | None:
+    """Return the seconds that an image cost its process in the model's newest night; None before the first.
 
-    Small chunks are left out: what they cost says little about the image.
+    Left out is what says little of the image: small chunks, and those whose files were only moved.
     """
-    newest = (
+    night = (
+        sa.select(runs.c.id)
+        .join_from(runs, model_versions)
+        .where(
+            model_versions.c.name == model.name,
+            model_versions.c.version == model.version,
+            runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP]),
+            runs.c.seen >= _TELLING,
+        )
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+    some = (
         sa.select(chunks.c.size, chunks.c.timings)
-        .where(chunks.c.state == "done", chunks.c.timings.is_not(None))
-        .order_by(chunks.c.id.desc())
-        .limit(_RECENT)
+        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == "done")
+        .limit(_SOME)
     )
     with db.read() as connection:
-        rows = [row for row in connection.execute(newest) if row.size >= _TELLING]
+        rows = [
+            row
+            for row in connection.execute(some)
+            if row.size >= _TELLING and row.timings and "predict" in row.timings
+        ]
     size = sum(row.size for row in rows)
     return sum(sum(row.timings.values()) for row in rows) / 1000 / size if size else None
 

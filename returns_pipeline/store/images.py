@@ -43,10 +43,11 @@ def open_work(db: Database, run_id: int | None = None) -> OpenWork:
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
-    """Yield the images of a run, chunk by chunk in the order they were seen, with the run's model's answer.
+    """Yield the images of a run, chunk by chunk, with the answer of the run's model.
 
-    One short query for each chunk: memory stays flat, no long transaction is held, and every database reads
-    the chunk's own rows only.
+    Of a run that is still open, images that move to another chunk meanwhile may be missing. One short query
+    for each chunk: memory stays flat, no long transaction is held, and every database reads the chunk's own
+    rows only.
     """
     arrived = sa.case((images.c.in_intake, None), else_=images.c.archived_path)
     model_version = sa.select(runs.c.model_version_id).where(runs.c.id == run_id).scalar_subquery()

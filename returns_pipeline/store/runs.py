@@ -306,11 +306,22 @@ def find(db: Database, run_id: int) -> RunSummary | None:
         return _summary(connection, row) if row else None
 
 
-def find_request(db: Database, request_id: str) -> RunSummary | None:
-    """Return the run that a request opened, or None while it has not."""
+def find_request(db: Database, request_id: str) -> int | None:
+    """Return the id of the run that a request opened, or None while it has not."""
     with db.read() as connection:
-        row = connection.execute(_SUMMARY.where(runs.c.request_id == request_id)).one_or_none()
-        return _summary(connection, row) if row else None
+        found = connection.execute(sa.select(runs.c.id).where(runs.c.request_id == request_id)).scalar()
+    return None if found is None else int(found)
+
+
+def model_of(db: Database, run_id: int) -> ModelRef:
+    """Return the model version that a run was opened for."""
+    query = (
+        sa.select(model_versions.c.name, model_versions.c.version)
+        .join_from(runs, model_versions)
+        .where(runs.c.id == run_id)
+    )
+    with db.read() as connection:
+        return ModelRef(*connection.execute(query).one())
 
 
 def latest(db: Database, limit: int) -> list[RunSummary]:

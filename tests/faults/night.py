@@ -110,7 +110,8 @@ class Night:
     def run_of(self, request_id: str) -> RunSummary | None:
         """Return the run of a request, or None while there is none or the database is away."""
         try:
-            return runs.find_request(self.home.database, request_id)
+            run_id = runs.find_request(self.home.database, request_id)
+            return None if run_id is None else runs.find(self.home.database, run_id)
         except TransientFault:
             return None
 

@@ -113,6 +113,7 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
             connection.exec_driver_sql(statement)
     with _remembered(home) as statements:
         _repair(home, pipeline)
+        chunks.recent_cost(home.database, ModelRef("stub", 1))
         _a_night(home, pipeline, queue, photos=_IMAGES_OF_A_CHUNK)
         _close(home, 1000 + _COMPLETE)
         runs.progress(home.database, 1000 + _OPEN)

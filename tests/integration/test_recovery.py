@@ -1,5 +1,7 @@
 """What is cut short, lost or missed is finished, on real databases, with a broker that loses when told to."""
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,7 @@ from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.inline import InlineQueue
-from returns_pipeline.records import Claim, ImageState, RunKind, RunRequest, Scores
+from returns_pipeline.records import Claim, ImageState, ModelRef, RunKind, RunRequest, Scores
 from returns_pipeline.store import chunks, images, runs, tables
 from returns_pipeline.store.database import utc_now
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
@@ -285,3 +287,89 @@ def _age(home: Installation, column: sa.Column[object]) -> None:
     """Set a moment back by a day, as if that much time had passed."""
     with home.database.write() as connection:
         connection.execute(sa.update(column.table).values({column.name: utc_now() - timedelta(days=1)}))
+
+
+def test_a_fault_of_the_disk_is_told_and_blames_no_image(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails gives the chunk back uncounted, also when the file's name is no text."""
+    source = write_images(home.settings.incoming_dir, 1)[0]
+    source.rename(os.fsdecode(os.fsencode(home.settings.incoming_dir) + b"/caf\xe9.png"))
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    chunk_id = queue.chunks.popleft()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "read", _fails)
+        for _ in range(home.settings.max_attempts + 2):
+            with pytest.raises(TransientFault):
+                working.classify_chunk(pipeline, chunk_id, "message")
+    with home.database.read() as connection:
+        row = connection.execute(sa.select(tables.chunks).where(tables.chunks.c.id == chunk_id)).one()
+    assert (row.state, row.attempts) == ("open", 0)
+    assert "udce9.png cannot be read" in row.error
+    queue.send_chunk(chunk_id, RunKind.NIGHTLY)
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def _fails(_descriptor: int, _count: int) -> bytes:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of ours while a run is closed leaves it open for the sweep, not stuck for leases."""
+    write_images(home.settings.incoming_dir, 2)
+    came_in = digests(home.settings.incoming_dir)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, "request")
+    with monkeypatch.context() as broken:
+        broken.setattr(nightly, "write_report", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            queue.deliver(pipeline)
+    nightly.sweep(pipeline)
+    assert list(queue.closings) == [run_id]
+    queue.deliver(pipeline)
+    assert_promise_kept(home, run_id, came_in)
+
+
+@pytest.mark.parametrize("home", ["sqlite"], indirect=True)
+def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> None:
+    """The commits that others rely on outlast a power failure: a request taken, results stored."""
+    write_images(home.settings.incoming_dir, 2)
+    pipeline, queue = home.inline()
+    synchronous, durable = "", {}
+
+    def watch(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal synchronous
+        if statement.startswith("PRAGMA synchronous"):
+            synchronous = statement.rpartition(" ")[2]
+        durable[statement[:40]] = synchronous
+
+    sa.event.listen(home.database._engine, "before_cursor_execute", watch)
+    nightly.scan(pipeline, "request")
+    queue.deliver(pipeline)
+    taken, stored = (
+        next(level for statement, level in durable.items() if statement.startswith(words))
+        for words in ("INSERT INTO runs", "UPDATE images SET state")
+    )
+    assert (taken, stored) == ("FULL", "FULL")
+    assert durable["INSERT INTO images (run_id, chunk_id, so"] == "NORMAL"
+
+
+def test_what_an_image_costs_is_learnt_from_its_models_nights(home: Installation) -> None:
+    """Only whole work of that model tells: no small chunk, no other model, no chunk that was only moved."""
+    write_images(home.settings.incoming_dir, 40)
+    pipeline, queue = home.inline()
+    pipeline = replace(pipeline, settings=home.settings.model_copy(update={"chunk_size": 20}))
+    model = ModelRef("stub", 1)
+    assert chunks.recent_cost(home.database, model) is None
+    nightly.scan(pipeline, "request")
+    queue.deliver(pipeline)
+    with home.database.write() as connection:
+        for chunk_id, timings in ((1, {"decode": 1000.0, "predict": 3000.0}), (2, {"archive": 90_000.0})):
+            connection.execute(
+                sa.update(tables.chunks).where(tables.chunks.c.id == chunk_id).values(timings=timings)
+            )
+    assert chunks.recent_cost(home.database, model) == pytest.approx(0.2)
+    assert chunks.recent_cost(home.database, ModelRef("stub", 2)) is None

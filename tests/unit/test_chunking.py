@@ -48,4 +48,9 @@ def test_a_stream_is_read_only_a_little_ahead() -> None:
 )
 def test_a_chunk_is_about_two_seconds_work(seconds: float | None, size: int) -> None:
     """Slow models get small chunks, so that little is lost with a process; fast ones get whole batches."""
-    assert size_for(seconds) == size
+    assert size_for(seconds, most_seconds=120) == size
+
+
+def test_a_chunk_never_comes_near_its_time_limit() -> None:
+    """Where a chunk may take little, it gets fewer images."""
+    assert size_for(0.01, most_seconds=4) == 100
