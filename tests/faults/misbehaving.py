@@ -40,7 +40,7 @@ class MisbehavingClassifier(StubClassifier):
         return super().predict(pixels)
 
 
-def _load(bundle: Bundle, runtime: str, threads: int = 1) -> MisbehavingClassifier:  # noqa: ARG001 - as the real one
+def _load(bundle: Bundle, runtime: str, **how: object) -> MisbehavingClassifier:  # noqa: ARG001 - as the real one
     return MisbehavingClassifier(bundle)
 
 
