@@ -32,7 +32,7 @@ def calibrated(
     `truth` integer [n] and `probabilities` float32 [n, labels] of validation images, as the model gives them.
     """
     temperature = fit_temperature(truth, probabilities)
-    return temperature, reliability(truth, tempered(probabilities, temperature), labels)
+    return temperature, staircases(truth, tempered(probabilities, temperature), labels)
 
 
 def add_calibration(
@@ -43,8 +43,8 @@ def add_calibration(
     Its digest changes, so that runs which are open keep waiting for the old one: do it before the bundle is
     shipped, or to a copy with a version of its own.
     """
-    temperature, staircases = calibrated(truth, probabilities, len(bundle.labels))
-    better = replace(bundle, temperature=temperature, reliability=staircases)
+    temperature, reliability = calibrated(truth, probabilities, len(bundle.labels))
+    better = replace(bundle, temperature=temperature, reliability=reliability)
     better.save()
     return better
 
@@ -70,7 +70,7 @@ def fit_temperature(truth: "NDArray[np.integer]", probabilities: "NDArray[np.flo
     return round(math.exp(float(found.x)), 4)
 
 
-def reliability(
+def staircases(
     truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]", labels: int
 ) -> "tuple[Staircase, ...]":
     """Return each label's staircase: (threshold, precision) pairs, both ascending, at most MOST_STEPS.

@@ -67,7 +67,7 @@ def test_a_staircase_of_a_hand_made_example(monkeypatch: pytest.MonkeyPatch) -> 
     right = [True, True, True, False, True, True]
     probabilities = np.array([[chance, 1 - chance] for chance in chances], np.float32)
     truth = np.where(right, 0, 1)
-    first, second = calibration.reliability(truth, probabilities, 2)
+    first, second = calibration.staircases(truth, probabilities, 2)
     assert [precision for _, precision in first] == [0.8, 1.0]
     assert [threshold for threshold, _ in first] == pytest.approx([0.6, 0.8], abs=2e-6)
     assert second == ()
@@ -79,16 +79,16 @@ def test_one_sure_mistake_does_not_send_every_image_to_review() -> None:
     probabilities = np.stack([chances, 1 - chances], axis=1).astype(np.float32)
     truth = np.zeros(200, int)
     truth[0] = 1
-    (staircase, _) = calibration.reliability(truth, probabilities, 2)
+    (staircase, _) = calibration.staircases(truth, probabilities, 2)
     assert staircase[0][1] >= 0.95
 
 
 def test_staircases_are_short_monotone_and_keep_their_promise() -> None:
     """Of the images that a threshold lets pass, and any higher one, at least the wanted share is right."""
     truth, probabilities = answers(20_000, 4, 1.0)
-    staircases = calibration.reliability(truth, probabilities, 4)
+    found = calibration.staircases(truth, probabilities, 4)
     predicted, chances = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    for label, staircase in enumerate(staircases):
+    for label, staircase in enumerate(found):
         assert 2 <= len(staircase) <= calibration.MOST_STEPS
         assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(staircase))
         for threshold, precision in staircase:
