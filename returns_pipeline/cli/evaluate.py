@@ -37,7 +37,8 @@ Data = Annotated[
     ),
 ]
 Mapping = Annotated[
-    Path | None, typer.Option(help="File that says which folder is which label.", metavar="FILE")
+    Path | None,
+    typer.Option(help="CSV or JSON file that gives each label its main category.", metavar="FILE"),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many photos, drawn at random.")]
 
@@ -67,7 +68,7 @@ def evaluate(
     bundle = _bundle(settings, model)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     root = data.absolute()
-    photos = read_data(root, bundle.labels, mapping, limit)
+    photos = read_data(root, bundle, mapping, limit)
     with _progress(str(bundle.ref)) as on_progress:
         answers = ask(bundle, photos, settings, on_progress)
     truth = photos.truth[answers.indices]
@@ -159,7 +160,7 @@ def compare_models(
 
     settings = load_settings()
     bundles = [_bundle(settings, first), _bundle(settings, second)]
-    photos = read_data(data.absolute(), bundles[0].labels, mapping, limit)
+    photos = read_data(data.absolute(), bundles[0], mapping, limit)
     truths = [photos.truth, _in_labels_of(bundles, photos)]
     given: list[tuple[Answers, NDArray[np.bool_]]] = []
     for bundle, truth in zip(bundles, truths, strict=True):

@@ -14,6 +14,8 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.intake import describe, find_files, require_folder
 from returns_pipeline.records import ImageInput, PendingImage
 from returns_pipeline.report.summary import label_in_name
+from returns_pipeline.training import names
+from returns_pipeline.training.folders import match_labels, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,17 +83,18 @@ class Thumbnails:
         ).pixels
 
 
-def read_data(root: Path, labels: "Sequence[str]", mapping: Path | None, limit: int | None) -> Photos:
-    """Return the photos under `root` with their indices into `labels`; at most `limit`, drawn at random.
+def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | None) -> Photos:
+    """Return the photos under `root` with their indices into the bundle's labels; at most `limit`, at random.
 
     `root` has a folder for each label, named as it or by its index, or folders of main categories with such
-    folders; or files whose names carry the index, `…label_N…`. `mapping` is a file that says which folder is
-    which label. Raises ConfigFault when there is no photo with a label, or a label is not one of these.
+    folders; or files whose names carry the index, `…label_N…`. `mapping` is a CSV or JSON file that gives
+    each label its main category. Raises ConfigFault when there is no photo with a label, a label is not one
+    of the bundle's, or belongs to another main category there.
     """
     require_folder(root)
-    photos = _from_names(root, labels) if mapping is None else None
+    photos = _from_names(root, bundle.labels) if mapping is None else None
     if photos is None:
-        photos = _from_folders(root, labels, mapping)
+        photos = _from_folders(root, bundle, mapping)
     if limit is None or limit >= len(photos.paths):
         return photos
     chosen = np.sort(np.random.default_rng(_SEED).choice(len(photos.paths), limit, replace=False))
@@ -152,17 +155,23 @@ def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
     )
 
 
-def _from_folders(root: Path, labels: "Sequence[str]", mapping: Path | None) -> Photos:
-    from returns_pipeline.training.folders import match_labels, read_tree
-
+def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
     tree = read_tree(root, mapping, least_classes=1)
     if len(tree.parts) > 1:
-        parts = sorted(tree.parts)
         raise ConfigFault(
-            f"{root} has the parts {', '.join(parts)}.", advice=f"Name one of them, like {root / parts[-1]}."
+            f"{root} has the parts {', '.join(tree.parts)}.", advice="Name one of their folders instead."
         )
     (part,) = tree.parts.values()
-    return Photos([str(path) for path in part.paths], match_labels(tree.labels, labels)[part.truth])
+    places = match_labels(tree.labels, bundle.labels)
+    if tree.labels.mains != tree.labels.names and bundle.main_categories != bundle.labels:
+        for label, main, place in zip(tree.labels.names, tree.labels.mains, places, strict=True):
+            known = bundle.main_categories[place]
+            if names.key(main) != names.key(known):
+                raise ConfigFault(
+                    f"{label} belongs to {main} in {mapping or root}, but to {known} in {bundle.ref}.",
+                    advice="Correct the main category, or leave main categories out: the model knows them.",
+                )
+    return Photos([str(path) for path in part.paths], places[part.truth])
 
 
 def _pending(path: str, index: int) -> PendingImage:

@@ -14,9 +14,10 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.bundle import Bundle, load_bundle
 from returns_pipeline.cli.evaluate import compare_models
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ImageInput
 from returns_pipeline.settings import environment_of
 from returns_pipeline.training.judging import read_data
 from tests.support import LABELS, Installation, write_images, write_stub_bundle
@@ -94,12 +95,19 @@ def test_folders_of_labels_and_a_model_with_two_heads(sqlite_home: Installation,
 
 
 def test_a_tree_of_main_and_sub_categories(tmp_path: Path) -> None:
-    """Photos in main/sub folders have the labels of the sub-categories, whatever their order in the model."""
+    """Photos in main/sub folders have the labels of the sub-categories, whatever their order in the model.
+
+    A sub-category in the folder of another main category than the model's is refused.
+    """
     for main, sub in (("low", "dark"), ("low", "dim"), ("high", "bright"), ("high", "white")):
         grey(tmp_path / main / sub / "1.png", 1)
-    photos = read_data(tmp_path, LABELS[::-1], None, None)
+    labels, mains = LABELS[::-1], ("high", "high", "low", "low")
+    bundle = Bundle(tmp_path, "m", 1, labels, mains, ImageInput(8, 8, 1), {}, "stub", "")
+    photos = read_data(tmp_path, bundle, None, None)
     for path, truth in zip(photos.paths, photos.truth.tolist(), strict=True):
-        assert LABELS[::-1][truth] == Path(path).parent.name
+        assert labels[truth] == Path(path).parent.name
+    with pytest.raises(ConfigFault, match=r"dim belongs to low .*, but to high in m/1"):
+        read_data(tmp_path, replace(bundle, main_categories=("high", "high", "high", "low")), None, None)
 
 
 def test_what_cannot_be_judged_is_refused_with_what_to_do(sqlite_home: Installation, tmp_path: Path) -> None:
