@@ -326,9 +326,11 @@ def _print_evaluation(numbers: dict[str, Any]) -> None:
     }
     for name, line in lines.items():
         console.print(f"{name:<9} {line}", soft_wrap=True, highlight=False, markup=False)
-    for entry in numbers["unreadable"][:_MOST_LINES]:
-        text = f"not read  {entry['path']}: {entry['detail']}"
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    unreadable = [f"{entry['path']}: {entry['detail']}" for entry in numbers["unreadable"]]
+    if (more := len(unreadable) - _MOST_LINES) > 0:
+        unreadable[_MOST_LINES:] = [f"{more:,} more; --json lists them all"]
+    for line in unreadable:
+        console.print(f"not read  {line}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_comparison(found: "Comparison", names: list[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from returns_pipeline import doctor
 from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, load_bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
@@ -142,6 +143,16 @@ def test_a_wanted_precision_of_a_bundle_that_does_not_know_is_refused(tmp_path: 
     with pytest.raises(ConfigFault, match=r"precision:0\.98 needs to know .* stub/1") as caught:
         review_thresholds(write_stub_bundle(tmp_path), WantedPrecision(0.98))
     assert "RETURNS_REVIEW_THRESHOLD" in caught.value.advice
+
+
+def test_the_doctor_finds_a_precision_that_no_bundle_knows(tmp_path: Path) -> None:
+    """What would stop the night is told by day, with the name of the model."""
+    write_stub_bundle(tmp_path)
+    settings = load_settings(models_dir=tmp_path, model="stub", review_threshold="precision:0.98")
+    with pytest.raises(ConfigFault, match="needs to know how often stub/1 is right"):
+        doctor._model(settings)
+    bundle_with(tmp_path / "other", reliability=STAIRS)
+    assert doctor._model(settings.model_copy(update={"models_dir": tmp_path / "other"})).startswith("stub/1")
 
 
 def test_a_bundle_keeps_its_calibration(tmp_path: Path) -> None:
