@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
+from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.intake import require_folder
 from returns_pipeline.queueing import QUEUES, CeleryQueue, make_app
@@ -88,6 +89,7 @@ def _model(settings: Settings) -> str:
     for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
         if name in bundle.sha256:
             bundle.file(name)
+    review_thresholds(bundle, settings.review_threshold)
     return f"{bundle.ref}, {len(bundle.labels)} labels, every file as it was made"
 
 

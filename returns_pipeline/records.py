@@ -121,6 +121,21 @@ class Prediction(NamedTuple):
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True)
+class WantedPrecision:
+    """A share of right answers, 0 < `precision` <= 1, that the answers which no person sees must reach."""
+
+    precision: float
+
+    def __str__(self) -> str:
+        """Return it as it is written in the settings: `precision:0.98`."""
+        return f"precision:{self.precision}"
+
+
+#: From which probability on an answer stands by itself: one for all labels, or what reaches a precision.
+ReviewThreshold = float | WantedPrecision
+
+
 class PendingImage(NamedTuple):
     """One image of a claimed chunk that still needs an answer."""
 

@@ -5,6 +5,7 @@ Each is read from the environment as RETURNS_NAME, or from a file `.env` in the 
 
 import difflib
 import hashlib
+import math
 import os
 import re
 import tempfile
@@ -12,16 +13,35 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PlainValidator, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ReviewThreshold, WantedPrecision
 
 PREFIX = "RETURNS_"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Megabytes = 1024 * 1024
 Seconds = Annotated[float, Field(ge=0)]
+
+_PRECISION = "precision:"
+
+
+def _review_threshold(value: Any) -> ReviewThreshold:
+    if isinstance(value, WantedPrecision):
+        value = str(value)
+    wanted = isinstance(value, str) and value.startswith(_PRECISION)
+    try:
+        number = float(value.removeprefix(_PRECISION) if wanted else value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (0 < number <= 1 if wanted else 0 <= number <= 1):  # also of what is no number
+        raise ValueError(
+            "should be a probability, greater than or equal to 0 and less than or equal to 1, "
+            "or a precision above 0 and at most 1, like precision:0.98"
+        )
+    return WantedPrecision(number) if wanted else number
 
 
 class Settings(BaseSettings):
@@ -113,8 +133,14 @@ class Settings(BaseSettings):
         description="Most pixels of one image that are decoded (JPEGs count after scaling down).",
     )
     max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Most bytes of one file.")
-    review_threshold: float = Field(
-        0.8, ge=0, le=1, description="A prediction less probable than this is marked for a person to review."
+    review_threshold: Annotated[ReviewThreshold, NoDecode, PlainValidator(_review_threshold)] = Field(
+        0.8,
+        description="A prediction less probable than this is marked for a person to review. `precision:0.98` "
+        "takes, for each label, the probability from which on 98 % of the model's answers were right on its "
+        "validation images.",
+        json_schema_extra={
+            "allowed": "number, at least 0, at most 1; or `precision:` and a number above 0, at most 1"
+        },
     )
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."

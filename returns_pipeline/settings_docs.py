@@ -46,6 +46,8 @@ def _default(value: Any) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
+    if isinstance(field.json_schema_extra, dict):  # what no type says
+        return str(field.json_schema_extra["allowed"])
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     if field.annotation not in {int, float}:

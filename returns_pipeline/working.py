@@ -11,6 +11,7 @@ import structlog
 
 from returns_pipeline import archive, decoding, imaging
 from returns_pipeline.classify import to_predictions
+from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import (
@@ -131,6 +132,7 @@ def _give_up(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
 def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcome]:
     settings = pipeline.settings
     bundle, classifier = pipeline.model(str(claim.model), claim.model_sha256)
+    thresholds = review_thresholds(bundle, settings.review_threshold)
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
     lease = _Renewal(pipeline, claim)
@@ -141,7 +143,7 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
             outcomes.append(_without_answer(pipeline, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
-            predictions = to_predictions(bundle, scores, settings.review_threshold)
+            predictions = to_predictions(bundle, scores, thresholds)
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
             target = archive.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))

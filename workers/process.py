@@ -9,6 +9,7 @@ from celery.signals import setup_logging, worker_init, worker_process_shutdown, 
 
 from returns_pipeline.classify import load_classifier
 from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
 from returns_pipeline.pipeline import Pipeline
@@ -53,7 +54,7 @@ def _refuse_to_start_broken(**_: Any) -> None:
         database = Database(settings.database_url)
         database.require_current()
         database.close()
-        find_bundle(settings.models_dir, settings.model)
+        review_thresholds(find_bundle(settings.models_dir, settings.model), settings.review_threshold)
         CeleryQueue(app).check()
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault}\n")

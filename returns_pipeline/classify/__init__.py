@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, Bundle
+from returns_pipeline.classify.confidence import tempered
 from returns_pipeline.records import Decision, Prediction, Scores
 
 if TYPE_CHECKING:
@@ -51,22 +52,25 @@ def load_classifier(bundle: Bundle, runtime: str, *, threads: int = 1, mixed: bo
     return StubClassifier(bundle)
 
 
-def to_predictions(bundle: Bundle, scores: Scores, review_threshold: float) -> Sequence[Prediction]:
-    """Return one prediction for each row of `scores`.
+def to_predictions(
+    bundle: Bundle, scores: Scores, review_threshold: "float | NDArray[np.float64]"
+) -> Sequence[Prediction]:
+    """Return one prediction for each row of `scores`, with the probabilities calibrated.
 
     The main category is the one that the best label belongs to, its probability the sum over that
-    category's labels. Below `review_threshold` the decision is left to a person.
+    category's labels. Below `review_threshold`, one for all labels or float64 [labels], the decision is left
+    to a person.
     """
-    probabilities = scores.probabilities
-    if not len(probabilities):
+    if not len(scores.probabilities):
         return []
+    probabilities = tempered(scores.probabilities, bundle.temperature)
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     values = np.take_along_axis(probabilities, best, axis=1).astype(np.float64)
     mains = sorted(set(bundle.main_categories))
     main_of = np.array([mains.index(main) for main in bundle.main_categories])
     belongs = (main_of[:, None] == np.arange(len(mains))[None, :]).astype(np.float32)
     of_main = (probabilities @ belongs)[np.arange(len(best)), main_of[best[:, 0]]]
-    sure = values[:, 0] >= review_threshold
+    sure = values[:, 0] >= np.broadcast_to(review_threshold, len(bundle.labels))[best[:, 0]]
     return [
         Prediction(
             label_index=indices[0],

@@ -8,6 +8,7 @@ report/            plots and numbers of the training
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,10 @@ KERAS_MODEL = "model.keras"
 OPENVINO_MODEL = "openvino/model.xml"
 OPENVINO_WEIGHTS = "openvino/model.bin"
 
+Staircase = tuple[tuple[float, float], ...]
+#: A pair of numbers in bundle.json, which stands on one line, so that a person can read the file.
+_NUMBERS = re.compile(r"\[\s+[-\d.e]+,\s+[-\d.e]+\s+\]")
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -30,6 +35,10 @@ class Bundle:
 
     `labels` in the order of the model's output; `main_categories` names the main category of each label
     (of a model with one head: the label itself); `sha256` maps file names to digests.
+
+    `temperature` calibrates the probabilities (1.0: as the model gives them). `reliability` has a staircase
+    for each label, measured on validation images: (probability, share of right answers from there on) pairs,
+    both ascending; it is empty where it was not measured.
     """
 
     folder: Path
@@ -43,6 +52,8 @@ class Bundle:
     command: str
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
+    reliability: tuple[Staircase, ...] = ()
 
     @property
     def ref(self) -> ModelRef:
@@ -51,9 +62,11 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """One sha256 for the whole model: over the digests of its files, its labels and its input."""
+        """One sha256 for the whole model: over the digests of its files, its labels, input, calibration."""
         lines = "".join(f"{name} {digest}\n" for name, digest in sorted(self.sha256.items()))
         lines += json.dumps([self.labels, self.main_categories, self.input.shape])
+        if self.temperature != 1.0 or self.reliability:  # a bundle without them keeps its digest
+            lines += json.dumps([self.temperature, self.reliability])
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def file(self, name: str) -> Path:
@@ -79,7 +92,10 @@ class Bundle:
         """Write bundle.json into the bundle's folder."""
         content = {**asdict(self), "input": asdict(self.input)}
         del content["folder"]
-        (self.folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        text = _NUMBERS.sub(
+            lambda pair: "".join(pair[0].split()).replace(",", ", "), json.dumps(content, indent=2)
+        )
+        (self.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def file_sha256(path: Path) -> str:
@@ -100,6 +116,8 @@ def load_bundle(folder: Path) -> Bundle:
                 "labels": tuple(content["labels"]),
                 "main_categories": tuple(content["main_categories"]),
                 "input": ImageInput(**content["input"]),
+                "temperature": float(content.get("temperature", 1.0)),
+                "reliability": tuple(map(_staircase, content.get("reliability", ()))),
             },
         )
     except FileNotFoundError:
@@ -122,7 +140,16 @@ def load_bundle(folder: Path) -> Bundle:
         raise ConfigFault(f"{manifest} must name one main category for each of its labels.")
     if max(map(len, (*bundle.labels, *bundle.main_categories))) > LABEL_LENGTH:
         raise ConfigFault(f"{manifest} has a label of more than {LABEL_LENGTH} letters.")
+    if not (0 < bundle.temperature < math.inf) or len(bundle.reliability) not in {0, len(bundle.labels)}:
+        raise ConfigFault(
+            f"{manifest} must have a temperature above 0, and reliability for each label or for none.",
+            advice="Restore the bundle's folder or train the model again.",
+        )
     return bundle
+
+
+def _staircase(steps: list[list[float]]) -> Staircase:
+    return tuple((float(threshold), float(precision)) for threshold, precision in steps)
 
 
 def versions_of(models_dir: Path, name: str) -> list[int]:

@@ -79,19 +79,52 @@ class Tally:
         return [entry[2] for entry in sorted(self._doubtful, reverse=True)]
 
 
+@dataclass(frozen=True, slots=True)
+class CsvAnswers:
+    """A results CSV against the labels in its file names.
+
+    `pairs` counts the images of each (true index, predicted index); `names` are the labels of predicted
+    indices, where the file has them; `unanswered` counts the labelled images without a prediction.
+    """
+
+    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
+    names: dict[int, str] = field(default_factory=dict)
+    unanswered: int = 0
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Accuracy over the images that have a label and a prediction."""
+        return Accuracy(self.pairs.total(), sum(count for (a, b), count in self.pairs.items() if a == b))
+
+
+def answers_of_csv(path: Path) -> CsvAnswers:
+    """Read a CSV with at least the columns `filename` and `prediction` (class indices); `label` is its name.
+
+    Raises PipelineError when the file is not such a CSV.
+    """
+    pairs: Counter[tuple[int, int]] = Counter()
+    names: dict[int, str] = {}
+    unanswered = 0
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                expected = label_in_name(row["filename"])
+                if row["prediction"] != "":
+                    predicted = int(row["prediction"])
+                    if row.get("label"):
+                        names[predicted] = row["label"]
+                    if expected is not None:
+                        pairs[expected, predicted] += 1
+                elif expected is not None:
+                    unanswered += 1
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise PipelineError(f"{path} cannot be read as a results CSV: {error!r}.") from error
+    return CsvAnswers(pairs, names, unanswered)
+
+
 def accuracy_of_csv(path: Path) -> Accuracy:
     """Return the accuracy of a results CSV against the labels in its file names.
 
     Raises PipelineError when the file is not such a CSV.
     """
-    labelled = correct = 0
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                expected = label_in_name(row["filename"])
-                if expected is not None and row["prediction"] != "":
-                    labelled += 1
-                    correct += int(row["prediction"]) == expected
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read as a results CSV: {error!r}.") from error
-    return Accuracy(labelled, correct)
+    return answers_of_csv(path).accuracy

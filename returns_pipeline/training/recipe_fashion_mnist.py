@@ -14,10 +14,14 @@ import keras
 import numpy as np
 
 from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.records import ImageInput
 from returns_pipeline.training import evaluation, export, fashion_mnist
 from returns_pipeline.training.architectures import small_cnn
+from returns_pipeline.training.calibration import calibrated
 from returns_pipeline.training.fashion_mnist import LABELS, SIDE, Dataset
+from returns_pipeline.training.pictures import Sample
+from returns_pipeline.training.reliability import reliability_curve
 from returns_pipeline.training.report import Story, write_report
 from returns_pipeline.training.split import SPLIT_SEED, split_indices
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 RECIPE = "fashion-mnist"
 BATCH = 64
 SMOKE_IMAGES = 2_500
+#: What the report shows of a person's part; each installation has a setting of its own.
+REVIEW_THRESHOLD = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,10 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
         model, history = _fit(request, parts, on_progress)
         seconds = time.perf_counter() - started
         held_out, official = _ask(model, parts.held_out), _ask(model, parts.official)
+        temperature, reliability = calibrated(
+            parts.validation.labels, _ask(model, parts.validation), len(LABELS)
+        )
+        after = tempered(official, temperature)
         bundle = Bundle(
             folder=folder,
             name=request.name,
@@ -87,8 +97,12 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
                 "official_accuracy": evaluation.accuracy(parts.official.labels, official),
                 "official_loss": evaluation.cross_entropy(parts.official.labels, official),
                 "official_n": len(parts.official.labels),
+                "official_ece": reliability_curve(parts.official.labels, official).error,
+                "official_ece_calibrated": reliability_curve(parts.official.labels, after).error,
                 "parameters": model.count_params(),
             },
+            temperature=temperature,
+            reliability=reliability,
         )
         agreement = export.verify(bundle, _pixels(parts.official), official)
         bundle = replace(bundle, metrics={**bundle.metrics, "openvino_agreement": agreement})
@@ -113,6 +127,11 @@ def _take(data: Dataset, indices: "NDArray[np.int64]") -> Dataset:
 def _pixels(data: Dataset) -> "NDArray[np.uint8]":
     """Return the images as the model takes them: uint8 [n, 28, 28, 1]."""
     return data.images[..., np.newaxis]
+
+
+def _sample(data: Dataset) -> Sample:
+    """Return the images as a report shows them: dark on white, as the data set's authors print them."""
+    return Sample(_pixels(data), data.labels, inverted=True)
 
 
 def _one_hot(data: Dataset) -> "NDArray[np.float32]":
@@ -185,8 +204,11 @@ def _story(
         },
         history=history,
         counts={name: np.bincount(part.labels, minlength=len(LABELS)) for name, part in counted.items()},
-        training=parts.train,
-        held_out=parts.held_out,
-        answers=answers,
+        training=_sample(parts.train),
+        judged=_sample(parts.held_out),
+        answers=tempered(answers, bundle.temperature),
+        uncalibrated=answers,
+        thresholds=review_thresholds(bundle, REVIEW_THRESHOLD),
+        rule=str(REVIEW_THRESHOLD),
         seed=request.seed,
     )

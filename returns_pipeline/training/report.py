@@ -1,126 +1,124 @@
-"""The report of a training: PNG plots, metrics.json with every number, index.html that shows them."""
+"""The report of a training or an evaluation: PNG plots, metrics.json with every number, index.html."""
 
-import html
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.training import evaluation, plots
+from returns_pipeline.training import evaluation, page, pictures, plots
+from returns_pipeline.training.reliability import Review, reliability_curve, review
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from returns_pipeline.training.fashion_mnist import Dataset
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-td, th {{ padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }}
-img {{ max-width: 100%; margin: 1rem 0; }}
-</style>
-<h1>{title}</h1>
-<p>Made by <code>{command}</code>. All numbers: <a href="metrics.json">metrics.json</a>.</p>
-{tables}
-{figures}
-</html>
-"""
+    from returns_pipeline.training.pictures import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a report tells.
+    """What a report tells of n `judged` images.
 
-    `history` has one value an epoch, `counts` int64 [labels] for each part of the data; `answers` float32
-    [n, labels] are the probabilities for the n `held_out` images. `seed` chooses the images that are shown.
+    `answers` float32 [n, labels] are the probabilities as they are served, `uncalibrated` the same before
+    calibration, None where there was none. `mains` names the main category of each label, None when the
+    labels are the main categories. `thresholds` float64 [labels] are what the setting `rule` means.
+
+    `counts` int64 [labels] for each part of the data. `facts` are further lines for the summary. Of a
+    training: `metrics`, `environment`, `history` with one value an epoch, and some `training` images.
+    `seed` chooses the images that are shown.
     """
 
     title: str
     command: str
     labels: "Sequence[str]"
-    metrics: "Mapping[str, float]"
-    environment: "Mapping[str, str | float]"
-    history: "Mapping[str, Sequence[float]]"
-    counts: "Mapping[str, NDArray[np.int64]]"
-    training: "Dataset"
-    held_out: "Dataset"
+    judged: "Sample"
     answers: "NDArray[np.float32]"
-    seed: int
+    counts: "Mapping[str, NDArray[np.int64]]"
+    thresholds: "NDArray[np.float64]"
+    rule: str
+    uncalibrated: "NDArray[np.float32] | None" = None
+    mains: "Sequence[str] | None" = None
+    facts: "Mapping[str, str]" = field(default_factory=dict)
+    metrics: "Mapping[str, float]" = field(default_factory=dict)
+    environment: "Mapping[str, str | float]" = field(default_factory=dict)
+    history: "Mapping[str, Sequence[float]]" = field(default_factory=dict)
+    training: "Sample | None" = None
+    seed: int = 0
 
 
-def write_report(folder: "Path", story: Story) -> None:
-    """Write the plots, metrics.json and index.html into `folder`, which is made."""
-    folder.mkdir()
-    held_out, labels = story.held_out, story.labels
-    confusion = evaluation.confusion_matrix(held_out.labels, story.answers.argmax(axis=1), len(labels))
-    scores = evaluation.class_scores(confusion)
-    draw = np.random.default_rng(story.seed)
-    shown = draw.choice(len(story.training.images), 25, replace=False)
-    asked = draw.choice(len(held_out.images), 25, replace=False)
-    figures = {
-        "label-distribution": plots.label_distribution(story.counts, labels),
-        "training-images": plots.training_images(
-            story.training.images[shown], story.training.labels[shown], labels
-        ),
-        "curves": plots.curves(story.history),
-        "confusion-matrix": plots.confusion(confusion, labels),
-        "scores": plots.scores(scores, labels),
-        "predictions": plots.predictions(
-            held_out.images[asked], held_out.labels[asked], story.answers[asked], labels
-        ),
-    }
+def write_report(folder: "Path", story: Story) -> dict[str, Any]:
+    """Write the plots, metrics.json and index.html into `folder`, which is made; return its numbers.
+
+    Files of an earlier report in the folder are replaced; others stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = story.judged.truth
+    judged = evaluation.judge(truth, story.answers, story.mains)
+    chosen = review(truth, story.answers, story.thresholds)
+    figures = _figures(story, judged, chosen)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=plots.DPI, metadata={"Software": None})
-    numbers = {
-        "command": story.command,
-        "metrics": dict(story.metrics),
-        "environment": dict(story.environment),
-        "history": {name: list(values) for name, values in story.history.items()},
-        "labels": list(labels),
-        "counts": {part: values.tolist() for part, values in story.counts.items()},
-        "confusion_matrix": confusion.tolist(),
-        "per_label": {
-            name: getattr(scores, name).round(6).tolist() for name in ("precision", "recall", "f1", "support")
-        },
-    }
+    numbers = _numbers(story, judged, chosen)
     (folder / "metrics.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(_page(story, scores, list(figures)), encoding="utf-8")
-
-
-def _page(story: Story, scores: evaluation.ClassScores, figures: "Sequence[str]") -> str:
-    per_label = zip(story.labels, scores.precision, scores.recall, scores.f1, scores.support, strict=True)
-    tables = [
-        _table(["metric", "value"], [[name, _number(value)] for name, value in story.metrics.items()]),
-        _table(
-            ["label", "precision", "recall", "F1", "images"],
-            [[label, f"{p:.4f}", f"{r:.4f}", f"{f:.4f}", f"{n:,}"] for label, p, r, f, n in per_label],
-        ),
-    ]
-    pictures = [f'<img src="{name}.png" alt="{name.replace("-", " ")}">' for name in figures]
-    return _PAGE.format(
-        title=html.escape(story.title),
-        command=html.escape(story.command),
-        tables="\n".join(tables),
-        figures="\n".join(pictures),
+    text = page.render(
+        title=story.title,
+        command=story.command,
+        summary=page.summary(judged, story.labels, chosen, story.rule, numbers.get("ece_uncalibrated"))
+        | dict(story.facts),
+        judged=judged,
+        labels=story.labels,
+        metrics=story.metrics,
+        figures=list(figures),
     )
+    (folder / "index.html").write_text(text, encoding="utf-8")
+    return numbers
 
 
-def _table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> str:
-    def line(cells: "Sequence[str]", tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+def _figures(story: Story, judged: evaluation.Evaluation, chosen: Review) -> "dict[str, Figure]":
+    """Return the figures by the name of their file, in the order of the page."""
+    truth, labels, sample = story.judged.truth, story.labels, story.judged
+    draw = np.random.default_rng(story.seed)
+    before = None if story.uncalibrated is None else reliability_curve(truth, story.uncalibrated)
+    figures = {"confusion-matrix": plots.confusion(judged.confusion, labels)}
+    figures["scores"] = plots.scores(judged.scores, labels)
+    figures["reliability"] = plots.reliability(judged.reliability, before)
+    figures["coverage"] = plots.coverage(judged.coverage, chosen, story.rule)
+    shown = None if story.training is None else _drawn(draw, len(story.training.truth))
+    asked = _drawn(draw, len(truth))
+    wrong = np.flatnonzero(story.answers.argmax(axis=1) != truth)
+    if len(wrong):
+        surest = wrong[np.argsort(-story.answers[wrong].max(axis=1), kind="stable")][: pictures.MOST]
+        title = f"The {len(surest)} mistakes the model was surest of, of {len(wrong):,}"
+        figures["mistakes"] = pictures.answered(sample, surest, story.answers, labels, title)
+    title = f"{len(asked)} random images: predicted label and probability, true label"
+    figures["predictions"] = pictures.answered(sample, asked, story.answers, labels, title)
+    figures["label-distribution"] = plots.label_distribution(story.counts, labels)
+    if story.training is not None and shown is not None:
+        title = f"{len(shown)} random training images"
+        figures["training-images"] = pictures.labelled(story.training, shown, labels, title)
+    if story.history:
+        figures["curves"] = plots.curves(story.history)
+    return figures
 
-    return "\n".join(["<table>", line(head, "th"), *(line(row, "td") for row in rows), "</table>"])
+
+def _drawn(draw: np.random.Generator, count: int) -> "NDArray[np.int64]":
+    return draw.choice(count, min(pictures.MOST, count), replace=False)
 
 
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+def _numbers(story: Story, judged: evaluation.Evaluation, chosen: Review) -> dict[str, Any]:
+    numbers = {"command": story.command, **evaluation.numbers(judged, story.labels)}
+    if story.uncalibrated is not None:
+        numbers["ece_uncalibrated"] = reliability_curve(story.judged.truth, story.uncalibrated).error
+        numbers["loss_uncalibrated"] = evaluation.cross_entropy(story.judged.truth, story.uncalibrated)
+    numbers["review"] = {"rule": story.rule, **asdict(chosen)}
+    numbers["labels"] = list(story.labels)
+    numbers["counts"] = {part: values.tolist() for part, values in story.counts.items()}
+    if story.metrics:
+        numbers["metrics"] = dict(story.metrics)
+        numbers["environment"] = dict(story.environment)
+        numbers["history"] = {name: list(values) for name, values in story.history.items()}
+    return numbers

@@ -25,3 +25,36 @@ def split_indices(count: int, seed: int = SPLIT_SEED) -> Split:
     order = np.random.default_rng(seed).permutation(count)
     first, second = count * 3 // 5, count * 4 // 5
     return Split(*(np.sort(part) for part in (order[:first], order[first:second], order[second:])))
+
+
+def stratified(
+    truth: "NDArray[np.int64]",
+    validation: float,
+    test: float,
+    groups: "NDArray[np.int64] | None" = None,
+    seed: int = SPLIT_SEED,
+) -> Split:
+    """Divide the indices of `truth` so that each label has the same share in every part.
+
+    `truth` int64 [n], a label each; `validation` and `test` are shares, together below 1; `groups` int64 [n],
+    where pictures with the same number (exact or near duplicates) stay together. Parts are exact to one
+    picture of each label, or to the largest group. The same arguments give the same division.
+    """
+    if not (0 <= validation and 0 <= test and validation + test < 1):
+        raise ValueError(f"{validation} and {test} are no shares that leave something to train on")
+    rng = np.random.default_rng(seed)
+    names = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = np.argsort(names, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(names[order])) + 1) if len(truth) else []
+    # A group's own label is that of its first picture; the largest groups choose while all parts are empty.
+    shuffled = [members[index] for index in rng.permutation(len(members))]
+    shuffled.sort(key=len, reverse=True)
+    shares = np.array([1 - validation - test, validation, test])
+    wanted = np.bincount(truth)[:, None] * shares if len(truth) else np.zeros((0, 3))
+    parts: list[list[NDArray[np.int64]]] = [[], [], []]
+    for group in shuffled:
+        lacks = np.where(shares > 0, wanted[truth[group]].sum(axis=0), -np.inf)
+        part = int(lacks.argmax())
+        parts[part].append(group)
+        np.subtract.at(wanted[:, part], truth[group], 1)
+    return Split(*(np.sort(np.concatenate([np.empty(0, np.int64), *part])) for part in parts))

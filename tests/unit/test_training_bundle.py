@@ -96,7 +96,7 @@ def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
     _assert_the_recipes_network(bundle)
     report = bundle.folder / "report"
     page = (report / "index.html").read_text()
-    assert len(list(report.glob("*.png"))) == 6
+    assert len(list(report.glob("*.png"))) == 9
     assert all(picture.name in page for picture in report.glob("*.png"))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from returns_pipeline.training import evaluation
+from returns_pipeline.training.reliability import Review, coverage_curve, reliability_curve, review
 from returns_pipeline.training.split import split_indices
 
 TRUTH = np.array([0, 0, 0, 1, 1, 2], np.uint8)
@@ -48,3 +49,64 @@ def test_accuracy_and_cross_entropy_of_a_hand_made_example() -> None:
     assert evaluation.cross_entropy(truth, probabilities) == pytest.approx(np.log(8) / 2)
     certain_and_wrong = np.array([[0.0, 1.0]], np.float32)
     assert evaluation.cross_entropy(truth[:1], certain_and_wrong) == pytest.approx(-np.log(1e-7))
+
+
+def test_top_accuracy_counts_the_most_probable_labels() -> None:
+    """The true label is first, third and fourth."""
+    rows = np.array([[0.4, 0.3, 0.2, 0.1]] * 3, np.float32)
+    truth = np.array([0, 2, 3])
+    assert [evaluation.top_accuracy(truth, rows, count) for count in (1, 2, 3, 4)] == pytest.approx(
+        [1 / 3, 1 / 3, 2 / 3, 1]
+    )
+    assert evaluation.top_accuracy(truth[:1], rows[:1, :2]) == 1
+
+
+def test_the_calibration_error_of_a_hand_made_example() -> None:
+    """Two of four answers at 0.75 are right, and the one at 1.0: (4 * |0.5 - 0.75| + 1 * 0) / 5."""
+    rows = np.array([[0.75, 0.25]] * 4 + [[1.0, 0.0]], np.float32)
+    truth = np.array([0, 0, 1, 1, 0])
+    curve = reliability_curve(truth, rows)
+    assert curve.error == pytest.approx(0.2)
+    assert curve.images.sum() == 5
+    # 0.75 lies above 11/15 and at most 12/15; the upper end belongs to the bin.
+    assert np.flatnonzero(curve.images).tolist() == [11, 14]
+    assert curve.accuracy[11] == pytest.approx(0.5)
+    on_the_edge = np.array([[0.5, 0.5]], np.float32)
+    assert np.flatnonzero(reliability_curve(np.array([0]), on_the_edge, bins=2).images).tolist() == [0]
+
+
+def test_honest_probabilities_have_no_calibration_error() -> None:
+    """Answers of 0.8 that are right in 80 of 100 cases."""
+    rows = np.tile(np.array([[0.8, 0.2]], np.float32), (100, 1))
+    assert reliability_curve((np.arange(100) >= 80).astype(int), rows).error == pytest.approx(0, abs=1e-6)
+
+
+def test_accuracy_against_coverage_of_a_hand_made_example() -> None:
+    """Images of one probability are answered together; at full coverage the accuracy is the model's."""
+    rows = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]], np.float32)
+    curve = coverage_curve(np.array([0, 0, 1, 1]), rows)
+    assert curve.coverage == pytest.approx([0.25, 0.75, 1])
+    assert curve.threshold == pytest.approx([0.9, 0.8, 0.6])
+    assert curve.accuracy == pytest.approx([1, 2 / 3, 0.5])
+
+
+def test_a_review_rule_of_a_hand_made_example() -> None:
+    """Each label has its own threshold; infinity sends all of its images to a person."""
+    rows = np.array([[0.9, 0.1], [0.6, 0.4], [0.05, 0.95]], np.float32)
+    truth = np.array([0, 1, 1])
+    found = review(truth, rows, np.array([0.5, np.inf]))
+    assert found.automatic == pytest.approx(2 / 3)
+    assert found.accuracy == 0.5
+    assert review(truth, rows, np.array([np.inf, np.inf])) == Review(0, None)
+
+
+def test_two_heads_of_a_hand_made_example() -> None:
+    """The main category is that of the best sub-category; by the sum it would be another for one image."""
+    mains = ("bags", "shoes", "shoes")
+    rows = np.array([[0.4, 0.35, 0.25], [0.1, 0.5, 0.4], [0.2, 0.1, 0.7]], np.float32)
+    heads = evaluation.two_heads(np.array([0, 2, 2]), rows, mains)
+    assert heads.main_accuracy == 1
+    assert heads.sub_accuracy == pytest.approx(2 / 3)
+    assert heads.contradictions == pytest.approx(1 / 3)
+    assert evaluation.judge(np.array([0, 2, 2]), rows, mains).heads == heads
+    assert evaluation.judge(np.array([0, 2, 2]), rows).heads is None

@@ -1,0 +1,358 @@
+"""`returns-pipeline evaluate`, `accuracy`, and the comparison of two models."""
+
+import importlib
+import json
+import re
+import shlex
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from returns_pipeline.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.table import Table
+
+    from returns_pipeline.classify.bundle import Bundle
+    from returns_pipeline.report.summary import CsvAnswers
+    from returns_pipeline.settings import Settings
+    from returns_pipeline.training.comparing import Comparison
+    from returns_pipeline.training.judging import Answers, Photos
+
+#: Labels and files that a terminal shows; JSON and the page have all.
+_MOST_LINES = 20
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="A folder for each label, or files named …label_N…, where N is the label's index.",
+        metavar="DATA",
+    ),
+]
+Mapping = Annotated[
+    Path | None,
+    typer.Option(help="CSV or JSON file that gives each label its main category.", metavar="FILE"),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many photos, drawn at random.")]
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, or a bundle's folder.", metavar="MODEL")],
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the page. Default: REPORT_DIR/evaluation/NAME-VERSION-DATA."),
+    ] = None,
+    mapping: Mapping = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a model by photos whose labels are known; write a page with plots."""
+    _require_matplotlib()
+    import numpy as np
+
+    from returns_pipeline.classify.confidence import review_thresholds, tempered
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.training.judging import Thumbnails, ask, read_data
+    from returns_pipeline.training.pictures import Sample
+    from returns_pipeline.training.report import Story, write_report
+
+    settings = load_settings()
+    bundle = _bundle(settings, model)
+    thresholds = review_thresholds(bundle, settings.review_threshold)
+    root = data.absolute()
+    photos = read_data(root, bundle, mapping, limit)
+    with _progress(str(bundle.ref)) as on_progress:
+        answers = ask(bundle, photos, settings, on_progress)
+    truth = photos.truth[answers.indices]
+    folder = out or settings.report_dir / "evaluation" / f"{bundle.name}-{bundle.version}-{_name(root)}"
+    typed = ["returns-pipeline", "evaluate", model, str(data)]
+    typed += ["--mapping", str(mapping)] if mapping else []
+    typed += ["--limit", str(limit)] if limit else []
+    numbers = write_report(
+        folder,
+        Story(
+            title=f"{bundle.ref} on {_name(root)}",
+            command=shlex.join(typed),
+            labels=bundle.labels,
+            mains=_mains(bundle),
+            judged=Sample(
+                Thumbnails([photos.paths[index] for index in answers.indices], answers.sizes, settings), truth
+            ),
+            answers=tempered(answers.probabilities, bundle.temperature),
+            uncalibrated=None if bundle.temperature == 1.0 else answers.probabilities,
+            counts={"judged": np.bincount(truth, minlength=len(bundle.labels))},
+            thresholds=thresholds,
+            rule=str(settings.review_threshold),
+            facts={"Files that could not be read": f"{len(answers.unreadable):,}"},
+        ),
+    )
+    numbers = {
+        "model": str(bundle.ref),
+        "data": str(root),
+        "temperature": bundle.temperature,
+        **numbers,
+        "unreadable": [entry._asdict() for entry in answers.unreadable],
+        "report": str(folder.absolute() / "index.html"),
+    }
+    if as_json:
+        _print_json(numbers)
+    else:
+        _print_evaluation(numbers)
+
+
+def accuracy(
+    predictions: Annotated[
+        Path,
+        typer.Argument(help="A run's results.csv, or any CSV with filename and prediction.", metavar="CSV"),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Compare the predictions of a CSV with the labels in its file names, …label_N…."""
+    from returns_pipeline.report.summary import answers_of_csv
+
+    if not predictions.is_file():
+        raise ConfigFault(f"There is no file {predictions}.", advice="Name the results.csv of a run.")
+    found = answers_of_csv(predictions)
+    if not found.pairs:
+        raise ConfigFault(
+            f"No file name in {predictions} with a prediction carries a label.",
+            advice="A name must have `label_N`, N being the index of the true label, like photo_label_3.png.",
+        )
+    numbers = _accuracy_numbers(found)
+    if as_json:
+        _print_json(numbers)
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(_class_table(numbers["per_class"]))
+    console.print(
+        f"{numbers['correct']:,} of {numbers['n']:,} right: {numbers['accuracy']:.2%}."
+        + (f" {found.unanswered:,} labelled images have no prediction." if found.unanswered else ""),
+        highlight=False,
+    )
+
+
+def compare_models(
+    first: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, or a bundle's folder.", metavar="A")],
+    second: Annotated[str, typer.Argument(help="The model to compare it with.", metavar="B")],
+    data: Data,
+    mapping: Mapping = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two models on the same photos: whether B is better than A, or only luckier."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.training.comparing import compare
+    from returns_pipeline.training.judging import Photos, ask, read_data
+
+    settings = load_settings()
+    bundles = [_bundle(settings, first), _bundle(settings, second)]
+    photos = read_data(data.absolute(), bundles[0], mapping, limit)
+    truths = [photos.truth, _in_labels_of(bundles, photos)]
+    given: list[tuple[Answers, NDArray[np.bool_]]] = []
+    for bundle, truth in zip(bundles, truths, strict=True):
+        with _progress(str(bundle.ref)) as on_progress:
+            answers = ask(bundle, Photos(photos.paths, truth), settings, on_progress)
+        given.append((answers, answers.probabilities.argmax(axis=1) == truth[answers.indices]))
+    (of_first, right_first), (of_second, right_second) = given
+    shared, here, there = np.intersect1d(
+        of_first.indices, of_second.indices, assume_unique=True, return_indices=True
+    )
+    found = compare(photos.truth[shared], right_first[here], right_second[there], bundles[0].labels)
+    names = [str(bundle.ref) for bundle in bundles]
+    if as_json:
+        values = asdict(found)
+        values["per_class"] = [{**asdict(row), "difference": row.difference} for row in found.labels]
+        del values["labels"]
+        unreadable = len(photos.paths) - found.n
+        _print_json(
+            {
+                "models": names,
+                **values,
+                "unreadable": unreadable,
+                "conclusion": found.conclusion(*names),
+            }
+        )
+    else:
+        _print_comparison(found, names)
+
+
+def _require_matplotlib() -> None:
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise ConfigFault(
+            f"The page of an evaluation needs Matplotlib: {error}.",
+            advice="`pip install -r requirements-train.txt`.",
+        ) from error
+
+
+def _bundle(settings: "Settings", model: str) -> "Bundle":
+    """Return the bundle of this name, or the one in this folder when no model has the name."""
+    from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
+
+    named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and (settings.models_dir / model).is_dir()
+    if not named and (Path(model) / MANIFEST).is_file():
+        return load_bundle(Path(model).absolute())
+    return find_bundle(settings.models_dir, model)
+
+
+def _mains(bundle: "Bundle") -> tuple[str, ...] | None:
+    return None if bundle.main_categories == bundle.labels else bundle.main_categories
+
+
+def _name(root: Path) -> str:
+    """Return a folder's name as a part of another's: `.` and `/` have none of their own."""
+    return root.resolve().name or "data"
+
+
+def _in_labels_of(bundles: "list[Bundle]", photos: "Photos") -> "NDArray[np.int64]":
+    """Return the photos' labels, which are indices of the first bundle, as indices of the second."""
+    import numpy as np
+
+    first, second = bundles
+    if photos.numbered and first.labels != second.labels:
+        raise ConfigFault(
+            f"The photos are labelled by an index, and {first.ref} and {second.ref} do not have the same "
+            "labels in the same order.",
+            advice="Sort the photos into folders that have their labels' names.",
+        )
+    places = {label: index for index, label in enumerate(second.labels)}
+    used = [first.labels[index] for index in np.unique(photos.truth)]
+    missing = [label for label in used if label not in places]
+    if missing:
+        raise ConfigFault(
+            f"{second.ref} does not know {missing[0]!r}, a label of the photos, so it cannot be compared "
+            f"with {first.ref}.",
+            advice="Compare models of the same labels.",
+        )
+    return np.array([places.get(label, -1) for label in first.labels], np.int64)[photos.truth]
+
+
+@contextmanager
+def _progress(title: str) -> "Iterator[Callable[[int, int], None]]":
+    """Show a bar on a terminal while files are read; standard output stays free for the numbers."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _accuracy_numbers(found: "CsvAnswers") -> dict[str, Any]:
+    import numpy as np
+
+    from returns_pipeline.training.evaluation import class_scores
+
+    indices = sorted({index for pair in found.pairs for index in pair})
+    place = {index: row for row, index in enumerate(indices)}
+    confusion = np.zeros((len(indices), len(indices)), np.int64)
+    for (true, predicted), count in found.pairs.items():
+        confusion[place[true], place[predicted]] = count
+    scores = class_scores(confusion)
+    columns = (scores.precision, scores.recall, scores.f1, scores.support)
+    rows = zip(indices, *(values.tolist() for values in columns), strict=True)
+    return {
+        "n": found.accuracy.labelled,
+        "correct": found.accuracy.correct,
+        "accuracy": found.accuracy.share,
+        "unanswered": found.unanswered,
+        "per_class": [
+            {
+                "index": i,
+                "label": found.names.get(i, str(i)),
+                "precision": p,
+                "recall": r,
+                "f1": f,
+                "support": n,
+            }
+            for i, p, r, f, n in rows
+        ],
+    }
+
+
+def _class_table(rows: list[dict[str, Any]]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("label", overflow="fold")
+    for heading in ("precision", "recall", "F1", "images"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        shares = [f"{row[name]:.1%}" if row["support"] else "" for name in ("precision", "recall", "f1")]
+        table.add_row(Text(row["label"]), *shares, f"{row['support']:,}")
+    return table
+
+
+def _print_evaluation(numbers: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from returns_pipeline.cli import output
+
+    console = Console()
+    console.print(_class_table(numbers["per_class"]))
+    review, main = numbers["review"], numbers.get("main_accuracy")
+    of_these = "" if review["accuracy"] is None else f", of these {review['accuracy']:.1%} right"
+    lines = {
+        "Model": numbers["model"],
+        "Images": f"{numbers['n']:,}, {len(numbers['unreadable']):,} more could not be read",
+        "Accuracy": f"{numbers['accuracy']:.2%}" + ("" if main is None else f", main category {main:.2%}"),
+        "Top 3": f"{numbers['top3_accuracy']:.2%}",
+        "Loss": f"{numbers['loss']:.4f}",
+        "ECE": f"{numbers['ece']:.4f}",
+        "Review": f"{review['automatic']:.1%} need no person at {review['rule']}{of_these}",
+        "Page": str(output.shown(Path(numbers["report"]))),
+    }
+    for name, line in lines.items():
+        console.print(f"{name:<9} {line}", soft_wrap=True, highlight=False, markup=False)
+    unreadable = [f"{entry['path']}: {entry['detail']}" for entry in numbers["unreadable"]]
+    if (more := len(unreadable) - _MOST_LINES) > 0:
+        unreadable[_MOST_LINES:] = [f"{more:,} more; --json lists them all"]
+    for line in unreadable:
+        console.print(f"not read  {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _print_comparison(found: "Comparison", names: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("label", overflow="fold")
+    for heading in ("images", *names, "difference"):
+        table.add_column(heading, justify="right", overflow="fold")
+    shown = [row for row in found.labels if row.difference][:_MOST_LINES]
+    for row in shown:
+        shares = (f"{row.first:.1%}", f"{row.second:.1%}", f"{100 * row.difference:+.1f}")
+        table.add_row(Text(row.label), f"{row.images:,}", *shares)
+    table.add_row(
+        "all", f"{found.n:,}", f"{found.first:.1%}", f"{found.second:.1%}", f"{100 * found.difference:+.1f}"
+    )
+    console.print(table)
+    console.print(
+        f"Only {names[0]} is right on {found.only_first:,} images, only {names[1]} on {found.only_second:,}.",
+        highlight=False,
+    )
+    console.print(found.conclusion(*names), highlight=False, soft_wrap=True)

@@ -1,0 +1,103 @@
+"""From the names of folders to the labels of a model, and back to the labels of a model that is there."""
+
+import csv
+import json
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from returns_pipeline.classify.bundle import LABEL_LENGTH
+from returns_pipeline.errors import ConfigFault
+
+#: `0_pants`, `3-dress`, `12 hat`, and a number alone.
+_NUMBERED = re.compile(r"([0-9]+)(?:[ _.-]+(?=\S)(.*))?", re.DOTALL)
+_SEPARATORS = re.compile(r"[\s_/-]+")
+
+
+class FolderName(NamedTuple):
+    """What a folder's name says: `number` before the label, None without one, and the `label`."""
+
+    number: int | None
+    label: str
+
+
+def parse(name: str) -> FolderName:
+    """Return the number and the label of a folder's name; of a name that is a number alone, both are it."""
+    text = unicodedata.normalize("NFC", name).strip()  # macOS may take é apart
+    match = _NUMBERED.fullmatch(text)
+    return FolderName(int(match[1]), match[2] or match[1]) if match else FolderName(None, text)
+
+
+def key(label: str) -> str:
+    """Return what two spellings of one label share: letters without case, `_`, `-`, `/` and spaces alike."""
+    text = unicodedata.normalize("NFC", label).casefold()
+    return _SEPARATORS.sub(" ", text).strip() or text
+
+
+def require_label(label: str, origin: Path) -> None:
+    """Raise ConfigFault for a label that a bundle cannot keep; `origin` is the folder or file it is from."""
+    if not label or not label.isprintable():
+        raise ConfigFault(
+            f"{str(origin)!r} cannot name a label: it has letters that cannot be shown.",
+            advice="Rename it with letters, digits, spaces, `-` and `_`.",
+        )
+    if len(label) > LABEL_LENGTH:
+        raise ConfigFault(
+            f"{origin} gives a label of {len(label)} letters; at most {LABEL_LENGTH} are kept.",
+            advice="Give it a shorter name.",
+        )
+
+
+def read_mapping(path: Path) -> dict[str, str]:
+    """Return the main category of each label, by `key`, from a CSV file `sub,main` or a JSON object.
+
+    Raises ConfigFault that names the file, and the line where there is one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_mapping(path, f"it cannot be read: {error}") from error
+    pairs = _json_pairs(path, text) if path.suffix.lower() == ".json" else _csv_pairs(path, text)
+    mains: dict[str, str] = {}
+    for place, sub, main in pairs:
+        main = unicodedata.normalize("NFC", main).strip()
+        if not sub.strip() or not main:
+            raise _no_mapping(path, f"{place} names no label or no main category")
+        require_label(main, path)
+        if mains.setdefault(key(parse(sub).label), main) != main:
+            raise _no_mapping(path, f"{place} gives {sub!r} a second main category, {main!r}")
+    return mains
+
+
+def _json_pairs(path: Path, text: str) -> list[tuple[str, str, str]]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise _no_mapping(path, f"it is no JSON: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(main, str) for main in content.values()):
+        raise _no_mapping(path, "it is not one object of texts")
+    return [(f"the entry {sub!r}", sub, main) for sub, main in content.items()]
+
+
+def _csv_pairs(path: Path, text: str) -> list[tuple[str, str, str]]:
+    lines = text.splitlines()
+    head = lines[0] if lines else ""
+    rows = csv.reader(lines, delimiter=";" if ";" in head and "," not in head else ",")
+    if [cell.strip().lower() for cell in next(rows, [])] != ["sub", "main"]:
+        raise _no_mapping(path, "its first line is not `sub,main`")
+    pairs = []
+    for row in rows:
+        if row and len(row) != 2:
+            raise _no_mapping(path, f"line {rows.line_num} has {len(row)} values")
+        if row:
+            pairs.append((f"line {rows.line_num}", row[0], row[1]))
+    return pairs
+
+
+def _no_mapping(path: Path, detail: str) -> ConfigFault:
+    return ConfigFault(
+        f"{path} does not say the main categories: {detail}.",
+        advice="Write a CSV file with the header `sub,main` and a line for each label, or a JSON object "
+        'like {"dress": "clothes"}.',
+    )

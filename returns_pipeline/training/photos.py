@@ -1,0 +1,121 @@
+"""Labelled photos to the pixels that a model learns from: read and decoded as the workers do it."""
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from returns_pipeline import imaging
+from returns_pipeline.decoding import Refusal, read
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
+from returns_pipeline.records import Decoded, ImageInput, PendingImage
+from returns_pipeline.settings import load_settings
+from returns_pipeline.training.folders import Photos
+
+#: Files that are decoded, or wait to be taken, for each thread.
+_AHEAD = 8
+_MEMORY_SHARE = 4
+
+
+def load_pixels(
+    photos: Photos, size: ImageInput, on_progress: Callable[[int, int], None], cache: Path | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return uint8 [n, h, w, c] and, int64 [n], the positions in `photos` of the files that could be read.
+
+    Files that cannot be read or decoded are left out; the others keep their order. `on_progress` is called
+    with (done, total) after each file. More than a quarter of the free memory is kept in a file below
+    `cache`, which whoever gave the folder deletes. Raises ConfigFault when the disk has no room for it.
+    """
+    total = len(photos.paths)
+    pixels = _room((total, *size.shape), cache)
+    readable: list[int] = []
+    for position, answer in enumerate(decode_all(photos.paths, size)):
+        if isinstance(answer, Decoded):
+            pixels[len(readable)] = answer.pixels
+            readable.append(position)
+        on_progress(position + 1, total)
+    return pixels[: len(readable)], np.array(readable, np.int64)
+
+
+def decode_all(paths: Sequence[Path], size: ImageInput) -> Iterator[Decoded | Refusal]:
+    """Yield what became of each file, in order, decoded in as many threads as there are cores.
+
+    Limits are the settings' RETURNS_MAX_FILE_BYTES and RETURNS_MAX_PIXELS. Raises TransientFault when the
+    disk is at fault.
+    """
+    settings = load_settings()
+    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
+    threads = len(os.sched_getaffinity(0))
+    rest = iter(paths)
+    with ThreadPoolExecutor(threads, "decode") as pool:
+        waiting: deque[Future[Decoded | Refusal]] = deque(
+            pool.submit(_decode, path, size, limits) for path in islice(rest, _AHEAD * threads)
+        )
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_decode, path, size, limits) for path in islice(rest, 1))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _decode(path: Path, size: ImageInput, limits: imaging.Limits) -> Decoded | Refusal:
+    try:
+        # The reader of the workers takes no links; those of a person's own folders are followed.
+        target = os.path.realpath(path)
+        try:
+            found = os.stat(target)
+        except OSError as error:
+            raise ImageFault(FaultCode.UNREADABLE, f"The file cannot be read: {error.strerror}.") from error
+        data = read(PendingImage(0, target, found.st_size, found.st_mtime_ns), limits)
+        return imaging.decode(data, size, limits)
+    except ImageFault as fault:
+        return Refusal(fault.code, fault.detail)
+
+
+def _room(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:
+    needed = int(np.prod(shape))
+    if cache is None or needed <= free_memory() // _MEMORY_SHARE:
+        return np.empty(shape, np.uint8)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=cache, suffix=".pixels", delete=False) as file:
+        try:
+            # Reserved now: a disk that fills up later would end the process without a word.
+            os.posix_fallocate(file.fileno(), 0, needed)
+        except OSError as error:
+            Path(file.name).unlink()
+            raise ConfigFault(
+                f"{cache} has no room for the pixels of {shape[0]:,} photos, {needed / 2**30:,.1f} GiB: "
+                f"{error.strerror}.",
+                advice="Free some space, or train with fewer photos or at a smaller size.",
+            ) from error
+        return np.memmap(file.name, np.uint8, "r+", shape=shape)
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that this process may still take: of the machine, or of its container."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo, limit, used = (
+        _text(f"/{name}")
+        for name in ("proc/meminfo", "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current")
+    )
+    for line in meminfo.splitlines():
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    if limit.strip().isdecimal() and used.strip().isdecimal():
+        free = min(free, int(limit) - int(used))
+    return max(free, 0)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError:
+        return ""

@@ -1,0 +1,221 @@
+"""Judging models from the command line: what it prints, what it leaves, what it refuses."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from returns_pipeline.classify.bundle import Bundle, load_bundle
+from returns_pipeline.cli.evaluate import compare_models
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ImageInput
+from returns_pipeline.settings import environment_of
+from returns_pipeline.training.judging import read_data
+from tests.support import LABELS, Installation, write_images, write_stub_bundle
+
+
+def grey(path: Path, value: int) -> None:
+    """Write one grey picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((9, 6), value, np.uint8)).save(path)
+
+
+def photos_of_each_label(folder: Path, count: int) -> None:
+    """Write folders of pictures that the stub model gets right, `count` of each label."""
+    for index, label in enumerate(LABELS):
+        for number in range(count):
+            grey(folder / label / f"{number}.png", index * 64 + 10 + number)
+
+
+def refusal(home: Installation, *arguments: str, **environment: Any) -> str:
+    """Return what a command that must end as a wrong configuration says."""
+    done = home.run(*arguments, **environment)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_a_flat_folder_is_judged_by_its_names(sqlite_home: Installation, tmp_path: Path) -> None:
+    """One JSON object, a page by default among the reports, and unreadable files are counted and listed."""
+    data = tmp_path / "photos"
+    write_images(data, 8)
+    grey(data / "wrong_label_0.png", 255)
+    (data / "broken_label_1.png").write_bytes(b"no picture")
+    grey(data / "without.png", 0)
+    numbers = sqlite_home.json("evaluate", "stub", str(data))
+    assert (numbers["n"], numbers["model"]) == (9, "stub/1")
+    assert numbers["accuracy"] == pytest.approx(8 / 9)
+    assert {"loss", "top3_accuracy", "ece"} <= set(numbers)
+    assert [row["label"] for row in numbers["per_class"]] == list(LABELS)
+    (entry,) = numbers["unreadable"]
+    assert Path(entry["path"]).name == "broken_label_1.png"
+    assert entry["code"] == "not_an_image"
+    report = Path(numbers["report"])
+    assert report == sqlite_home.settings.report_dir / "evaluation" / "stub-1-photos" / "index.html"
+    assert "stub/1 on photos" in report.read_text(encoding="utf-8")
+    assert (report.parent / "mistakes.png").is_file()
+
+
+def test_the_table_and_the_folder_of_choice(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Without --json people read lines; --out and --limit are obeyed; a second time replaces the page."""
+    write_images(tmp_path / "photos", 12)
+    out = tmp_path / "my page"
+    for limit in ("5", "7"):
+        command = ("evaluate", "stub/1", str(tmp_path / "photos"), "--out", str(out), "--limit", limit)
+        done = sqlite_home.run(*command)
+        assert done.returncode == 0, done.stderr
+        assert f"{limit}, 0 more could not be read" in done.stdout
+        assert "Accuracy  100.00%" in done.stdout
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["n"] == 7
+
+
+def test_folders_of_labels_and_a_model_with_two_heads(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Sub-category folders alone are enough: the bundle knows their main categories. A path names it too."""
+    models = sqlite_home.settings.models_dir
+    mains = ("low", "low", "high", "high")
+    bundle = replace(load_bundle(models / "stub" / "1"), main_categories=mains, temperature=1.5)
+    bundle.save()
+    photos_of_each_label(tmp_path / "data", 4)
+    grey(tmp_path / "data" / "dim" / "dark in truth.png", 3)
+    numbers = sqlite_home.json("evaluate", str(bundle.folder), str(tmp_path / "data"))
+    assert numbers["n"] == 17
+    assert numbers["sub_accuracy"] == numbers["accuracy"] == pytest.approx(16 / 17)
+    assert numbers["main_accuracy"] == 1
+    assert numbers["temperature"] == 1.5
+    assert numbers["ece"] != numbers["ece_uncalibrated"]
+
+
+def test_a_tree_of_main_and_sub_categories(tmp_path: Path) -> None:
+    """Photos in main/sub folders have the labels of the sub-categories, whatever their order in the model.
+
+    A sub-category in the folder of another main category than the model's is refused.
+    """
+    for main, sub in (("low", "dark"), ("low", "dim"), ("high", "bright"), ("high", "white")):
+        grey(tmp_path / main / sub / "1.png", 1)
+    labels, mains = LABELS[::-1], ("high", "high", "low", "low")
+    bundle = Bundle(tmp_path, "m", 1, labels, mains, ImageInput(8, 8, 1), {}, "stub", "")
+    photos = read_data(tmp_path, bundle, None, None)
+    for path, truth in zip(photos.paths, photos.truth.tolist(), strict=True):
+        assert labels[truth] == Path(path).parent.name
+    with pytest.raises(ConfigFault, match=r"dim belongs to low .*, but to high in m/1"):
+        read_data(tmp_path, replace(bundle, main_categories=("high", "high", "high", "low")), None, None)
+
+
+def test_what_cannot_be_judged_is_refused_with_what_to_do(sqlite_home: Installation, tmp_path: Path) -> None:
+    """A missing folder, model, label or photo each end with a sentence, and nothing is written."""
+    data = tmp_path / "data"
+    write_images(data / "flat", 2)
+    grey(data / "flat" / "x_label_9.png", 9)
+    for name in ("shoes", "hats"):
+        grey(data / "folders" / name / "1.png", 9)
+    (data / "broken").mkdir()
+    (data / "broken" / "a_label_1.png").write_bytes(b"no picture")
+    assert "does not exist" in refusal(sqlite_home, "evaluate", "stub", str(data / "none"))
+    assert "There is no model 'none'" in refusal(sqlite_home, "evaluate", "none", str(data / "flat"))
+    assert "label_9" in refusal(sqlite_home, "evaluate", "stub", str(data / "flat"))
+    assert refusal(sqlite_home, "evaluate", "stub", str(data / "folders"))
+    assert "can be read" in refusal(sqlite_home, "evaluate", "stub", str(data / "broken"))
+    wanted = {"RETURNS_REVIEW_THRESHOLD": "precision:0.98"}
+    assert "precision:0.98" in refusal(sqlite_home, "evaluate", "stub", str(data / "flat"), **wanted)
+    assert not sqlite_home.settings.report_dir.exists()
+
+
+def test_the_accuracy_of_a_csv(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Counts only what has a label and a prediction; a CSV of two columns is enough; none is refused."""
+    path = tmp_path / "answers.csv"
+    rows = [
+        ("a_label_0.png", "0"),
+        ("b_label_0.png", "1"),
+        ("c_label_1.png", "1"),
+        ("d_label_1.png", ""),
+        ("e.png", "1"),
+    ]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("filename", "prediction"), *rows])
+    numbers = sqlite_home.json("accuracy", str(path))
+    assert (numbers["n"], numbers["correct"], numbers["unanswered"]) == (3, 2, 1)
+    assert numbers["accuracy"] == pytest.approx(2 / 3)
+    first, second = numbers["per_class"]
+    assert (first["index"], first["recall"], first["support"]) == (0, 0.5, 2)
+    assert (second["precision"], second["recall"]) == (0.5, 1)
+    done = sqlite_home.run("accuracy", str(path))
+    assert "2 of 3 right: 66.67%. 1 labelled images have no prediction." in done.stdout
+    path.write_text("filename,prediction\nx.png,1\n", encoding="utf-8")
+    assert "carries a label" in refusal(sqlite_home, "accuracy", str(path))
+    assert "There is no file" in refusal(sqlite_home, "accuracy", str(tmp_path / "none.csv"))
+
+
+def compared(home: Installation, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    """Run the comparison as a command of its own and return its result."""
+    for name, value in environment_of(home.settings).items():
+        monkeypatch.setenv(name, value)
+    app = typer.Typer()
+    app.command()(compare_models)
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_two_models_are_compared_on_the_same_photos(
+    sqlite_home: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model with its labels in another order is judged by their names; the better one is named."""
+    models = sqlite_home.settings.models_dir
+    other = write_stub_bundle(models, "other")
+    replace(other, labels=("dim", "dark", "bright", "white"), main_categories=LABELS).save()
+    photos_of_each_label(tmp_path / "photos", 6)
+    (tmp_path / "photos" / "dim" / "broken.png").write_bytes(b"no picture")
+    arguments = ("other", "stub", str(tmp_path / "photos"))
+    result = compared(sqlite_home, monkeypatch, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    numbers = json.loads(result.stdout)
+    assert (numbers["n"], numbers["unreadable"]) == (24, 1)
+    assert numbers["conclusion"].startswith("stub/1 is better than other/1: +")
+    assert numbers["low"] < numbers["difference"] < numbers["high"]
+    assert {row["label"] for row in numbers["per_class"] if row["difference"]} == {"dark", "dim"}
+    text = compared(sqlite_home, monkeypatch, *arguments).stdout
+    assert numbers["conclusion"] in text
+    same = compared(sqlite_home, monkeypatch, "stub", "stub/1", str(tmp_path / "photos"))
+    assert "No difference between stub/1 and stub/1 can be told" in same.stdout
+
+
+def test_models_of_other_labels_are_not_compared(
+    sqlite_home: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label of the photos that the second model does not know is named."""
+    other = write_stub_bundle(sqlite_home.settings.models_dir, "other")
+    replace(other, labels=("night", "dim", "bright", "white")).save()
+    photos_of_each_label(tmp_path / "photos", 1)
+    result = compared(sqlite_home, monkeypatch, "stub", "other", str(tmp_path / "photos"))
+    assert isinstance(result.exception, ConfigFault)
+    assert "other/1 does not know 'dark'" in str(result.exception)
+    write_images(tmp_path / "numbered", 4)
+    result = compared(sqlite_home, monkeypatch, "stub", "other", str(tmp_path / "numbered"))
+    assert "labelled by an index" in str(result.exception)
+
+
+def test_judging_imports_no_keras(sqlite_home: Installation, tmp_path: Path) -> None:
+    """The command and its page work where TensorFlow is not installed."""
+    write_images(tmp_path / "photos", 4)
+    code = (
+        "import sys; sys.modules['keras'] = sys.modules['tensorflow'] = None\n"
+        "from returns_pipeline.cli import app\n"
+        "app(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", "stub", str(tmp_path / "photos"), "--json"],
+        env=sqlite_home.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == 4
