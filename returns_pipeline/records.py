@@ -51,6 +51,23 @@ class Decision(StrEnum):
     REVIEW = "review"
 
 
+class ModelStage(StrEnum):
+    """Where a model's version stands: it waits, it works at night, it has worked."""
+
+    CANDIDATE = "candidate"
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class ModelAction(StrEnum):
+    """What can be done to a model; `first use`: a run made the highest version on disk the active one."""
+
+    REGISTER = "register"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    FIRST_USE = "first use"
+
+
 class FoundFile(NamedTuple):
     """One file as the intake saw it: `size` in bytes, times in nanoseconds since the epoch."""
 
@@ -70,6 +87,38 @@ class ModelRef:
     def __str__(self) -> str:
         """Return `NAME/VERSION`."""
         return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the table of models keeps of a bundle: `sha256` is the digest of the whole."""
+
+    ref: ModelRef
+    sha256: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One version of a model as its table has it."""
+
+    facts: ModelFacts
+    stage: ModelStage
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """One change of a model: `before` and `after` are versions, None for none."""
+
+    changed_at: datetime
+    action: ModelAction
+    who: str
+    name: str
+    before: int | None
+    after: int | None
+    forced: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
