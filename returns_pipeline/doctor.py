@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from returns_pipeline import registry
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.intake import require_folder
@@ -84,7 +85,11 @@ def _workers(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
-    bundle = find_bundle(settings.models_dir, settings.model)
+    if _run("database", _database, settings).ok:
+        with _opened(settings) as database:
+            bundle = registry.configured(settings, database)
+    else:  # what the first run would use
+        bundle = find_bundle(settings.models_dir, settings.model)
     for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
         if name in bundle.sha256:
             bundle.file(name)

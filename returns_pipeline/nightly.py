@@ -7,8 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline import chunking, intake, schedule
-from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline import chunking, intake, registry, schedule
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
@@ -129,7 +128,7 @@ def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Itera
 
 
 def _request(pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None) -> RunRequest:
-    bundle = find_bundle(pipeline.settings.models_dir, pipeline.settings.model)
+    bundle = registry.choose(pipeline.settings, pipeline.db)
     return RunRequest(request_id, kind, directory, bundle.ref, bundle.digest, bundle.metrics)
 
 

@@ -71,7 +71,8 @@ class Settings(BaseSettings):
         "whose labels agreed with those of float32 but for 0.1 %.",
     )
     model: str = Field(
-        "fashion-mnist", description="Model of new runs: NAME (its highest version) or NAME/VERSION."
+        "fashion-mnist",
+        description="Model of new runs: NAME (its active version, see `models promote`) or NAME/VERSION.",
     )
     chunk_size: int = Field(
         0,

@@ -7,8 +7,8 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
 
+from returns_pipeline import registry
 from returns_pipeline.classify import load_classifier
-from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
 from returns_pipeline.pipeline import Pipeline
@@ -52,8 +52,8 @@ def _refuse_to_start_broken(**_: Any) -> None:
     try:
         database = Database(settings.database_url)
         database.require_current()
+        registry.configured(settings, database)
         database.close()
-        find_bundle(settings.models_dir, settings.model)
         CeleryQueue(app).check()
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault}\n")

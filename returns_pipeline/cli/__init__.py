@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from returns_pipeline.cli import data, db, demo, doctor, processes, runs, train
+from returns_pipeline.cli import data, db, demo, doctor, models, processes, runs, train
 from returns_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("retry")(runs.retry)
 app.command("status")(runs.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 for command in (processes.worker, processes.beat, processes.flower):
     app.command(context_settings=processes.PASS_ON)(command)

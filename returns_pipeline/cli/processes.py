@@ -50,16 +50,16 @@ def up() -> None:
     """Run everything in one terminal, embedded: Redis, workers, beat and Flower. Ctrl-C ends it."""
     import signal
 
-    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline import registry
     from returns_pipeline.embedded import Processes, require_free_port
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
 
     settings = load_settings()
-    find_bundle(settings.models_dir, settings.model)
     require_free_port(settings.flower_host, settings.flower_port)
     database = Database(settings.database_url)
     database.upgrade()
+    registry.configured(settings, database)
     settings.incoming_dir.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

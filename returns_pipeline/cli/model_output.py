@@ -1,0 +1,108 @@
+"""Models and their changes as tables for people and as plain values for JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from returns_pipeline.records import ModelChange
+from returns_pipeline.registry import Version
+
+_console = Console()
+
+
+def version_as_dict(version: Version) -> dict[str, Any]:
+    """Return a version as the JSON that the command line prints."""
+    return {
+        "name": version.ref.name,
+        "version": version.ref.version,
+        "stage": version.stage,
+        "registered": version.row is not None,
+        "on_disk": version.bundle is not None,
+        "accuracy": version.metrics.get("accuracy"),
+        "recipe": version.bundle.recipe if version.bundle else None,
+        "created": version.created_at.isoformat() if version.created_at else None,
+        "fault": version.fault or None,
+    }
+
+
+def bundle_as_dict(version: Version) -> dict[str, Any]:
+    """Return what the bundle says of itself; of one that is gone, what the database has kept."""
+    bundle = version.bundle
+    if bundle is None:
+        return {"metrics": version.metrics}
+    return {
+        "folder": str(bundle.folder),
+        "digest": bundle.digest,
+        "labels": bundle.labels,
+        "main_categories": bundle.main_categories,
+        "input": asdict(bundle.input),
+        "command": bundle.command,
+        "data": bundle.data,
+        "metrics": bundle.metrics,
+    }
+
+
+def change_as_dict(change: ModelChange) -> dict[str, Any]:
+    """Return a change as the JSON that the command line prints."""
+    return {**asdict(change), "changed_at": change.changed_at.isoformat()}
+
+
+def print_versions(versions: Sequence[Version]) -> None:
+    """Print a line for each version."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name in ("model", "stage", "accuracy", "recipe", "created, UTC"):
+        table.add_column(name, justify="right" if name == "accuracy" else "left", no_wrap=True)
+    for version in versions:
+        stage = f"[green]{version.stage}[/]" if version.stage == "active" else str(version.stage)
+        table.add_row(
+            Text(str(version.ref)),
+            stage,
+            _share(version.metrics.get("accuracy")),
+            Text(version.bundle.recipe if version.bundle else "no bundle on disk"),
+            f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
+        )
+    _console.print(table if versions else "There is no model.")
+
+
+def print_version(version: Version, changes: Sequence[ModelChange]) -> None:
+    """Print one version, its metrics and its history."""
+    bundle = version.bundle
+    lines: dict[str, object] = {"Model": version.ref, "Stage": version.stage}
+    if version.created_at:
+        lines["Created"] = f"{version.created_at:%Y-%m-%d %H:%M} UTC"
+    if bundle:
+        size = bundle.input
+        lines["Input"] = f"{size.height} x {size.width} x {size.channels}"
+        lines["Labels"] = ", ".join(bundle.labels)
+        lines["Recipe"] = bundle.recipe
+        lines["Command"] = bundle.command
+        lines["Folder"] = bundle.folder
+        lines |= {f"Data, {name}": value for name, value in bundle.data.items()}
+    else:
+        lines["Fault"] = version.fault
+    lines |= dict(version.metrics)
+    width = max(map(len, lines)) + 1
+    for name, value in lines.items():
+        _console.print(f"{name:<{width}} {value}", soft_wrap=True, highlight=False, markup=False)
+    print_changes(changes)
+
+
+def print_changes(changes: Sequence[ModelChange]) -> None:
+    """Print a line for each change."""
+    for change in changes:
+        before = f"{change.before} -> " if change.before is not None else ""
+        what = f"{change.action} {change.name} {before}{change.after}"
+        forced = ", forced" if change.forced else ""
+        reason = f": {change.reason}" if change.reason else ""
+        line = f"{change.changed_at:%Y-%m-%d %H:%M:%S} UTC  {what}{forced} ({change.who}){reason}"
+        _console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if not changes:
+        _console.print("Nothing was done to it yet.")
+
+
+def _share(value: Any) -> str:
+    return f"{value:.2%}" if isinstance(value, int | float) else ""

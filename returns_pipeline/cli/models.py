@@ -1,0 +1,142 @@
+"""`returns-pipeline models`: which version of a model works tonight."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from returns_pipeline.settings import Settings
+    from returns_pipeline.store.database import Database
+
+app = typer.Typer(help="Which version of a model works tonight.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+OneVersion = Annotated[str, typer.Argument(metavar="NAME/VERSION")]
+Who = Annotated[str, typer.Option(help="Who decided it. Default: USER@HOST.")]
+Reason = Annotated[str, typer.Option(help="Why, for those who read the history.")]
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """Show every version, on disk and in the database."""
+    from returns_pipeline import registry
+    from returns_pipeline.cli import model_output
+
+    found = registry.versions(*_opened())
+    if as_json:
+        _print_json([model_output.version_as_dict(version) for version in found])
+    else:
+        model_output.print_versions(found)
+
+
+@app.command()
+def show(
+    model: Annotated[
+        str, typer.Argument(metavar="NAME[/VERSION]", help="NAME: the version that a run would use now.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show everything about one version: labels, data, metrics and what was done to it."""
+    from returns_pipeline import registry
+    from returns_pipeline.cli import model_output
+    from returns_pipeline.store import models
+
+    settings, database = _opened()
+    version = registry.show(settings, database, model)
+    changes = [
+        change
+        for change in models.history(database, version.ref.name)
+        if version.ref.version in (change.before, change.after)
+    ]
+    if as_json:
+        _print_json(
+            {
+                **model_output.version_as_dict(version),
+                **model_output.bundle_as_dict(version),
+                "history": [model_output.change_as_dict(change) for change in changes],
+            }
+        )
+    else:
+        model_output.print_version(version, changes)
+
+
+@app.command()
+def register(
+    path: Annotated[Path, typer.Argument(help="Folder of a bundle, anywhere.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model. Default: the bundle's own.")] = None,
+    who: Who = "",
+) -> None:
+    """Copy a bundle among the models, as a candidate. It is not used until it is promoted."""
+    from returns_pipeline import registry
+
+    settings, database = _opened()
+    ref, is_new = registry.register(settings, database, path, name, who or registry.person())
+    if is_new:
+        typer.echo(f"{ref} is registered as a candidate; `returns-pipeline models promote {ref}` uses it.")
+    else:
+        typer.echo(f"{ref} is this very bundle and was registered before; nothing was done.")
+
+
+@app.command()
+def promote(
+    model: OneVersion,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if it is measurably worse; never if it is broken.")
+    ] = False,
+    who: Who = "",
+    reason: Reason = "",
+) -> None:
+    """Let new runs use a version, after looking whether it is sound and not worse. No worker restarts."""
+    from returns_pipeline import registry
+
+    settings, database = _opened()
+    done = registry.promote(
+        settings, database, model, who=who or registry.person(), reason=reason, force=force
+    )
+    instead = f" instead of {done.before}" if done.before not in (None, done.ref.version) else ""
+    typer.echo(f"{done.ref} is active{instead}: new runs use it. {done.remark}")
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="Name of the model.")], who: Who = "", reason: Reason = ""
+) -> None:
+    """Let new runs use the version again that was active before the present one."""
+    from returns_pipeline import registry
+
+    settings, database = _opened()
+    done = registry.rollback(settings, database, name, who=who or registry.person(), reason=reason)
+    typer.echo(f"{done.ref} is active again instead of {done.before}: new runs use it.")
+
+
+@app.command()
+def history(
+    name: Annotated[str | None, typer.Argument(help="Name of a model. Default: every one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was done to the models, when and by whom."""
+    from returns_pipeline.cli import model_output
+    from returns_pipeline.store import models
+
+    _, database = _opened()
+    changes = models.history(database, name)
+    if as_json:
+        _print_json([model_output.change_as_dict(change) for change in changes])
+    else:
+        model_output.print_changes(changes)
+
+
+def _opened() -> "tuple[Settings, Database]":
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.store.database import Database
+
+    settings = load_settings()
+    database = Database(settings.database_url)
+    database.require_current()
+    return settings, database
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
