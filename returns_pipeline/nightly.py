@@ -10,7 +10,7 @@ import structlog
 from returns_pipeline import chunking, intake, registry, schedule
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
+from returns_pipeline.records import FoundFile, ImageState, ModelRef, RunKind, RunRequest, RunState
 from returns_pipeline.report import write_report
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.store.database import utc_now
@@ -92,10 +92,34 @@ def _chunk_size(pipeline: Pipeline, model: ModelRef) -> int:
     return chunking.size_for(chunks.recent_cost(pipeline.db, model), settings.chunk_seconds)
 
 
-def classify_paths(pipeline: Pipeline, request_id: str, paths: Iterable[str]) -> int:
-    """Open an ad hoc run for named files, which stay where they are; return the run's id."""
+def classify_paths(
+    pipeline: Pipeline, request_id: str, paths: Iterable[str], model: str | None = None
+) -> int:
+    """Open an ad hoc run for named files, which stay where they are; return the run's id.
+
+    `model` is NAME or NAME/VERSION, by default the settings' one.
+    """
     files = (intake.describe(Path(path)) for path in dict.fromkeys(paths))
-    return _open_whole(pipeline, request_id, RunKind.ADHOC, files)
+    return _open_whole(pipeline, request_id, RunKind.ADHOC, files, model)
+
+
+def replay(pipeline: Pipeline, request_id: str, run_id: int, model: str) -> int:
+    """Open an ad hoc run for the classified images of a closed run, with another model; return its id.
+
+    The files stay where they lie now, and so do the answers that the old run gave. Raises PipelineError when
+    there is no such run or it is open.
+    """
+    old = runs.find(pipeline.db, run_id)
+    if old is None or old.state is not RunState.CLOSED:
+        raise PipelineError(
+            f"Run {run_id} {'is still open' if old else 'does not exist'}.",
+            "`returns-pipeline runs list` shows the runs there are; replay one that is closed.",
+        )
+    classified = images.results(pipeline.db, run_id, ImageState.CLASSIFIED)
+    # Under the very path that the database has, by which the two answers are found together.
+    paths = dict.fromkeys(image.lies_at for image in classified)
+    files = (intake.describe(Path(path))._replace(path=path) for path in paths)
+    return _open_whole(pipeline, request_id, RunKind.ADHOC, files, model)
 
 
 def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
@@ -110,8 +134,14 @@ def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
     return _open_whole(pipeline, request_id, RunKind.RETRY, found)
 
 
-def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Iterable[FoundFile]) -> int:
-    request = _request(pipeline, request_id, kind, None)
+def _open_whole(
+    pipeline: Pipeline,
+    request_id: str,
+    kind: RunKind,
+    files: Iterable[FoundFile],
+    model: str | None = None,
+) -> int:
+    request = _request(pipeline, request_id, kind, None, model)
     run_id, chunk_ids = runs.open_whole_run(
         pipeline.db,
         request,
@@ -127,8 +157,10 @@ def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Itera
     return run_id
 
 
-def _request(pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None) -> RunRequest:
-    bundle = registry.choose(pipeline.settings, pipeline.db)
+def _request(
+    pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None, model: str | None = None
+) -> RunRequest:
+    bundle = registry.choose(pipeline.settings, pipeline.db, model)
     return RunRequest(request_id, kind, directory, bundle.ref, bundle.digest, bundle.metrics)
 
 

@@ -121,6 +121,14 @@ class ModelChange:
     reason: str
 
 
+class AnswerPair(NamedTuple):
+    """What two versions of a model say of one image; `after` is None where the second has no answer."""
+
+    path: str
+    before: str
+    after: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ImageInput:
     """What a model takes: `height` x `width` pixels of 1 (grey) or 3 (RGB) `channels`, uint8."""
@@ -313,6 +321,11 @@ class ImageResult(NamedTuple):
     probability: float | None
     main_label: str | None
     decision: str | None
+
+    @property
+    def lies_at(self) -> str:
+        """Where the file lies now: in the archive once it has been moved, else where it came in."""
+        return self.archived_path or self.path
 
     @property
     def name(self) -> str:

@@ -37,9 +37,15 @@ def scan_incoming(self: Any, directory: str | None = None, scheduled: bool = Fal
 
 
 @app.task(bind=True, base=ClientPathsTask, **_RETRY)
-def classify_paths(self: Any, paths: list[str]) -> dict[str, int]:
+def classify_paths(self: Any, paths: list[str], model: str | None = None) -> dict[str, int]:
     """Open a run for these files, which stay where they are; return {"run": id}."""
-    return {"run": nightly.classify_paths(pipeline(), self.request.id, paths)}
+    return {"run": nightly.classify_paths(pipeline(), self.request.id, paths, model)}
+
+
+@app.task(bind=True, **_RETRY)
+def replay_run(self: Any, run_id: int, model: str) -> dict[str, int]:
+    """Open a run for the classified images of another, with another model; return {"run": id}."""
+    return {"run": nightly.replay(pipeline(), self.request.id, run_id, model)}
 
 
 @app.task(bind=True, **_RETRY)

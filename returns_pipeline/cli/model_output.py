@@ -10,6 +10,10 @@ from rich.text import Text
 
 from returns_pipeline.records import ModelChange
 from returns_pipeline.registry import Version
+from returns_pipeline.report.answers import Changes
+
+#: Changed files that are printed for people; JSON has all.
+MOST_FILES = 20
 
 _console = Console()
 
@@ -49,6 +53,49 @@ def bundle_as_dict(version: Version) -> dict[str, Any]:
 def change_as_dict(change: ModelChange) -> dict[str, Any]:
     """Return a change as the JSON that the command line prints."""
     return {**asdict(change), "changed_at": change.changed_at.isoformat()}
+
+
+def changes_as_dict(changes: Changes) -> dict[str, Any]:
+    """Return two versions side by side as the JSON that the command line prints."""
+    return {
+        "both": changes.both,
+        "same": changes.same,
+        "changed": changes.changed,
+        "unanswered": changes.unanswered,
+        "transitions": [
+            {"before": before, "after": after, "images": images}
+            for before, after, images in changes.transitions
+        ],
+        "files": [pair._asdict() for pair in changes.files],
+    }
+
+
+def print_answers(changes: Changes) -> None:
+    """Print two versions side by side: counts, which label became which, and files."""
+    share = f" ({changes.changed / changes.both:.2%})" if changes.both else ""
+    unanswered = f", {changes.unanswered:,} without a second answer" if changes.unanswered else ""
+    _console.print(
+        f"Both answered {changes.both:,} images: {changes.same:,} the same label, "
+        f"{changes.changed:,} another{share}{unanswered}.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if changes.transitions:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        table.add_column("before")
+        table.add_column("after")
+        table.add_column("images", justify="right")
+        for before, after, images in changes.transitions:
+            table.add_row(Text(before), Text(after), f"{images:,}")
+        _console.print(table)
+    for pair in changes.files:
+        # A name need not be text.
+        path = pair.path.encode("utf-8", "backslashreplace").decode()
+        line = f"{path}  {pair.before} -> {pair.after or 'no answer'}"
+        _console.print(line, soft_wrap=True, highlight=False, markup=False)
+    rest = changes.changed + changes.unanswered - len(changes.files)
+    if rest:
+        _console.print(f"… and {rest:,} more files.", highlight=False)
 
 
 def print_versions(versions: Sequence[Version]) -> None:
