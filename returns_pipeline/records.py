@@ -60,12 +60,17 @@ class ModelStage(StrEnum):
 
 
 class ModelAction(StrEnum):
-    """What can be done to a model; `first use`: a run made the highest version on disk the active one."""
+    """What can be done to a model.
+
+    `first use`: a run made the highest version on disk the active one. `shadow`: a version answers for a part
+    of each night beside the active one, or does so no more.
+    """
 
     REGISTER = "register"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     FIRST_USE = "first use"
+    SHADOW = "shadow"
 
 
 class FoundFile(NamedTuple):
@@ -100,11 +105,15 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One version of a model as its table has it."""
+    """One version of a model as its table has it.
+
+    `shadow_share` is the part of each night's images that it answers beside the active version.
+    """
 
     facts: ModelFacts
     stage: ModelStage
     created_at: datetime
+    shadow_share: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +219,16 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """A version that answers for `share` of a night's images beside the run's own; nothing depends on it."""
+
+    model: ModelRef
+    model_version_id: int
+    model_sha256: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One chunk that this process alone may work on until its lease ends.
 
@@ -229,6 +248,7 @@ class Claim:
     model_version_id: int
     model_sha256: str
     images: tuple[PendingImage, ...]
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,31 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
     return Activation(bundle.ref, stack[-1])
 
 
+def shadow(settings: Settings, db: Database, model: str, share: float, who: str) -> ModelRef:
+    """Let NAME/VERSION answer for a `share` of each night's images beside the active version.
+
+    Raises ConfigFault, with nothing changed, when the bundle is broken or is the active one.
+    """
+    if not 0 < share <= 1:
+        raise ConfigFault(
+            f"{share:g} is no part of a night.", "Give --share above 0 and at most 1, like 0.1."
+        )
+    bundle = find_bundle(settings.models_dir, _exact(model))
+    vetting.require_sound(bundle, settings.runtime)
+    if not models.shadow(db, _facts(bundle), share, who):
+        raise ConfigFault(f"{bundle.ref} is active: it answers for every image.", "Name a candidate.")
+    return bundle.ref
+
+
+def end_shadow(db: Database, model: str, who: str) -> ModelRef:
+    """End the shadow of a model; return what it was. Raises ConfigFault when there is none."""
+    name = model.partition("/")[0]
+    version = models.end_shadow(db, name, who)
+    if version is None:
+        raise ConfigFault(f"No version of {name} is a shadow.", "`returns-pipeline models list` shows them.")
+    return ModelRef(name, version)
+
+
 def person() -> str:
     """Return who is at work here, as USER@HOST, in at most 255 letters."""
     try:
@@ -238,7 +263,7 @@ def _stack(changes: list[ModelChange]) -> list[int]:
     for change in changes:
         if change.action is ModelAction.ROLLBACK:
             stack.pop()
-        elif change.action is not ModelAction.REGISTER and change.after is not None:
+        elif change.action in {ModelAction.PROMOTE, ModelAction.FIRST_USE} and change.after is not None:
             stack.append(change.after)
     return stack
 

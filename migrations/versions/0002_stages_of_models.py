@@ -14,6 +14,11 @@ def upgrade() -> None:
     # which is the one that runs used before.
     with op.batch_alter_table("model_versions") as table:
         table.add_column(sa.Column("stage", sa.String(length=16), server_default="candidate", nullable=False))
+        table.add_column(sa.Column("shadow_share", sa.Float(), nullable=True))
+        table.create_check_constraint(
+            op.f("ck_model_versions_shadow_share"),
+            "shadow_share IS NULL OR (shadow_share > 0 AND shadow_share <= 1 AND stage <> 'active')",
+        )
         table.create_check_constraint(
             op.f("ck_model_versions_stage"), "stage IN ('candidate', 'active', 'archived')"
         )
@@ -24,6 +29,14 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("stage = 'active'"),
         sqlite_where=sa.text("stage = 'active'"),
+    )
+    op.create_index(
+        "uq_model_versions_shadow",
+        "model_versions",
+        ["name"],
+        unique=True,
+        postgresql_where=sa.text("shadow_share IS NOT NULL"),
+        sqlite_where=sa.text("shadow_share IS NOT NULL"),
     )
     op.create_table(
         "model_changes",
@@ -37,7 +50,7 @@ def upgrade() -> None:
         sa.Column("forced", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "action IN ('register', 'promote', 'rollback', 'first use')",
+            "action IN ('register', 'promote', 'rollback', 'first use', 'shadow')",
             name=op.f("ck_model_changes_action"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_changes")),
@@ -48,7 +61,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_model_changes_name", "model_changes")
     op.drop_table("model_changes")
+    op.drop_index("uq_model_versions_shadow", "model_versions")
     op.drop_index("uq_model_versions_active", "model_versions")
     with op.batch_alter_table("model_versions") as table:
         table.drop_constraint(op.f("ck_model_versions_stage"), type_="check")
+        table.drop_constraint(op.f("ck_model_versions_shadow_share"), type_="check")
+        table.drop_column("shadow_share")
         table.drop_column("stage")

@@ -24,6 +24,7 @@ def version_as_dict(version: Version) -> dict[str, Any]:
         "name": version.ref.name,
         "version": version.ref.version,
         "stage": version.stage,
+        "shadow_share": version.row.shadow_share if version.row else None,
         "registered": version.row is not None,
         "on_disk": version.bundle is not None,
         "accuracy": version.metrics.get("accuracy"),
@@ -105,6 +106,8 @@ def print_versions(versions: Sequence[Version]) -> None:
         table.add_column(name, justify="right" if name == "accuracy" else "left", no_wrap=True)
     for version in versions:
         stage = f"[green]{version.stage}[/]" if version.stage == "active" else str(version.stage)
+        if version.row and version.row.shadow_share:
+            stage += f", shadow {version.row.shadow_share:.0%}"
         table.add_row(
             Text(str(version.ref)),
             stage,
@@ -142,7 +145,7 @@ def print_changes(changes: Sequence[ModelChange]) -> None:
     """Print a line for each change."""
     for change in changes:
         before = f"{change.before} -> " if change.before is not None else ""
-        what = f"{change.action} {change.name} {before}{change.after}"
+        what = f"{change.action} {change.name} {before}{change.after or 'none'}"
         forced = ", forced" if change.forced else ""
         reason = f": {change.reason}" if change.reason else ""
         line = f"{change.changed_at:%Y-%m-%d %H:%M:%S} UTC  {what}{forced} ({change.who}){reason}"

@@ -112,6 +112,44 @@ def rollback(
 
 
 @app.command()
+def shadow(
+    model: Annotated[str, typer.Argument(metavar="NAME/VERSION", help="With --off, NAME is enough.")],
+    share: Annotated[float, typer.Option(help="Part of each night's images, 0 to 1.")] = 0.1,
+    off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+    who: Who = "",
+) -> None:
+    """Let a candidate answer for a part of each night too; reports keep the active version's answers."""
+    from returns_pipeline import registry
+
+    settings, database = _opened()
+    who = who or registry.person()
+    if off:
+        typer.echo(f"{registry.end_shadow(database, model, who)} is no shadow any more.")
+        return
+    ref = registry.shadow(settings, database, model, share, who)
+    typer.echo(
+        f"{ref} answers for {share:.0%} of each night's images beside the active version; "
+        f"`returns-pipeline models shadow-report {ref}` compares them."
+    )
+
+
+@app.command("shadow-report")
+def shadow_report(model: OneVersion, as_json: Json = False) -> None:
+    """Show what a shadow has answered otherwise than the nights."""
+    from returns_pipeline import registry
+    from returns_pipeline.cli import model_output
+    from returns_pipeline.report.answers import count_changes
+    from returns_pipeline.store import models
+
+    settings, database = _opened()
+    pairs = models.shadowed(database, registry.show(settings, database, model).ref)
+    if as_json:
+        _print_json(model_output.changes_as_dict(count_changes(pairs)))
+    else:
+        model_output.print_answers(count_changes(pairs, model_output.MOST_FILES))
+
+
+@app.command()
 def history(
     name: Annotated[str | None, typer.Argument(help="Name of a model. Default: every one.")] = None,
     as_json: Json = False,

@@ -8,15 +8,17 @@ import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import (
+    AnswerPair,
     ModelAction,
     ModelChange,
     ModelFacts,
     ModelRef,
     ModelRow,
     ModelStage,
+    RunKind,
 )
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import model_changes, model_versions
+from returns_pipeline.store.tables import images, model_changes, model_versions, predictions, runs
 
 
 def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
@@ -80,7 +82,7 @@ def register(db: Database, facts: ModelFacts, who: str, reason: str) -> bool:
         known = connection.execute(sa.select(model_versions.c.id).where(_is(facts.ref))).scalar()
         ensure(db, connection, facts)
         if known is None:
-            _record(connection, ModelAction.REGISTER, facts.ref, None, who, reason, forced=False)
+            _record(connection, ModelAction.REGISTER, facts.ref.name, (None, facts.ref.version), who, reason)
         return known is None
 
 
@@ -107,9 +109,83 @@ def activate(
             return False
         ensure(db, connection, facts)
         connection.execute(sa.update(model_versions).where(is_active).values(stage=ModelStage.ARCHIVED))
-        connection.execute(sa.update(model_versions).where(_is(facts.ref)).values(stage=ModelStage.ACTIVE))
-        _record(connection, action, facts.ref, before, who, reason, forced=forced)
+        connection.execute(
+            sa.update(model_versions).where(_is(facts.ref)).values(stage=ModelStage.ACTIVE, shadow_share=None)
+        )
+        moved = (before, facts.ref.version)
+        _record(connection, action, facts.ref.name, moved, who, reason, forced=forced)
         return True
+
+
+def shadow(db: Database, facts: ModelFacts, share: float, who: str) -> bool:
+    """Let a version answer for `share` of each night beside the active one; only one of a name does.
+
+    False, and nothing is changed, when it is the active one. Raises ConfigFault when the version was another
+    model before.
+    """
+    with _changing(db) as connection:
+        is_active = sa.and_(_is(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
+        if connection.execute(sa.select(model_versions.c.id).where(is_active)).scalar() is not None:
+            return False
+        ensure(db, connection, facts)
+        name, version = facts.ref.name, facts.ref.version
+        before = _end_shadow(connection, name)
+        connection.execute(sa.update(model_versions).where(_is(facts.ref)).values(shadow_share=share))
+        _record(connection, ModelAction.SHADOW, name, (before, version), who, f"share {share:g}")
+        return True
+
+
+def end_shadow(db: Database, name: str, who: str) -> int | None:
+    """End the shadow of a model; return its version, or None, and no change, when there is none."""
+    with _changing(db) as connection:
+        before = _end_shadow(connection, name)
+        if before is not None:
+            _record(connection, ModelAction.SHADOW, name, (before, None), who, "off")
+        return before
+
+
+def _end_shadow(connection: sa.Connection, name: str) -> int | None:
+    ended = connection.execute(
+        sa.update(model_versions)
+        .where(model_versions.c.name == name, model_versions.c.shadow_share.is_not(None))
+        .values(shadow_share=None)
+        .returning(model_versions.c.version)
+    ).scalar()
+    return None if ended is None else int(ended)
+
+
+def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
+    """Yield the answers of the nights beside those that a version gave as their shadow, by image."""
+    of_night, beside = predictions.alias("of_night"), predictions.alias("beside")
+    candidate = (
+        sa.select(model_versions.c.id, model_versions.c.created_at).where(_is(ref)).subquery("candidate")
+    )
+    pairs = (
+        candidate.join(
+            runs,
+            sa.and_(
+                runs.c.opened_at >= candidate.c.created_at,
+                runs.c.model_version_id != candidate.c.id,
+                runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP]),
+            ),
+        )
+        .join(images, images.c.run_id == runs.c.id)
+        .join(
+            of_night,
+            sa.and_(
+                of_night.c.image_id == images.c.id, of_night.c.model_version_id == runs.c.model_version_id
+            ),
+        )
+        .join(
+            beside,
+            sa.and_(beside.c.image_id == images.c.id, beside.c.model_version_id == candidate.c.id),
+        )
+    )
+    query = sa.select(images.c.source_path, of_night.c.label, beside.c.label).select_from(pairs)
+    with db.read() as connection:
+        rows = connection.execute(query.order_by(images.c.id).execution_options(yield_per=1000))
+        for path, before, after in rows:
+            yield AnswerPair(path, before, after)
 
 
 @contextmanager
@@ -124,21 +200,22 @@ def _changing(db: Database) -> Iterator[sa.Connection]:
 def _record(
     connection: sa.Connection,
     action: ModelAction,
-    ref: ModelRef,
-    before: int | None,
+    name: str,
+    versions: tuple[int | None, int | None],
     who: str,
     reason: str,
     *,
-    forced: bool,
+    forced: bool = False,
 ) -> None:
+    """Write a change of a model from one of `versions` to the other."""
     connection.execute(
         sa.insert(model_changes).values(
             changed_at=utc_now(),
             action=action,
             who=who,
-            name=ref.name,
-            from_version=before,
-            to_version=ref.version,
+            name=name,
+            from_version=versions[0],
+            to_version=versions[1],
             forced=forced,
             reason=reason,
         )
@@ -159,6 +236,7 @@ def _rows(db: Database, condition: sa.ColumnElement[bool]) -> list[ModelRow]:
                 ModelFacts(ModelRef(row.name, row.version), row.sha256, row.metrics),
                 ModelStage(row.stage),
                 row.created_at,
+                row.shadow_share,
             )
             for row in connection.execute(query)
         ]
