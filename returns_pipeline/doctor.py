@@ -87,22 +87,26 @@ def _workers(settings: Settings) -> str:
 def _model(settings: Settings) -> str:
     if _run("database", _database, settings).ok:
         with _opened(settings) as database:
-            bundle = registry.configured(settings, database)
+            bundles = registry.configured(settings, database)
     else:  # what the first run would use
-        bundle = find_bundle(settings.models_dir, settings.model)
-    for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
-        if name in bundle.sha256:
-            bundle.file(name)
-    return f"{bundle.ref}, {len(bundle.labels)} labels, every file as it was made"
+        bundles = [find_bundle(settings.models_dir, intake.model) for intake in settings.every_intake]
+    for bundle in bundles:
+        for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
+            if name in bundle.sha256:
+                bundle.file(name)
+    found = "; ".join(f"{bundle.ref}, {len(bundle.labels)} labels" for bundle in bundles)
+    return f"{found}, every file as it was made"
 
 
 def _intake(settings: Settings) -> str:
-    require_folder(settings.incoming_dir)
-    return str(settings.incoming_dir)
+    for intake in settings.every_intake:
+        require_folder(intake.folder)
+    return ", ".join(str(intake.folder) for intake in settings.every_intake)
 
 
 def _folders(settings: Settings) -> str:
-    folders = (settings.incoming_dir, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
+    intakes = [intake.folder for intake in settings.every_intake]
+    folders = (*intakes, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
     devices = set()
     for folder in folders:
         there = _nearest(folder)

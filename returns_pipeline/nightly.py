@@ -24,16 +24,43 @@ _CLOSING_LEASES = 15
 _PUNCTUAL = timedelta(minutes=5)
 
 
-def scan_night(pipeline: Pipeline, now: datetime | None = None) -> int:
-    """Scan for the newest night that was due; return its run's id, the same one whoever asks how often."""
+def scan_night(pipeline: Pipeline, now: datetime | None = None) -> list[int]:
+    """Scan for the newest night that was due; return its runs' ids, the same ones whoever asks how often."""
     now = now or utc_now()
     due = schedule.last_due(pipeline.settings, now)
     kind = RunKind.NIGHTLY if now - due < _PUNCTUAL else RunKind.CATCH_UP
-    return scan(pipeline, schedule.night_request(due), kind=kind)
+    return scan_intakes(pipeline, schedule.night_request(due), kind)
+
+
+def scan_intakes(pipeline: Pipeline, request_id: str, kind: RunKind = RunKind.NIGHTLY) -> list[int]:
+    """Scan every intake with its own model; return the runs' ids.
+
+    What is wrong with one, a missing folder or model, keeps no other from being scanned; it is raised at the
+    end.
+    """
+    settings = pipeline.settings
+    if not settings.intakes:
+        return [scan(pipeline, request_id, kind=kind)]
+    opened: list[int] = []
+    faults: list[PipelineError] = []
+    for model, folder in settings.every_intake:
+        request = schedule.request_of_intake(request_id, settings, model)
+        try:
+            opened.append(scan(pipeline, request, folder, kind, model))
+        except PipelineError as fault:
+            log.warning("intake_failed", folder=str(folder), reason=str(fault))
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return opened
 
 
 def scan(
-    pipeline: Pipeline, request_id: str, directory: Path | None = None, kind: RunKind = RunKind.NIGHTLY
+    pipeline: Pipeline,
+    request_id: str,
+    directory: Path | None = None,
+    kind: RunKind = RunKind.NIGHTLY,
+    model: str | None = None,
 ) -> int:
     """Open a run with a row for every settled file of the intake; return the run's id.
 
@@ -47,7 +74,7 @@ def scan(
     if run_id is None:
         intake.require_folder(root)
         intake.refuse_own_folders(root, settings)
-        run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory))
+        run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory, model))
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
@@ -216,7 +243,9 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
     for run_id in closings:
         pipeline.queue.send_close(run_id)
     due = schedule.last_due(settings, now or utc_now())
-    missed = runs.night_is_missing(pipeline.db, schedule.night_request(due), due)
+    night = schedule.night_request(due)
+    requests = [schedule.request_of_intake(night, settings, intake.model) for intake in settings.every_intake]
+    missed = any(runs.night_is_missing(pipeline.db, request, due) for request in requests)
     if missed:
         pipeline.queue.send_night()
     if found or scans or closings or missed:

@@ -62,12 +62,13 @@ class Activation:
     remark: str = ""
 
 
-def configured(settings: Settings, db: Database) -> Bundle:
-    """Return the bundle that a run which opened now would use; nothing is changed.
+def configured(settings: Settings, db: Database) -> list[Bundle]:
+    """Return the bundle that a run of each intake would use if it opened now; nothing is changed.
 
-    Raises ConfigFault when it is not there.
+    Raises ConfigFault when one is not there.
     """
-    return find_bundle(settings.models_dir, _pinned(settings.model, db))
+    models_dir = settings.models_dir
+    return [find_bundle(models_dir, _pinned(intake.model, db)) for intake in settings.every_intake]
 
 
 def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle:

@@ -29,11 +29,15 @@ _RETRY: dict[str, Any] = {
 def scan_incoming(self: Any, directory: str | None = None, scheduled: bool = False) -> dict[str, int]:
     """Open a run for everything in the intake folder, or in `directory`; return {"run": id}.
 
-    `scheduled`: for the newest night that was due, once however often it is asked.
+    Of several intakes each has a run; the id is the last one's. `scheduled`: for the newest night that was
+    due, once however often it is asked.
     """
-    if scheduled:
-        return {"run": nightly.scan_night(pipeline())}
-    return {"run": nightly.scan(pipeline(), self.request.id, Path(directory) if directory else None)}
+    if directory:
+        return {"run": nightly.scan(pipeline(), self.request.id, Path(directory))}
+    opened = (
+        nightly.scan_night(pipeline()) if scheduled else nightly.scan_intakes(pipeline(), self.request.id)
+    )
+    return {"run": opened[-1]}
 
 
 @app.task(bind=True, base=ClientPathsTask, **_RETRY)

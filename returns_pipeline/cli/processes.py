@@ -60,7 +60,9 @@ def up() -> None:
     database = Database(settings.database_url)
     database.upgrade()
     registry.configured(settings, database)
-    settings.incoming_dir.mkdir(parents=True, exist_ok=True)
+    folders = [intake.folder for intake in settings.every_intake]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with Processes(settings) as processes:
@@ -69,9 +71,8 @@ def up() -> None:
         processes.start("beat", "beat")
         processes.start("flower", "flower")
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
-        typer.echo(
-            f"Intake    {settings.incoming_dir}  (scanned at {night}; now: `returns-pipeline scan --wait`)"
-        )
+        intakes = ", ".join(map(str, folders))
+        typer.echo(f"Intake    {intakes}  (scanned at {night}; now: `returns-pipeline scan --wait`)")
         typer.echo(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
         typer.echo(f"Logs      {settings.home / 'logs'}")
         typer.echo("Ctrl-C ends everything.")

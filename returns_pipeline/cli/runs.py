@@ -33,7 +33,37 @@ def scan(
 
     if directory:
         require_folder(directory)
-    _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+    if directory is None and _settings().intakes:
+        _scan_each(wait=wait, as_json=as_json)
+    else:
+        _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+
+
+def _scan_each(*, wait: bool, as_json: bool) -> None:
+    """Ask for a scan of every intake in one request; follow the run of each."""
+    from returns_pipeline.cli import output
+    from returns_pipeline.follow import follow
+    from returns_pipeline.queueing import SCAN, CeleryQueue, make_app
+    from returns_pipeline.schedule import request_of_intake
+
+    settings = _settings()
+    database = _database(settings)
+    queue = CeleryQueue(make_app(settings))
+    queue.check()
+    request_id = str(uuid.uuid4())
+    queue.send(SCAN, None, request_id=request_id)
+    if not wait:
+        _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
+        return
+    summaries = []
+    for intake in settings.every_intake:
+        request = request_of_intake(request_id, settings, intake.model)
+        summaries.append(follow(database, queue, request, asked_as=request_id))
+    if as_json:
+        _print_json([output.run_as_dict(summary) for summary in summaries])
+    else:
+        for summary in summaries:
+            output.print_run(summary)
 
 
 def classify(
