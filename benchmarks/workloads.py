@@ -121,7 +121,10 @@ class Workload:
 
 
 def shipped() -> Bundle:
-    """Return the model that the settings name: the shipped one unless they say otherwise."""
+    """Return the model that the settings name: the shipped one unless they say otherwise.
+
+    Of NAME the highest version on disk, which a fresh home's first run makes active.
+    """
     settings = load_settings()
     return find_bundle(settings.models_dir, settings.model)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from returns_pipeline import registry
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
@@ -85,21 +86,29 @@ def _workers(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
-    bundle = find_bundle(settings.models_dir, settings.model)
-    for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
-        if name in bundle.sha256:
-            bundle.file(name)
-    review_thresholds(bundle, settings.review_threshold)
-    return f"{bundle.ref}, {len(bundle.labels)} labels, every file as it was made"
+    if _run("database", _database, settings).ok:
+        with _opened(settings) as database:
+            bundles = registry.configured(settings, database)
+    else:  # what the first run would use
+        bundles = [find_bundle(settings.models_dir, intake.model) for intake in settings.every_intake]
+    for bundle in bundles:
+        for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
+            if name in bundle.sha256:
+                bundle.file(name)
+        review_thresholds(bundle, settings.review_threshold)
+    found = "; ".join(f"{bundle.ref}, {len(bundle.labels)} labels" for bundle in bundles)
+    return f"{found}, every file as it was made"
 
 
 def _intake(settings: Settings) -> str:
-    require_folder(settings.incoming_dir)
-    return str(settings.incoming_dir)
+    for intake in settings.every_intake:
+        require_folder(intake.folder)
+    return ", ".join(str(intake.folder) for intake in settings.every_intake)
 
 
 def _folders(settings: Settings) -> str:
-    folders = (settings.incoming_dir, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
+    intakes = [intake.folder for intake in settings.every_intake]
+    folders = (*intakes, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
     devices = set()
     for folder in folders:
         there = _nearest(folder)

@@ -16,8 +16,12 @@ _POLL_SECONDS = 0.05
 _SILENCE_SECONDS = 5.0
 
 
-def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummary:
+def follow(
+    database: Database, queue: CeleryQueue, request_id: str, asked_as: str | None = None
+) -> RunSummary:
     """Wait until the run that `request_id` asked for is closed; return it.
+
+    `asked_as` is the message that asked for it, where that has another id: it opens several runs.
 
     The database is asked, not the queue: the bar shows what is safe. Raises what ended the request, or
     TransientFault when no worker answers.
@@ -27,7 +31,7 @@ def follow(database: Database, queue: CeleryQueue, request_id: str) -> RunSummar
     columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("waiting", total=None)
-        run_id = _opened(database, queue, request_id)
+        run_id = _opened(database, queue, request_id, asked_as or request_id)
         look_at, known_fault = time.monotonic() + _SILENCE_SECONDS, ""
         while True:
             now = runs.progress(database, run_id)
@@ -64,10 +68,10 @@ def _tell_fault(
     return fault or known
 
 
-def _opened(database: Database, queue: CeleryQueue, request_id: str) -> int:
+def _opened(database: Database, queue: CeleryQueue, request_id: str, message: str) -> int:
     asked = time.monotonic()
     while (run_id := runs.find_request(database, request_id)) is None:
-        error = queue.error_of(request_id)
+        error = queue.error_of(message)
         if error is not None:
             raise (
                 error

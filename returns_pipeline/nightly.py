@@ -7,11 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline import chunking, intake, schedule
-from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline import chunking, intake, registry, schedule
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
+from returns_pipeline.records import FoundFile, ImageState, ModelRef, RunKind, RunRequest, RunState
 from returns_pipeline.report import write_report
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.store.database import utc_now
@@ -25,16 +24,43 @@ _CLOSING_LEASES = 15
 _PUNCTUAL = timedelta(minutes=5)
 
 
-def scan_night(pipeline: Pipeline, now: datetime | None = None) -> int:
-    """Scan for the newest night that was due; return its run's id, the same one whoever asks how often."""
+def scan_night(pipeline: Pipeline, now: datetime | None = None) -> list[int]:
+    """Scan for the newest night that was due; return its runs' ids, the same ones whoever asks how often."""
     now = now or utc_now()
     due = schedule.last_due(pipeline.settings, now)
     kind = RunKind.NIGHTLY if now - due < _PUNCTUAL else RunKind.CATCH_UP
-    return scan(pipeline, schedule.night_request(due), kind=kind)
+    return scan_intakes(pipeline, schedule.night_request(due), kind)
+
+
+def scan_intakes(pipeline: Pipeline, request_id: str, kind: RunKind = RunKind.NIGHTLY) -> list[int]:
+    """Scan every intake with its own model; return the runs' ids.
+
+    What is wrong with one, a missing folder or model, keeps no other from being scanned; it is raised at the
+    end.
+    """
+    settings = pipeline.settings
+    if not settings.intakes:
+        return [scan(pipeline, request_id, kind=kind)]
+    opened: list[int] = []
+    faults: list[PipelineError] = []
+    for model, folder in settings.every_intake:
+        request = schedule.request_of_intake(request_id, settings, model)
+        try:
+            opened.append(scan(pipeline, request, folder, kind, model))
+        except PipelineError as fault:
+            log.warning("intake_failed", folder=str(folder), reason=str(fault))
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return opened
 
 
 def scan(
-    pipeline: Pipeline, request_id: str, directory: Path | None = None, kind: RunKind = RunKind.NIGHTLY
+    pipeline: Pipeline,
+    request_id: str,
+    directory: Path | None = None,
+    kind: RunKind = RunKind.NIGHTLY,
+    model: str | None = None,
 ) -> int:
     """Open a run with a row for every settled file of the intake; return the run's id.
 
@@ -48,7 +74,7 @@ def scan(
     if run_id is None:
         intake.require_folder(root)
         intake.refuse_own_folders(root, settings)
-        run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory))
+        run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory, model))
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
@@ -93,10 +119,34 @@ def _chunk_size(pipeline: Pipeline, model: ModelRef) -> int:
     return chunking.size_for(chunks.recent_cost(pipeline.db, model), settings.chunk_seconds)
 
 
-def classify_paths(pipeline: Pipeline, request_id: str, paths: Iterable[str]) -> int:
-    """Open an ad hoc run for named files, which stay where they are; return the run's id."""
+def classify_paths(
+    pipeline: Pipeline, request_id: str, paths: Iterable[str], model: str | None = None
+) -> int:
+    """Open an ad hoc run for named files, which stay where they are; return the run's id.
+
+    `model` is NAME or NAME/VERSION, by default the settings' one.
+    """
     files = (intake.describe(Path(path)) for path in dict.fromkeys(paths))
-    return _open_whole(pipeline, request_id, RunKind.ADHOC, files)
+    return _open_whole(pipeline, request_id, RunKind.ADHOC, files, model)
+
+
+def replay(pipeline: Pipeline, request_id: str, run_id: int, model: str) -> int:
+    """Open an ad hoc run for the classified images of a closed run, with another model; return its id.
+
+    The files stay where they lie now, and so do the answers that the old run gave. Raises PipelineError when
+    there is no such run or it is open.
+    """
+    old = runs.find(pipeline.db, run_id)
+    if old is None or old.state is not RunState.CLOSED:
+        raise PipelineError(
+            f"Run {run_id} {'is still open' if old else 'does not exist'}.",
+            "`returns-pipeline runs list` shows the runs there are; replay one that is closed.",
+        )
+    classified = images.results(pipeline.db, run_id, ImageState.CLASSIFIED)
+    # Under the very path that the database has, by which the two answers are found together.
+    paths = dict.fromkeys(image.lies_at for image in classified)
+    files = (intake.describe(Path(path))._replace(path=path) for path in paths)
+    return _open_whole(pipeline, request_id, RunKind.ADHOC, files, model)
 
 
 def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
@@ -111,8 +161,14 @@ def retry(pipeline: Pipeline, request_id: str, run_id: int | None) -> int:
     return _open_whole(pipeline, request_id, RunKind.RETRY, found)
 
 
-def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Iterable[FoundFile]) -> int:
-    request = _request(pipeline, request_id, kind, None)
+def _open_whole(
+    pipeline: Pipeline,
+    request_id: str,
+    kind: RunKind,
+    files: Iterable[FoundFile],
+    model: str | None = None,
+) -> int:
+    request = _request(pipeline, request_id, kind, None, model)
     run_id, chunk_ids = runs.open_whole_run(
         pipeline.db,
         request,
@@ -128,8 +184,10 @@ def _open_whole(pipeline: Pipeline, request_id: str, kind: RunKind, files: Itera
     return run_id
 
 
-def _request(pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None) -> RunRequest:
-    bundle = find_bundle(pipeline.settings.models_dir, pipeline.settings.model)
+def _request(
+    pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None, model: str | None = None
+) -> RunRequest:
+    bundle = registry.choose(pipeline.settings, pipeline.db, model)
     return RunRequest(request_id, kind, directory, bundle.ref, bundle.digest, bundle.metrics)
 
 
@@ -185,7 +243,9 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
     for run_id in closings:
         pipeline.queue.send_close(run_id)
     due = schedule.last_due(settings, now or utc_now())
-    missed = runs.night_is_missing(pipeline.db, schedule.night_request(due), due)
+    night = schedule.night_request(due)
+    requests = [schedule.request_of_intake(night, settings, intake.model) for intake in settings.every_intake]
+    missed = any(runs.night_is_missing(pipeline.db, request, due) for request in requests)
     if missed:
         pipeline.queue.send_night()
     if found or scans or closings or missed:

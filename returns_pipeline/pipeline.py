@@ -19,6 +19,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 P = ParamSpec("P")
 
+#: Models that a process keeps: the one of the night, and another that somebody asks for beside it.
+_MOST_LOADED = 2
+
 
 class Queue(Protocol):
     """What the use-cases need of the message broker. Messages carry ids and nothing else.
@@ -58,21 +61,25 @@ class Pipeline:
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
 
     def model(self, name: str, sha256: str) -> tuple[Bundle, Classifier]:
-        """Return a loaded model, `NAME/VERSION`; one stays in memory.
+        """Return a loaded model, `NAME/VERSION`; the two that were used last stay in memory.
 
         Raises ConfigFault when it is missing, broken, or not the one with the digest `sha256` that the run
         was opened for: another machine's folder, or a bundle that was replaced.
         """
-        if sha256 not in self.loaded:
+        found = self.loaded.pop(sha256, None)
+        if found is None:
             bundle = find_bundle(self.settings.models_dir, name)
             if bundle.digest != sha256:
                 raise ConfigFault(
                     f"The bundle {name} in {self.settings.models_dir} is not the one the run was opened for.",
                     "Give every worker the same bundles; a changed one needs a new version number.",
                 )
-            self.loaded.clear()
-            self.loaded[sha256] = bundle, self.load_classifier(bundle)
-        return self.loaded[sha256]
+            while len(self.loaded) >= _MOST_LOADED:
+                del self.loaded[next(iter(self.loaded))]
+            found = bundle, self.load_classifier(bundle)
+        # A dict keeps the order: the one that was used last is the last.
+        self.loaded[sha256] = found
+        return found
 
     def send(self, message: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
         """Send one message of the queue; return whether the broker took it.

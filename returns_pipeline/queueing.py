@@ -27,6 +27,7 @@ SCAN = "workers.tasks.scan_incoming"
 CLASSIFY_PATHS = "workers.tasks.classify_paths"
 CLASSIFY_CHUNK = "workers.tasks.classify_chunk"
 CLOSE_RUN = "workers.tasks.close_run"
+REPLAY = "workers.tasks.replay_run"
 RETRY = "workers.tasks.retry_images"
 SWEEP = "workers.tasks.sweep"
 
@@ -36,6 +37,7 @@ TASK_QUEUES = {
     RETRY: CONTROL,
     SWEEP: CONTROL,
     CLASSIFY_PATHS: INTERACTIVE,
+    REPLAY: INTERACTIVE,
     CLASSIFY_CHUNK: BULK,
 }
 
@@ -120,7 +122,7 @@ class CeleryQueue:
                 # A caller should learn at once that nobody listens, not wait for minutes.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
                 # Nobody waits for the others: how they went is in the database.
-                ignore_result=task not in {SCAN, CLASSIFY_PATHS, RETRY},
+                ignore_result=task not in {SCAN, CLASSIFY_PATHS, REPLAY, RETRY},
             )
 
     def send_chunk(self, chunk_id: int, kind: RunKind) -> None:

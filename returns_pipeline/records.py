@@ -51,6 +51,28 @@ class Decision(StrEnum):
     REVIEW = "review"
 
 
+class ModelStage(StrEnum):
+    """Where a model's version stands: it waits, it works at night, it has worked."""
+
+    CANDIDATE = "candidate"
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class ModelAction(StrEnum):
+    """What can be done to a model.
+
+    `first use`: a run made the highest version on disk the active one. `shadow`: a version answers for a part
+    of each night beside the active one, or does so no more.
+    """
+
+    REGISTER = "register"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    FIRST_USE = "first use"
+    SHADOW = "shadow"
+
+
 class FoundFile(NamedTuple):
     """One file as the intake saw it: `size` in bytes, times in nanoseconds since the epoch."""
 
@@ -70,6 +92,50 @@ class ModelRef:
     def __str__(self) -> str:
         """Return `NAME/VERSION`."""
         return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the table of models keeps of a bundle: `sha256` is the digest of the whole."""
+
+    ref: ModelRef
+    sha256: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One version of a model as its table has it.
+
+    `shadow_share` is the part of each night's images that it answers beside the active version.
+    """
+
+    facts: ModelFacts
+    stage: ModelStage
+    created_at: datetime
+    shadow_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """One change of a model: `before` and `after` are versions, None for none."""
+
+    changed_at: datetime
+    action: ModelAction
+    who: str
+    name: str
+    before: int | None
+    after: int | None
+    forced: bool
+    reason: str
+
+
+class AnswerPair(NamedTuple):
+    """What two versions of a model say of one image; `after` is None where the second has no answer."""
+
+    path: str
+    before: str
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +234,16 @@ class Move(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """A version that answers for `share` of a night's images beside the run's own; nothing depends on it."""
+
+    model: ModelRef
+    model_version_id: int
+    model_sha256: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One chunk that this process alone may work on until its lease ends.
 
@@ -187,6 +263,7 @@ class Claim:
     model_version_id: int
     model_sha256: str
     images: tuple[PendingImage, ...]
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +356,11 @@ class ImageResult(NamedTuple):
     probability: float | None
     main_label: str | None
     decision: str | None
+
+    @property
+    def lies_at(self) -> str:
+        """Where the file lies now: in the archive once it has been moved, else where it came in."""
+        return self.archived_path or self.path
 
     @property
     def name(self) -> str:

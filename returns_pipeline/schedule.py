@@ -1,5 +1,6 @@
 """When the nights are: pure arithmetic on the wall clock of a time zone, clock changes included."""
 
+import hashlib
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,17 @@ def next_due(settings: Settings, now: datetime) -> datetime:
 def night_request(due: datetime) -> str:
     """Return the request id of the night that was due then: the same for everybody who asks for it."""
     return f"night-{due.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def request_of_intake(request_id: str, settings: Settings, model: str) -> str:
+    """Return the id of the part of a request that is for the intake of `model`.
+
+    The only intake has the request's own; of several each has one of its own, in whatever order they are set.
+    """
+    if not settings.intakes:
+        return request_id
+    name = model.partition("/")[0]
+    return f"{request_id}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _due(settings: Settings, ordinal: int) -> datetime:

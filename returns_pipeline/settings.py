@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, PlainValidator, SecretStr, ValidationError, field_validator, model_validator
@@ -44,6 +44,13 @@ def _review_threshold(value: Any) -> ReviewThreshold:
     return WantedPrecision(number) if wanted else number
 
 
+class Intake(NamedTuple):
+    """One folder that photos come in by, and the model (NAME or NAME/VERSION) that answers for them."""
+
+    model: str
+    folder: Path
+
+
 class Settings(BaseSettings):
     """What can be set. Paths may be relative: they are made absolute when the settings are read."""
 
@@ -61,6 +68,11 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="Folder for everything that is not set otherwise.")
     incoming_dir: Path = Field(
         Path(), description="Intake folder, scanned with its subfolders. Default: HOME/incoming."
+    )
+    intakes: str = Field(
+        "",
+        description="Several intakes, each scanned every night with a model of its own instead of "
+        "INCOMING_DIR with MODEL: `MODEL=FOLDER,MODEL=FOLDER`. Default: none.",
     )
     archive_dir: Path = Field(Path(), description="Where classified images go. Default: HOME/archive.")
     quarantine_dir: Path = Field(
@@ -91,7 +103,8 @@ class Settings(BaseSettings):
         "whose labels agreed with those of float32 but for 0.1 %.",
     )
     model: str = Field(
-        "fashion-mnist", description="Model of new runs: NAME (its highest version) or NAME/VERSION."
+        "fashion-mnist",
+        description="Model of new runs: NAME (its active version, see `models promote`) or NAME/VERSION.",
     )
     chunk_size: int = Field(
         0,
@@ -197,6 +210,20 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("intakes")
+    @classmethod
+    def _known_intakes(cls, value: str) -> str:
+        """Return the text with absolute folders, so that every process means the same ones."""
+        found = _parse_intakes(value)
+        names = [intake.model.partition("/")[0] for intake in found]
+        if len(set(names)) < len(names):
+            raise ValueError("should name each model once")
+        folders = [intake.folder.resolve() for intake in found]
+        for folder in folders:
+            if any(folder.is_relative_to(other) for other in folders if other is not folder):
+                raise ValueError(f"should not have {folder} inside of another intake")
+        return ",".join(f"{intake.model}={intake.folder}" for intake in found)
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -237,14 +264,31 @@ class Settings(BaseSettings):
                 f"RETURNS_FLOWER_HOST={self.flower_host} would show the queue to anyone: "
                 "set RETURNS_FLOWER_PASSWORD too"
             )
+        setting = "RETURNS_INTAKES" if self.intakes else "RETURNS_INCOMING_DIR"
         for name in ("archive_dir", "quarantine_dir", "report_dir"):
-            # Resolved: neither `..` nor a link may hide where a folder really lies.
-            if getattr(self, name).resolve().is_relative_to(self.incoming_dir.resolve()):
-                raise ValueError(
-                    f"{PREFIX}{name.upper()} lies inside RETURNS_INCOMING_DIR ({self.incoming_dir}), so it "
-                    "would be scanned as intake: choose a folder outside of it"
-                )
+            for intake in self.every_intake:
+                # Resolved: neither `..` nor a link may hide where a folder really lies.
+                if getattr(self, name).resolve().is_relative_to(intake.folder.resolve()):
+                    raise ValueError(
+                        f"{PREFIX}{name.upper()} lies inside {setting} ({intake.folder}), so it "
+                        "would be scanned as intake: choose a folder outside of it"
+                    )
         return self
+
+    @property
+    def every_intake(self) -> tuple[Intake, ...]:
+        """The intakes, at least one: without INTAKES it is INCOMING_DIR with MODEL."""
+        return _parse_intakes(self.intakes) or (Intake(self.model, self.incoming_dir),)
+
+
+def _parse_intakes(text: str) -> tuple[Intake, ...]:
+    found = []
+    for part in text.split(",") if text.strip() else ():
+        model, _, folder = (piece.strip() for piece in part.partition("="))
+        if not model or not folder:
+            raise ValueError("should be MODEL=FOLDER, several of them with commas between")
+        found.append(Intake(model, Path(folder).expanduser().absolute()))
+    return tuple(found)
 
 
 def embedded_socket(home: Path) -> Path:
@@ -276,7 +320,15 @@ def settings_of_home(home: Path, **overrides: Any) -> Settings:
 
     `overrides` win over that too. Raises ConfigFault as `load_settings`.
     """
-    places = ("incoming_dir", "archive_dir", "quarantine_dir", "report_dir", "database_url", "broker_url")
+    places = (
+        "incoming_dir",
+        "intakes",
+        "archive_dir",
+        "quarantine_dir",
+        "report_dir",
+        "database_url",
+        "broker_url",
+    )
     return load_settings(**{"home": home, **dict.fromkeys(places, ""), **overrides})
 
 

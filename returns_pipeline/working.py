@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline import archive, decoding, imaging
+from returns_pipeline import archive, decoding, imaging, shadowing
 from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
@@ -60,12 +60,13 @@ def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
     if claim is None:
         log.info("chunk_skipped", chunk=chunk_id)
         return
+    began = time.monotonic()
     with structlog.contextvars.bound_contextvars(run=claim.run_id, chunk=chunk_id, attempt=claim.attempt):
         if claim.attempt > 1 and len(claim.images) > 1:
             _split(pipeline, claim)
             return
         try:
-            _work(pipeline, claim)
+            outcomes = _work(pipeline, claim)
         except chunks.LeaseLostError:
             log.warning("chunk_lease_lost")
             return
@@ -82,7 +83,9 @@ def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
             chunks.release(pipeline.db, claim, repr(error), counts=True)
             pipeline.send(pipeline.queue.send_chunk, chunk_id, claim.kind)
             return
-    pipeline.close_if_complete(claim.run_id)
+        pipeline.close_if_complete(claim.run_id)
+        # The chunk is done: a shadow that ends this process ends nothing else.
+        shadowing.answer_beside(pipeline, claim, outcomes, began)
 
 
 def _split(pipeline: Pipeline, claim: Claim) -> None:
@@ -92,7 +95,7 @@ def _split(pipeline: Pipeline, claim: Claim) -> None:
         pipeline.send(pipeline.queue.send_chunk, chunk_id, claim.kind)
 
 
-def _work(pipeline: Pipeline, claim: Claim) -> None:
+def _work(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
     timings: Timings = {}
     outcomes: list[Outcome] = []
     if claim.images:
@@ -105,6 +108,7 @@ def _work(pipeline: Pipeline, claim: Claim) -> None:
     chunks.finish(pipeline.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
+    return outcomes
 
 
 def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Move]:

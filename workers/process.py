@@ -7,8 +7,8 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
 
+from returns_pipeline import registry
 from returns_pipeline.classify import load_classifier
-from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
@@ -53,8 +53,9 @@ def _refuse_to_start_broken(**_: Any) -> None:
     try:
         database = Database(settings.database_url)
         database.require_current()
+        for bundle in registry.configured(settings, database):
+            review_thresholds(bundle, settings.review_threshold)
         database.close()
-        review_thresholds(find_bundle(settings.models_dir, settings.model), settings.review_threshold)
         CeleryQueue(app).check()
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault}\n")

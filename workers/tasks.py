@@ -29,17 +29,27 @@ _RETRY: dict[str, Any] = {
 def scan_incoming(self: Any, directory: str | None = None, scheduled: bool = False) -> dict[str, int]:
     """Open a run for everything in the intake folder, or in `directory`; return {"run": id}.
 
-    `scheduled`: for the newest night that was due, once however often it is asked.
+    Of several intakes each has a run; the id is the last one's. `scheduled`: for the newest night that was
+    due, once however often it is asked.
     """
-    if scheduled:
-        return {"run": nightly.scan_night(pipeline())}
-    return {"run": nightly.scan(pipeline(), self.request.id, Path(directory) if directory else None)}
+    if directory:
+        return {"run": nightly.scan(pipeline(), self.request.id, Path(directory))}
+    opened = (
+        nightly.scan_night(pipeline()) if scheduled else nightly.scan_intakes(pipeline(), self.request.id)
+    )
+    return {"run": opened[-1]}
 
 
 @app.task(bind=True, base=ClientPathsTask, **_RETRY)
-def classify_paths(self: Any, paths: list[str]) -> dict[str, int]:
+def classify_paths(self: Any, paths: list[str], model: str | None = None) -> dict[str, int]:
     """Open a run for these files, which stay where they are; return {"run": id}."""
-    return {"run": nightly.classify_paths(pipeline(), self.request.id, paths)}
+    return {"run": nightly.classify_paths(pipeline(), self.request.id, paths, model)}
+
+
+@app.task(bind=True, **_RETRY)
+def replay_run(self: Any, run_id: int, model: str) -> dict[str, int]:
+    """Open a run for the classified images of another, with another model; return {"run": id}."""
+    return {"run": nightly.replay(pipeline(), self.request.id, run_id, model)}
 
 
 @app.task(bind=True, **_RETRY)

@@ -104,8 +104,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle's folder. Raises ConfigFault with what to do when it is missing or broken."""
+def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
+    """Read a bundle's folder; a `placed` one must lie in NAME/VERSION.
+
+    Raises ConfigFault with what to do when it is missing or broken.
+    """
     manifest = folder / MANIFEST
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
@@ -131,7 +134,7 @@ def load_bundle(folder: Path) -> Bundle:
             f"{manifest} cannot be read as a model bundle: {error!r}.",
             advice="Restore the bundle's folder or train the model again.",
         ) from error
-    if (folder.parent.name, folder.name) != (bundle.name, str(bundle.version)):
+    if placed and (folder.parent.name, folder.name) != (bundle.name, str(bundle.version)):
         raise ConfigFault(
             f"{manifest} is of the bundle {bundle.ref}, but lies in {folder.parent.name}/{folder.name}.",
             advice="Move the folder to its name, or train a version of its own.",

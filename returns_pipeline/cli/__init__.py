@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from returns_pipeline.cli import data, db, demo, doctor, evaluate, processes, runs, train
+from returns_pipeline.cli import data, db, demo, doctor, evaluate, models, processes, runs, train
 from returns_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 for command in (processes.worker, processes.beat, processes.flower):
     app.command(context_settings=processes.PASS_ON)(command)

@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 _MOST_LINES = 20
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Data = Annotated[
-    Path,
-    typer.Argument(
-        help="A folder for each label, or files named …label_N…, where N is the label's index.",
-        metavar="DATA",
-    ),
-]
+_DATA = typer.Argument(
+    help="A folder for each label, or files named …label_N…, where N is the label's index.", metavar="DATA"
+)
+Data = Annotated[Path, _DATA]
+OptionalData = Annotated[Path | None, _DATA]
 Mapping = Annotated[
     Path | None,
     typer.Option(help="CSV or JSON file that gives each label its main category.", metavar="FILE"),
@@ -142,12 +140,7 @@ def accuracy(
 
 
 def compare_models(
-    first: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, or a bundle's folder.", metavar="A")],
-    second: Annotated[str, typer.Argument(help="The model to compare it with.", metavar="B")],
-    data: Data,
-    mapping: Mapping = None,
-    limit: Limit = None,
-    as_json: Json = False,
+    first: str, second: str, data: Path, mapping: Path | None, limit: int | None, *, as_json: bool
 ) -> None:
     """Compare two models on the same photos: whether B is better than A, or only luckier."""
     from dataclasses import asdict

@@ -50,17 +50,19 @@ def up() -> None:
     """Run everything in one terminal, embedded: Redis, workers, beat and Flower. Ctrl-C ends it."""
     import signal
 
-    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline import registry
     from returns_pipeline.embedded import Processes, require_free_port
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
 
     settings = load_settings()
-    find_bundle(settings.models_dir, settings.model)
     require_free_port(settings.flower_host, settings.flower_port)
     database = Database(settings.database_url)
     database.upgrade()
-    settings.incoming_dir.mkdir(parents=True, exist_ok=True)
+    registry.configured(settings, database)
+    folders = [intake.folder for intake in settings.every_intake]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with Processes(settings) as processes:
@@ -69,9 +71,8 @@ def up() -> None:
         processes.start("beat", "beat")
         processes.start("flower", "flower")
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
-        typer.echo(
-            f"Intake    {settings.incoming_dir}  (scanned at {night}; now: `returns-pipeline scan --wait`)"
-        )
+        intakes = ", ".join(map(str, folders))
+        typer.echo(f"Intake    {intakes}  (scanned at {night}; now: `returns-pipeline scan --wait`)")
         typer.echo(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
         typer.echo(f"Logs      {settings.home / 'logs'}")
         typer.echo("Ctrl-C ends everything.")

@@ -33,17 +33,67 @@ def scan(
 
     if directory:
         require_folder(directory)
-    _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+    if directory is None and _settings().intakes:
+        _scan_each(wait=wait, as_json=as_json)
+    else:
+        _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+
+
+def _scan_each(*, wait: bool, as_json: bool) -> None:
+    """Ask for a scan of every intake in one request; follow the run of each."""
+    from returns_pipeline.cli import output
+    from returns_pipeline.follow import follow
+    from returns_pipeline.queueing import SCAN, CeleryQueue, make_app
+    from returns_pipeline.schedule import request_of_intake
+
+    settings = _settings()
+    database = _database(settings)
+    queue = CeleryQueue(make_app(settings))
+    queue.check()
+    request_id = str(uuid.uuid4())
+    queue.send(SCAN, None, request_id=request_id)
+    if not wait:
+        _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
+        return
+    summaries = []
+    for intake in settings.every_intake:
+        request = request_of_intake(request_id, settings, intake.model)
+        summaries.append(follow(database, queue, request, asked_as=request_id))
+    if as_json:
+        _print_json([output.run_as_dict(summary) for summary in summaries])
+    else:
+        for summary in summaries:
+            output.print_run(summary)
 
 
 def classify(
-    paths: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="NAME or NAME/VERSION. Default: the model of the night.")
+    ] = None,
+    run_id: Annotated[
+        int | None, typer.Option("--run", help="Replay this run's classified images with --model.")
+    ] = None,
     wait: Wait = False,
     as_json: Json = False,
 ) -> None:
-    """Enqueue these files now; they stay where they are. With --wait, print what each one is."""
-    from returns_pipeline.intake import find_files
+    """Enqueue these files now; they stay where they are. With --wait, print what each one is.
+
+    With --run, the images of an old run, and with --wait, print what another model changes.
+    """
     from returns_pipeline.queueing import CLASSIFY_PATHS
+
+    if run_id is not None and model and not paths:
+        _replay(run_id, model, wait=wait, as_json=as_json)
+    elif run_id is None and paths:
+        options = {"model": model} if model else {}
+        _request(CLASSIFY_PATHS, _files(paths), wait=wait, as_json=as_json, show_images=True, **options)
+    else:
+        raise typer.BadParameter("Name image files, or --run with --model.")
+
+
+def _files(paths: list[Path]) -> list[str]:
+    from returns_pipeline.intake import find_files
 
     files: list[str] = []
     for path in paths:
@@ -53,7 +103,28 @@ def classify(
             files.append(str(path.absolute()))
         else:
             raise typer.BadParameter(f"{path} does not exist.")
-    _request(CLASSIFY_PATHS, files, wait=wait, as_json=as_json, show_images=True)
+    return files
+
+
+def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
+    from returns_pipeline.queueing import REPLAY
+
+    database = _database()
+    _existing(database, run_id)
+    summary = _ask(REPLAY, run_id, model, wait=wait, as_json=as_json)
+    if summary is None:
+        return
+    from returns_pipeline.cli import model_output, output
+    from returns_pipeline.report.answers import count_changes
+    from returns_pipeline.store import images
+
+    pairs = images.replayed(database, run_id, summary.id)
+    if as_json:
+        changes = model_output.changes_as_dict(count_changes(pairs))
+        _print_json({"run": output.run_as_dict(summary), "replayed": run_id, **changes})
+    else:
+        output.print_run(summary)
+        model_output.print_answers(count_changes(pairs, model_output.MOST_FILES))
 
 
 @runs_app.command("list")
@@ -155,31 +226,48 @@ def status(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _request(task: str, argument: object, *, wait: bool, as_json: bool, show_images: bool = False) -> None:
+def _request(
+    task: str,
+    argument: object,
+    *,
+    wait: bool,
+    as_json: bool,
+    show_images: bool = False,
+    **options: Any,
+) -> None:
+    summary = _ask(task, argument, wait=wait, as_json=as_json, **options)
+    if summary is None:
+        return
     from returns_pipeline.cli import output
+    from returns_pipeline.store import images
+
+    found = images.results(_database(), summary.id) if show_images else ()
+    if as_json:
+        answer = output.run_as_dict(summary)
+        if show_images:
+            answer["images"] = [output.image_as_dict(image) for image in found]
+        _print_json(answer)
+    else:
+        if show_images:
+            output.print_images(found)
+        output.print_run(summary)
+
+
+def _ask(task: str, *arguments: object, wait: bool, as_json: bool, **options: Any) -> "RunSummary | None":
+    """Send a request and return its closed run; without `wait` say that it is sent and return None."""
     from returns_pipeline.follow import follow
     from returns_pipeline.queueing import CeleryQueue, make_app
-    from returns_pipeline.store import images
 
     settings = _settings()
     database = _database(settings) if wait else None
     queue = CeleryQueue(make_app(settings))
     queue.check()  # at once; sending would first try for a while to hear of the result
     request_id = str(uuid.uuid4())
-    queue.send(task, argument, request_id=request_id)
+    queue.send(task, *arguments, request_id=request_id, **options)
     if database is None:
         _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
-        return
-    summary = follow(database, queue, request_id)
-    if not as_json:
-        if show_images:
-            output.print_images(images.results(database, summary.id))
-        output.print_run(summary)
-        return
-    answer = output.run_as_dict(summary)
-    if show_images:
-        answer["images"] = [output.image_as_dict(image) for image in images.results(database, summary.id)]
-    _print_json(answer)
+        return None
+    return follow(database, queue, request_id)
 
 
 def _settings() -> "Settings":

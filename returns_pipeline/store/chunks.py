@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from returns_pipeline.records import (
     PendingImage,
     Prediction,
     RunKind,
+    Shadow,
 )
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
@@ -36,6 +38,29 @@ class LeaseLostError(PipelineError):
 
 #: How many chunks `recent_cost` asks, and how many images make one tell.
 _SOME, _TELLING = 100, 16
+
+_beside = model_versions.alias("beside")
+_is_shadow = sa.and_(
+    _beside.c.name == model_versions.c.name,
+    _beside.c.id != model_versions.c.id,
+    _beside.c.shadow_share.is_not(None),
+)
+#: A run with its model and the one that answers beside it, of which there is at most one.
+_RUN = (
+    sa.select(
+        runs.c.kind,
+        model_versions.c.id,
+        model_versions.c.name,
+        model_versions.c.version,
+        model_versions.c.sha256,
+        _beside.c.id.label("shadow_id"),
+        _beside.c.version.label("shadow_version"),
+        _beside.c.sha256.label("shadow_sha256"),
+        _beside.c.shadow_share,
+    )
+    .select_from(runs.join(model_versions).outerjoin(_beside, _is_shadow))
+    .where(runs.c.id == sa.bindparam("run"))
+)
 
 _OPEN = {"state": "open", "lease_owner": None, "lease_token": None, "lease_until": None}
 
@@ -69,17 +94,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
             return None
         # Whatever ends this attempt says so itself; a process that dies says nothing.
         connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
-        run = connection.execute(
-            sa.select(
-                runs.c.kind,
-                model_versions.c.id,
-                model_versions.c.name,
-                model_versions.c.version,
-                model_versions.c.sha256,
-            )
-            .join_from(runs, model_versions)
-            .where(runs.c.id == claimed.run_id)
-        ).one()
+        run = connection.execute(_RUN, {"run": claimed.run_id}).one()
         pending = connection.execute(
             sa.select(images.c.id, images.c.source_path, images.c.size, images.c.mtime_ns)
             .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
@@ -97,7 +112,15 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
             model_version_id=run.id,
             model_sha256=run.sha256,
             images=tuple(PendingImage(*row) for row in pending),
+            shadow=_shadow(run),
         )
+
+
+def _shadow(run: Any) -> Shadow | None:
+    if run.shadow_id is None or run.kind not in {RunKind.NIGHTLY, RunKind.CATCH_UP}:
+        return None
+    model = ModelRef(run.name, run.shadow_version)
+    return Shadow(model, run.shadow_id, run.shadow_sha256, run.shadow_share)
 
 
 def renew(db: Database, held: Claim, lease_seconds: float) -> None:
@@ -146,6 +169,13 @@ def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
         _require_lease(connection, held)
         bulk.update(connection, images, _RESULT, results)
         bulk.insert(connection, predictions, _ANSWER, answers)
+
+
+def store_beside(db: Database, shadow: Shadow, answers: Sequence[tuple[int, Prediction]]) -> None:
+    """Write what a shadow answered: (image id, prediction). A second write of the same changes nothing."""
+    rows = [_answer(image_id, shadow.model_version_id, prediction) for image_id, prediction in answers]
+    with db.write() as connection:
+        bulk.insert(connection, predictions, _ANSWER, rows)
 
 
 def moves(db: Database, chunk_id: int) -> list[Move]:

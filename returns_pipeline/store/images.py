@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from returns_pipeline.records import ImageResult, ImageState, OpenWork
+from returns_pipeline.records import AnswerPair, ImageResult, ImageState, OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
@@ -81,3 +81,14 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
         with db.read() as connection:
             rows = connection.execute(query, {"chunk": chunk_id}).all()
         yield from map(ImageResult._make, rows)
+
+
+def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[AnswerPair]:
+    """Yield the answers of a run beside those that its replay gave for the same files.
+
+    The replay's answers are held in memory, some 200 bytes for each image.
+    """
+    answers = {image.path: image.label for image in results(db, replay_id)}
+    for image in results(db, run_id, ImageState.CLASSIFIED):
+        if image.label is not None:
+            yield AnswerPair(image.path, image.label, answers.get(image.lies_at))

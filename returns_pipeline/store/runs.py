@@ -8,10 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.errors import PipelineError
 from returns_pipeline.records import (
     FoundFile,
     ImageState,
+    ModelFacts,
     ModelRef,
     Progress,
     RunCounts,
@@ -20,7 +21,7 @@ from returns_pipeline.records import (
     RunState,
     RunSummary,
 )
-from returns_pipeline.store import bulk
+from returns_pipeline.store import bulk, models
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
@@ -103,7 +104,9 @@ def _insert_run(
             kind=request.kind,
             state=state,
             directory=_text(request.directory),
-            model_version_id=_model_version(db, connection, request),
+            model_version_id=models.ensure(
+                db, connection, ModelFacts(request.model, request.model_sha256, request.model_metrics)
+            ),
             opened_at=now,
             touched_at=now,
         )
@@ -114,32 +117,6 @@ def _insert_run(
         return int(inserted), True
     found = connection.execute(sa.select(runs.c.id).where(runs.c.request_id == request.id)).scalar_one()
     return int(found), False
-
-
-def _model_version(db: Database, connection: sa.Connection, request: RunRequest) -> int:
-    connection.execute(
-        db.insert(model_versions)
-        .values(
-            name=request.model.name,
-            version=request.model.version,
-            sha256=request.model_sha256,
-            metrics=request.model_metrics,
-            created_at=utc_now(),
-        )
-        .on_conflict_do_nothing(index_elements=[model_versions.c.name, model_versions.c.version])
-    )
-    row = connection.execute(
-        sa.select(model_versions.c.id, model_versions.c.sha256).where(
-            model_versions.c.name == request.model.name, model_versions.c.version == request.model.version
-        )
-    ).one()
-    if row.sha256 != request.model_sha256:
-        raise ConfigFault(
-            f"The bundle {request.model} is not the one that earlier runs used under this version "
-            "(sha256 differs).",
-            advice="Restore the old bundle, or give the new one the next version number.",
-        )
-    return int(row.id)
 
 
 def _insert_chunk(

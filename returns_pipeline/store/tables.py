@@ -85,6 +85,8 @@ def _unescape(text: str) -> str:
 #: from a parameter.
 UNFINISHED = sa.text("chunks.state <> 'done'")
 NOT_CLOSED = sa.text("runs.state <> 'closed'")
+_ACTIVE = sa.text("stage = 'active'")
+_SHADOW = sa.text("shadow_share IS NOT NULL")
 
 
 def _one_of(column: str, *values: str) -> sa.CheckConstraint:
@@ -105,8 +107,48 @@ model_versions = sa.Table(
     sa.Column("sha256", _text(64), nullable=False),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("stage", _text(16), nullable=False, server_default="candidate"),
+    # The part of each night's images that it answers beside the active version; usually none.
+    sa.Column("shadow_share", sa.Float),
     sa.UniqueConstraint("name", "version"),
+    _one_of("stage", "candidate", "active", "archived"),
+    sa.CheckConstraint(
+        "shadow_share IS NULL OR (shadow_share > 0 AND shadow_share <= 1 AND stage <> 'active')",
+        name="shadow_share",
+    ),
 )
+# One version of a name works at night, whatever two people do at once.
+sa.Index(
+    "uq_model_versions_active",
+    model_versions.c.name,
+    unique=True,
+    postgresql_where=_ACTIVE,
+    sqlite_where=_ACTIVE,
+)
+sa.Index(
+    "uq_model_versions_shadow",
+    model_versions.c.name,
+    unique=True,
+    postgresql_where=_SHADOW,
+    sqlite_where=_SHADOW,
+)
+
+#: What was done to the models, oldest first; a row is never changed.
+model_changes = sa.Table(
+    "model_changes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("action", _text(16), nullable=False),
+    sa.Column("who", _text(255), nullable=False),
+    sa.Column("name", _text(100), nullable=False),
+    sa.Column("from_version", sa.Integer),
+    sa.Column("to_version", sa.Integer),
+    sa.Column("forced", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    _one_of("action", "register", "promote", "rollback", "first use", "shadow"),
+)
+sa.Index("ix_model_changes_name", model_changes.c.name, model_changes.c.id)
 
 runs = sa.Table(
     "runs",

@@ -1,8 +1,5 @@
 """From a trained Keras model to a bundle on disk that appears whole or not at all."""
 
-import tempfile
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +9,16 @@ from returns_pipeline.classify.bundle import (
     OPENVINO_WEIGHTS,
     Bundle,
     file_sha256,
-    versions_of,
 )
 from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, import_openvino
+from returns_pipeline.classify.publishing import LEAST_AGREEMENT as LEAST_AGREEMENT
+from returns_pipeline.classify.publishing import draft_folder as draft_folder
+from returns_pipeline.classify.publishing import publish as publish
 from returns_pipeline.errors import ConfigFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from numpy.typing import NDArray
-
-LEAST_AGREEMENT = 0.999
-
-
-@contextmanager
-def draft_folder(models_dir: Path) -> "Iterator[Path]":
-    """Give an empty folder on the same disk as the bundles; what is still in it at the end is deleted."""
-    models_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models_dir, prefix=".draft-") as temporary:
-        # The temporary folder can be read by its owner only; the one that is published is like any other.
-        draft = Path(temporary) / "bundle"
-        draft.mkdir()
-        yield draft
 
 
 def write_model(model: Any, folder: Path) -> dict[str, str]:
@@ -64,20 +48,3 @@ def verify(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.fl
             advice="No bundle was written. Install the versions of requirements-train.txt and train again.",
         )
     return agreement
-
-
-def publish(bundle: Bundle, models_dir: Path) -> Bundle:
-    """Move a finished draft to MODELS_DIR/NAME/VERSION, the next free version; return it as it lies there."""
-    (models_dir / bundle.name).mkdir(exist_ok=True)
-    while True:
-        version = max(versions_of(models_dir, bundle.name), default=0) + 1
-        target = models_dir / bundle.name / str(version)
-        final = replace(bundle, version=version)
-        final.save()
-        try:
-            final.folder.rename(target)
-        except OSError:
-            if target.exists():  # another training took this version first
-                continue
-            raise
-        return replace(final, folder=target)

@@ -88,7 +88,7 @@ def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation
             sqlite_home.run("scan", "--dir", "/nowhere", "--wait"), "/nowhere does not exist", "Create it"
         )
         shutil.move(settings.models_dir / "stub", settings.models_dir / "hidden")
-        _assert_refused(sqlite_home.run("scan", "--wait"), "no model 'stub'", "RETURNS_MODEL")
+        _assert_refused(sqlite_home.run("scan", "--wait"), "no model bundle in", "RETURNS_MODEL")
         # The request of before any worker started has been served meanwhile: nothing is lost of it either.
         assert len(runs.latest(sqlite_home.database, 5)) == 1
         shutil.move(settings.models_dir / "hidden", settings.models_dir / "stub")

@@ -10,15 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from returns_pipeline.classify.bundle import Bundle, load_bundle
-from returns_pipeline.cli.evaluate import compare_models
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ImageInput
-from returns_pipeline.settings import environment_of
 from returns_pipeline.training.judging import read_data
 from tests.support import LABELS, Installation, write_images, write_stub_bundle
 
@@ -154,51 +150,34 @@ def test_the_accuracy_of_a_csv(sqlite_home: Installation, tmp_path: Path) -> Non
     assert "There is no file" in refusal(sqlite_home, "accuracy", str(tmp_path / "none.csv"))
 
 
-def compared(home: Installation, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-    """Run the comparison as a command of its own and return its result."""
-    for name, value in environment_of(home.settings).items():
-        monkeypatch.setenv(name, value)
-    app = typer.Typer()
-    app.command()(compare_models)
-    return CliRunner().invoke(app, list(arguments))
-
-
-def test_two_models_are_compared_on_the_same_photos(
-    sqlite_home: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_models_are_compared_on_the_same_photos(sqlite_home: Installation, tmp_path: Path) -> None:
     """A model with its labels in another order is judged by their names; the better one is named."""
     models = sqlite_home.settings.models_dir
     other = write_stub_bundle(models, "other")
     replace(other, labels=("dim", "dark", "bright", "white"), main_categories=LABELS).save()
     photos_of_each_label(tmp_path / "photos", 6)
     (tmp_path / "photos" / "dim" / "broken.png").write_bytes(b"no picture")
-    arguments = ("other", "stub", str(tmp_path / "photos"))
-    result = compared(sqlite_home, monkeypatch, *arguments, "--json")
-    assert result.exit_code == 0, result.output
-    numbers = json.loads(result.stdout)
+    arguments = ("models", "compare", "other", "stub", str(tmp_path / "photos"))
+    numbers = sqlite_home.json(*arguments)
     assert (numbers["n"], numbers["unreadable"]) == (24, 1)
     assert numbers["conclusion"].startswith("stub/1 is better than other/1: +")
     assert numbers["low"] < numbers["difference"] < numbers["high"]
     assert {row["label"] for row in numbers["per_class"] if row["difference"]} == {"dark", "dim"}
-    text = compared(sqlite_home, monkeypatch, *arguments).stdout
-    assert numbers["conclusion"] in text
-    same = compared(sqlite_home, monkeypatch, "stub", "stub/1", str(tmp_path / "photos"))
+    assert numbers["conclusion"] in sqlite_home.run(*arguments).stdout
+    same = sqlite_home.run("models", "compare", "stub", "stub/1", str(tmp_path / "photos"))
     assert "No difference between stub/1 and stub/1 can be told" in same.stdout
 
 
-def test_models_of_other_labels_are_not_compared(
-    sqlite_home: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_of_other_labels_are_not_compared(sqlite_home: Installation, tmp_path: Path) -> None:
     """A label of the photos that the second model does not know is named."""
     other = write_stub_bundle(sqlite_home.settings.models_dir, "other")
     replace(other, labels=("night", "dim", "bright", "white")).save()
     photos_of_each_label(tmp_path / "photos", 1)
-    result = compared(sqlite_home, monkeypatch, "stub", "other", str(tmp_path / "photos"))
-    assert isinstance(result.exception, ConfigFault)
-    assert "other/1 does not know 'dark'" in str(result.exception)
+    compare = ("models", "compare", "stub", "other")
+    assert "other/1 does not know 'dark'" in refusal(sqlite_home, *compare, str(tmp_path / "photos"))
     write_images(tmp_path / "numbered", 4)
-    result = compared(sqlite_home, monkeypatch, "stub", "other", str(tmp_path / "numbered"))
-    assert "labelled by an index" in str(result.exception)
+    assert "labelled by an index" in refusal(sqlite_home, *compare, str(tmp_path / "numbered"))
+    assert sqlite_home.run(*compare).returncode == 2
 
 
 def test_judging_imports_no_keras(sqlite_home: Installation, tmp_path: Path) -> None:

@@ -28,3 +28,30 @@ def test_every_revision_goes_up_down_and_up_again(database_url: str) -> None:
     with database.read() as connection:
         assert set(metadata.tables) <= set(sa.inspect(connection).get_table_names())
     database.close()
+
+
+def test_models_and_runs_of_before_the_registry_are_kept(database_url: str) -> None:
+    """Rows that 0001 has written survive 0002 both ways; their versions wait as candidates."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0001")
+    now = "CURRENT_TIMESTAMP"
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, created_at) "
+            f"VALUES (1, 'm', 1, 'x', '{{}}', {now})"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+            f"VALUES (1, 'r', 'nightly', 'running', 1, {now}, {now})"
+        )
+    database.upgrade()
+    kept = sa.text("SELECT stage, shadow_share FROM model_versions JOIN runs ON model_version_id = 1")
+    with database.read() as connection:
+        assert [tuple(row) for row in connection.execute(kept)] == [("candidate", None)]
+    database.downgrade("0001")
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT name, version FROM model_versions").all() == [("m", 1)]
+        assert connection.exec_driver_sql("SELECT count(*) FROM runs").scalar_one() == 1
+    database.downgrade("base")
+    database.close()

@@ -1,0 +1,82 @@
+"""What a model.keras says of itself, read without Keras: which layers it has and what wrote it."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from returns_pipeline.errors import ConfigFault
+
+#: Newest major version of Keras whose files this version runs.
+_KERAS_MAJOR = 3
+#: Classes whose configuration is Python code or names a function of any module.
+_CODE = frozenset({"Lambda", "__lambda__", "function"})
+#: More than the configuration of any network that a person has drawn.
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+def require_safe(path: Path) -> None:
+    """Raise ConfigFault unless a .keras file is made of Keras' own layers, by a version that can be read.
+
+    A Lambda layer or a custom class is a program that would run in the worker; safe mode refuses it there.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            metadata, config = _json(archive, "metadata.json"), _json(archive, "config.json")
+        version = str(metadata["keras_version"])
+        major = int(version.partition(".")[0])
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ConfigFault(
+            f"{path} cannot be read as a .keras file: {error!r}.",
+            "Save the model with Keras 3 and try again.",
+        ) from error
+    if major > _KERAS_MAJOR:
+        raise ConfigFault(
+            f"{path} was written by Keras {version}; this version runs models of Keras {_KERAS_MAJOR}.",
+            f"Save the model with Keras {_KERAS_MAJOR}.",
+        )
+    for layer in _objects(config):
+        if _is_custom(layer):
+            name = _name(layer)
+            raise ConfigFault(
+                f"{path} holds code of its own: {name} is a {layer.get('class_name')} of the module "
+                f"{layer.get('module') or 'none'}.",
+                f"Replace {name} by layers of Keras itself; Rescaling, for example, scales pixels.",
+            )
+
+
+def _json(archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(name).file_size > _MOST_BYTES:
+        raise ValueError(f"{name} has more than {_MOST_BYTES:,} bytes")
+    return json.loads(archive.read(name))
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Yield everything in a configuration that Keras would make an object of, outermost first."""
+    waiting = [config]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if "class_name" in node:
+                yield node
+            # How it was trained is never loaded.
+            waiting += [value for key, value in node.items() if key != "compile_config"]
+        elif isinstance(node, list):
+            waiting += node
+
+
+def _is_custom(layer: dict[str, Any]) -> bool:
+    class_name, module, registered = (layer.get(key) for key in ("class_name", "module", "registered_name"))
+    if class_name in _CODE:
+        return True
+    if module is not None and not f"{module}.".startswith("keras."):
+        return True
+    # Keras names some of its own classes so, but without a package.
+    return registered is not None and registered != class_name
+
+
+def _name(layer: dict[str, Any]) -> str:
+    config = layer.get("config")
+    given = config.get("name") if isinstance(config, dict) else config
+    return repr(given if isinstance(given, str) else layer.get("class_name"))

@@ -1,0 +1,279 @@
+"""Which version of a model works tonight: registered, promoted, rolled back, and all of it remembered."""
+
+import getpass
+import os
+import re
+import shutil
+import socket
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from returns_pipeline.classify import vetting
+from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle, versions_of
+from returns_pipeline.classify.publishing import draft_folder, publish
+from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.records import ModelAction, ModelChange, ModelFacts, ModelRef, ModelRow, ModelStage
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import models
+from returns_pipeline.store.database import Database
+
+_NAME = re.compile(r"\w+(-\w+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a model: on disk (`bundle`), in the database (`row`), or both.
+
+    `fault` says why what lies on disk is no bundle.
+    """
+
+    ref: ModelRef
+    bundle: Bundle | None
+    row: ModelRow | None
+    fault: str = ""
+
+    @property
+    def stage(self) -> ModelStage:
+        """Where it stands: what nobody has registered or used is a candidate."""
+        return self.row.stage if self.row else ModelStage.CANDIDATE
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of its training."""
+        return self.bundle.metrics if self.bundle else self.row.facts.metrics if self.row else {}
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was registered or first used; before that, when its bundle was written."""
+        if self.row:
+            return self.row.created_at
+        if self.bundle:
+            return datetime.fromtimestamp((self.bundle.folder / MANIFEST).stat().st_mtime, UTC)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One version in place of another: `remark` says how their accuracies compare."""
+
+    ref: ModelRef
+    before: int | None
+    remark: str = ""
+
+
+def configured(settings: Settings, db: Database) -> list[Bundle]:
+    """Return the bundle that a run of each intake would use if it opened now; nothing is changed.
+
+    Raises ConfigFault when one is not there.
+    """
+    models_dir = settings.models_dir
+    return [find_bundle(models_dir, _pinned(intake.model, db)) for intake in settings.every_intake]
+
+
+def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle:
+    """Return the bundle for a new run: of `model`, by default the settings' one.
+
+    NAME/VERSION is that very version. NAME is its active version; before there is one, the highest on disk
+    becomes active. Raises ConfigFault when it is not there.
+    """
+    model = model or settings.model
+    while True:
+        bundle = find_bundle(settings.models_dir, _pinned(model, db))
+        if "/" in model or models.active(db, model) is not None:
+            return bundle
+        reason = "the first run of this model; the highest version on disk"
+        models.activate(db, _facts(bundle), ModelAction.FIRST_USE, person(), reason, expected=None)
+        # Another process may have been first, with another version: then its choice counts.
+
+
+def _pinned(model: str, db: Database) -> str:
+    """Return NAME/VERSION for the name of a model that has an active version."""
+    active = None if "/" in model else models.active(db, model)
+    return str(active.facts.ref) if active else model
+
+
+def versions(settings: Settings, db: Database, name: str | None = None) -> list[Version]:
+    """Return every version of every model, or of one, on disk and in the database, by name and number."""
+    rows = {row.facts.ref: row for row in models.every(db)}
+    folders = settings.models_dir.iterdir() if settings.models_dir.is_dir() else ()
+    names = [folder.name for folder in folders if not folder.name.startswith(".")]
+    on_disk = {
+        ModelRef(each, version) for each in names for version in versions_of(settings.models_dir, each)
+    }
+    found = sorted({*rows, *on_disk}, key=lambda ref: (ref.name, ref.version))
+    return [_version(settings, ref, rows.get(ref)) for ref in found if name in (None, ref.name)]
+
+
+def show(settings: Settings, db: Database, model: str) -> Version:
+    """Return one version: NAME/VERSION, or NAME for the one that a run would use now.
+
+    Raises ConfigFault when there is no such version.
+    """
+    name, _, number = _pinned(model, db).partition("/")
+    known = ModelRef(name, int(number)) if number.isdecimal() else None
+    ref = known or find_bundle(settings.models_dir, model).ref
+    version = _version(settings, ref, models.find(db, ref))
+    if version.bundle is None and version.row is None:
+        raise ConfigFault(version.fault, "`returns-pipeline models list` shows every version.")
+    return version
+
+
+def _version(settings: Settings, ref: ModelRef, row: ModelRow | None) -> Version:
+    try:
+        return Version(ref, find_bundle(settings.models_dir, str(ref)), row)
+    except ConfigFault as fault:
+        return Version(ref, None, row, fault.message)
+
+
+def register(
+    settings: Settings, db: Database, folder: Path, name: str | None, who: str
+) -> tuple[ModelRef, bool]:
+    """Copy a bundle from anywhere to the next free version of its name, as a candidate.
+
+    Return it and whether it is new: what lies among the models already is not copied again. Raises
+    ConfigFault, with nothing changed, when the bundle is broken, altered or holds code of its own.
+    """
+    name = name or load_bundle(folder, placed=False).name
+    if not _NAME.fullmatch(name):
+        raise ConfigFault(
+            f"{name!r} cannot name a model.", "Use `--name` with words of letters and digits joined by `-`."
+        )
+    if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
+        raise ConfigFault(f"{folder} is or holds a link.", "Copy what it leads to into the folder.")
+    with draft_folder(settings.models_dir) as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        # The copy is looked at: nobody can change it afterwards.
+        bundle = replace(load_bundle(draft, placed=False), name=name)
+        vetting.require_whole(bundle)
+        there = versions(settings, db, name)
+        same = [each.bundle for each in there if each.bundle and each.bundle.digest == bundle.digest]
+        highest = max((each.ref.version for each in there), default=0)
+        kept = same[0] if same else publish(bundle, settings.models_dir, highest)
+    is_new = models.register(db, _facts(kept), who, f"from {folder.absolute()}")
+    return kept.ref, is_new
+
+
+def promote(
+    settings: Settings, db: Database, model: str, *, who: str, reason: str = "", force: bool = False
+) -> Activation:
+    """Make NAME/VERSION the version that runs use from now on.
+
+    Raises ConfigFault, with nothing changed, when the bundle is broken, or measurably worse than the active
+    one and not `force`d; TransientFault when somebody else was faster.
+    """
+    bundle = find_bundle(settings.models_dir, _exact(model))
+    active = models.active(db, bundle.name)
+    vetting.require_sound(bundle, settings.runtime)
+    if active and active.facts.ref == bundle.ref:
+        return Activation(bundle.ref, bundle.version, "It was active before.")
+    comparison = _compare(settings, bundle, active)
+    if comparison.worse and not force:
+        raise ConfigFault(
+            f"{bundle.ref} was not promoted. {comparison.sentence}",
+            "Promote it all the same with --force, or train a better one.",
+        )
+    before = active.facts.ref.version if active else None
+    forced = force and comparison.worse
+    _activate(db, bundle, ModelAction.PROMOTE, who, reason, before, forced=forced)
+    return Activation(bundle.ref, before, comparison.sentence)
+
+
+def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: str = "") -> Activation:
+    """Make the version active again that was so before the present one, by the changes.
+
+    Each further rollback goes one more step back. Raises ConfigFault, with nothing changed, when there is
+    none or its bundle is broken; TransientFault when somebody else was faster.
+    """
+    stack = _stack(models.history(db, name))
+    if len(stack) < 2:
+        raise ConfigFault(
+            f"No version of {name} was active before the present one.",
+            f"`returns-pipeline models history {name}` shows every change.",
+        )
+    bundle = find_bundle(settings.models_dir, f"{name}/{stack[-2]}")
+    vetting.require_sound(bundle, settings.runtime)
+    _activate(db, bundle, ModelAction.ROLLBACK, who, reason, stack[-1])
+    return Activation(bundle.ref, stack[-1])
+
+
+def shadow(settings: Settings, db: Database, model: str, share: float, who: str) -> ModelRef:
+    """Let NAME/VERSION answer for a `share` of each night's images beside the active version.
+
+    Raises ConfigFault, with nothing changed, when the bundle is broken or is the active one.
+    """
+    if not 0 < share <= 1:
+        raise ConfigFault(
+            f"{share:g} is no part of a night.", "Give --share above 0 and at most 1, like 0.1."
+        )
+    bundle = find_bundle(settings.models_dir, _exact(model))
+    vetting.require_sound(bundle, settings.runtime)
+    if not models.shadow(db, _facts(bundle), share, who):
+        raise ConfigFault(f"{bundle.ref} is active: it answers for every image.", "Name a candidate.")
+    return bundle.ref
+
+
+def end_shadow(db: Database, model: str, who: str) -> ModelRef:
+    """End the shadow of a model; return what it was. Raises ConfigFault when there is none."""
+    name = model.partition("/")[0]
+    version = models.end_shadow(db, name, who)
+    if version is None:
+        raise ConfigFault(f"No version of {name} is a shadow.", "`returns-pipeline models list` shows them.")
+    return ModelRef(name, version)
+
+
+def person() -> str:
+    """Return who is at work here, as USER@HOST, in at most 255 letters."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"[:255]
+
+
+def _activate(
+    db: Database,
+    bundle: Bundle,
+    action: ModelAction,
+    who: str,
+    reason: str,
+    before: int | None,
+    *,
+    forced: bool = False,
+) -> None:
+    if not models.activate(db, _facts(bundle), action, who, reason, expected=before, forced=forced):
+        raise TransientFault(
+            f"Somebody else has changed the active version of {bundle.name} meanwhile; nothing was done.",
+            f"Look at `returns-pipeline models history {bundle.name}` and try again.",
+        )
+
+
+def _compare(settings: Settings, bundle: Bundle, active: ModelRow | None) -> vetting.Comparison:
+    if active is None:
+        return vetting.Comparison(False, "No version of it was active before.")
+    try:
+        return vetting.compare(bundle, find_bundle(settings.models_dir, str(active.facts.ref)))
+    except PipelineError:
+        sentence = f"Its accuracy could not be compared with that of {active.facts.ref}: its bundle is gone."
+        return vetting.Comparison(False, sentence)
+
+
+def _stack(changes: list[ModelChange]) -> list[int]:
+    """Return the versions that were active one after the other; a rollback takes the last one away."""
+    stack: list[int] = []
+    for change in changes:
+        if change.action is ModelAction.ROLLBACK:
+            stack.pop()
+        elif change.action in {ModelAction.PROMOTE, ModelAction.FIRST_USE} and change.after is not None:
+            stack.append(change.after)
+    return stack
+
+
+def _exact(model: str) -> str:
+    if "/" not in model:
+        raise ConfigFault(f"{model!r} names no version.", "Write NAME/VERSION, like fashion-mnist/1.")
+    return model
+
+
+def _facts(bundle: Bundle) -> ModelFacts:
+    return ModelFacts(bundle.ref, bundle.digest, bundle.metrics)

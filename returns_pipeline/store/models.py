@@ -1,0 +1,255 @@
+"""Versions of models: which one works at night, and every change of that, each in one transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import (
+    AnswerPair,
+    ModelAction,
+    ModelChange,
+    ModelFacts,
+    ModelRef,
+    ModelRow,
+    ModelStage,
+    RunKind,
+)
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.tables import images, model_changes, model_versions, predictions, runs
+
+
+def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
+    """Return the id of a version's row, made as a candidate when there is none.
+
+    Raises ConfigFault when the version was another model before.
+    """
+    connection.execute(
+        db.insert(model_versions)
+        .values(
+            name=facts.ref.name,
+            version=facts.ref.version,
+            sha256=facts.sha256,
+            metrics=facts.metrics,
+            created_at=utc_now(),
+        )
+        .on_conflict_do_nothing(index_elements=[model_versions.c.name, model_versions.c.version])
+    )
+    row = connection.execute(
+        sa.select(model_versions.c.id, model_versions.c.sha256).where(_is(facts.ref))
+    ).one()
+    if row.sha256 != facts.sha256:
+        raise ConfigFault(
+            f"The bundle {facts.ref} is not the one that was registered under this version (sha256 differs).",
+            advice="Restore the old bundle, or give the new one the next version number.",
+        )
+    return int(row.id)
+
+
+def find(db: Database, ref: ModelRef) -> ModelRow | None:
+    """Return one version, or None when nothing has used or registered it."""
+    return next(iter(_rows(db, _is(ref))), None)
+
+
+def active(db: Database, name: str) -> ModelRow | None:
+    """Return the active version of a model, or None before its first use."""
+    is_active = sa.and_(model_versions.c.name == name, sa.text("stage = 'active'"))
+    return next(iter(_rows(db, is_active)), None)
+
+
+def every(db: Database) -> list[ModelRow]:
+    """Return every version that the table has, by name and number."""
+    return _rows(db, sa.true())
+
+
+def history(db: Database, name: str | None = None) -> list[ModelChange]:
+    """Return the changes of one model, or of all, oldest first."""
+    query = sa.select(model_changes).order_by(model_changes.c.id)
+    if name is not None:
+        query = query.where(model_changes.c.name == name)
+    with db.read() as connection:
+        return [_change(row) for row in connection.execute(query)]
+
+
+def register(db: Database, facts: ModelFacts, who: str, reason: str) -> bool:
+    """Make a version a candidate; false, and no change, when it was there before.
+
+    Raises ConfigFault when the version was another model before.
+    """
+    with _changing(db) as connection:
+        known = connection.execute(sa.select(model_versions.c.id).where(_is(facts.ref))).scalar()
+        ensure(db, connection, facts)
+        if known is None:
+            _record(connection, ModelAction.REGISTER, facts.ref.name, (None, facts.ref.version), who, reason)
+        return known is None
+
+
+def activate(
+    db: Database,
+    facts: ModelFacts,
+    action: ModelAction,
+    who: str,
+    reason: str,
+    *,
+    expected: int | None,
+    forced: bool = False,
+) -> bool:
+    """Make a version the active one in place of the version `expected`, which is archived.
+
+    False, and nothing is changed, when another version than `expected` is active by now. Raises ConfigFault
+    when the version was another model before.
+    """
+    with _changing(db) as connection:
+        of_name = model_versions.c.name == facts.ref.name
+        is_active = sa.and_(of_name, model_versions.c.stage == ModelStage.ACTIVE)
+        before = connection.execute(sa.select(model_versions.c.version).where(is_active)).scalar()
+        if before != expected:
+            return False
+        ensure(db, connection, facts)
+        connection.execute(sa.update(model_versions).where(is_active).values(stage=ModelStage.ARCHIVED))
+        connection.execute(
+            sa.update(model_versions).where(_is(facts.ref)).values(stage=ModelStage.ACTIVE, shadow_share=None)
+        )
+        moved = (before, facts.ref.version)
+        _record(connection, action, facts.ref.name, moved, who, reason, forced=forced)
+        return True
+
+
+def shadow(db: Database, facts: ModelFacts, share: float, who: str) -> bool:
+    """Let a version answer for `share` of each night beside the active one; only one of a name does.
+
+    False, and nothing is changed, when it is the active one. Raises ConfigFault when the version was another
+    model before.
+    """
+    with _changing(db) as connection:
+        is_active = sa.and_(_is(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
+        if connection.execute(sa.select(model_versions.c.id).where(is_active)).scalar() is not None:
+            return False
+        ensure(db, connection, facts)
+        name, version = facts.ref.name, facts.ref.version
+        before = _end_shadow(connection, name)
+        connection.execute(sa.update(model_versions).where(_is(facts.ref)).values(shadow_share=share))
+        _record(connection, ModelAction.SHADOW, name, (before, version), who, f"share {share:g}")
+        return True
+
+
+def end_shadow(db: Database, name: str, who: str) -> int | None:
+    """End the shadow of a model; return its version, or None, and no change, when there is none."""
+    with _changing(db) as connection:
+        before = _end_shadow(connection, name)
+        if before is not None:
+            _record(connection, ModelAction.SHADOW, name, (before, None), who, "off")
+        return before
+
+
+def _end_shadow(connection: sa.Connection, name: str) -> int | None:
+    ended = connection.execute(
+        sa.update(model_versions)
+        .where(model_versions.c.name == name, model_versions.c.shadow_share.is_not(None))
+        .values(shadow_share=None)
+        .returning(model_versions.c.version)
+    ).scalar()
+    return None if ended is None else int(ended)
+
+
+def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
+    """Yield the answers of the nights beside those that a version gave as their shadow, by image."""
+    of_night, beside = predictions.alias("of_night"), predictions.alias("beside")
+    candidate = (
+        sa.select(model_versions.c.id, model_versions.c.created_at).where(_is(ref)).subquery("candidate")
+    )
+    pairs = (
+        candidate.join(
+            runs,
+            sa.and_(
+                runs.c.opened_at >= candidate.c.created_at,
+                runs.c.model_version_id != candidate.c.id,
+                runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP]),
+            ),
+        )
+        .join(images, images.c.run_id == runs.c.id)
+        .join(
+            of_night,
+            sa.and_(
+                of_night.c.image_id == images.c.id, of_night.c.model_version_id == runs.c.model_version_id
+            ),
+        )
+        .join(
+            beside,
+            sa.and_(beside.c.image_id == images.c.id, beside.c.model_version_id == candidate.c.id),
+        )
+    )
+    query = sa.select(images.c.source_path, of_night.c.label, beside.c.label).select_from(pairs)
+    with db.read() as connection:
+        rows = connection.execute(query.order_by(images.c.id).execution_options(yield_per=1000))
+        for path, before, after in rows:
+            yield AnswerPair(path, before, after)
+
+
+@contextmanager
+def _changing(db: Database) -> Iterator[sa.Connection]:
+    """Give the one transaction that may change a model at a time; readers are not held up."""
+    with db.write(lasting=True) as connection:
+        if not db.is_sqlite:  # which lets one write at a time anyway
+            connection.exec_driver_sql("LOCK TABLE model_changes IN SHARE ROW EXCLUSIVE MODE")
+        yield connection
+
+
+def _record(
+    connection: sa.Connection,
+    action: ModelAction,
+    name: str,
+    versions: tuple[int | None, int | None],
+    who: str,
+    reason: str,
+    *,
+    forced: bool = False,
+) -> None:
+    """Write a change of a model from one of `versions` to the other."""
+    connection.execute(
+        sa.insert(model_changes).values(
+            changed_at=utc_now(),
+            action=action,
+            who=who,
+            name=name,
+            from_version=versions[0],
+            to_version=versions[1],
+            forced=forced,
+            reason=reason,
+        )
+    )
+
+
+def _is(ref: ModelRef) -> sa.ColumnElement[bool]:
+    return sa.and_(model_versions.c.name == ref.name, model_versions.c.version == ref.version)
+
+
+def _rows(db: Database, condition: sa.ColumnElement[bool]) -> list[ModelRow]:
+    query = (
+        sa.select(model_versions).where(condition).order_by(model_versions.c.name, model_versions.c.version)
+    )
+    with db.read() as connection:
+        return [
+            ModelRow(
+                ModelFacts(ModelRef(row.name, row.version), row.sha256, row.metrics),
+                ModelStage(row.stage),
+                row.created_at,
+                row.shadow_share,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def _change(row: Any) -> ModelChange:
+    return ModelChange(
+        changed_at=row.changed_at,
+        action=ModelAction(row.action),
+        who=row.who,
+        name=row.name,
+        before=row.from_version,
+        after=row.to_version,
+        forced=row.forced,
+        reason=row.reason,
+    )

@@ -1,0 +1,135 @@
+"""Several intakes are several runs of one night, each with its own model, and none waits for another."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from returns_pipeline import nightly
+from returns_pipeline.embedded import Processes
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ModelRef
+from returns_pipeline.schedule import request_of_intake
+from returns_pipeline.settings import Intake, load_settings
+from returns_pipeline.store import runs, tables
+from tests.support import Installation, assert_promise_kept, digests, write_images, write_stub_bundle
+
+NIGHT = datetime(2026, 5, 4, 2, 0, tzinfo=UTC)
+
+
+def _two(home: Installation) -> tuple[Installation, Path, Path]:
+    """Return the home with two intakes, of the models stub and shoes, and their folders."""
+    write_stub_bundle(home.settings.models_dir, "shoes", side=16)
+    first, second = (home.settings.home / "in" / name for name in ("clothes", "shoes"))
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+    text = f"stub={first},shoes={second}"
+    return replace(home, settings=home.settings.model_copy(update={"intakes": text})), first, second
+
+
+def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) -> None:
+    """Each photo is answered by its intake's model; asked again, the night has the same runs."""
+    home, clothes, shoes = _two(home)
+    write_images(clothes, 7)
+    write_images(shoes, 12, start=100)
+    came_in = [digests(clothes), digests(shoes)]
+    pipeline, queue = home.inline()
+    opened = nightly.scan_night(pipeline, NIGHT)
+    queue.deliver(pipeline)
+    assert nightly.scan_night(pipeline, NIGHT + timedelta(minutes=1)) == opened
+    swapped = pipeline.settings.model_copy(update={"intakes": f"shoes={shoes},stub={clothes}"})
+    assert nightly.scan_night(replace(pipeline, settings=swapped), NIGHT) == opened[::-1]
+    assert [runs.model_of(home.database, run) for run in opened] == [
+        ModelRef("stub", 1),
+        ModelRef("shoes", 1),
+    ]
+    found = [runs.find(home.database, run) for run in opened]
+    assert [run.counts.seen for run in found if run] == [7, 12]
+    assert digests(home.settings.archive_dir) == came_in[0] + came_in[1]
+
+
+def test_a_missing_intake_keeps_no_other_from_its_night(home: Installation) -> None:
+    """What is wrong with one is told after the others were scanned; the sweep asks until it is mended."""
+    home, clothes, shoes = _two(home)
+    pipeline, queue = home.inline()
+    nightly.scan_night(pipeline, NIGHT)
+    queue.deliver(pipeline)
+    with home.database.write() as connection:
+        connection.execute(sa.update(tables.runs).values(opened_at=NIGHT))
+    clothes.rmdir()
+    write_images(shoes, 3)
+    came_in = digests(shoes)
+    with pytest.raises(ConfigFault, match="clothes does not exist"):
+        nightly.scan_night(pipeline)
+    queue.deliver(pipeline)
+    (newest,) = runs.latest(home.database, 1)
+    assert str(newest.model) == "shoes/1"
+    assert_promise_kept(home, newest.id, came_in)
+    nightly.sweep(pipeline)
+    assert queue.nights == 1
+    clothes.mkdir()
+    queue.deliver(pipeline)
+    nightly.sweep(pipeline)
+    assert queue.nights == 0
+
+
+def test_a_scan_of_an_intake_that_was_cut_short_goes_on_with_its_model(home: Installation) -> None:
+    """The sweep's message names the request and the folder; the model is the run's own."""
+    home, clothes, shoes = _two(home)
+    write_images(shoes, 3)
+    pipeline, _ = home.inline()
+    opened = nightly.scan_intakes(pipeline, "request")
+    for run_id in opened:
+        run = runs.find(home.database, run_id)
+        assert run is not None
+        assert run.directory in {clothes, shoes}
+    request = request_of_intake("request", home.settings, "shoes")
+    assert nightly.scan(pipeline, request, shoes) == opened[1]
+    assert runs.model_of(home.database, opened[1]) == ModelRef("shoes", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a", "should be MODEL=FOLDER"),
+        ("a=/in/a,", "should be MODEL=FOLDER"),
+        ("a=/in/a,a/2=/in/b", "should name each model once"),
+        ("a=/in,b=/in/b", "inside of another intake"),
+        ("a=/in,b=/in", "inside of another intake"),
+        ("a=/in,b=HOME", "RETURNS_ARCHIVE_DIR lies inside RETURNS_INTAKES"),
+    ],
+)
+def test_intakes_that_would_take_each_others_photos_are_refused(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    """No photo has two owners, and what is archived never comes in again."""
+    with pytest.raises(ConfigFault, match=sentence):
+        load_settings(home=tmp_path, intakes=text.replace("HOME", str(tmp_path)))
+
+
+def test_relative_folders_mean_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is made absolute when the settings are read; without INTAKES the intake is INCOMING_DIR's."""
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(home=tmp_path / "home", intakes=" a = in , b/2=/elsewhere")
+    assert settings.every_intake == (Intake("a", tmp_path / "in"), Intake("b/2", Path("/elsewhere")))
+    plain = load_settings(home=tmp_path)
+    assert plain.every_intake == (Intake(plain.model, plain.incoming_dir),)
+
+
+def test_the_command_line_scans_every_intake(sqlite_home: Installation) -> None:
+    """`scan --wait` follows the run of each; a worker starts only if every model is there."""
+    home, clothes, shoes = _two(sqlite_home)
+    write_images(clothes, 3)
+    write_images(shoes, 4)
+    with Processes(home.settings) as processes:
+        processes.start_redis()
+        processes.start_workers()
+        found = home.json("scan", "--wait")
+    assert [(run["model"], run["classified"]) for run in found] == [("stub/1", 3), ("shoes/1", 4)]
+    (home.settings.models_dir / "shoes" / "1" / "bundle.json").unlink()
+    checks = {check["name"]: check for check in json.loads(home.run("doctor", "--json").stdout)}
+    assert not checks["model"]["ok"]
+    assert str(shoes) in checks["intake"]["message"]

@@ -1,0 +1,265 @@
+"""Which version of a model works tonight, on real databases: every change is whole, remembered and undone."""
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from returns_pipeline import nightly, registry
+from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ModelAction, ModelFacts, ModelRef, ModelStage
+from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.store import models, runs, tables
+from tests.support import Installation, digests, write_images, write_stub_bundle
+
+SHIPPED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
+
+
+def _stages(home: Installation, name: str = "stub") -> dict[int, ModelStage]:
+    found = registry.versions(home.settings, home.database, name)
+    return {version.ref.version: version.stage for version in found}
+
+
+def _promote(home: Installation, model: str, **options: Any) -> registry.Activation:
+    return registry.promote(home.settings, home.database, model, who="a person", **options)
+
+
+def _measured(bundle: Bundle, accuracy: float, *, n: int = 1000, test: str | None = "same") -> Bundle:
+    """Give a bundle an accuracy on `n` test images of the fingerprint `test`."""
+    measured = replace(bundle, metrics={"accuracy": accuracy, "n": n}, data={"test_sha256": test})
+    measured.save()
+    return measured
+
+
+def _used(home: Installation, request: str) -> str:
+    """Scan and return the model of the run."""
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, request)
+    queue.deliver(pipeline)
+    return str(runs.model_of(home.database, run_id))
+
+
+def test_a_new_version_is_used_only_once_it_is_promoted(home: Installation) -> None:
+    """The first run makes the highest version active; later ones wait until somebody promotes them."""
+    assert _used(home, "first") == "stub/1"
+    write_stub_bundle(home.settings.models_dir, version=2)
+    assert _used(home, "second") == "stub/1"
+    assert _stages(home) == {1: ModelStage.ACTIVE, 2: ModelStage.CANDIDATE}
+    _promote(home, "stub/2", reason="it is newer")
+    assert _used(home, "third") == "stub/2"
+    assert _stages(home) == {1: ModelStage.ARCHIVED, 2: ModelStage.ACTIVE}
+    first, second = models.history(home.database, "stub")
+    assert (first.action, first.before, first.after) == (ModelAction.FIRST_USE, None, 1)
+    assert (second.action, second.before, second.after) == (ModelAction.PROMOTE, 1, 2)
+    assert (second.who, second.reason, second.forced) == ("a person", "it is newer", False)
+
+
+def test_a_pinned_version_is_used_whatever_is_active(home: Installation) -> None:
+    """NAME/VERSION in the settings asks no registry and changes none."""
+    write_stub_bundle(home.settings.models_dir, version=2)
+    pipeline, _ = home.inline()
+    pinned = replace(pipeline, settings=home.settings.model_copy(update={"model": "stub/1"}))
+    assert str(runs.model_of(home.database, nightly.scan(pinned, "request"))) == "stub/1"
+    assert models.history(home.database) == []
+
+
+def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None:
+    """Promoting in the middle of a night changes the next run, in the same process, and not this one."""
+    write_stub_bundle(home.settings.models_dir, version=2, side=16)
+    write_stub_bundle(home.settings.models_dir, version=3, side=4)
+    _promote(home, "stub/1")
+    pipeline, queue = home.inline()
+    opened = []
+    for version in (1, 2, 3):
+        _promote(home, f"stub/{version}")
+        write_images(home.settings.incoming_dir, 12, start=100 * version)
+        opened.append(nightly.scan(pipeline, f"night {version}"))
+    queue.deliver(pipeline)
+    with home.database.read() as connection:
+        answered = connection.execute(
+            sa.select(tables.images.c.run_id, tables.model_versions.c.version)
+            .join_from(tables.predictions, tables.images)
+            .join(tables.model_versions)
+            .distinct()
+        ).all()
+    assert sorted(map(tuple, answered)) == list(zip(opened, (1, 2, 3), strict=True))
+    assert [bundle.version for bundle, _ in pipeline.loaded.values()] == [2, 3]
+
+
+def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
+    """After 1, 2, 3 a rollback makes 2 active, the next one 1; before the first there is nothing."""
+    for version in (2, 3):
+        write_stub_bundle(home.settings.models_dir, version=version)
+    for version in (1, 2, 3):
+        _promote(home, f"stub/{version}")
+    for version in (2, 1):
+        done = registry.rollback(home.settings, home.database, "stub", who="a person")
+        assert (done.ref, done.before) == (ModelRef("stub", version), version + 1)
+        assert _stages(home)[version] is ModelStage.ACTIVE
+    with pytest.raises(ConfigFault, match="No version of stub was active before"):
+        registry.rollback(home.settings, home.database, "stub", who="a person")
+    assert [change.action for change in models.history(home.database)] == ["promote"] * 3 + ["rollback"] * 2
+
+
+def test_two_changes_at_once_are_one_after_the_other(home: Installation) -> None:
+    """However many people promote at once, one version is active, and the history ends with it."""
+    versions = range(2, 8)
+    for version in versions:
+        write_stub_bundle(home.settings.models_dir, version=version)
+    _promote(home, "stub/1")
+
+    def change(version: int) -> bool:
+        bundle = find_bundle(home.settings.models_dir, f"stub/{version}")
+        facts = ModelFacts(bundle.ref, bundle.digest, {})
+        return models.activate(home.database, facts, ModelAction.PROMOTE, "somebody", "", expected=1)
+
+    with ThreadPoolExecutor(4) as pool:
+        changed = list(pool.map(change, versions))
+    assert changed.count(True) == 1
+    (active,) = [version for version, stage in _stages(home).items() if stage is ModelStage.ACTIVE]
+    assert [change.after for change in models.history(home.database)] == [1, active]
+
+
+def test_the_database_itself_refuses_a_second_active_version(home: Installation) -> None:
+    """Not even a statement by hand makes two versions of a name active."""
+    write_stub_bundle(home.settings.models_dir, version=2)
+    _promote(home, "stub/1")
+    _promote(home, "stub/2")
+    with pytest.raises(sa.exc.IntegrityError), home.database.write() as connection:
+        connection.execute(sa.update(tables.model_versions).values(stage="active"))
+
+
+def test_a_change_that_fails_changes_nothing(home: Installation) -> None:
+    """A bundle that was replaced under its version is not promoted, and the active one stays so."""
+    bundle = write_stub_bundle(home.settings.models_dir, version=2)
+    for version in (1, 2, 1):
+        _promote(home, f"stub/{version}")
+    before = models.history(home.database)
+    replace(bundle, labels=("a", "b", "c", "d")).save()
+    with pytest.raises(ConfigFault, match="not the one that was registered"):
+        _promote(home, "stub/2", force=True)
+    with pytest.raises(ConfigFault, match="not the one that was registered"):
+        registry.rollback(home.settings, home.database, "stub", who="a person")
+    assert _stages(home) == {1: ModelStage.ACTIVE, 2: ModelStage.ARCHIVED}
+    assert models.history(home.database) == before
+
+
+def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installation) -> None:
+    """Worse is what the test images show beyond chance; `force` is remembered only where it was needed."""
+    home = sqlite_home
+    _measured(find_bundle(home.settings.models_dir, "stub/1"), 0.92)
+    for version, accuracy in ((2, 0.89), (3, 0.91)):
+        _measured(write_stub_bundle(home.settings.models_dir, version=version), accuracy)
+    _promote(home, "stub/1")
+    with pytest.raises(
+        ConfigFault, match=r"not promoted.*89.00%, measurably worse than the 92.00% of stub/1"
+    ):
+        _promote(home, "stub/2")
+    assert _stages(home)[1] is ModelStage.ACTIVE
+    assert "not measurably worse" in _promote(home, "stub/3", force=True).remark
+    _promote(home, "stub/1")
+    _promote(home, "stub/2", force=True)
+    assert [change.forced for change in models.history(home.database)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("alter", "reason"),
+    [
+        (lambda bundle: replace(bundle, labels=("a", "b", "c", "d")), "labels differ"),
+        (lambda bundle: replace(bundle, data={"test_sha256": "other"}), "other images"),
+        (lambda bundle: replace(bundle, data={}), "not recorded"),
+        (lambda bundle: replace(bundle, metrics={"accuracy": 0.1}), "says nothing"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_and_passes(
+    sqlite_home: Installation, alter: Callable[[Bundle], Bundle], reason: str
+) -> None:
+    """Accuracies on other labels or other test images say nothing of each other."""
+    home = sqlite_home
+    _measured(find_bundle(home.settings.models_dir, "stub/1"), 0.92)
+    alter(_measured(write_stub_bundle(home.settings.models_dir, version=2), 0.1)).save()
+    _promote(home, "stub/1")
+    assert reason in _promote(home, "stub/2").remark
+
+
+def test_registering_copies_a_bundle_whole(home: Installation, tmp_path: Path) -> None:
+    """A bundle from anywhere gets the next free version and a row; the same one again changes nothing."""
+    elsewhere = tmp_path / "a download"
+    shutil.copytree(SHIPPED, elsewhere)
+    before = digests(elsewhere)
+    for name, version in (("fashion-mnist", 1), ("stub", 2)):
+        ref, is_new = registry.register(home.settings, home.database, elsewhere, name, "a person")
+        assert (ref, is_new) == (ModelRef(name, version), True)
+        bundle = find_bundle(home.settings.models_dir, str(ref))
+        assert all(bundle.file(file).is_file() for file in bundle.sha256)
+        assert registry.register(home.settings, home.database, elsewhere, name, "a person") == (ref, False)
+    assert digests(elsewhere) == before
+    assert {path.name for path in home.settings.models_dir.iterdir()} == {"fashion-mnist", "stub"}
+    assert _stages(home) == {1: ModelStage.CANDIDATE, 2: ModelStage.CANDIDATE}
+    assert [change.action for change in models.history(home.database)] == ["register"] * 2
+
+
+def test_a_version_whose_folder_is_gone_keeps_its_number(sqlite_home: Installation) -> None:
+    """A new bundle never takes the number of one that the database remembers."""
+    home = sqlite_home
+    bundle = write_stub_bundle(home.settings.models_dir, version=2)
+    _promote(home, "stub/2")
+    kept = shutil.copytree(bundle.folder, home.settings.home / "kept")
+    shutil.rmtree(bundle.folder)
+    replace(bundle, folder=kept, labels=("a", "b", "c", "d")).save()
+    ref, _ = registry.register(home.settings, home.database, kept, None, "a person")
+    assert ref == ModelRef("stub", 3)
+    gone = registry.show(home.settings, home.database, "stub/2")
+    assert (gone.bundle, gone.stage) == (None, ModelStage.ACTIVE)
+
+
+def test_a_bundle_that_is_refused_leaves_nothing(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Altered files, links and names that lead elsewhere are refused before anything is registered."""
+    home = sqlite_home
+    altered, linked, leading = (tmp_path / name for name in ("altered", "linked", "leading"))
+    for folder in (altered, linked):
+        shutil.copytree(SHIPPED, folder)
+    (altered / "openvino" / "model.bin").write_bytes(b"other weights")
+    (linked / "report" / "secret").symlink_to("/etc/hostname")
+    shutil.copytree(home.settings.models_dir / "stub" / "1", leading)
+    outside = replace(find_bundle(home.settings.models_dir, "stub/1"), folder=leading)
+    replace(outside, sha256={"../../x": "0" * 64}).save()
+    before = digests(home.settings.models_dir)
+    for folder, sentence in (
+        (altered, "sha256 differs"),
+        (linked, "holds a link"),
+        (leading, "not a file inside"),
+        (tmp_path / "none", "no model bundle"),
+    ):
+        with pytest.raises(ConfigFault, match=sentence):
+            registry.register(home.settings, home.database, folder, None, "a person")
+    with pytest.raises(ConfigFault, match="cannot name a model"):
+        registry.register(home.settings, home.database, SHIPPED, "../up", "a person")
+    assert digests(home.settings.models_dir) == before
+    assert [path.name for path in home.settings.models_dir.iterdir()] == ["stub"]
+    assert models.every(home.database) == []
+
+
+def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installation) -> None:
+    """`models` lists, registers, promotes, rolls back and remembers; what is refused ends with 3."""
+    home = sqlite_home
+    write_stub_bundle(home.settings.models_dir, version=2)
+    assert "stub/1 is active: new runs use it." in home.run("models", "promote", "stub/1").stdout
+    second = home.run("models", "promote", "stub/2", "--who", "Ann", "--reason", "better")
+    assert "stub/2 is active instead of 1" in second.stdout
+    assert "stub/1 is active again instead of 2" in home.run("models", "rollback", "stub").stdout
+    registered = home.run("models", "register", str(SHIPPED), "--name", "other")
+    assert "other/1 is registered as a candidate" in registered.stdout
+    listed = {(each["name"], each["version"]): each["stage"] for each in home.json("models", "list")}
+    assert listed == {("stub", 1): "active", ("stub", 2): "archived", ("other", 1): "candidate"}
+    shown = home.json("models", "show", "stub/2")
+    assert (shown["stage"], [each["who"] for each in shown["history"]][:1]) == ("archived", ["Ann"])
+    assert "promote stub 1 -> 2 (Ann): better" in home.run("models", "history", "stub").stdout
+    refused = home.run("models", "promote", "stub/9")
+    assert (refused.returncode, refused.stdout) == (3, "")
