@@ -102,8 +102,11 @@ def _show(findings: "Findings", folder: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from returns_pipeline.training.names import printable
+
     console = Console()
-    table = Table(title=Text(f"Readable photos in {folder}"), title_justify="left")
+    console.print(Text(f"Readable photos in {printable(folder)}"), soft_wrap=True, highlight=False)
+    table = Table()
     labels = findings.labels
     columns = {"label": labels.names} | (
         {"main category": labels.mains} if labels.mains != labels.names else {}
@@ -120,7 +123,9 @@ def _show(findings: "Findings", folder: Path) -> None:
     console.print(table)
     console.print(f"Largest to smallest label: {findings.imbalance:.1f} : 1", highlight=False)
     for file in findings.unreadable:
-        console.print(Text(f"{file.path}: {file.code}: {file.detail}"), soft_wrap=True, highlight=False)
+        console.print(
+            Text(f"{printable(file.path)}: {file.code}: {file.detail}"), soft_wrap=True, highlight=False
+        )
     for style, sign, sentences in (
         ("red", "SPOILS", findings.spoiling),
         ("yellow", "note", findings.warnings),

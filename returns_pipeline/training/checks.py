@@ -13,6 +13,7 @@ from returns_pipeline.errors import ConfigFault, FaultCode
 from returns_pipeline.records import Decoded, ImageInput
 from returns_pipeline.training import duplicates
 from returns_pipeline.training.folders import Labels, Tree
+from returns_pipeline.training.names import printable
 from returns_pipeline.training.photos import decode_all
 
 LEAST_PHOTOS = 10
@@ -61,7 +62,9 @@ class _Flat(NamedTuple):
     parts: NDArray[np.int64]
 
     def example(self, first: int, second: int) -> str:
-        return " = ".join(str(self.paths[position].relative_to(self.root)) for position in (first, second))
+        return " = ".join(
+            printable(self.paths[position].relative_to(self.root)) for position in (first, second)
+        )
 
 
 class _Read(NamedTuple):
@@ -180,8 +183,9 @@ def _unreadable(unreadable: list[Unreadable], total: int, *, spoils: bool) -> li
 def _few(counts: dict[str, NDArray[np.int64]], labels: Labels, *, spoils: bool) -> list[str]:
     """Name the labels with too few photos: where a model learns they spoil it, elsewhere they are a note."""
     learning = _learning(counts)
+    places = {part: "" if part == "all" else f" in {part}" for part in counts}
     found = [
-        f"{label} has {count} photos in {part}; fewer than {LEAST_PHOTOS} say little."
+        f"{label} has too few photos{places[part]}: {count}, less than {LEAST_PHOTOS}."
         for part, values in counts.items()
         for label, count in zip(labels.names, values.tolist(), strict=True)
         if count < LEAST_PHOTOS and (part == learning) == spoils
@@ -224,4 +228,4 @@ def _within(same: list[tuple[int, int]], near: list[tuple[int, int]], flat: _Fla
 def _counted(what: str, where: str, pairs: list[tuple[int, int]], flat: _Flat) -> str:
     examples = "; ".join(flat.example(one, other) for one, other in pairs[:_EXAMPLES])
     more = "; …" if len(pairs) > _EXAMPLES else ""
-    return f"{len(pairs):,} times {what} lies {where}: {examples}{more}."
+    return f"{len(pairs):,} {'pair' if len(pairs) == 1 else 'pairs'} of {what} {where}: {examples}{more}."

@@ -24,7 +24,7 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
     of the same name is replaced. Raises ConfigFault that names the file and the line.
     """
     try:
-        with source.open(encoding="utf-8-sig", newline="") as stream:
+        with source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             rows = csv.reader(stream)
             header = next(rows, [])
             side = math.isqrt(max(len(header) - 1, 0))
@@ -39,10 +39,13 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
                 path = folder / f"image_{index}_label_{label}.png"
                 Image.fromarray(pixels.reshape(side, side)).save(path, optimize=True)
                 yield path
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigFault(f"{source} is no CSV file: {error}.", advice=_ADVICE) from error
+    except csv.Error as error:
+        raise _fault(source, rows.line_num + 1, str(error)) from error
     except OSError as error:
-        raise ConfigFault(f"{error.filename or source}: {error.strerror}.", advice=_ADVICE) from error
+        raise ConfigFault(
+            f"{error.filename or source}: {error.strerror}.",
+            advice="Name a file that can be read, and a folder that can be written.",
+        ) from error
 
 
 def _values(source: Path, line: int, row: list[str], columns: int) -> tuple[int, np.ndarray]:
