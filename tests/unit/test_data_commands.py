@@ -21,8 +21,7 @@ def table(*rows: str, pixels: int = 4) -> str:
 
 
 def test_lines_become_pictures_in_class_folders(tmp_path: Path) -> None:
-    names = [f"pixel{number}" for number in range(1, pixels + 1)]
-    header = ",".join(["label", *names])
+    """Each picture has its line's pixels, a name with index and label, and is found by read_tree."""
     source = tmp_path / "a.csv"
     source.write_text(table("3,0,255,7,8", "", "10,1,2,3,4", "3,9,9,9,9"))
     out = tmp_path / "out"
