@@ -1,11 +1,18 @@
-"""`returns-pipeline data`: datasets as files."""
+"""`returns-pipeline data`: datasets as files, and whether photos are fit to train with."""
 
+import json
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Write a dataset as image files.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from returns_pipeline.training.checks import Findings
+
+app = typer.Typer(help="Write datasets as image files; check photos before a training.", no_args_is_help=True)
 
 
 @app.command("fashion-mnist")
@@ -22,3 +29,108 @@ def fashion_mnist(
     data = dataset.load(split)
     count = sum(1 for _ in dataset.write_png(data.images[:limit], data.labels[:limit], out))
     typer.echo(f"{count:,} images of the {split} split are in {out.absolute()}.")
+
+
+@app.command("from-csv")
+def from_csv(
+    file: Annotated[Path, typer.Argument(help="CSV file with the header `label,pixel1,…`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the images; made when it is missing.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    flat: Annotated[bool, typer.Option("--flat", help="All in one folder, not one for each label.")] = False,
+) -> None:
+    """Write a CSV file of grey pixels, one line an image, as PNG files in a folder for each label."""
+    from returns_pipeline.training import from_csv as pixels
+
+    with _progress("Writing") as advance:
+        count = 0
+        for count, _ in enumerate(pixels.write_png(file, out, limit=limit, flat=flat), start=1):
+            advance(count, limit)
+    typer.echo(f"{count:,} images are in {out.absolute()}.")
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder with a folder for each label.")],
+    mapping: Annotated[
+        Path | None, typer.Option(help="CSV file `sub,main`, or JSON: the main category of each label.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Read every photo and say what would spoil a training. Exit code 1 when something would."""
+    from returns_pipeline.training import checks
+    from returns_pipeline.training.folders import read_tree
+
+    tree = read_tree(folder, mapping)
+    with _progress("Checking") as advance:
+        findings = checks.check(tree, advance)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(findings), indent=2))
+    else:
+        _show(findings, folder)
+    if findings.spoiling:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(what: str) -> "Iterator[Callable[[int, int | None], None]]":
+    """Give what shows a bar on a terminal's standard error: called with (done, total)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _as_dict(findings: "Findings") -> dict[str, object]:
+    return {
+        "labels": findings.labels.names,
+        "main_categories": findings.labels.mains,
+        "photos": {part: counts.tolist() for part, counts in findings.counts.items()},
+        "unreadable": [
+            {"path": str(file.path), "code": file.code, "detail": file.detail} for file in findings.unreadable
+        ],
+        "spoiling": findings.spoiling,
+        "warnings": findings.warnings,
+    }
+
+
+def _show(findings: "Findings", folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from returns_pipeline.training.names import printable
+
+    console = Console()
+    console.print(Text(f"Readable photos in {printable(folder)}"), soft_wrap=True, highlight=False)
+    table = Table()
+    labels = findings.labels
+    columns = {"label": labels.names} | (
+        {"main category": labels.mains} if labels.mains != labels.names else {}
+    )
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for part in findings.counts:
+        table.add_column(part, justify="right")
+    for row, cells in enumerate(zip(*columns.values(), strict=True)):
+        table.add_row(*map(Text, cells), *(f"{counts[row]:,}" for counts in findings.counts.values()))
+    table.add_section()
+    totals = (f"{counts.sum():,}" for counts in findings.counts.values())
+    table.add_row("all", *[""] * (len(columns) - 1), *totals)
+    console.print(table)
+    console.print(f"Largest to smallest label: {findings.imbalance:.1f} : 1", highlight=False)
+    for file in findings.unreadable:
+        console.print(
+            Text(f"{printable(file.path)}: {file.code}: {file.detail}"), soft_wrap=True, highlight=False
+        )
+    for style, sign, sentences in (
+        ("red", "SPOILS", findings.spoiling),
+        ("yellow", "note", findings.warnings),
+    ):
+        for sentence in sentences:
+            console.print(f"[{style}]{sign:<6}[/]", Text(sentence), soft_wrap=True, highlight=False)
+    if not findings.spoiling:
+        console.print("[green]ok[/]     Nothing here would spoil a training.")

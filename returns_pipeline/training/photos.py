@@ -71,7 +71,7 @@ def _decode(path: Path, size: ImageInput, limits: imaging.Limits) -> Decoded | R
         # The reader of the workers takes no links; those of a person's own folders are followed.
         target = os.path.realpath(path)
         try:
-            found = os.stat(target)
+            found = Path(target).stat()
         except OSError as error:
             raise ImageFault(FaultCode.UNREADABLE, f"The file cannot be read: {error.strerror}.") from error
         data = read(PendingImage(0, target, found.st_size, found.st_mtime_ns), limits)

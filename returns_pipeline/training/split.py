@@ -40,7 +40,7 @@ def stratified(
     where pictures with the same number (exact or near duplicates) stay together. Parts are exact to one
     picture of each label, or to the largest group. The same arguments give the same division.
     """
-    if not (validation >= 0 and test >= 0 and validation + test < 1):
+    if not (min(validation, test) >= 0 and validation + test < 1):
         raise ValueError(f"{validation} and {test} are no shares that leave something to train on")
     rng = np.random.default_rng(seed)
     names = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]

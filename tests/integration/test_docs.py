@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import FaultCode
@@ -53,6 +55,20 @@ def _elsewhere(command: str) -> bool:
     return words[0] in PROVEN_ELSEWHERE or " ".join(words[:2]) in PROVEN_ELSEWHERE
 
 
+def _write_training_data(folder: Path) -> None:
+    """Write what docs/data.md works with: photos of two labels, their mapping, a CSV file of pixels."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    lines = [",".join(["label", *(f"pixel{number + 1}" for number in range(28 * 28))])]
+    for index, image in enumerate(pixels):
+        path = folder / "photos" / ("dress", "hat")[index % 2] / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+        lines.append(",".join(map(str, [index % 10, *image.ravel()])))
+    (folder / "fashion-mnist_train.csv").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "mains.csv").write_text("sub,main\ndress,clothes\nhat,headwear\n", encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Give a running installation in a folder that has `samples/`, and one closed run."""
@@ -60,6 +76,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     shutil.copytree(PROJECT_ROOT / "samples", folder / "samples")
     settings = load_settings(home=folder / "var", settle_seconds=0, worker_processes=1)
     write_images(settings.incoming_dir, 3)
+    _write_training_data(folder)
     database = Database(settings.database_url)
     database.upgrade()
     with Processes(settings) as processes:
