@@ -35,15 +35,14 @@ def test_models_and_runs_of_before_the_registry_are_kept(database_url: str) -> N
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0001")
-    now = "CURRENT_TIMESTAMP"
     with database.write() as connection:
         connection.exec_driver_sql(
             "INSERT INTO model_versions (id, name, version, sha256, metrics, created_at) "
-            f"VALUES (1, 'm', 1, 'x', '{{}}', {now})"
+            "VALUES (1, 'm', 1, 'x', '{}', CURRENT_TIMESTAMP)"
         )
         connection.exec_driver_sql(
             "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
-            f"VALUES (1, 'r', 'nightly', 'running', 1, {now}, {now})"
+            "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
         )
     database.upgrade()
     kept = sa.text("SELECT stage, shadow_share FROM model_versions JOIN runs ON model_version_id = 1")
