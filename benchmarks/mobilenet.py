@@ -108,10 +108,11 @@ def _head(features: "NDArray[np.float32]") -> list["NDArray[np.float32]"]:
 
 def make_bundle(models: Path, photos: list[Path]) -> None:
     """Make the model and publish it as MODELS/mobilenet-v2/1, whole or not at all."""
+    from returns_pipeline.classify import publishing
     from returns_pipeline.training import export
 
     pixels = pixels_of(photos)
-    with export.draft_folder(models) as folder:
+    with publishing.draft_folder(models) as folder:
         model = make_model(pixels)
         labels = tuple(f"class {number}" for number in range(_CLASSES))
         bundle = Bundle(
@@ -126,7 +127,7 @@ def make_bundle(models: Path, photos: list[Path]) -> None:
             command="python -m benchmarks.mobilenet",
         )
         export.verify(bundle, pixels, model.predict(pixels, verbose=0))
-        export.publish(bundle, models)
+        publishing.publish(bundle, models)
 
 
 if __name__ == "__main__":

@@ -27,3 +27,27 @@ def small_cnn(labels: int) -> Any:
         ],
         name="small_cnn",
     )
+
+
+def better_cnn(labels: int) -> Any:
+    """Return a CNN for 28 x 28 grey images, better than the small one and as fast: 134,566 parameters.
+
+    A few filters look at every pixel, convolutions of 4 x 4 with stride 2 take the place of pooling, a
+    shortcut leads around one convolution, and batches are normalized, which costs nothing in the export.
+    In: uint8 [n, 28, 28, 1], scaled to 0..1 inside. Out: float32 probabilities [n, labels].
+    """
+    pixels = keras.Input((28, 28, 1), dtype="uint8", name="pixels")
+    x = layers.Rescaling(1 / 255)(pixels)
+    x = _convolve(x, 12, 3)
+    x = _convolve(x, 32, 4, stride=2)
+    x = layers.Add()([x, _convolve(x, 32, 3, padding="same")])
+    x = _convolve(x, 64, 4, stride=2)
+    x = _convolve(x, 128, 3)
+    x = layers.Dropout(0.2)(layers.Flatten()(x))
+    x = layers.Dense(labels, activation="softmax", name="probabilities")(x)
+    return keras.Model(pixels, x, name="better_cnn")
+
+
+def _convolve(x: Any, filters: int, kernel: int, stride: int = 1, padding: str = "valid") -> Any:
+    x = layers.Conv2D(filters, kernel, stride, padding, use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))

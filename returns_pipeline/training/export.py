@@ -1,4 +1,4 @@
-"""From a trained Keras model to a bundle on disk that appears whole or not at all."""
+"""From a trained Keras model to the files of a bundle."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,7 @@ from returns_pipeline.classify.bundle import (
     file_sha256,
 )
 from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, import_openvino
-from returns_pipeline.classify.publishing import LEAST_AGREEMENT as LEAST_AGREEMENT
-from returns_pipeline.classify.publishing import draft_folder as draft_folder
-from returns_pipeline.classify.publishing import publish as publish
+from returns_pipeline.classify.publishing import LEAST_AGREEMENT
 from returns_pipeline.errors import ConfigFault
 
 if TYPE_CHECKING:
@@ -21,30 +19,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def write_model(model: Any, folder: Path) -> dict[str, str]:
-    """Write model.keras and its OpenVINO export (float32 weights, uint8 input); return each file's sha256."""
-    import_openvino()  # before Keras does it, so that the conversion reports nothing to the vendor
-    (folder / OPENVINO_MODEL).parent.mkdir()
+def write_model(model: Any, folder: Path, *, halve: bool = False) -> dict[str, str]:
+    """Write model.keras and its OpenVINO export (uint8 input); return each file's sha256.
+
+    With `halve` the export's weights are stored as float16. The runtime computes in float32 all the same.
+    """
+    openvino = import_openvino()  # before Keras does it, so that the conversion reports nothing to the vendor
+    (folder / OPENVINO_MODEL).parent.mkdir(exist_ok=True)
     # Without Adam's state, which would make the file three times as large.
     bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
     bare.save(folder / KERAS_MODEL)
     bare.export(str(folder / OPENVINO_MODEL), format="openvino", verbose=False)
+    if halve:
+        _halve(openvino, folder / OPENVINO_MODEL)
     return {name: file_sha256(folder / name) for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS)}
 
 
-def verify(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]") -> float:
+def _halve(openvino: Any, path: Path) -> None:
+    draft = path.with_name("draft.xml")
+    openvino.save_model(openvino.Core().read_model(path), draft, compress_to_fp16=True)
+    draft.replace(path)
+    draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
+
+
+def agreement(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]") -> float:
     """Return the share of images for which the exported model and Keras name the same label.
 
     `pixels` uint8 [n, h, w, c], `expected` Keras' probabilities float32 [n, labels].
-    Raises ConfigFault when it is less than LEAST_AGREEMENT: such an export must not be served.
     """
     answers = OpenVINOClassifier(bundle).predict(pixels).probabilities
-    agreement = float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
-    if agreement < LEAST_AGREEMENT:
+    return float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
+
+
+def verify(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]") -> float:
+    """Return `agreement`. Raises ConfigFault when it is too low: such an export must not be served."""
+    found = agreement(bundle, pixels, expected)
+    if found < LEAST_AGREEMENT:
         raise ConfigFault(
-            f"The OpenVINO export agrees with Keras on {agreement:.2%} of {len(pixels):,} images; "
+            f"The OpenVINO export agrees with Keras on {found:.2%} of {len(pixels):,} images; "
             f"{LEAST_AGREEMENT:.1%} are needed.",
             advice="No bundle was written. Install the versions of requirements-train.txt and train again.",
         )
-    return agreement
+    return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.records import ImageInput
@@ -71,7 +72,7 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
     be had or the export does not answer as Keras does.
     """
     parts = _load(request.smoke)
-    with export.draft_folder(request.models_dir) as folder:
+    with publishing.draft_folder(request.models_dir) as folder:
         started = time.perf_counter()
         model, history = _fit(request, parts, on_progress)
         seconds = time.perf_counter() - started
@@ -107,7 +108,7 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
         agreement = export.verify(bundle, _pixels(parts.official), official)
         bundle = replace(bundle, metrics={**bundle.metrics, "openvino_agreement": agreement})
         write_report(folder / "report", _story(request, bundle, parts, history, held_out, seconds))
-        return export.publish(bundle, request.models_dir)
+        return publishing.publish(bundle, request.models_dir)
 
 
 def _load(smoke: bool) -> Parts:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle, file_sha256, load_bundle
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ImageInput
@@ -41,7 +42,7 @@ def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     """Ctrl-C in the middle of writing leaves the models' folder as it was."""
 
     def interrupted() -> None:
-        with export.draft_folder(tmp_path) as folder:
+        with publishing.draft_folder(tmp_path) as folder:
             (folder / KERAS_MODEL).write_bytes(b"half a model")
             raise KeyboardInterrupt
 
@@ -54,8 +55,8 @@ def test_each_bundle_gets_the_next_free_version(tmp_path: Path) -> None:
     """A bundle never replaces another, and says the version that its folder has."""
     (tmp_path / "tiny" / "7").mkdir(parents=True)
     for version in (8, 9):
-        with export.draft_folder(tmp_path) as folder:
-            published = export.publish(draft(folder), tmp_path)
+        with publishing.draft_folder(tmp_path) as folder:
+            published = publishing.publish(draft(folder), tmp_path)
         assert published.folder == tmp_path / "tiny" / str(version)
         assert load_bundle(published.folder) == published
     assert [entry.name for entry in tmp_path.iterdir()] == ["tiny"]
@@ -91,7 +92,7 @@ def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
     for name, digest in bundle.sha256.items():
         assert file_sha256(bundle.file(name)) == digest
     assert bundle.command == "returns-pipeline train fashion-mnist --name tiny --epochs 2 --seed 3 --smoke"
-    assert bundle.metrics["openvino_agreement"] >= export.LEAST_AGREEMENT
+    assert bundle.metrics["openvino_agreement"] >= publishing.LEAST_AGREEMENT
     assert bundle.metrics["accuracy"] > 0.3  # chance is 0.1
     _assert_the_recipes_network(bundle)
     report = bundle.folder / "report"

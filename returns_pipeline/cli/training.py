@@ -1,0 +1,105 @@
+"""What the terminal shows of a training."""
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from returns_pipeline.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from returns_pipeline.classify.bundle import Bundle
+
+
+def require_keras() -> None:
+    """Raise ConfigFault when a package that training needs is not installed."""
+    # TensorFlow's start-up notes would break the progress bar.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # SciPy: Keras' OpenVINO export needs it without saying so.
+    missing = [name for name in ("keras", "matplotlib", "scipy") if find_spec(name) is None]
+    if missing:
+        raise ConfigFault(
+            f"Training needs Keras and TensorFlow: {', '.join(missing)} is not installed.",
+            advice="`pip install -r requirements-train.txt`.",
+        )
+
+
+class Terminal:
+    """Shows how far a training is: a bar for each stage."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+        )
+        self._stage: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bars as they are."""
+        self._end_stage()
+        self._bars.stop()
+
+    def stage(self, name: str) -> None:
+        """Begin a bar."""
+        self._end_stage()
+        self._stage = self._bars.add_task(name, total=None, numbers="")
+
+    def progress(self, done: int, total: int, numbers: Mapping[str, float] | None = None) -> None:
+        """Move the bar of the stage; show the accuracies and the loss of the epoch so far."""
+        shown = "  ".join(
+            f"{name.replace('_', ' ')} {value:.3f}"
+            for name, value in sorted((numbers or {}).items())
+            if name == "loss" or name.endswith("accuracy")
+        )
+        if self._stage is not None:
+            self._bars.update(self._stage, completed=done, total=total, numbers=shown)
+
+    def warn(self, sentence: str) -> None:
+        """Print a sentence above the bars."""
+        self._bars.console.print(f"[yellow]Note:[/] {sentence}", soft_wrap=True, highlight=False)
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            task = self._bars.tasks[self._stage]
+            # A training that ended early is done all the same.
+            self._bars.update(self._stage, total=task.completed or 1, completed=task.completed or 1)
+
+
+def print_bundle(bundle: "Bundle") -> None:
+    """Print how good a new bundle is and where it lies."""
+    metrics = bundle.metrics
+    table = Table(title=f"{bundle.ref}: {metrics['parameters']:,} parameters")
+    for heading in ("data", "images", "accuracy", "main category", "loss"):
+        table.add_column(heading, justify="left" if heading == "data" else "right")
+    judged = str(bundle.data.get("judged_on", "held out from training"))
+    rows = [(judged, metrics.get("n", bundle.data.get("test", 0)), "")]
+    if "official_n" in metrics:
+        rows.append(("official test set", metrics["official_n"], "official_"))
+    for title, images, prefix in rows:
+        main = metrics.get(f"{prefix}main_accuracy")
+        table.add_row(
+            title,
+            f"{images:,}",
+            f"{metrics[f'{prefix}accuracy']:.2%}",
+            "" if main is None else f"{main:.2%}",
+            f"{metrics[f'{prefix}loss']:.4f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"The OpenVINO export names the same label for {metrics['openvino_agreement']:.2%} of the images."
+    )
+    console.print(f"Bundle: {bundle.folder}", soft_wrap=True)
+    console.print(f"Report: {bundle.folder / 'report' / 'index.html'}", soft_wrap=True)

@@ -1,0 +1,127 @@
+"""The recipe "transfer": a backbone that has seen other pictures, its last layers and a new head trained.
+
+Published shape: all but the last 10 layers of the backbone frozen, average pooling 4x4, flatten, dense 256
+ReLU, dropout 0.3, dense 128 ReLU, dropout 0.2, softmax; 256x256 colours; RMSprop; 20 % of the photos for
+validation; batches of 40; 25 epochs, fewer when the validation loss has not fallen for 20; the best epoch
+kept.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from returns_pipeline.classify.bundle import KERAS_MODEL, find_bundle
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ImageInput
+from returns_pipeline.training.fitting import Plan
+from returns_pipeline.training.folders import Labels
+from returns_pipeline.training.networks import Network, one_head, pretrained
+from returns_pipeline.training.variation import Variation
+
+BACKBONES = ("resnet50", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "none")
+#: A backbone out of a model that is already here: bundle:NAME or bundle:NAME/VERSION.
+BUNDLE = "bundle:"
+SIZE = ImageInput(256, 256, 3)
+_IMAGE_RANK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """`backbone` is one of BACKBONES, or BUNDLE and a model of `models_dir`, at that model's size."""
+
+    backbone: str = "efficientnet-lite0"
+    models_dir: Path = field(default_factory=Path)
+    size: ImageInput = SIZE
+    epochs: int = 25
+    batch: int = 40
+    learning_rate: float = 1e-4
+    trained_layers: int = 10
+    patience: int = 20
+
+    name = "transfer"
+    variation = Variation(crop=0.3, turn=10.0, shift=0.03)
+    two_heads = False
+
+    @property
+    def plan(self) -> Plan:
+        """How long to fit."""
+        return Plan(self.epochs, self.patience)
+
+    def build(self, labels: Labels) -> Network:
+        """Return the network for these labels. Raises ConfigFault when the backbone cannot be had."""
+        backbone = self._backbone()
+        if self.backbone != "none":
+            freeze(backbone, self.trained_layers)
+        side = min(4, *backbone.output_shape[1:3])
+        body = keras.Sequential(
+            [
+                backbone,
+                layers.AveragePooling2D(side),
+                layers.Flatten(),
+                layers.Dense(256, activation="relu"),
+                layers.Dropout(0.3),
+                layers.Dense(128, activation="relu"),
+                layers.Dropout(0.2),
+                layers.Dense(len(labels.names), activation="softmax", dtype="float32"),
+            ],
+            name="sub",
+        )
+        return one_head(self.size, body)
+
+    def optimizer(self, steps: int) -> Any:  # noqa: ARG002 - the rate stays the same
+        """Return RMSprop."""
+        return keras.optimizers.RMSprop(self.learning_rate)
+
+    def _backbone(self) -> Any:
+        if self.backbone.startswith(BUNDLE):
+            return of_bundle(self.models_dir, self.backbone.removeprefix(BUNDLE))
+        return pretrained(self.backbone, self.size)
+
+
+def freeze(backbone: Any, trained_layers: int) -> None:
+    """Let only the last layers learn; statistics of batches stay as they are, few photos would spoil them."""
+    flat = _flat(backbone)
+    for number, layer in enumerate(flat):
+        is_late = number >= len(flat) - trained_layers
+        layer.trainable = is_late and layer.trainable and not isinstance(layer, layers.BatchNormalization)
+
+
+def _flat(model: Any) -> list[Any]:
+    """Return the layers of a model and of the models in it."""
+    found: list[Any] = []
+    for layer in model.layers:
+        found += _flat(layer) if isinstance(layer, keras.Model) else [layer]
+    return found
+
+
+def of_bundle(models_dir: Path, model: str) -> Any:
+    """Return the part of a bundle's network that sees: the backbone that it was trained with.
+
+    In: pixels 0..255 [n, h, w, c] of the bundle's size. Out: float32 [n, h', w', filters]. Raises ConfigFault
+    when there is no such bundle, or nothing in it gives pictures.
+    """
+    bundle = find_bundle(models_dir, model)
+    network = keras.saving.load_model(bundle.file(KERAS_MODEL), safe_mode=True, compile=False)
+    found = _seeing(network)
+    if found is None:
+        raise ConfigFault(
+            f"The model {bundle.ref} has no convolutions that another one could begin with.",
+            advice="Choose another --backbone.",
+        )
+    return found
+
+
+def _seeing(network: Any) -> Any:
+    if len(network.output.shape) == _IMAGE_RANK:
+        return network
+    for layer in reversed(network.layers):
+        if isinstance(layer, keras.Model) and (inner := _seeing(layer)) is not None:
+            return inner
+    # What only scales pixels has no weights.
+    last = [layer for layer in network.layers if len(layer.output.shape) == _IMAGE_RANK]
+    if not any(layer.weights for layer in last):
+        return None
+    return keras.Model(network.inputs, last[-1].output, name="backbone")

@@ -1,0 +1,95 @@
+"""A person's folders become a model that classifies that night, by every recipe."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.publishing import LEAST_AGREEMENT
+from returns_pipeline.training.course import Request, train
+from returns_pipeline.training.recipe_outfit import Outfit
+from returns_pipeline.training.recipe_transfer import Transfer
+from tests.support import Installation
+
+COLOURS = {"red skirt": (200, 30, 40), "green hat": (40, 180, 60), "blue jeans": (40, 60, 190)}
+
+
+def photos(root: Path, count: int = 15) -> Path:
+    """Write noisy photos of three colours into class folders with numbers in front."""
+    draw = np.random.default_rng(0)
+    for number, (label, colour) in enumerate(COLOURS.items()):
+        folder = root / f"{number}_{label}"
+        folder.mkdir(parents=True)
+        for index in range(count):
+            noise = draw.normal(0, 25, (90, 60, 3))
+            pixels = (np.array(colour) + noise + draw.integers(-20, 20)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{index}.jpg")
+    (root.parent / "mains.csv").write_text("sub,main\nred skirt,bottom\ngreen hat,head\nblue jeans,bottom\n")
+    return root
+
+
+def test_three_commands_lead_from_folders_to_the_model_of_the_night(
+    sqlite_home: Installation, tmp_path: Path
+) -> None:
+    """Train, evaluate, promote: the bundle knows its labels, its data and the command that made it."""
+    root, home = photos(tmp_path / "photos"), sqlite_home
+    done = home.run("train", "cnn", "--data", str(root), "--name", "shop", "--smoke", timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    bundle = load_bundle(home.settings.models_dir / "shop-smoke" / "1")
+    assert bundle.labels == bundle.main_categories == tuple(COLOURS)
+    assert bundle.data["validation"] == 9
+    assert f"train cnn --data {root}" in bundle.command
+    assert (bundle.folder / "report" / "index.html").is_file()
+    # Neither weights of the training nor pixels are left.
+    assert not list(home.settings.models_dir.glob(".*"))
+    evaluated = home.run("evaluate", "shop-smoke", str(root), "--json", RETURNS_RUNTIME="openvino")
+    assert json.loads(evaluated.stdout)["n"] == 45
+    promoted = home.run("models", "promote", "shop-smoke/1", RETURNS_RUNTIME="openvino")
+    assert "shop-smoke/1 is active" in promoted.stdout, promoted.stderr
+
+
+class Silent:
+    """Nobody looks."""
+
+    def stage(self, name: str) -> None:
+        """Show nothing."""
+
+    def progress(self, done: int, total: int, numbers: Mapping[str, float] | None = None) -> None:
+        """Show nothing."""
+
+    def warn(self, sentence: str) -> None:
+        """Show nothing."""
+
+
+def test_pretrained_backbones_soon_learn_what_is_plain(tmp_path: Path) -> None:
+    """Two heads, and a third training that begins with the backbone of the second's bundle."""
+    root, models = photos(tmp_path / "photos"), tmp_path / "models"
+    request = Request("outfit", root, tmp_path / "mains.csv", models, "train", test=0)
+    learner = Outfit("efficientnet-lite0", side=64, epochs=4, learning_rate=1e-3, batch=6)
+    bundle = train(request, learner, Silent())
+    assert bundle.main_categories == ("bottom", "head", "bottom")
+    assert bundle.metrics["accuracy"] > 0.8  # chance is a third
+    assert bundle.metrics["main_accuracy"] >= bundle.metrics["accuracy"]
+    assert {"main_head_accuracy", "sub_head_accuracy", "heads_contradict"} <= bundle.metrics.keys()
+    assert bundle.metrics["openvino_agreement"] >= LEAST_AGREEMENT
+    again = Transfer("bundle:outfit", models, bundle.input, epochs=4, learning_rate=1e-3, batch=6)
+    other = train(replace(request, name="transfer", mapping=None), again, Silent())
+    assert other.metrics["accuracy"] > 0.8
+    assert other.data["test_sha256"] == bundle.data["test_sha256"]
+
+
+def test_unsound_photos_are_refused_before_training(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Too few photos, or no main categories for two heads: a sentence in seconds, and nothing is written."""
+    root = photos(tmp_path / "photos", count=5)
+    train = ("train", "cnn", "--data", str(root), "--name", "shop")
+    done = sqlite_home.run(*train)
+    assert done.returncode == 3
+    assert "--force" in done.stderr
+    assert not (sqlite_home.settings.models_dir / "shop").exists()
+    done = sqlite_home.run("train", "cnn", "--data", str(tmp_path / "none"), "--name", "shop")
+    assert done.returncode == 3
+    assert "none" in done.stderr

@@ -1,0 +1,97 @@
+"""A training that is interrupted loses nothing that it had learnt."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records import ImageInput
+from returns_pipeline.training.fitting import Batches, Plan, Record, Workshop, fit
+from returns_pipeline.training.folders import Labels
+from returns_pipeline.training.networks import MAIN, SUB, small_backbone, two_heads
+from returns_pipeline.training.recipe_fashion_mnist_plus import vary
+from returns_pipeline.training.variation import Variation
+
+EPOCHS, BATCH = 4, 8
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 1), np.uint8)
+TARGETS = {SUB: (PIXELS.mean(axis=(1, 2, 3)) > 127).astype(np.int64)}
+
+
+def trained(workshop: Workshop, *, die_at: int | None = None) -> tuple[Any, Record]:
+    """Fit a small network; after `die_at` batches Ctrl-C is pressed."""
+    keras.utils.set_random_seed(1)
+    pixels = keras.Input((6, 6, 1), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels))
+    answers = keras.layers.Dense(2, activation="softmax")(x)
+    model = keras.Model(pixels, {SUB: answers})
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    def on_progress(done: int, _total: int, _numbers: Mapping[str, float] | None) -> None:
+        if done == die_at:
+            raise KeyboardInterrupt
+
+    record = fit(
+        model,
+        lambda epochs: Batches(PIXELS, TARGETS, BATCH, 5, vary, epochs),
+        Batches(PIXELS, TARGETS, BATCH),
+        Plan(EPOCHS, keep_last=True),
+        workshop,
+        on_progress,
+    )
+    return model, record
+
+
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    """The weights after an interrupt in the third epoch and a resume are those of one go, bit for bit."""
+    whole, _ = trained(Workshop(tmp_path / "whole", "the same", resume=False))
+    _, cut = trained(Workshop(tmp_path / "cut", "the same", resume=False), die_at=12)
+    assert cut.epochs == 2
+    resumed, record = trained(Workshop(tmp_path / "cut", "the same", resume=True))
+    assert record.epochs == EPOCHS
+    for mine, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_an_interrupt_before_the_first_epoch_is_one(tmp_path: Path) -> None:
+    """Ctrl-C with nothing learnt yet ends the command."""
+    with pytest.raises(KeyboardInterrupt):
+        trained(Workshop(tmp_path / "cut", "any", resume=False), die_at=2)
+
+
+def test_only_the_same_training_is_resumed(tmp_path: Path) -> None:
+    """Other options or photos do not go on with the weights of a training that was interrupted."""
+    with pytest.raises(ConfigFault, match="no interrupted training"):
+        Workshop(tmp_path / "cut", "one", resume=True)
+    trained(Workshop(tmp_path / "cut", "one", resume=False), die_at=7)
+    with pytest.raises(ConfigFault, match="other options"):
+        Workshop(tmp_path / "cut", "another", resume=True)
+
+
+def test_what_two_heads_serve_is_the_product_of_both() -> None:
+    """Served: p(sub) times p(main of sub), made to sum to 1; so its main category fits its label."""
+    labels = Labels(("dress", "shirt", "shorts", "skirt"), ("full", "upper", "bottom", "bottom"))
+    size = ImageInput(64, 64, 3)
+    features = keras.Sequential([small_backbone(size), keras.layers.GlobalAveragePooling2D()])
+    network = two_heads(size, features, labels)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
+    heads = network.trained.predict(pixels, verbose=0)
+    expected = heads[SUB] * heads[MAIN][:, [0, 1, 2, 2]]
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(network.served.predict(pixels, verbose=0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_variation_is_decided_by_its_generator(channels: int) -> None:
+    """The same generator gives the same photos; no variation at all gives the photo or its mirror image."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 12, 10, channels), np.uint8)
+    much = Variation(crop=0.5, turn=20, shear=5, shift=0.1, jitter=0.3)
+    once, again = (much(pixels, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+    assert once.shape == pixels.shape
+    assert (once != pixels).mean() > 0.5
+    for photo, varied in zip(pixels, Variation()(pixels, np.random.default_rng(3)), strict=True):
+        assert (varied == photo).all() or (varied == photo[:, ::-1]).all()
