@@ -32,7 +32,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline worker": "tests/integration/test_processes.py",
     "returns-pipeline beat": "tests/integration/test_processes.py",
     "returns-pipeline flower": "tests/integration/test_processes.py",
-    "returns-pipeline train": "tests/unit/test_training_bundle.py",
+    "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
     "celery": "tests/integration/test_processes.py",
 }
 
