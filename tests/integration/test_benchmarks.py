@@ -40,7 +40,7 @@ class Ran:
         return one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ran() -> Iterator[Ran]:
     for package in ("keras", "tensorflow", "flask", "requests"):
         pytest.importorskip(package, reason="the peers need the extra `dev`")
@@ -64,8 +64,21 @@ def ran() -> Iterator[Ran]:
 
 
 @pytest.mark.timeout(420)
-def test_every_system_answers_every_image_with_the_reference_label(ran: Ran) -> None:
-    """Each system of each workload has a row for each of its images and enough right labels."""
+def test_a_tiny_benchmark_measures_judges_and_says_everything(ran: Ran) -> None:
+    """Every system is right, every figure explained, every goal judged, and nothing is left behind.
+
+    One test: the benchmark takes a minute, and parts of a module run in several processes.
+    """
+    _assert_that_every_system_answers_every_image(ran)
+    _assert_that_a_figure_names_its_machine_and_stages(ran)
+    _assert_that_every_goal_is_judged_in_words(ran)
+    _assert_that_what_is_not_installed_is_said(ran)
+    _assert_that_memory_is_sampled(ran)
+    _assert_that_nothing_is_left_behind(ran)
+
+
+def _assert_that_every_system_answers_every_image(ran: Ran) -> None:
+    """Look for a row of each system of each workload for each of its images and enough right labels."""
     there = [(workload, entry) for workload, entry in _SYSTEMS if entry.is_there]
 
     for workload, entry in there:
@@ -76,8 +89,8 @@ def test_every_system_answers_every_image_with_the_reference_label(ran: Ran) -> 
     assert len(ran.content["systems"]) == len(there)
 
 
-def test_a_figure_names_its_machine_and_the_stages_it_is_made_of(ran: Ran) -> None:
-    """A figure without its machine says nothing; without its stages nobody can improve it."""
+def _assert_that_a_figure_names_its_machine_and_stages(ran: Ran) -> None:
+    """Look for the machine, without which a figure says nothing, and the stages, to improve it by."""
     assert {"cores", "cpu", "memory_gib", "python", "redis", "celery", "keras", "openvino", "pillow"} <= set(
         ran.content["machine"]
     )
@@ -85,7 +98,7 @@ def test_a_figure_names_its_machine_and_the_stages_it_is_made_of(ran: Ran) -> No
     assert {"read", "decode", "predict", "store", "archive"} <= set(run["stages_ms_per_1000"])
 
 
-def test_every_goal_is_judged_in_words(ran: Ran) -> None:
+def _assert_that_every_goal_is_judged_in_words(ran: Ran) -> None:
     """Reached, missed or not measured, for each: the reader need not compare."""
     verdicts = {line["what"]: line["verdict"] for line in ran.content["goals"]}
 
@@ -95,8 +108,8 @@ def test_every_goal_is_judged_in_words(ran: Ran) -> None:
     assert {goal.what for goal in GOALS if goal.what[0] in "ABCD"} - measured <= {"A: images/s of Ray Data"}
 
 
-def test_what_is_not_installed_is_said_not_hidden(ran: Ran) -> None:
-    """A system whose package is missing is a line of the output, never a missing row that nobody sees."""
+def _assert_that_what_is_not_installed_is_said(ran: Ran) -> None:
+    """Look for a line of the output for each system whose package is missing."""
     missing = [entry for _, entry in _SYSTEMS if entry.package and find_spec(entry.package) is None]
 
     assert ran.content["left_out"] == [
@@ -104,7 +117,7 @@ def test_what_is_not_installed_is_said_not_hidden(ran: Ran) -> None:
     ]
 
 
-def test_memory_is_sampled_of_every_worker_process(ran: Ran) -> None:
+def _assert_that_memory_is_sampled(ran: Ran) -> None:
     """Two workers, their parents too, and every process that classified."""
     processes = ran.system("D", "pipeline")["detail"]["memory"]
 
@@ -113,6 +126,6 @@ def test_memory_is_sampled_of_every_worker_process(ran: Ran) -> None:
     assert all(process["most_mb"] >= process["first_mb"] > 0 for process in processes)
 
 
-def test_nothing_is_left_behind(ran: Ran) -> None:
+def _assert_that_nothing_is_left_behind(ran: Ran) -> None:
     """No file, no folder with content and no socket of a server that still runs."""
     assert [path for path in ran.temporary.rglob("*") if not path.is_dir()] == []
