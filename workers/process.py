@@ -25,9 +25,7 @@ def pipeline() -> Pipeline:
     here = os.getpid()
     if here not in _opened:
         _opened.clear()
-        # What is imported and loaded by now stays: the collector need not walk it for every chunk.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
+        _spare_the_collector()
         _opened[here] = Pipeline(
             settings=settings,
             db=Database(settings.database_url),
@@ -40,6 +38,12 @@ def pipeline() -> Pipeline:
             ),
         )
     return _opened[here]
+
+
+def _spare_the_collector() -> None:
+    """Let the collector pass over what is imported and loaded by now, as all of it stays."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _share_of_the_cores() -> int:
@@ -60,6 +64,8 @@ def _refuse_to_start_broken(**_: Any) -> None:
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault}\n")
         raise SystemExit(3) from None
+    # Celery collects before it starts a process, and children share the memory that no collector touches.
+    _spare_the_collector()
 
 
 @worker_process_shutdown.connect
