@@ -13,6 +13,11 @@ from tests.databases import KINDS, empty_database, postgres_server
 from tests.support import Installation, write_stub_bundle
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, so that nobody waits for one alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Give the URL of a PostgreSQL server that lives as long as the tests of this process."""

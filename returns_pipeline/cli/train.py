@@ -262,8 +262,8 @@ def _train(context: typer.Context, recipe: "Recipe") -> None:
 
 
 def _command() -> str:
-    """Return what was asked for, written so that it can be pasted."""
-    return shlex.join(["returns-pipeline", *sys.argv[1:]])
+    """Return what was asked for, written so that it can be pasted: the same bundle in one go."""
+    return shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")])
 
 
 def _toy(name: str, smoke: bool) -> str:

@@ -115,7 +115,7 @@ def of_bundle(models_dir: Path, model: str) -> Any:
 
 
 def _seeing(network: Any) -> Any:
-    if len(network.output.shape) == _IMAGE_RANK:
+    if len(network.output_shape) == _IMAGE_RANK:
         return network
     for layer in reversed(network.layers):
         if isinstance(layer, keras.Model) and (inner := _seeing(layer)) is not None:

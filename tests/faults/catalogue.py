@@ -31,11 +31,15 @@ SLOW = {"FAULT_SECONDS": "0.004"}
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: what is done, on which databases, with which settings and which worker."""
+    """One fault: what is done, on which databases, with which settings and which worker.
+
+    `tested_on`: the databases of the quick tests; `make faults` inflicts it on all of `databases`.
+    """
 
     name: str
     inflict: Callable[[Night], int]
     databases: tuple[str, ...] = ("sqlite", "postgresql")
+    tested_on: tuple[str, ...] = ("sqlite", "postgresql")
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -255,6 +259,9 @@ def missed_night(night: Night) -> int:
     return 1
 
 
+# Of a fault that no database takes part in, one is enough for the quick tests.
+_SQLITE, _POSTGRESQL = ("sqlite",), ("postgresql",)
+
 FAULTS = [
     Fault("workers and children are killed", kill_children),
     # With such a lease nothing could end in time that waited for one.
@@ -266,15 +273,20 @@ FAULTS = [
     Fault("SQLite is locked", lock_sqlite, databases=("sqlite",)),
     Fault("messages are delivered again", deliver_twice),
     Fault("scans at once, two beats", scan_at_once),
-    Fault("the archive's disk is full", fill_the_disk),
-    Fault("no place for the report", no_report_folder),
-    Fault("files change after the scan", change_files),
-    Fault("odd names, links, folders", odd_files, settings={"chunk_size": 1000}),
-    Fault("images that kill their worker", deadly_image),
-    Fault("an image that hangs", hanging_image, settings={"chunk_seconds": 2, "lease_seconds": 4}),
-    Fault("a broken model bundle", broken_bundle),
-    Fault("children are replaced", replace_children),
-    Fault("a worker leaks", leak, settings={"worker_memory_mb": 250}),
+    Fault("the archive's disk is full", fill_the_disk, tested_on=_POSTGRESQL),
+    Fault("no place for the report", no_report_folder, tested_on=_SQLITE),
+    Fault("files change after the scan", change_files, tested_on=_SQLITE),
+    Fault("odd names, links, folders", odd_files, tested_on=_POSTGRESQL, settings={"chunk_size": 1000}),
+    Fault("images that kill their worker", deadly_image, tested_on=_SQLITE),
+    Fault(
+        "an image that hangs",
+        hanging_image,
+        tested_on=_POSTGRESQL,
+        settings={"chunk_seconds": 2, "lease_seconds": 4},
+    ),
+    Fault("a broken model bundle", broken_bundle, tested_on=_POSTGRESQL),
+    Fault("children are replaced", replace_children, tested_on=_SQLITE),
+    Fault("a worker leaks", leak, tested_on=_POSTGRESQL, settings={"worker_memory_mb": 250}),
     Fault("a missed night", missed_night),
 ]
 

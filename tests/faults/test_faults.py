@@ -19,9 +19,11 @@ CASES = [
     pytest.param(fault, kind, id=f"{fault.inflict.__name__}-{kind}")
     for fault in FAULTS
     for kind in fault.databases
+    if kind in fault.tested_on
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "kind"), CASES)
 def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request: Any) -> None:
     """Files, tables and reports agree with what came in, whatever happened in between."""

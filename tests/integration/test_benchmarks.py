@@ -63,6 +63,7 @@ def ran() -> Iterator[Ran]:
         yield Ran(done.stdout, json.loads(answer.read_text(encoding="utf-8")), temporary)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_a_tiny_benchmark_measures_judges_and_says_everything(ran: Ran) -> None:
     """Every system is right, every figure explained, every goal judged, and nothing is left behind.

@@ -88,6 +88,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     database.close()
 
 
+@pytest.mark.slow
 def test_every_command_of_the_pages_works(running: Installation) -> None:
     """Each `returns-pipeline` command in a page exits with 0 when it is typed as it stands."""
     typed = [command for command in commands() if not _elsewhere(command)]

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from returns_pipeline.embedded import Processes
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store.database import Database
 from tests.support import SAMPLES, Installation
 
 
+@pytest.mark.slow
 def test_a_keras_worker_gives_the_same_labels(tmp_path: Path) -> None:
     """With RETURNS_RUNTIME=keras a run has the labels and nearly the probabilities that OpenVINO gives.
 

@@ -214,6 +214,7 @@ def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
             worker.wait(30)
 
 
+@pytest.mark.slow
 def test_beat_runs_the_night_by_itself(sqlite_home: Installation) -> None:
     """A real beat, a real worker and a schedule shortly ahead: the run opens and closes without a hand."""
     zone = ZoneInfo("Europe/Berlin")

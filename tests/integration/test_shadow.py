@@ -223,6 +223,7 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
     assert registry.rollback(home.settings, home.database, "stub", who="a person").ref.version == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_compares_a_shadow_with_the_nights(sqlite_home: Installation) -> None:
     """`models shadow` begins and ends it; `compare --shadow` counts what it would have changed."""
     home = sqlite_home

@@ -71,6 +71,7 @@ def test_an_export_that_answers_otherwise_is_refused() -> None:
 
 
 @needs_fashion_mnist
+@pytest.mark.slow
 def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
     """The command trains the very network of the recipe and leaves one whole bundle, nothing else."""
     command = [
