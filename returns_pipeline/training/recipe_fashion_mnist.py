@@ -174,6 +174,8 @@ def _describe(request: Request, parts: Parts) -> dict[str, Any]:
         "name": "Fashion-MNIST",
         "licence": "MIT, (c) 2017 Zalando SE",
         **parts.sources,
+        # Whoever compares two versions compares by this one.
+        "test_sha256": parts.held_out.fingerprint,
         "train": len(parts.train.images),
         "validation": len(parts.validation.images),
         "test": len(parts.held_out.images),
