@@ -35,6 +35,7 @@ def refuse_own_folders(root: Path, settings: Settings) -> None:
         "the archive": settings.archive_dir,
         "the quarantine": settings.quarantine_dir,
         "the reports": settings.report_dir,
+        "the spool of the web": settings.spool_dir,
         "the models": settings.models_dir,
     }
     for name, folder in folders.items():

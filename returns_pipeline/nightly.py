@@ -7,10 +7,11 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline import chunking, intake, registry, schedule
+from returns_pipeline import chunking, intake, interactive, schedule
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.opening import chunk_size, run_request
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, ImageState, ModelRef, RunKind, RunRequest, RunState
+from returns_pipeline.records import FoundFile, ImageState, RunKind, RunState
 from returns_pipeline.report import write_report
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.store.database import utc_now
@@ -74,7 +75,7 @@ def scan(
     if run_id is None:
         intake.require_folder(root)
         intake.refuse_own_folders(root, settings)
-        run_id = runs.open_run(pipeline.db, _request(pipeline, request_id, kind, directory, model))
+        run_id = runs.open_run(pipeline.db, run_request(pipeline, request_id, kind, directory, model))
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
@@ -93,7 +94,7 @@ def scan(
 def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bool:
     """Make rows, then messages, chunk by chunk; return whether every file was settled."""
     all_settled = True
-    size = _chunk_size(pipeline, runs.model_of(pipeline.db, run_id))
+    size = chunk_size(pipeline, runs.model_of(pipeline.db, run_id))
 
     def settled() -> Iterator[FoundFile]:
         nonlocal all_settled
@@ -105,18 +106,10 @@ def _add_settled(pipeline: Pipeline, run_id: int, root: Path, now_ns: int) -> bo
 
     sending = True
     for files in chunking.chunked(settled(), size):
-        chunk_id = runs.add_chunk(pipeline.db, run_id, files, intake.is_there)
-        if chunk_id is not None and sending:
+        for chunk_id in runs.add_chunks(pipeline.db, run_id, [files], intake.is_there):
             # After one failure the rest is left to the sweep: rows matter more than messages.
-            sending = pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.NIGHTLY)
+            sending = sending and pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.NIGHTLY)
     return all_settled
-
-
-def _chunk_size(pipeline: Pipeline, model: ModelRef) -> int:
-    settings = pipeline.settings
-    if settings.chunk_size:
-        return settings.chunk_size
-    return chunking.size_for(chunks.recent_cost(pipeline.db, model), settings.chunk_seconds)
 
 
 def classify_paths(
@@ -168,12 +161,12 @@ def _open_whole(
     files: Iterable[FoundFile],
     model: str | None = None,
 ) -> int:
-    request = _request(pipeline, request_id, kind, None, model)
+    request = run_request(pipeline, request_id, kind, None, model)
     run_id, chunk_ids = runs.open_whole_run(
         pipeline.db,
         request,
         # Looked at before the transaction: nobody else waits for a slow disk.
-        chunking.chunked(list(files), _chunk_size(pipeline, request.model)),
+        chunking.chunked(list(files), chunk_size(pipeline, request.model)),
         None if kind is RunKind.ADHOC else intake.is_there,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))
@@ -182,13 +175,6 @@ def _open_whole(
             break
     pipeline.close_if_complete(run_id)
     return run_id
-
-
-def _request(
-    pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None, model: str | None = None
-) -> RunRequest:
-    bundle = registry.choose(pipeline.settings, pipeline.db, model)
-    return RunRequest(request_id, kind, directory, bundle.ref, bundle.digest, bundle.metrics)
 
 
 def close_run(pipeline: Pipeline, run_id: int) -> None:
@@ -236,6 +222,7 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
     for chunk_id, kind in found:
         pipeline.queue.send_chunk(chunk_id, kind)
     chunks.mark_sent(pipeline.db, [chunk_id for chunk_id, _ in found])
+    interactive.tidy(pipeline, now or utc_now())
     scans = runs.interrupted_scans(pipeline.db, settings.lease_seconds)
     for request_id, directory in scans:
         pipeline.queue.send_scan(request_id, directory)

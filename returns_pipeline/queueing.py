@@ -16,7 +16,7 @@ from returns_pipeline.settings import Settings
 
 #: Scans, closings and sweeps; a worker of this queue needs no model.
 CONTROL = "control"
-#: Chunks of ad hoc runs and the requests for them: somebody waits.
+#: Chunks of ad hoc runs, of images from HTTP, and the requests for them: somebody waits.
 INTERACTIVE = "interactive"
 #: Chunks of nightly runs.
 BULK = "bulk"
@@ -40,6 +40,8 @@ TASK_QUEUES = {
     REPLAY: INTERACTIVE,
     CLASSIFY_CHUNK: BULK,
 }
+
+_AWAITED = {RunKind.ADHOC, RunKind.API}
 
 _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
@@ -126,8 +128,8 @@ class CeleryQueue:
             )
 
     def send_chunk(self, chunk_id: int, kind: RunKind) -> None:
-        """Ask a worker to classify a chunk; somebody waits for those of an ad hoc run."""
-        self.send(CLASSIFY_CHUNK, chunk_id, queue=INTERACTIVE if kind is RunKind.ADHOC else BULK)
+        """Ask a worker to classify a chunk; those that somebody waits for come first."""
+        self.send(CLASSIFY_CHUNK, chunk_id, queue=INTERACTIVE if kind in _AWAITED else BULK)
 
     def send_close(self, run_id: int) -> None:
         """Ask for a run to be closed."""

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         Path(), description="Where images that could not be classified go. Default: HOME/quarantine."
     )
     report_dir: Path = Field(Path(), description="Where reports are written. Default: HOME/reports.")
+    spool_dir: Path = Field(
+        Path(), description="Where images from HTTP wait for a worker. Default: HOME/spool."
+    )
     models_dir: Path = Field(
         PROJECT_ROOT / "models",
         description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",
@@ -173,6 +176,15 @@ class Settings(BaseSettings):
     worker_memory_mb: int = Field(
         2048, ge=64, description="Resident MiB over which a worker process is replaced after its chunk."
     )
+    web_host: str = Field("127.0.0.1", description="Address of the web page and the REST interface.")
+    web_port: int = Field(8000, ge=1, le=65535, description="Their port.")
+    api_seconds: float = Field(
+        30.0, gt=0, le=600, description="Most seconds that a request waits for the workers' answer."
+    )
+    api_max_images: int = Field(1000, ge=1, le=100_000, description="Most images in one request.")
+    api_max_bytes: int = Field(
+        256 * Megabytes, ge=1, description="Most bytes of one request, of all its images together."
+    )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")
     flower_user: str = Field(
@@ -200,12 +212,13 @@ class Settings(BaseSettings):
             "archive_dir": home / "archive",
             "quarantine_dir": home / "quarantine",
             "report_dir": home / "reports",
+            "spool_dir": home / "spool",
             "database_url": f"sqlite:///{home / 'returns.sqlite3'}",
             "broker_url": f"redis+socket://{embedded_socket(home)}",
         }
         return derived | given | {"home": home}
 
-    @field_validator("incoming_dir", "archive_dir", "quarantine_dir", "report_dir", "models_dir")
+    @field_validator("incoming_dir", "archive_dir", "quarantine_dir", "report_dir", "spool_dir", "models_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
@@ -265,7 +278,7 @@ class Settings(BaseSettings):
                 "set RETURNS_FLOWER_PASSWORD too"
             )
         setting = "RETURNS_INTAKES" if self.intakes else "RETURNS_INCOMING_DIR"
-        for name in ("archive_dir", "quarantine_dir", "report_dir"):
+        for name in ("archive_dir", "quarantine_dir", "report_dir", "spool_dir"):
             for intake in self.every_intake:
                 # Resolved: neither `..` nor a link may hide where a folder really lies.
                 if getattr(self, name).resolve().is_relative_to(intake.folder.resolve()):
@@ -326,6 +339,7 @@ def settings_of_home(home: Path, **overrides: Any) -> Settings:
         "archive_dir",
         "quarantine_dir",
         "report_dir",
+        "spool_dir",
         "database_url",
         "broker_url",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from returns_pipeline import archive, decoding, imaging, shadowing
-from returns_pipeline.classify import to_predictions
+from returns_pipeline.classify import TOP, to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.pipeline import Pipeline
@@ -139,6 +139,8 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
     thresholds = review_thresholds(bundle, settings.review_threshold)
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
+    # Whoever asks over HTTP gets every label's probability.
+    kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
     lease = _Renewal(pipeline, claim)
     folder = _folder(settings.archive_dir, claim)
     outcomes: list[Outcome] = []
@@ -147,7 +149,7 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
             outcomes.append(_without_answer(pipeline, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
-            predictions = to_predictions(bundle, scores, thresholds)
+            predictions = to_predictions(bundle, scores, thresholds, kept)
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
             target = archive.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))

@@ -53,18 +53,18 @@ def load_classifier(bundle: Bundle, runtime: str, *, threads: int = 1, mixed: bo
 
 
 def to_predictions(
-    bundle: Bundle, scores: Scores, review_threshold: "float | NDArray[np.float64]"
+    bundle: Bundle, scores: Scores, review_threshold: "float | NDArray[np.float64]", kept: int = TOP
 ) -> Sequence[Prediction]:
     """Return one prediction for each row of `scores`, with the probabilities calibrated.
 
     The main category is the one that the best label belongs to, its probability the sum over that
     category's labels. Below `review_threshold`, one for all labels or float64 [labels], the decision is left
-    to a person.
+    to a person. The `kept` best labels stay with each prediction.
     """
     if not len(scores.probabilities):
         return []
     probabilities = tempered(scores.probabilities, bundle.temperature)
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :kept]
     values = np.take_along_axis(probabilities, best, axis=1).astype(np.float64)
     mains = sorted(set(bundle.main_categories))
     main_of = np.array([mains.index(main) for main in bundle.main_categories])

@@ -60,7 +60,7 @@ def open_whole_run(
 ) -> tuple[int, list[int]]:
     """Open a run with all its chunks in one transaction; return its id and the chunks' ids.
 
-    Without `is_there`, see `add_chunk`, the files stay where they are. A request that comes twice gets the
+    Without `is_there`, see `add_chunks`, the files stay where they are. A request that comes twice gets the
     run of the first time and no chunks: what that one may not have sent, the sweep sends.
     """
     # The message that asked is gone when this returns.
@@ -72,13 +72,17 @@ def open_whole_run(
         return run_id, [chunk_id for chunk_id in added if chunk_id is not None]
 
 
-def add_chunk(
-    db: Database, run_id: int, files: Sequence[FoundFile], is_there: Callable[[FoundFile], bool]
-) -> int | None:
-    """Add one chunk with a row for each intake file that no other row has taken; return its id, or None.
+def add_chunks(
+    db: Database,
+    run_id: int,
+    files: Iterable[Sequence[FoundFile]],
+    is_there: Callable[[FoundFile], bool],
+) -> list[int]:
+    """Add chunks with a row for each intake file that no other row has taken; return their ids.
 
-    `is_there` is asked after the rows are inserted: a file that another row's worker moved away since it was
-    listed gets none. It was moved before that row let go of its path, and so before the insert succeeded.
+    A chunk without any such file is not added. `is_there` is asked after the rows are inserted: a file that
+    another row's worker moved away since it was listed gets none. It was moved before that row let go of its
+    path, and so before the insert succeeded.
 
     Raises NotScanningError when the run takes no more files.
     """
@@ -90,7 +94,8 @@ def add_chunk(
         )
         if touched.rowcount == 0:
             raise NotScanningError(f"Run {run_id} takes no more files.")
-        return _insert_chunk(connection, run_id, files, is_there)
+        added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
+        return [chunk_id for chunk_id in added if chunk_id is not None]
 
 
 def _insert_run(
@@ -217,10 +222,13 @@ def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummar
 
 
 def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Path | None]]:
-    """Return (request id, folder) of the scans that have shown no life for `lease_seconds`."""
+    """Return (request id, folder) of the scans that have shown no life for `lease_seconds`.
+
+    A run of images from HTTP scans nothing: it waits for the next image.
+    """
     before = utc_now() - timedelta(seconds=lease_seconds)
     query = sa.select(runs.c.request_id, runs.c.directory).where(
-        runs.c.state == RunState.SCANNING, runs.c.touched_at < before, NOT_CLOSED
+        runs.c.state == RunState.SCANNING, runs.c.touched_at < before, NOT_CLOSED, runs.c.kind != RunKind.API
     )
     with db.read() as connection:
         return [(row.request_id, _path(row.directory)) for row in connection.execute(query)]

@@ -144,10 +144,9 @@ def _repair(home: Installation, pipeline: Pipeline) -> None:
     run_id = runs.open_run(database, RunRequest("gone", RunKind.NIGHTLY, None, model, "0" * 64, {}))
     write_images(settings.incoming_dir, 10)
     found = list(find_files(settings.incoming_dir))
-    assert runs.add_chunk(database, run_id, found, lambda _: False) is None
-    chunk_id = runs.add_chunk(database, run_id, found, lambda file: file is not found[0])
+    assert runs.add_chunks(database, run_id, [found], lambda _: False) == []
+    (chunk_id,) = runs.add_chunks(database, run_id, [found], lambda file: file is not found[0])
     runs.end_scan(database, run_id)
-    assert chunk_id is not None
     held = _claimed(home, chunk_id)
     chunks.renew(database, held, 60)
     chunks.release(database, held, "a fault", counts=True)

@@ -216,7 +216,7 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     second = runs.open_run(
         home.database, RunRequest("late", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
     )
-    assert runs.add_chunk(home.database, second, listed, intake.is_there) is None
+    assert runs.add_chunks(home.database, second, [listed], intake.is_there) == []
     assert_promise_kept(home, first, came_in)
 
 

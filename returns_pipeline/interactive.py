@@ -1,0 +1,86 @@
+"""Images that come over HTTP: each has a row before its message is sent, and travels like those of a night.
+
+All of one day and one version of a model belong to one run, which closes when the day is over.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from returns_pipeline import chunking, intake
+from returns_pipeline.errors import TransientFault
+from returns_pipeline.opening import run_request
+from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import received, runs
+from returns_pipeline.store.database import utc_now
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: Somebody waits: small enough that every process gets a part of a large request.
+_CHUNK = 128
+#: A file that lies so long without a row belongs to a request that was cut short before it had one.
+_ORPHAN_SECONDS = 3600
+
+
+class Accepted(NamedTuple):
+    """A request's images with their rows: `images` has the id of each by its path."""
+
+    run_id: int
+    model: ModelRef
+    chunk_ids: tuple[int, ...]
+    images: dict[str, int]
+
+
+def accept(
+    pipeline: Pipeline, files: Sequence[FoundFile], model: str | None = None, now: datetime | None = None
+) -> Accepted:
+    """Make rows for files of the spool, then send their chunks, which the sweep sends if the broker does not.
+
+    Raises ConfigFault when the model is not there, TransientFault when the database does not answer.
+    """
+    request = run_request(pipeline, "", RunKind.API, pipeline.settings.spool_dir, model)
+    for _ in range(2):
+        request = replace(request, id=_request_id(now or utc_now(), pipeline.settings, request))
+        run_id = runs.open_run(pipeline.db, request)
+        try:
+            chunk_ids = runs.add_chunks(pipeline.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there)
+        except runs.NotScanningError:
+            # Its day ended between the two statements.
+            continue
+        for chunk_id in chunk_ids:
+            if not pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.API):
+                break
+        return Accepted(run_id, request.model, tuple(chunk_ids), received.image_ids(pipeline.db, chunk_ids))
+    raise TransientFault("The run of the day takes no more images.", "Try again.")
+
+
+def _request_id(moment: datetime, settings: Settings, request: RunRequest) -> str:
+    day = moment.astimezone(ZoneInfo(settings.timezone)).date().isoformat()
+    return f"api-{day}-{request.model_sha256[:32]}"
+
+
+def tidy(pipeline: Pipeline, now: datetime) -> None:
+    """End the runs of the days before, and delete what unfinished requests have left in the spool."""
+    midnight = now.astimezone(ZoneInfo(pipeline.settings.timezone)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    received.end_days(pipeline.db, midnight)
+    try:
+        old = [
+            entry.path
+            for entry in os.scandir(pipeline.settings.spool_dir)
+            if now.timestamp() - entry.stat(follow_symlinks=False).st_mtime > _ORPHAN_SECONDS
+        ]
+    except FileNotFoundError:
+        return
+    for path in received.unknown(pipeline.db, old):
+        log.info("spool_tidied", path=path)
+        Path(path).unlink(missing_ok=True)

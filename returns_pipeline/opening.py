@@ -1,0 +1,27 @@
+"""What every run is opened with: the version of the model that is active now, and the size of its chunks."""
+
+from pathlib import Path
+
+from returns_pipeline import chunking, registry
+from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.records import ModelRef, RunKind, RunRequest
+from returns_pipeline.store import chunks
+
+
+def run_request(
+    pipeline: Pipeline, request_id: str, kind: RunKind, directory: Path | None, model: str | None = None
+) -> RunRequest:
+    """Return the request for a run with `model`, NAME or NAME/VERSION, by default the settings' one.
+
+    Raises ConfigFault when that model is not there.
+    """
+    bundle = registry.choose(pipeline.settings, pipeline.db, model)
+    return RunRequest(request_id, kind, directory, bundle.ref, bundle.digest, bundle.metrics)
+
+
+def chunk_size(pipeline: Pipeline, model: ModelRef) -> int:
+    """Return the most images that one chunk of a model's run should have."""
+    settings = pipeline.settings
+    if settings.chunk_size:
+        return settings.chunk_size
+    return chunking.size_for(chunks.recent_cost(pipeline.db, model), settings.chunk_seconds)

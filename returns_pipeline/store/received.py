@@ -1,0 +1,87 @@
+"""Images that came over HTTP: how far they are, and what became of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from returns_pipeline.records import ImageState, Received, RunKind, RunState
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.tables import images, predictions, runs
+
+#: SQLite takes some thousand parameters in one statement.
+_AT_ONCE = 500
+
+
+def image_ids(db: Database, chunk_ids: Sequence[int]) -> dict[str, int]:
+    """Return the images of these chunks: id by path."""
+    query = sa.select(images.c.source_path, images.c.id).where(images.c.chunk_id.in_(chunk_ids))
+    with db.read() as connection:
+        return {row.source_path: int(row.id) for row in connection.execute(query)}
+
+
+def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
+    """Return which of these chunks have images without a result."""
+    query = (
+        sa.select(images.c.chunk_id)
+        .where(images.c.chunk_id.in_(chunk_ids), images.c.state == ImageState.PENDING)
+        .distinct()
+    )
+    with db.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
+    """Return what became of these images by their id, as the model of their run answered."""
+    answer = sa.and_(
+        predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
+    )
+    query = (
+        sa.select(
+            images.c.id,
+            images.c.state,
+            images.c.code,
+            images.c.detail,
+            predictions.c.label_index,
+            predictions.c.label,
+            predictions.c.probability,
+            predictions.c.main_label,
+            predictions.c.main_probability,
+            predictions.c.top,
+            predictions.c.decision,
+        )
+        .select_from(images.join(runs).outerjoin(predictions, answer))
+        .where(images.c.id.in_(sa.bindparam("some", expanding=True)))
+    )
+    found = {}
+    with db.read() as connection:
+        for start in range(0, len(wanted), _AT_ONCE):
+            for row in connection.execute(query, {"some": wanted[start : start + _AT_ONCE]}):
+                found[int(row.id)] = Received._make(row)
+    return found
+
+
+def end_days(db: Database, before: datetime) -> int:
+    """Let the runs of images from HTTP that were opened before a moment take no more; return how many.
+
+    They close when their images are done, like any other run.
+    """
+    with db.write() as connection:
+        ended = connection.execute(
+            sa.update(runs)
+            .where(runs.c.kind == RunKind.API, runs.c.state == RunState.SCANNING, runs.c.opened_at < before)
+            .values(state=RunState.RUNNING, touched_at=utc_now())
+        )
+        return int(ended.rowcount)
+
+
+def unknown(db: Database, paths: Sequence[str]) -> list[str]:
+    """Return those of these paths that no image of the intake has."""
+    with db.read() as connection:
+        known: set[str] = set()
+        for start in range(0, len(paths), _AT_ONCE):
+            query = sa.select(images.c.source_path).where(
+                images.c.source_path.in_(paths[start : start + _AT_ONCE]), images.c.in_intake
+            )
+            known |= set(connection.execute(query).scalars())
+    return [path for path in paths if path not in known]

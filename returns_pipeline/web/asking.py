@@ -1,0 +1,107 @@
+"""Asks the workers about images: rows, messages, and one look at the database for all who wait."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.errors import TransientFault
+from returns_pipeline.interactive import Accepted, accept
+from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.records import FoundFile, ImageState, Received
+from returns_pipeline.store import received
+from returns_pipeline.web import spool
+from returns_pipeline.web.errors import NoAnswerError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
+
+#: Seconds between two looks at the database while somebody waits.
+_PAUSE = 0.004
+#: The same for images that have moved to another chunk since.
+_LONG_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request's images, in their order, and the model that was asked."""
+
+    images: Sequence[Received]
+    bundle: Bundle
+
+
+class Asker:
+    """One for each process of the web."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Keep the pipeline's connections."""
+        self._pipeline = pipeline
+        self._bundles: dict[str, Bundle] = {}
+        self._waiting: dict[asyncio.Future[None], set[int]] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def ask(self, images: Iterable[tuple[str, bytes]], model: str | None = None) -> Answer:
+        """Return what the workers say of (name, content) pairs.
+
+        Raises NoAnswerError when they do not say it in time; PipelineError when the images got no rows.
+        """
+        files = await run_in_threadpool(spool.write_all, self._pipeline.settings.spool_dir, list(images))
+        accepted = await run_in_threadpool(self._accept, files, model)
+        wanted = [accepted.images[file.path] for file in files]
+        try:
+            async with asyncio.timeout(self._pipeline.settings.api_seconds):
+                found = await self._wait(accepted, wanted)
+        except TimeoutError:
+            raise NoAnswerError(
+                f"No worker has answered within {self._pipeline.settings.api_seconds:g} s.",
+                "The images are kept and will be classified: look for them in "
+                f"run {accepted.run_id}, or try again later.",
+            ) from None
+        bundle = await run_in_threadpool(self._bundle, str(accepted.model))
+        return Answer([found[image] for image in wanted], bundle)
+
+    def _accept(self, files: Sequence[FoundFile], model: str | None) -> Accepted:
+        try:
+            return accept(self._pipeline, files, model)
+        except BaseException:
+            spool.discard(Path(file.path) for file in files)
+            raise
+
+    async def _wait(self, accepted: Accepted, wanted: Sequence[int]) -> dict[int, Received]:
+        done = asyncio.get_running_loop().create_future()
+        self._waiting[done] = set(accepted.chunk_ids)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            await done
+        finally:
+            self._waiting.pop(done, None)
+        while True:
+            found = await run_in_threadpool(received.outcomes, self._pipeline.db, wanted)
+            if all(image.state != ImageState.PENDING for image in found.values()):
+                return found
+            # A chunk whose worker died is split: some are in another one now.
+            await asyncio.sleep(_LONG_PAUSE)
+
+    async def _look(self) -> None:
+        """Wake everybody whose chunks have no image without a result. Ends when nobody waits."""
+        while self._waiting:
+            wanted = set().union(*self._waiting.values())
+            try:
+                pending = await run_in_threadpool(received.pending, self._pipeline.db, list(wanted))
+            except TransientFault as fault:
+                log.warning("waiting_for_the_database", reason=fault.message)
+                await asyncio.sleep(_LONG_PAUSE)
+                continue
+            for future, chunk_ids in list(self._waiting.items()):
+                if chunk_ids <= wanted and not chunk_ids & pending and not future.done():
+                    future.set_result(None)
+            await asyncio.sleep(_PAUSE)
+
+    def _bundle(self, model: str) -> Bundle:
+        if model not in self._bundles:
+            self._bundles[model] = find_bundle(self._pipeline.settings.models_dir, model)
+        return self._bundles[model]

@@ -1,0 +1,148 @@
+"""The two endpoints of the services that came before, for clients that know nothing else."""
+
+import base64
+import binascii
+import math
+from typing import Annotated, Any
+
+import pydantic_core
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.datastructures import UploadFile
+
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.errors import FaultCode
+from returns_pipeline.records import Received
+from returns_pipeline.web.asking import Answer, Asker
+from returns_pipeline.web.errors import RequestError, TooManyError
+
+router = APIRouter(tags=["classic"])
+
+#: Half of the last digit that is kept of a probability: what is stored as 0 has no logarithm.
+_LEAST = 5e-7
+
+
+@router.post("/process_batch", summary="Class indices of base64 images")
+async def process_batch(
+    request: Request,
+    detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
+) -> JSONResponse:
+    """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
+    settings = request.app.state.pipeline.settings
+    encoded = _images_of(await request.body())
+    if len(encoded) > settings.api_max_images:
+        raise TooManyError(
+            f"The request has {len(encoded):,} images; at most {settings.api_max_images:,} may be sent.",
+            "Send them in several requests, or set RETURNS_API_MAX_IMAGES.",
+        )
+    contents = [_decoded(text, position, detail) for position, text in enumerate(encoded)]
+    asker: Asker = request.app.state.asker
+    present = [(f"{position}", content) for position, content in enumerate(contents) if content is not None]
+    answer = await asker.ask(present) if present else None
+    found = iter(answer.images if answer else ())
+    images = [next(found) if content is not None else None for content in contents]
+    if detail:
+        return JSONResponse(_detailed(images, answer))
+    for position, image in enumerate(images):
+        if image is None or image.label_index is None:
+            raise _unreadable(position, image.detail if image else None)
+    return JSONResponse({"predictions": [image.label_index for image in images if image]})
+
+
+def _images_of(body: bytes) -> list[str]:
+    try:
+        content = pydantic_core.from_json(body)
+    except ValueError as error:
+        raise RequestError(f"The request is no JSON: {error}.", 'Send {"images": ["<base64>", …]}.') from None
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+        raise RequestError(
+            "`images` is missing or is not a list of texts.", 'Send {"images": ["<base64>", …]}.'
+        )
+    return images
+
+
+def _decoded(text: str, position: int, detail: bool) -> bytes | None:
+    """Return the bytes of one image; None where it is no base64 and details are asked for."""
+    # As browsers write it: data:image/png;base64,…
+    encoded = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        if detail:
+            return None
+        raise _unreadable(position, "It is not base64.") from None
+
+
+def _unreadable(position: int, reason: str | None) -> RequestError:
+    return RequestError(
+        f"Image {position} (counted from 0) cannot be read. {reason or ''}".strip(),
+        "Send it as a JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC; `?detail=1` answers for the others.",
+    )
+
+
+def _detailed(images: list[Received | None], answer: Answer | None) -> dict[str, Any]:
+    return {
+        "predictions": [image.label_index if image else None for image in images],
+        "details": [_detail(image) for image in images],
+        "model": answer.bundle.ref.__str__() if answer else None,
+    }
+
+
+def _detail(image: Received | None) -> dict[str, Any]:
+    if image is None:
+        return {"code": FaultCode.NOT_AN_IMAGE, "reason": "It is not base64."}
+    if image.label is None:
+        return {"code": image.code, "reason": image.detail}
+    return {
+        "label": image.label,
+        "probability": image.probability,
+        "main_category": image.main_label,
+        "main_category_probability": image.main_probability,
+        "decision": image.decision,
+    }
+
+
+@router.post("/predict", summary="Main and sub category of one uploaded photo")
+async def predict(request: Request) -> JSONResponse:
+    """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
+
+    Of a model with one head the main category is the sub category. Logits are logarithms of the probabilities
+    that are served, so that their softmax gives these again.
+    """
+    async with request.form(max_files=1, max_fields=10) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise RequestError(
+                "There is no file.", "Send the photo as the multipart field `file`, with its name."
+            )
+        name, content = file.filename, await file.read()
+    asker: Asker = request.app.state.asker
+    answer = await asker.ask([(name, content)])
+    (image,) = answer.images
+    if image.label is None:
+        raise RequestError(f"The photo cannot be read. {image.detail or ''}".strip())
+    return JSONResponse(_outfit(image, answer.bundle))
+
+
+def _outfit(image: Received, bundle: Bundle) -> dict[str, Any]:
+    """Return what the two-head service answered, by the names that it used."""
+    chances = dict(image.top or ())
+    mains = list(dict.fromkeys(bundle.main_categories))
+    of_main = dict.fromkeys(mains, 0.0)
+    for index, main in enumerate(bundle.main_categories):
+        of_main[main] += chances.get(index, 0.0)
+    return {
+        "predicted_main_category": image.main_label,
+        "predicted_main_category_index": mains.index(str(image.main_label)),
+        "main_category_probability": image.main_probability,
+        "predicted_subcategory": image.label,
+        "predicted_subcategory_index": image.label_index,
+        "subcategory_probability": image.probability,
+        "main_category_logits": [_logit(chance) for chance in of_main.values()],
+        "sub_category_logits": [_logit(chances.get(index, 0.0)) for index in range(len(bundle.labels))],
+    }
+
+
+def _logit(chance: float) -> float:
+    return round(math.log(max(chance, _LEAST)), 6)
