@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from alembic import context
 
-from returns_pipeline.store.tables import metadata
+from returns_pipeline.store.web_tables import metadata  # of all tables, those of the web too
 
 _LOCK = 7_243_011  # any number that nothing else in the database uses
 

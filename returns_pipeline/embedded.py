@@ -228,16 +228,16 @@ def _somebody_listens(socket: Path) -> bool:
         return probe.connect_ex(str(socket)) == 0
 
 
-def require_free_port(host: str, port: int) -> None:
-    """Raise ConfigFault when something listens on Flower's port already."""
+def require_free_port(host: str, port: int, setting: str) -> None:
+    """Raise ConfigFault when something listens already on the port that `setting` names."""
     with contextlib.closing(unix.socket()) as probe:
         probe.setsockopt(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigFault(
-                f"Flower cannot listen on {host}:{port}: {error.strerror}.",
-                "Set RETURNS_FLOWER_PORT to a free port.",
+                f"Nothing can listen on {host}:{port}: {error.strerror}.",
+                f"Set {setting} to a free port.",
             ) from error
 
 

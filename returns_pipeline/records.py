@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -343,25 +341,6 @@ class RunSummary:
     def images_per_second(self) -> float | None:
         """Images seen per second of the whole run, or None while the run is open."""
         return self.counts.seen / self.seconds if self.seconds else None
-
-
-class Received(NamedTuple):
-    """One image that came over HTTP, and what became of it; None in a field means no answer.
-
-    `top` holds the (label index, probability) pairs of all labels, best first.
-    """
-
-    id: int
-    state: ImageState
-    code: str | None
-    detail: str | None
-    label_index: int | None
-    label: str | None
-    probability: float | None
-    main_label: str | None
-    main_probability: float | None
-    top: "Sequence[tuple[int, float]] | None"
-    decision: str | None
 
 
 class ImageResult(NamedTuple):

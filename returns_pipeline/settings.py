@@ -3,11 +3,9 @@
 Each is read from the environment as RETURNS_NAME, or from a file `.env` in the working directory.
 """
 
-import difflib
 import hashlib
 import math
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -18,8 +16,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import ReviewThreshold, WantedPrecision
+from returns_pipeline.settings_faults import explain, refuse_unknown
 
 PREFIX = "RETURNS_"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Megabytes = 1024 * 1024
@@ -178,12 +178,31 @@ class Settings(BaseSettings):
     )
     web_host: str = Field("127.0.0.1", description="Address of the web page and the REST interface.")
     web_port: int = Field(8000, ge=1, le=65535, description="Their port.")
+    web_root: str = Field(
+        "",
+        pattern=r"^(/[\w.-]+)*$",
+        description="Path under which a proxy shows the web, like /returns. Default: none.",
+    )
+    web_proxies: str = Field(
+        "",
+        description="Addresses of proxies whose forwarded headers are believed, with commas between. "
+        "Default: none.",
+    )
+    web_secret: SecretStr = Field(
+        SecretStr(""), description="What signs the sessions. Default: a random file HOME/web-secret."
+    )
+    api_auth: Literal["on", "off"] = Field(
+        "on", description="off: whoever reaches WEB_HOST may do everything; only on a loopback address."
+    )
     api_seconds: float = Field(
         30.0, gt=0, le=600, description="Most seconds that a request waits for the workers' answer."
     )
     api_max_images: int = Field(1000, ge=1, le=100_000, description="Most images in one request.")
     api_max_bytes: int = Field(
         256 * Megabytes, ge=1, description="Most bytes of one request, of all its images together."
+    )
+    audit_share: float = Field(
+        0.02, ge=0, le=1, description="Part of the sure answers that a person is asked to look at too."
     )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")
@@ -269,13 +288,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
-        if (
-            self.flower_host not in {"127.0.0.1", "localhost", "::1"}
-            and not self.flower_password.get_secret_value()
-        ):
+        if self.flower_host not in LOOPBACK and not self.flower_password.get_secret_value():
             raise ValueError(
                 f"RETURNS_FLOWER_HOST={self.flower_host} would show the queue to anyone: "
                 "set RETURNS_FLOWER_PASSWORD too"
+            )
+        if self.web_host not in LOOPBACK and self.api_auth == "off":
+            raise ValueError(
+                f"RETURNS_WEB_HOST={self.web_host} is reached by others: RETURNS_API_AUTH=off would let "
+                "anyone do everything"
             )
         setting = "RETURNS_INTAKES" if self.intakes else "RETURNS_INCOMING_DIR"
         for name in ("archive_dir", "quarantine_dir", "report_dir", "spool_dir"):
@@ -318,12 +339,13 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises ConfigFault that names each wrong setting, its value and what would be right.
     """
-    _refuse_unknown()
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    refuse_unknown(PREFIX, known)
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise ConfigFault(
-            "; ".join(_explain(problem) for problem in error.errors()) + ".",
+            "; ".join(explain(problem, PREFIX, known) for problem in error.errors()) + ".",
             advice="Correct the environment or the file .env; docs/settings.md lists every setting.",
         ) from None
 
@@ -353,40 +375,3 @@ def environment_of(settings: Settings) -> dict[str, str]:
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         values[PREFIX + name.upper()] = str(plain)
     return values
-
-
-def _refuse_unknown() -> None:
-    known = _known()
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
-            raise ConfigFault(
-                f"{_not_a_setting(name)}.",
-                advice="Remove it from the environment; docs/settings.md lists every setting.",
-            )
-
-
-def _known() -> set[str]:
-    return {PREFIX + name.upper() for name in Settings.model_fields}
-
-
-def _not_a_setting(name: str) -> str:
-    close = difflib.get_close_matches(name, sorted(_known()), n=1)
-    return f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
-
-
-def _explain(problem: Any) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return message
-    name = PREFIX + str(problem["loc"][0]).removeprefix(PREFIX.lower()).upper()
-    if problem["type"] == "extra_forbidden":
-        return _not_a_setting(name)
-    return f"{name}={_shown(name, problem['input'])}: {message[0].lower()}{message[1:]}"
-
-
-def _shown(name: str, value: Any) -> str:
-    """Return a wrong value as a message may show it: no password, and of a URL nothing but its scheme."""
-    if name.endswith("_URL"):
-        scheme = re.match(r"[a-z][a-z0-9+]{0,20}://", str(value))
-        return repr(f"{scheme[0]}***") if scheme else "***"
-    return "***" if "PASSWORD" in name else repr(value)

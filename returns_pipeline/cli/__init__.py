@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from returns_pipeline.cli import data, db, demo, doctor, evaluate, models, processes, runs, train
+from returns_pipeline.cli import (
+    access,
+    data,
+    db,
+    demo,
+    doctor,
+    evaluate,
+    models,
+    processes,
+    runs,
+    train,
+    web,
+)
 from returns_pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -28,6 +40,9 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
+app.command("web")(web.web)
+app.add_typer(access.users_app, name="users")
+app.add_typer(access.tokens_app, name="tokens")
 for command in (processes.worker, processes.beat, processes.flower):
     app.command(context_settings=processes.PASS_ON)(command)
 

@@ -54,9 +54,11 @@ def up() -> None:
     from returns_pipeline.embedded import Processes, require_free_port
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
+    from returns_pipeline.web.access import Keeper
 
     settings = load_settings()
-    require_free_port(settings.flower_host, settings.flower_port)
+    require_free_port(settings.flower_host, settings.flower_port, "RETURNS_FLOWER_PORT")
+    require_free_port(settings.web_host, settings.web_port, "RETURNS_WEB_PORT")
     database = Database(settings.database_url)
     database.upgrade()
     registry.configured(settings, database)
@@ -70,9 +72,12 @@ def up() -> None:
         processes.start_workers()
         processes.start("beat", "beat")
         processes.start("flower", "flower")
+        processes.start("web", "web")
+        page = Keeper(settings, database).address(settings)
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
         intakes = ", ".join(map(str, folders))
         typer.echo(f"Intake    {intakes}  (scanned at {night}; now: `returns-pipeline scan --wait`)")
+        typer.echo(f"Web       {page}")
         typer.echo(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
         typer.echo(f"Logs      {settings.home / 'logs'}")
         typer.echo("Ctrl-C ends everything.")

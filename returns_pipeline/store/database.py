@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.store.tables import metadata
+from returns_pipeline.store.web_tables import metadata  # of all tables, those of the web too
 
 _BUSY_SECONDS = 30
 #: Most KiB of SQLite's pages in each process: paths come in no order, so the index of an intake of 200,000

@@ -5,9 +5,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from returns_pipeline.records import ImageState, Received, RunKind, RunState
+from returns_pipeline.records import ImageState, RunKind, RunState
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, predictions, runs
+from returns_pipeline.web_records import Received
 
 #: SQLite takes some thousand parameters in one statement.
 _AT_ONCE = 500

@@ -89,7 +89,8 @@ _ACTIVE = sa.text("stage = 'active'")
 _SHADOW = sa.text("shadow_share IS NOT NULL")
 
 
-def _one_of(column: str, *values: str) -> sa.CheckConstraint:
+def one_of(column: str, *values: str) -> sa.CheckConstraint:
+    """Return the constraint that a column has one of some values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -111,7 +112,7 @@ model_versions = sa.Table(
     # The part of each night's images that it answers beside the active version; usually none.
     sa.Column("shadow_share", sa.Float),
     sa.UniqueConstraint("name", "version"),
-    _one_of("stage", "candidate", "active", "archived"),
+    one_of("stage", "candidate", "active", "archived"),
     sa.CheckConstraint(
         "shadow_share IS NULL OR (shadow_share > 0 AND shadow_share <= 1 AND stage <> 'active')",
         name="shadow_share",
@@ -146,7 +147,7 @@ model_changes = sa.Table(
     sa.Column("to_version", sa.Integer),
     sa.Column("forced", sa.Boolean, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    _one_of("action", "register", "promote", "rollback", "first use", "shadow"),
+    one_of("action", "register", "promote", "rollback", "first use", "shadow"),
 )
 sa.Index("ix_model_changes_name", model_changes.c.name, model_changes.c.id)
 
@@ -170,8 +171,8 @@ runs = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
-    _one_of("kind", "nightly", "catch-up", "adhoc", "retry", "api"),
-    _one_of("state", "scanning", "running", "closing", "closed"),
+    one_of("kind", "nightly", "catch-up", "adhoc", "retry", "api"),
+    one_of("state", "scanning", "running", "closing", "closed"),
     sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
 )
 sa.Index(
@@ -200,7 +201,7 @@ chunks = sa.Table(
     sa.Column("error", sa.Text),
     # Milliseconds by stage: read, decode, predict, store, archive.
     sa.Column("timings", sa.JSON),
-    _one_of("state", "open", "leased", "done"),
+    one_of("state", "open", "leased", "done"),
 )
 sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
 sa.Index(
@@ -231,7 +232,7 @@ images = sa.Table(
     sa.Column("height", sa.Integer),
     # Where the file goes; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
-    _one_of("state", "pending", "classified", "quarantined", "failed"),
+    one_of("state", "pending", "classified", "quarantined", "failed"),
     sa.CheckConstraint("state IN ('pending', 'classified') OR code IS NOT NULL", name="code"),
 )
 sa.Index(
@@ -258,6 +259,6 @@ predictions = sa.Table(
     # [[label index, probability], …], best first.
     sa.Column("top", sa.JSON, nullable=False),
     sa.Column("decision", _text(8), nullable=False),
-    _one_of("decision", "auto", "review"),
+    one_of("decision", "auto", "review"),
     sqlite_with_rowid=False,
 )

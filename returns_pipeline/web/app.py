@@ -16,6 +16,7 @@ from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.settings import Settings
 from returns_pipeline.store.database import Database
 from returns_pipeline.web import classic, health
+from returns_pipeline.web.access import Keeper
 from returns_pipeline.web.asking import Asker
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.limits import BodyLimit
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.queue = queue
         app.state.pipeline = Pipeline(settings, database, queue, _loads_no_model)
         app.state.asker = Asker(app.state.pipeline)
+        app.state.keeper = Keeper(settings, database)
         yield
         database.close()
 

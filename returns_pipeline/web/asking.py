@@ -12,10 +12,11 @@ from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.interactive import Accepted, accept
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, ImageState, Received
+from returns_pipeline.records import FoundFile, ImageState
 from returns_pipeline.store import received
 from returns_pipeline.web import spool
 from returns_pipeline.web.errors import NoAnswerError
+from returns_pipeline.web_records import Received
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 

@@ -12,9 +12,10 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode
-from returns_pipeline.records import Received
+from returns_pipeline.web.access import Reviewer
 from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError, TooManyError
+from returns_pipeline.web_records import Received
 
 router = APIRouter(tags=["classic"])
 
@@ -25,6 +26,7 @@ _LEAST = 5e-7
 @router.post("/process_batch", summary="Class indices of base64 images")
 async def process_batch(
     request: Request,
+    _: Reviewer,
     detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
 ) -> JSONResponse:
     """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
@@ -85,7 +87,7 @@ def _detailed(images: list[Received | None], answer: Answer | None) -> dict[str,
     return {
         "predictions": [image.label_index if image else None for image in images],
         "details": [_detail(image) for image in images],
-        "model": answer.bundle.ref.__str__() if answer else None,
+        "model": str(answer.bundle.ref) if answer else None,
     }
 
 
@@ -104,7 +106,7 @@ def _detail(image: Received | None) -> dict[str, Any]:
 
 
 @router.post("/predict", summary="Main and sub category of one uploaded photo")
-async def predict(request: Request) -> JSONResponse:
+async def predict(request: Request, _: Reviewer) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 
     Of a model with one head the main category is the sub category. Logits are logarithms of the probabilities

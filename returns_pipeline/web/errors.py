@@ -32,3 +32,33 @@ class NoAnswerError(RequestError):
     """No worker has answered in time; what was sent is classified all the same."""
 
     status = 503
+
+
+class UnauthorizedError(RequestError):
+    """Nobody known asks."""
+
+    status = 401
+
+
+class ForbiddenError(RequestError):
+    """Somebody known asks for what they may not do."""
+
+    status = 403
+
+
+class NotFoundError(RequestError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class ConflictError(RequestError):
+    """What is asked does not fit what is there now."""
+
+    status = 409
+
+
+class TooOftenError(RequestError):
+    """Somebody asks too often."""
+
+    status = 429

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import metadata
+from returns_pipeline.store.web_tables import metadata  # of all tables, those of the web too
 
 
 def test_the_head_revision_makes_the_tables_of_the_code(database_url: str) -> None:

@@ -1,0 +1,35 @@
+"""`returns-pipeline web`: the web page and the REST interface."""
+
+import typer
+
+
+def web() -> None:
+    """Start the web page and the REST interface on RETURNS_WEB_HOST:RETURNS_WEB_PORT."""
+    import uvicorn
+
+    from returns_pipeline.embedded import require_free_port
+    from returns_pipeline.logs import configure_logging
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.store.database import Database
+    from returns_pipeline.web.access import Keeper
+    from returns_pipeline.web.app import create_app
+
+    settings = load_settings()
+    configure_logging(settings)
+    require_free_port(settings.web_host, settings.web_port, "RETURNS_WEB_PORT")
+    database = Database(settings.database_url)
+    database.require_current()
+    keeper = Keeper(settings, database)
+    keeper.require_somebody(settings)
+    typer.echo(f"The web page is {keeper.address(settings)}")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.web_host,
+        port=settings.web_port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.web_proxies),
+        forwarded_allow_ips=settings.web_proxies or None,
+        root_path=settings.web_root,
+        server_header=False,
+    )

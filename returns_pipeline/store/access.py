@@ -1,0 +1,112 @@
+"""Users with their password hashes, tokens of machines with their digests."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.web_tables import api_tokens, users
+from returns_pipeline.web_records import Access, Role
+
+
+def add_user(db: Database, name: str, password_hash: str, role: Role) -> None:
+    """Add a user. Raises PipelineError when there is one of this name."""
+    with db.write() as connection:
+        added = connection.execute(
+            db.insert(users)
+            .values(name=name, password_hash=password_hash, role=role, created_at=utc_now())
+            .on_conflict_do_nothing(index_elements=[users.c.name])
+        )
+    if not added.rowcount:
+        raise PipelineError(f"There is a user {name!r} already.", "Choose another name.")
+
+
+def change_user(
+    db: Database,
+    name: str,
+    *,
+    password_hash: str | None = None,
+    role: Role | None = None,
+    is_disabled: bool | None = None,
+) -> None:
+    """Change what is given. Raises PipelineError when there is no such user."""
+    values: dict[str, object] = {}
+    if password_hash is not None:
+        values["password_hash"] = password_hash
+    if role is not None:
+        values["role"] = role
+    if is_disabled is not None:
+        values["disabled_at"] = utc_now() if is_disabled else None
+    with db.write() as connection:
+        changed = connection.execute(sa.update(users).where(users.c.name == name).values(values))
+    if not changed.rowcount:
+        raise PipelineError(f"There is no user {name!r}.", "`returns-pipeline users list` shows them.")
+
+
+def user(db: Database, name: str) -> tuple[Access, str] | None:
+    """Return a user who may log in, with the hash of the password; None when there is no such user."""
+    query = sa.select(users).where(users.c.name == name, users.c.disabled_at.is_(None))
+    with db.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return (Access(row.name, Role(row.role), row.created_at, None), row.password_hash) if row else None
+
+
+def add_token(db: Database, name: str, sha256: str, role: Role) -> None:
+    """Add a machine's token by its digest. Raises PipelineError when there is one of this name."""
+    with db.write() as connection:
+        added = connection.execute(
+            db.insert(api_tokens)
+            .values(name=name, sha256=sha256, role=role, created_at=utc_now())
+            .on_conflict_do_nothing(index_elements=[api_tokens.c.name])
+        )
+    if not added.rowcount:
+        raise PipelineError(f"There is a token {name!r} already.", "Choose another name.")
+
+
+def revoke_token(db: Database, name: str) -> None:
+    """Let a token open nothing any more. Raises PipelineError when there is no such token."""
+    with db.write() as connection:
+        changed = connection.execute(
+            sa.update(api_tokens)
+            .where(api_tokens.c.name == name, api_tokens.c.revoked_at.is_(None))
+            .values(revoked_at=utc_now())
+        )
+    if not changed.rowcount:
+        raise PipelineError(
+            f"There is no token {name!r} that works.", "`returns-pipeline tokens list` shows them."
+        )
+
+
+def token(db: Database, sha256: str) -> Access | None:
+    """Return whose token has this digest; None when nobody's has, or it was revoked."""
+    query = sa.select(api_tokens).where(api_tokens.c.sha256 == sha256, api_tokens.c.revoked_at.is_(None))
+    with db.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return Access(row.name, Role(row.role), row.created_at, None) if row else None
+
+
+def all_users(db: Database) -> Sequence[Access]:
+    """Return every user by name."""
+    with db.read() as connection:
+        rows = connection.execute(sa.select(users).order_by(users.c.name)).all()
+    return [Access(row.name, Role(row.role), row.created_at, row.disabled_at) for row in rows]
+
+
+def all_tokens(db: Database) -> Sequence[Access]:
+    """Return every token by name."""
+    with db.read() as connection:
+        rows = connection.execute(sa.select(api_tokens).order_by(api_tokens.c.name)).all()
+    return [Access(row.name, Role(row.role), row.created_at, row.revoked_at) for row in rows]
+
+
+def is_anybody(db: Database) -> bool:
+    """Whether there is a user or a token that works."""
+    with db.read() as connection:
+        found = connection.execute(
+            sa.select(
+                sa.exists().where(users.c.disabled_at.is_(None))
+                | sa.exists().where(api_tokens.c.revoked_at.is_(None))
+            )
+        )
+        return bool(found.scalar())

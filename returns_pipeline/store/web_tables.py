@@ -1,0 +1,76 @@
+"""The tables of the web: who may use it, and what people say of the model's answers."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.tables import BigId, UtcDateTime, one_of
+from returns_pipeline.store.tables import metadata as metadata
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False, unique=True),
+    sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("disabled_at", UtcDateTime),
+    one_of("role", "viewer", "reviewer", "operator"),
+)
+
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False, unique=True),
+    # Of the token itself nothing is kept: whoever reads the table cannot use it.
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
+    one_of("role", "viewer", "reviewer", "operator"),
+)
+
+#: Term of the partial index of what still waits for a person.
+WAITING = sa.text("reviewed_at IS NULL")
+
+#: The images that a person should look at: those that the model was unsure of, and a sample of the others.
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    # Ascending is the order of reviewing: of a doubt its probability, of an audit a random number.
+    sa.Column("rank", sa.Float, nullable=False),
+    # Who looks at it now: nobody else gets it until then.
+    sa.Column("held_by", sa.String(100)),
+    sa.Column("held_until", UtcDateTime),
+    sa.Column("reviewed_at", UtcDateTime),
+    sa.Column("reviewer", sa.String(100)),
+    sa.Column("label", sa.String(100)),
+    sa.Column("main_label", sa.String(100)),
+    sa.Column("was_right", sa.Boolean),
+    one_of("kind", "doubt", "audit"),
+    sa.CheckConstraint(
+        "reviewed_at IS NULL OR (reviewer IS NOT NULL AND label IS NOT NULL AND main_label IS NOT NULL "
+        "AND was_right IS NOT NULL)",
+        name="whole",
+    ),
+)
+sa.Index("ix_reviews_waiting", reviews.c.rank, postgresql_where=WAITING, sqlite_where=WAITING)
+sa.Index("ix_reviews_run", reviews.c.run_id)
+
+#: What people did, oldest first; a row is never changed.
+review_changes = sa.Table(
+    "review_changes",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("image_id", sa.ForeignKey("images.id"), nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("who", sa.String(100), nullable=False),
+    sa.Column("action", sa.String(8), nullable=False),
+    sa.Column("label", sa.String(100)),
+    one_of("action", "accept", "correct", "skip", "undo"),
+)
+sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)
+sa.Index("ix_review_changes_who", review_changes.c.who, review_changes.c.id)

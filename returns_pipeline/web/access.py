@@ -1,0 +1,217 @@
+"""Who asks, and what they may do: tokens of machines, sessions of people, the token of one's own machine."""
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Annotated, NamedTuple
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from fastapi import Depends, Request
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.settings import LOOPBACK, Settings
+from returns_pipeline.store import access
+from returns_pipeline.store.database import Database
+from returns_pipeline.web.errors import ForbiddenError, TooOftenError, UnauthorizedError
+from returns_pipeline.web_records import Role
+
+COOKIE = "returns_session"
+#: Seconds that a session lasts: a long working day.
+SESSION_SECONDS = 12 * 3600
+#: Failed log-ins that a name or an address may have in so many seconds.
+_FAILURES, _WINDOW = 5, 60.0
+#: The name of whoever has the token of this machine.
+LOCAL = "local"
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+_hasher = PasswordHasher()
+
+
+class Principal(NamedTuple):
+    """Who asks. `csrf` is what forms of this session carry; None without a session."""
+
+    name: str
+    role: Role
+    csrf: str | None = None
+
+
+class Keeper:
+    """Knows users, tokens and sessions: one for each process of the web."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """Read the secrets of this home, or make them."""
+        self._db, self._is_off = database, settings.api_auth == "off"
+        secret = settings.web_secret.get_secret_value() or _secret(settings, "web-secret")
+        self._signer = URLSafeTimedSerializer(secret, salt="session")
+        self.local_token = _secret(settings, "web-token") if settings.web_host in LOOPBACK else None
+        self._failures: dict[str, deque[float]] = {}
+
+    def of_request(self, request: Request) -> Principal | None:
+        """Return who asks; None for nobody. Raises UnauthorizedError for credentials that open nothing."""
+        if self._is_off:
+            return Principal(LOCAL, Role.OPERATOR)
+        token = _token_of(request.headers.get("authorization", ""))
+        if token is not None:
+            found = self.of_token(token)
+            if found is None:
+                raise UnauthorizedError("This token opens nothing.")
+            return found
+        return self._of_session(request.cookies.get(COOKIE))
+
+    def of_token(self, token: str) -> Principal | None:
+        """Return whose token this is."""
+        if self.local_token and hmac.compare_digest(token.encode(), self.local_token.encode()):
+            return Principal(LOCAL, Role.OPERATOR)
+        found = access.token(self._db, digest(token))
+        return Principal(found.name, found.role) if found else None
+
+    def log_in(self, name: str, password: str, address: str) -> Principal:
+        """Return the user. Raises UnauthorizedError, after some failures TooOftenError."""
+        keys = (f"name {name}", f"address {address}")
+        self._require_patience(keys)
+        found = access.user(self._db, name)
+        try:
+            # As long for a name that does not exist: nobody learns from it which ones do.
+            _hasher.verify(found[1] if found else _NOBODY, password)
+        except (VerificationError, InvalidHashError):
+            found = None
+        if found is None:
+            for key in keys:
+                self._failures.setdefault(key, deque()).append(time.monotonic())
+            raise UnauthorizedError("Name or password is wrong.")
+        return Principal(found[0].name, found[0].role)
+
+    def _require_patience(self, keys: tuple[str, ...]) -> None:
+        now = time.monotonic()
+        for key in keys:
+            failures = self._failures.get(key, deque())
+            while failures and failures[0] < now - _WINDOW:
+                failures.popleft()
+            if not failures:
+                self._failures.pop(key, None)
+            elif len(failures) >= _FAILURES:
+                raise TooOftenError("Too many failed log-ins. Wait a minute.")
+
+    def open_session(self, principal: Principal) -> str:
+        """Return what the cookie of a new session holds."""
+        return self._signer.dumps([principal.name, secrets.token_urlsafe(16), self._stamp(principal.name)])
+
+    def _of_session(self, cookie: str | None) -> Principal | None:
+        if not cookie:
+            return None
+        try:
+            name, csrf, stamp = self._signer.loads(cookie, max_age=SESSION_SECONDS)
+        except (BadData, ValueError):
+            return None
+        if not hmac.compare_digest(stamp, self._stamp(name)):
+            return None
+        if name == LOCAL:
+            return Principal(LOCAL, Role.OPERATOR, csrf)
+        found = access.user(self._db, name)
+        return Principal(found[0].name, found[0].role, csrf) if found else None
+
+    def _stamp(self, name: str) -> str:
+        """Return what changes with the password, so that a new one ends all sessions."""
+        if name == LOCAL:
+            return digest(self.local_token or "")[:16]
+        found = access.user(self._db, name)
+        return digest(found[1])[:16] if found else ""
+
+    def require_somebody(self, settings: Settings) -> None:
+        """Raise ConfigFault when nobody could log in at an address that others reach."""
+        if settings.web_host not in LOOPBACK and not access.is_anybody(self._db):
+            raise ConfigFault(
+                f"RETURNS_WEB_HOST={settings.web_host} is reached by others, and there is neither a user nor "
+                "a token.",
+                "Add one: `returns-pipeline users add NAME --role operator`.",
+            )
+
+    def address(self, settings: Settings) -> str:
+        """Return the page's address as a person of this machine opens it, with the token that logs in."""
+        host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
+        query = f"?token={self.local_token}" if self.local_token and not self._is_off else ""
+        return f"http://{host}:{settings.web_port}{settings.web_root}/{query}"
+
+
+def hash_password(password: str) -> str:
+    """Return an argon2id hash, with its salt and its costs."""
+    return _hasher.hash(password)
+
+
+def digest(token: str) -> str:
+    """Return the sha256 of a token in hex: long and random, it needs no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+_NOBODY = hash_password(secrets.token_urlsafe(16))
+
+
+def new_token() -> str:
+    """Return a token of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def _secret(settings: Settings, name: str) -> str:
+    """Return a secret of this home, made once, in a file that only this user reads."""
+    path = settings.home / name
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=settings.home, prefix=f".{name}-") as draft:
+            draft.write(new_token())
+            draft.flush()
+            # Whole or not at all, and never in place of another process's.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _token_of(header: str) -> str | None:
+    """Return the token of an Authorization header: `Bearer TOKEN`, or as the password of `Basic`.
+
+    An address like http://token:TOKEN@host makes any HTTP client send the latter.
+    """
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(value).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _principal(request: Request) -> Principal:
+    keeper: Keeper = request.app.state.keeper
+    found = keeper.of_request(request)
+    if found is None:
+        raise UnauthorizedError("Log in, or send a token: `Authorization: Bearer TOKEN`.")
+    if found.csrf is not None and request.method not in _SAFE:
+        sent = request.headers.get("x-csrf-token", "")
+        if not hmac.compare_digest(sent.encode(), found.csrf.encode()):
+            raise ForbiddenError("This request does not come from a page of ours. Load the page again.")
+    return found
+
+
+def _at_least(role: Role) -> Callable[[Principal], Principal]:
+    def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+        if principal.role.rank < role.rank:
+            raise ForbiddenError(f"{principal.name} is a {principal.role}; this needs a {role}.")
+        return principal
+
+    return check
+
+
+Viewer = Annotated[Principal, Depends(_at_least(Role.VIEWER))]
+Reviewer = Annotated[Principal, Depends(_at_least(Role.REVIEWER))]
+Operator = Annotated[Principal, Depends(_at_least(Role.OPERATOR))]

@@ -1,0 +1,85 @@
+"""Frozen values of the web: who may do what, and what people say of the model's answers."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from returns_pipeline.records import ImageState
+
+
+class Role(StrEnum):
+    """What somebody may do: look; look and review; everything."""
+
+    VIEWER = "viewer"
+    REVIEWER = "reviewer"
+    OPERATOR = "operator"
+
+    @property
+    def rank(self) -> int:
+        """Higher may do all that lower may."""
+        return list(Role).index(self)
+
+
+class Access(NamedTuple):
+    """A user or a machine's token; `ended_at` is when it was disabled or revoked."""
+
+    name: str
+    role: Role
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class ReviewAction(StrEnum):
+    """What a person did with an image."""
+
+    ACCEPT = "accept"
+    CORRECT = "correct"
+    SKIP = "skip"
+    UNDO = "undo"
+
+
+class ReviewItem(NamedTuple):
+    """An image that a person looks at; `top` holds (label index, probability) pairs, best first."""
+
+    image_id: int
+    run_id: int
+    kind: str
+    path: str
+    label: str
+    probability: float
+    main_label: str
+    top: "Sequence[tuple[int, float]]"
+    model_name: str
+    model_version: int
+
+
+class ReviewCounts(NamedTuple):
+    """How much waits for a person, and how often the model was right where one has looked."""
+
+    waiting: int
+    doubts: int
+    doubts_right: int
+    audits: int
+    audits_right: int
+
+
+class Received(NamedTuple):
+    """One image that came over HTTP, and what became of it; None in a field means no answer.
+
+    `top` holds the (label index, probability) pairs of all labels, best first.
+    """
+
+    id: int
+    state: "ImageState"
+    code: str | None
+    detail: str | None
+    label_index: int | None
+    label: str | None
+    probability: float | None
+    main_label: str | None
+    main_probability: float | None
+    top: "Sequence[tuple[int, float]] | None"
+    decision: str | None
