@@ -10,6 +10,7 @@ from pathlib import Path
 from returns_pipeline import nightly, working
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import RunKind
+from returns_pipeline.web_records import Job
 
 
 class InlineQueue:
@@ -20,6 +21,7 @@ class InlineQueue:
         self.chunks: deque[int] = deque()
         self.closings: deque[int] = deque()
         self.scans: deque[tuple[str, Path | None]] = deque()
+        self.jobs: deque[Job] = deque()
         self.nights = 0
         self._numbers = itertools.count()
 
@@ -39,6 +41,10 @@ class InlineQueue:
         """Keep a night's message."""
         self.nights += 1
 
+    def send_job(self, job: Job) -> None:
+        """Keep a job."""
+        self.jobs.append(job)
+
     def is_idle(self) -> bool:
         """Whether no chunk's message waits."""
         return not self.chunks
@@ -48,6 +54,7 @@ class InlineQueue:
         self.chunks.clear()
         self.closings.clear()
         self.scans.clear()
+        self.jobs.clear()
         self.nights = 0
 
     def deliver(self, pipeline: Pipeline) -> None:

@@ -9,11 +9,11 @@ import structlog
 
 from returns_pipeline import chunking, intake, interactive, schedule
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.opening import chunk_size, run_request
+from returns_pipeline.opening import chunk_size, require_wanted, run_request
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import FoundFile, ImageState, RunKind, RunState
 from returns_pipeline.report import write_report
-from returns_pipeline.store import chunks, images, reviews, runs
+from returns_pipeline.store import chunks, images, jobs, reviews, runs
 from returns_pipeline.store.database import utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -73,6 +73,7 @@ def scan(
     # Delivered again, it goes on with what is there, whatever has become of the folder and the model.
     run_id = runs.find_request(pipeline.db, request_id)
     if run_id is None:
+        require_wanted(pipeline, request_id)
         intake.require_folder(root)
         intake.refuse_own_folders(root, settings)
         run_id = runs.open_run(pipeline.db, run_request(pipeline, request_id, kind, directory, model))
@@ -161,6 +162,7 @@ def _open_whole(
     files: Iterable[FoundFile],
     model: str | None = None,
 ) -> int:
+    require_wanted(pipeline, request_id)
     request = run_request(pipeline, request_id, kind, None, model)
     run_id, chunk_ids = runs.open_whole_run(
         pipeline.db,
@@ -225,6 +227,9 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
         pipeline.queue.send_chunk(chunk_id, kind)
     chunks.mark_sent(pipeline.db, [chunk_id for chunk_id, _ in found])
     interactive.tidy(pipeline, now or utc_now())
+    for job in jobs.unsent(pipeline.db, settings.resend_seconds):
+        pipeline.queue.send_job(job)
+        jobs.mark_sent(pipeline.db, job.id)
     scans = runs.interrupted_scans(pipeline.db, settings.lease_seconds)
     for request_id, directory in scans:
         pipeline.queue.send_scan(request_id, directory)

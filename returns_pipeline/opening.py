@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from returns_pipeline import chunking, registry
+from returns_pipeline.errors import ConfigFault
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import ModelRef, RunKind, RunRequest
-from returns_pipeline.store import chunks
+from returns_pipeline.store import chunks, jobs
 
 
 def run_request(
@@ -17,6 +18,12 @@ def run_request(
     """
     bundle = registry.choose(pipeline.settings, pipeline.db, model)
     return RunRequest(request_id, kind, directory, bundle.ref, bundle.digest, bundle.metrics)
+
+
+def require_wanted(pipeline: Pipeline, request_id: str) -> None:
+    """Raise ConfigFault for a request that somebody has cancelled meanwhile."""
+    if jobs.is_cancelled(pipeline.db, request_id):
+        raise ConfigFault("This request was cancelled.", "Ask for it again if it is wanted after all.")
 
 
 def chunk_size(pipeline: Pipeline, model: ModelRef) -> int:

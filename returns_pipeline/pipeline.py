@@ -14,6 +14,7 @@ from returns_pipeline.records import RunKind
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
+from returns_pipeline.web_records import Job
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -43,6 +44,10 @@ class Queue(Protocol):
 
     def send_night(self) -> None:
         """Ask for the scan of the newest night that was due."""
+        ...
+
+    def send_job(self, job: Job) -> None:
+        """Ask for what somebody wants over HTTP."""
         ...
 
     def is_idle(self) -> bool:

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records import RunKind
 from returns_pipeline.settings import Settings
+from returns_pipeline.web_records import Job, JobKind
 
 #: Scans, closings and sweeps; a worker of this queue needs no model.
 CONTROL = "control"
@@ -142,6 +143,13 @@ class CeleryQueue:
     def send_night(self) -> None:
         """Ask for the scan of the newest night that was due."""
         self.send(SCAN, scheduled=True)
+
+    def send_job(self, job: Job) -> None:
+        """Ask for what somebody wants over HTTP, under the job's own id."""
+        if job.kind is JobKind.SCAN:
+            self.send(SCAN, request_id=job.id)
+        else:
+            self.send(RETRY, job.run_id, request_id=job.id)
 
     def is_idle(self) -> bool:
         """Whether no chunk waits to be delivered."""

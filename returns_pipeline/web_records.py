@@ -32,6 +32,62 @@ class Access(NamedTuple):
     ended_at: datetime | None
 
 
+class JobKind(StrEnum):
+    """What takes so long that nobody waits for it."""
+
+    SCAN = "scan"
+    RETRY = "retry"
+
+
+class Job(NamedTuple):
+    """Something that was asked for; `run_id` is the run whose images a retry is for, None for all."""
+
+    id: str
+    kind: JobKind
+    run_id: int | None
+    who: str
+    created_at: datetime
+    sent_at: datetime | None
+    cancelled_at: datetime | None
+
+
+class Shown(NamedTuple):
+    """One image of a page of a list, with the answer of its run's model; None in a field means none."""
+
+    id: int
+    run_id: int
+    path: str
+    state: "ImageState"
+    code: str | None
+    detail: str | None
+    label: str | None
+    probability: float | None
+    main_label: str | None
+    main_probability: float | None
+    decision: str | None
+    reviewed_label: str | None
+    reviewer: str | None
+
+
+class Picture(NamedTuple):
+    """Where an image's file lies; `width` and `height` in pixels, None where it was never decoded."""
+
+    path: str
+    width: int | None
+    height: int | None
+
+
+class Filter(NamedTuple):
+    """Which images to show; None in a field means all."""
+
+    run_id: int | None = None
+    state: "ImageState | None" = None
+    label: str | None = None
+    decision: str | None = None
+    least: float | None = None
+    most: float | None = None
+
+
 class ReviewAction(StrEnum):
     """What a person did with an image."""
 

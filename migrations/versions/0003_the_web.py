@@ -42,6 +42,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_api_tokens_sha256")),
     )
     op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("who", sa.String(length=100), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("kind IN ('scan', 'retry')", name=op.f("ck_jobs_kind")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+    )
+    op.create_table(
         "reviews",
         sa.Column("image_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
@@ -87,7 +99,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("review_changes", "reviews", "api_tokens", "users"):
+    for table in ("review_changes", "reviews", "jobs", "api_tokens", "users"):
         op.drop_table(table)
     # An older version knows no such runs: of those it knows, a retry has files of its own too.
     op.execute("UPDATE runs SET kind = 'retry' WHERE kind = 'api'")

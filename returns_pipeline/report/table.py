@@ -21,16 +21,21 @@ COLUMNS = (
 )
 
 
-def writer(stream: TextIO) -> Callable[[ImageResult], None]:
-    """Write the header to `stream` and return the function that writes one image's row."""
+def writer(stream: TextIO, columns: tuple[str, ...] = COLUMNS) -> Callable[[ImageResult], None]:
+    """Write the header to `stream` and return the function that writes one image's row.
+
+    `columns` are the first ones of COLUMNS.
+    """
     out = csv.writer(stream, lineterminator="\n")
-    out.writerow(COLUMNS)
+    out.writerow(columns)
+    count = len(columns)
 
     def write(result: ImageResult) -> None:
         _, path, state, code, detail, archived, index, label, probability, _, decision = result
         path, chance = _text(path), None if probability is None else f"{probability:.6f}"
         name = path.rpartition("/")[2]
-        out.writerow((name, index, label, chance, decision, state, code, detail, path, _text(archived or "")))
+        row = (name, index, label, chance, decision, state, code, detail, path, _text(archived or ""))
+        out.writerow(row[:count])
 
     return write
 

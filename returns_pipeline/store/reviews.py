@@ -78,6 +78,14 @@ def take(db: Database, who: str, seconds: float, image_id: int | None = None) ->
         return _item(connection, int(found))
 
 
+def find(db: Database, image_id: int) -> ReviewItem | None:
+    """Return an image that waits for a person; None when it does not."""
+    query = sa.select(reviews.c.image_id).where(reviews.c.image_id == image_id, WAITING)
+    with db.read() as connection:
+        found = connection.execute(query).scalar()
+        return _item(connection, image_id) if found is not None else None
+
+
 def _item(connection: sa.Connection, image_id: int) -> ReviewItem:
     row = connection.execute(
         sa.select(

@@ -30,6 +30,21 @@ api_tokens = sa.Table(
     one_of("role", "viewer", "reviewer", "operator"),
 )
 
+#: What somebody asked for over HTTP that takes long. Its id is the request's: a run that has it is the job's.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    # Of a retry the run whose images are tried again; none for all.
+    sa.Column("run_id", sa.Integer),
+    sa.Column("who", sa.String(100), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("sent_at", UtcDateTime),
+    sa.Column("cancelled_at", UtcDateTime),
+    one_of("kind", "scan", "retry"),
+)
+
 #: Term of the partial index of what still waits for a person.
 WAITING = sa.text("reviewed_at IS NULL")
 

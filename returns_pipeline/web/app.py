@@ -15,7 +15,7 @@ from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.settings import Settings
 from returns_pipeline.store.database import Database
-from returns_pipeline.web import classic, health
+from returns_pipeline.web import classic, health, v1
 from returns_pipeline.web.access import Keeper
 from returns_pipeline.web.asking import Asker
 from returns_pipeline.web.errors import RequestError
@@ -43,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(PipelineError, _explained)
     app.add_exception_handler(Exception, _ours)
     app.include_router(classic.router)
+    app.include_router(v1.router)
     app.include_router(health.router)
     return app
 

@@ -61,7 +61,7 @@ class Asker:
                 "The images are kept and will be classified: look for them in "
                 f"run {accepted.run_id}, or try again later.",
             ) from None
-        bundle = await run_in_threadpool(self._bundle, str(accepted.model))
+        bundle = await run_in_threadpool(self.bundle, str(accepted.model))
         return Answer([found[image] for image in wanted], bundle)
 
     def _accept(self, files: Sequence[FoundFile], model: str | None) -> Accepted:
@@ -102,7 +102,8 @@ class Asker:
                     future.set_result(None)
             await asyncio.sleep(_PAUSE)
 
-    def _bundle(self, model: str) -> Bundle:
+    def bundle(self, model: str) -> Bundle:
+        """Return the bundle NAME/VERSION, read once. Raises ConfigFault when it is not there."""
         if model not in self._bundles:
             self._bundles[model] = find_bundle(self._pipeline.settings.models_dir, model)
         return self._bundles[model]

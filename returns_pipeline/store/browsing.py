@@ -1,0 +1,164 @@
+"""Pages of images: filtered, in an order, and as quick for the last page as for the first."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.database import Database
+from returns_pipeline.store.tables import images, model_versions, predictions, runs
+from returns_pipeline.store.web_tables import reviews
+from returns_pipeline.web_records import Filter, Picture, Shown
+
+
+class Order(StrEnum):
+    """How a page's images follow one another."""
+
+    ID = "id"
+    DOUBT = "doubt"
+
+
+#: Where a page ends: the id, and by doubt the probability too.
+Cursor = tuple[float | None, int]
+
+_ANSWER = sa.and_(
+    predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
+)
+_FROM = (
+    images.join(runs)
+    .outerjoin(predictions, _ANSWER)
+    .outerjoin(reviews, sa.and_(reviews.c.image_id == images.c.id, reviews.c.reviewed_at.is_not(None)))
+)
+_SHOWN = (
+    images.c.id,
+    images.c.run_id,
+    images.c.source_path,
+    images.c.state,
+    images.c.code,
+    images.c.detail,
+    predictions.c.label,
+    predictions.c.probability,
+    predictions.c.main_label,
+    predictions.c.main_probability,
+    predictions.c.decision,
+    reviews.c.label.label("reviewed_label"),
+    reviews.c.reviewer,
+)
+
+
+def page(
+    db: Database, wanted: Filter, order: Order, after: Cursor | None, limit: int
+) -> tuple[Sequence[Shown], Cursor | None]:
+    """Return a page of images after a cursor, newest first or largest doubt first, and the next cursor.
+
+    By doubt only images with an answer are shown.
+    """
+    query = sa.select(*_SHOWN).select_from(_FROM).where(*_conditions(wanted))
+    chance = predictions.c.probability
+    if order is Order.ID:
+        query = query.order_by(images.c.id.desc())
+        if after:
+            query = query.where(images.c.id < after[1])
+    else:
+        query = query.where(chance.is_not(None)).order_by(chance, images.c.id)
+        if after:
+            query = query.where(sa.tuple_(chance, images.c.id) > sa.tuple_(*map(sa.literal, after)))
+    with db.read() as connection:
+        rows = connection.execute(query.limit(limit + 1)).all()
+    found = [Shown._make(row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return found, None
+    last = found[-1]
+    return found, (last.probability if order is Order.DOUBT else None, last.id)
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    equal = {
+        images.c.run_id: wanted.run_id,
+        images.c.state: wanted.state,
+        predictions.c.label: wanted.label,
+        predictions.c.decision: wanted.decision,
+    }
+    found = [column == value for column, value in equal.items() if value is not None]
+    if wanted.least is not None:
+        found.append(predictions.c.probability >= wanted.least)
+    if wanted.most is not None:
+        found.append(predictions.c.probability <= wanted.most)
+    return found
+
+
+def find(db: Database, image_id: int) -> Shown | None:
+    """Return one image; None when there is none of this id."""
+    query = sa.select(*_SHOWN).select_from(_FROM).where(images.c.id == image_id)
+    with db.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return Shown._make(row) if row else None
+
+
+def picture(db: Database, image_id: int) -> Picture | None:
+    """Return where an image's file lies now, and its size; None when there is no such image."""
+    query = sa.select(
+        images.c.source_path, images.c.archived_path, images.c.in_intake, images.c.width, images.c.height
+    ).where(images.c.id == image_id)
+    with db.read() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path
+    return Picture(path, row.width, row.height)
+
+
+def answers(db: Database, image_id: int) -> list[dict[str, Any]]:
+    """Return what each version of a model said of an image, the newest version first."""
+    query = (
+        sa.select(
+            model_versions.c.name,
+            model_versions.c.version,
+            predictions.c.label,
+            predictions.c.probability,
+            predictions.c.main_label,
+            predictions.c.main_probability,
+            predictions.c.top,
+            predictions.c.decision,
+        )
+        .join_from(predictions, model_versions)
+        .where(predictions.c.image_id == image_id)
+        .order_by(model_versions.c.id.desc())
+    )
+    with db.read() as connection:
+        return [
+            {
+                "model": f"{row.name}/{row.version}",
+                "label": row.label,
+                "probability": row.probability,
+                "main_category": row.main_label,
+                "main_category_probability": row.main_probability,
+                "top": row.top,
+                "decision": row.decision,
+            }
+            for row in connection.execute(query)
+        ]
+
+
+def labels(db: Database, run_id: int) -> list[tuple[str, int]]:
+    """Return how many images of a run have each label, the most frequent first."""
+    count = sa.func.count()
+    query = (
+        sa.select(predictions.c.label, count)
+        .select_from(images.join(runs).join(predictions, _ANSWER))
+        .where(images.c.run_id == run_id)
+        .group_by(predictions.c.label)
+        .order_by(count.desc(), predictions.c.label)
+    )
+    with db.read() as connection:
+        return [(row[0], int(row[1])) for row in connection.execute(query)]
+
+
+def runs_before(db: Database, before: int | None, limit: int) -> list[int]:
+    """Return the ids of the newest runs that are older than `before`, newest first."""
+    query = sa.select(runs.c.id).order_by(runs.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(runs.c.id < before)
+    with db.read() as connection:
+        return [int(run_id) for run_id in connection.execute(query).scalars()]

@@ -1,0 +1,67 @@
+"""Reviewing, as the page and the REST interface both do it."""
+
+from typing import Any
+
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.store import reviews
+from returns_pipeline.web.errors import ConflictError, NotFoundError, RequestError
+from returns_pipeline.web.text import printable
+from returns_pipeline.web.v1.schemas import ReviewItem
+from returns_pipeline.web_records import ReviewAction
+from returns_pipeline.web_records import ReviewItem as Item
+
+#: How long an image is somebody's who does nothing with it.
+HOLD_SECONDS = 300.0
+_MOST_LABELS = 5
+
+
+def next_item(state: Any, who: str) -> ReviewItem | None:
+    """Hold the next image for somebody and return it as it is shown; None when nothing waits."""
+    item = reviews.take(state.pipeline.db, who, HOLD_SECONDS)
+    return shown(state, item) if item else None
+
+
+def shown(state: Any, item: Item) -> ReviewItem:
+    """Return an image with the names of its best labels, and of all that can be chosen."""
+    labels = _bundle(state, item).labels
+    return ReviewItem(
+        image=item.image_id,
+        run=item.run_id,
+        name=printable(item.path.rpartition("/")[2]),
+        kind=item.kind,
+        model=f"{item.model_name}/{item.model_version}",
+        label=item.label,
+        probability=item.probability,
+        main_category=item.main_label,
+        top=[(labels[index], chance) for index, chance in item.top[:_MOST_LABELS]],
+        labels=list(labels),
+    )
+
+
+def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
+    """Store what somebody says an image is.
+
+    Raises NotFoundError for an image that nobody needs to look at, RequestError for a label that the model
+    does not know, ConflictError when somebody else was faster.
+    """
+    item = reviews.find(state.pipeline.db, image_id) if 0 < image_id < 2**63 else None
+    if item is None:
+        raise NotFoundError(f"Image {image_id} does not wait for a review.")
+    bundle = _bundle(state, item)
+    if label not in bundle.labels:
+        raise RequestError(
+            f"{bundle.ref} knows no label {label!r}.", f"Choose of {', '.join(bundle.labels)}."
+        )
+    main = bundle.main_categories[bundle.labels.index(label)]
+    try:
+        return reviews.decide(state.pipeline.db, who, image_id, label, main)
+    except TransientFault:
+        raise
+    except PipelineError as fault:
+        raise ConflictError(fault.message, fault.advice) from None
+
+
+def _bundle(state: Any, item: Item) -> Bundle:
+    bundle: Bundle = state.asker.bundle(f"{item.model_name}/{item.model_version}")
+    return bundle

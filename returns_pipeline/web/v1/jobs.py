@@ -1,0 +1,111 @@
+"""Jobs: what takes so long that nobody waits for it."""
+
+import hashlib
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, status
+
+from returns_pipeline import requests
+from returns_pipeline.store import jobs
+from returns_pipeline.web.access import Operator, Principal, Viewer
+from returns_pipeline.web.errors import ConflictError, NotFoundError
+from returns_pipeline.web.v1.runs import existing
+from returns_pipeline.web.v1.schemas import Job
+from returns_pipeline.web_records import Job as Asked
+from returns_pipeline.web_records import JobKind
+
+router = APIRouter(tags=["jobs"])
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="Sent again with the same key, the request is done once.",
+    ),
+]
+
+
+@router.get("/jobs", summary="The newest jobs")
+def list_jobs(request: Request, _: Viewer, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[Job]:
+    """Return the newest jobs, newest first."""
+    return [_shown(request, job) for job in jobs.latest(request.app.state.pipeline.db, limit)]
+
+
+@router.post("/scans", status_code=status.HTTP_202_ACCEPTED, summary="Scan the intake now")
+def scan(request: Request, person: Operator, key: Key = None) -> Job:
+    """Ask for what beat asks for at night."""
+    return _ask(request, person, JobKind.SCAN, None, key)
+
+
+@router.post("/retries", status_code=status.HTTP_202_ACCEPTED, summary="Try what was set aside again")
+def retry_images(
+    request: Request,
+    person: Operator,
+    run: Annotated[int | None, Query(ge=1, lt=2**31, description="Default: of all runs.")] = None,
+    key: Key = None,
+) -> Job:
+    """Ask for a run with the quarantined and failed images of one run, or of all."""
+    if run is not None:
+        existing(request, run)
+    return _ask(request, person, JobKind.RETRY, run, key)
+
+
+@router.get("/jobs/{job_id}", summary="How far a job is")
+def show_job(request: Request, _: Viewer, job_id: str) -> Job:
+    """Return a job."""
+    return _shown(request, _existing(request, job_id))
+
+
+@router.delete("/jobs/{job_id}", summary="Cancel a job that has not begun")
+def cancel(request: Request, _: Operator, job_id: str) -> Job:
+    """Cancel a job. One whose run is open cannot be cancelled: its images have come in."""
+    _existing(request, job_id)
+    if not jobs.cancel(request.app.state.pipeline.db, job_id):
+        raise ConflictError("This job has begun, or is cancelled already.", "Look at its run.")
+    return _shown(request, _existing(request, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Do a job that failed or was cancelled after all",
+)
+def retry_job(request: Request, _: Operator, job_id: str) -> Job:
+    """Ask for a job again."""
+    job = _shown(request, _existing(request, job_id))
+    if job.state not in {"failed", "cancelled"}:
+        raise ConflictError(f"This job is {job.state}.", "Retry what has failed or was cancelled.")
+    pipeline = request.app.state.pipeline
+    jobs.reopen(pipeline.db, job_id)
+    requests.send(pipeline.db, request.app.state.queue, _existing(request, job_id))
+    return _shown(request, _existing(request, job_id))
+
+
+def _ask(request: Request, person: Principal, kind: JobKind, run_id: int | None, key: str | None) -> Job:
+    # The same key of the same person is the same request, and so the same run.
+    text = f"{person.name}\n{kind}\n{key}" if key else uuid.uuid4().hex
+    job_id = f"job-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+    pipeline = request.app.state.pipeline
+    job, is_new = jobs.add(pipeline.db, job_id, kind, run_id, person.name)
+    if job.run_id != run_id:
+        raise ConflictError("This Idempotency-Key was used for another request.", "Use a new key.")
+    if is_new:
+        requests.send(pipeline.db, request.app.state.queue, job)
+    return _shown(request, job)
+
+
+def _existing(request: Request, job_id: str) -> Asked:
+    found = jobs.find(request.app.state.pipeline.db, job_id)
+    if found is None:
+        raise NotFoundError("There is no such job.")
+    return found
+
+
+def _shown(request: Request, job: Asked) -> Job:
+    pipeline = request.app.state.pipeline
+    state, run, error = requests.state_of(pipeline.settings, pipeline.db, request.app.state.queue, job)
+    return Job(
+        id=job.id, kind=job.kind, state=state, run=run, who=job.who, created_at=job.created_at, error=error
+    )

@@ -1,0 +1,194 @@
+"""The REST interface: the right answer to the right people, and a sentence for everything else."""
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from returns_pipeline.web_records import Role
+from tests.support import LABELS, write_images
+from tests.web import Site, closed_run, site
+
+IMAGE = "image/png"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give one running installation to all tests of this module."""
+    with site(tmp_path_factory.mktemp("site"), api_max_bytes=8 * 2**20) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def night(here: Site) -> int:
+    """Give the run of a night with 300 images, two of which are none."""
+    (here.home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
+    (here.home.settings.incoming_dir / "empty.jpg").write_bytes(b"")
+    return closed_run(here, 298)
+
+
+def encoded(here: Site, count: int, start: int) -> tuple[list[str], list[int]]:
+    """Return images as base64, and the indices of their right labels."""
+    paths = write_images(here.home.settings.home / "sent", count, start)
+    texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
+    return texts, [int(path.stem.rpartition("_")[2]) for path in paths]
+
+
+def test_a_batch_is_answered_in_its_order(here: Site) -> None:
+    """1,000 images in one request: the index of each one's label, where it stood."""
+    images, right = encoded(here, 1000, 5000)
+    answer = here.ask("POST", "/process_batch", json={"images": images})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"predictions": right}
+
+
+def test_a_client_of_the_old_services_needs_nothing_but_the_address(here: Site) -> None:
+    """The token can stand in the address, as its password."""
+    import requests
+
+    images, right = encoded(here, 2, 100)
+    address = here.url.replace("http://", f"http://token:{here.token}@")
+    answer = requests.post(f"{address}/process_batch", json={"images": images}, timeout=60)
+    assert answer.json() == {"predictions": right}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b"{}", 400),
+        (b'{"images": "x"}', 400),
+        (b'{"images": [1]}', 400),
+        (b'{"images": ["%%%"]}', 400),
+        (b'{"images": ["AAAA"]}', 400),
+        (json.dumps({"images": ["AAAA"] * 1001}).encode(), 413),
+    ],
+)
+def test_a_wrong_batch_is_refused_with_what_to_do(here: Site, body: bytes, status: int) -> None:
+    """Each wrong request has its status and a sentence."""
+    answer = here.ask("POST", "/process_batch", data=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]
+
+
+def test_details_answer_for_the_others(here: Site) -> None:
+    """With details an image that cannot be read is null, with its code; without, its position is named."""
+    (good,), (right,) = encoded(here, 1, 200)
+    body = {"images": [good, "AAAA", "%%"]}
+    assert "Image 1 " in here.ask("POST", "/process_batch", json=body).json()["error"] or (
+        "Image 2 " in here.ask("POST", "/process_batch", json=body).json()["error"]
+    )
+    answer = here.ask("POST", "/process_batch?detail=1", json=body).json()
+    assert answer["predictions"] == [right, None, None]
+    assert [each.get("code") for each in answer["details"]] == [None, "not_an_image", "not_an_image"]
+    assert answer["details"][0]["label"] == LABELS[right]
+
+
+def test_one_photo_has_all_that_the_two_head_service_answered(here: Site) -> None:
+    """Names, indices, probabilities, logits; without a file 400."""
+    path = write_images(here.home.settings.home / "one", 1, 300)[0]
+    answer = here.ask("POST", "/predict", files={"file": (path.name, path.read_bytes(), IMAGE)})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    right = int(path.stem.rpartition("_")[2])
+    assert found["predicted_subcategory"] == found["predicted_main_category"] == LABELS[right]
+    assert found["predicted_subcategory_index"] == right
+    assert found["sub_category_logits"].index(max(found["sub_category_logits"])) == right
+    assert len(found["main_category_logits"]) == len(LABELS)
+    for files in ({"other": ("a.png", b"x", IMAGE)}, {"file": ("", b"x", IMAGE)}):
+        assert here.ask("POST", "/predict", files=files).status_code == 400
+
+
+def test_too_much_is_refused_before_it_fills_anything(here: Site) -> None:
+    """A body over the limit is 413, whether its length was declared or not."""
+    most = here.home.settings.api_max_bytes
+    parts = (b"x" * 2**20 for _ in range(most // 2**20 + 1))
+    for body in (b"x" * (most + 1), parts):
+        answer = here.ask("POST", "/process_batch", data=body)
+        assert answer.status_code == 413
+        assert answer.json()["advice"]
+
+
+def test_images_can_be_filtered_and_paged(here: Site, night: int) -> None:
+    """Every image is on exactly one page, in both orders; filters leave out the others."""
+    for order, expected in (("id", 300), ("doubt", 298)):
+        seen, cursor = [], None
+        while True:
+            query = {"run": night, "limit": 70, "order": order} | ({"cursor": cursor} if cursor else {})
+            page = here.ask("GET", "/api/v1/images", params=query).json()
+            seen += [image["id"] for image in page["images"]]
+            if (cursor := page["next"]) is None:
+                break
+        assert len(seen) == len(set(seen)) == expected
+    query = {"run": night, "state": "quarantined"}
+    found = here.ask("GET", "/api/v1/images", params=query).json()["images"]
+    assert {image["name"]: image["code"] for image in found} == {
+        "broken.png": "not_an_image",
+        "empty.jpg": "empty_file",
+    }
+    assert not any("/" in image["name"] for image in found)
+
+
+def test_a_run_goes_into_a_file_of_three_kinds(here: Site, night: int) -> None:
+    """CSV, JSON and Parquet have the same rows, one for each image."""
+    from pyarrow import parquet
+
+    texts = {
+        kind: here.ask("GET", f"/api/v1/runs/{night}/export", params={"format": kind}).content
+        for kind in ("csv", "json", "parquet")
+    }
+    rows = list(csv.DictReader(io.StringIO(texts["csv"].decode())))
+    objects = json.loads(texts["json"])
+    table = parquet.read_table(io.BytesIO(texts["parquet"])).to_pylist()
+    names = [row["filename"] for row in rows]
+    assert len(names) == 300
+    assert names == [each["filename"] for each in objects] == [each["filename"] for each in table]
+    assert [each["prediction"] for each in objects] == [each["prediction"] for each in table]
+
+
+def test_pictures_are_small_and_of_a_kind_that_browsers_know(here: Site, night: int) -> None:
+    """A thumbnail is a WebP; what is no picture has none."""
+    found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
+    picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size=64")
+    assert picture.headers["content-type"] == "image/webp"
+    assert picture.content[8:12] == b"WEBP"
+    broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
+    assert here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail").status_code == 404
+
+
+def test_the_same_key_asks_once(here: Site, night: int) -> None:
+    """A retry that is sent twice with one key is one job and one run; another key is another."""
+    headers = {"Idempotency-Key": "again"}
+    jobs = [here.ask("POST", f"/api/v1/retries?run={night}", headers=headers) for _ in range(2)]
+    assert [job.status_code for job in jobs] == [202, 202]
+    assert jobs[0].json()["id"] == jobs[1].json()["id"]
+    assert here.ask("POST", "/api/v1/retries", headers=headers).status_code == 409
+
+
+def test_nobody_gets_in_without_a_key_and_everybody_only_so_far(here: Site) -> None:
+    """No token and a wrong one are 401; what a role may not do is 403; a revoked token opens nothing."""
+    from returns_pipeline.store import access
+
+    viewer, reviewer = here.token_for(Role.VIEWER), here.token_for(Role.REVIEWER)
+    assert here.ask("GET", "/api/v1/runs", token="").status_code == 401
+    assert here.ask("GET", "/api/v1/runs", token="no such").status_code == 401  # noqa: S106
+    assert here.ask("GET", "/api/v1/runs", token=viewer).status_code == 200
+    assert here.ask("POST", "/api/v1/reviews/next", token=viewer).status_code == 403
+    assert here.ask("POST", "/api/v1/reviews/next", token=reviewer).status_code == 200
+    assert here.ask("POST", "/api/v1/scans", token=reviewer).status_code == 403
+    access.revoke_token(here.home.database, viewer[:12])
+    assert here.ask("GET", "/api/v1/runs", token=viewer).status_code == 401
+
+
+def test_the_state_of_things_is_told_without_a_key(here: Site) -> None:
+    """Whoever watches over processes needs no token."""
+    assert here.ask("GET", "/healthz", token="").json() == {"status": "ok"}
+    assert here.ask("GET", "/readyz", token="").json() == {
+        "database": "ok",
+        "broker": "ok",
+        "worker": "ok",
+    }

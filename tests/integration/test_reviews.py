@@ -1,0 +1,86 @@
+"""What people say of the model's answers: nobody gets another's image, nothing said is lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from returns_pipeline import nightly
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.store import reviews
+from returns_pipeline.web_records import ReviewAction
+from tests.support import Installation, write_images
+
+
+def closed_run(home: Installation, count: int = 60, **settings: object) -> int:
+    """Let a night pass over some images; return its run."""
+    write_images(home.settings.incoming_dir, count)
+    pipeline, queue = home.inline()
+    changed = pipeline.settings.model_copy(update=settings)
+    object.__setattr__(pipeline, "settings", changed)
+    run_id = nightly.scan(pipeline, "night")
+    queue.deliver(pipeline)
+    return run_id
+
+
+def test_unsure_answers_and_a_sample_of_the_sure_ones_wait(home: Installation) -> None:
+    """Every unsure answer is queued, once, however often a run closes, and a share of the sure ones."""
+    run_id = closed_run(home, review_threshold=0.0, audit_share=1.0)
+    assert reviews.counts(home.database).waiting == 60
+    reviews.enqueue(home.database, run_id, 1.0)
+    assert reviews.counts(home.database).waiting == 60
+
+
+def test_two_people_at_once_never_get_the_same_image(home: Installation) -> None:
+    """Held by one, an image is another's only when the time is over; both together see each one once."""
+    closed_run(home, review_threshold=0.0, audit_share=1.0)
+
+    def work(who: str) -> list[int]:
+        seen = []
+        while (item := reviews.take(home.database, who, 60)) is not None:
+            seen.append(item.image_id)
+            reviews.decide(home.database, who, item.image_id, item.label, item.main_label)
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        seen = list(pool.map(work, ("ada", "bob", "cyn")))
+    everything = [image for each in seen for image in each]
+    assert len(everything) == len(set(everything)) == 60
+    found = reviews.counts(home.database)
+    assert (found.waiting, found.audits, found.audits_right) == (0, 60, 60)
+
+
+def test_what_somebody_holds_is_theirs_and_what_they_said_can_be_taken_back(home: Installation) -> None:
+    """Undo brings the newest review back, again and again, and never somebody else's."""
+    closed_run(home, count=4, review_threshold=0.0, audit_share=1.0)
+    database = home.database
+    first = reviews.take(database, "ada", 60)
+    assert first is not None
+    assert reviews.take(database, "ada", 60) == first
+    other = reviews.take(database, "bob", 60)
+    assert other is not None
+    assert other.image_id != first.image_id
+    with pytest.raises(PipelineError, match="Somebody else"):
+        reviews.decide(database, "bob", first.image_id, first.label, first.main_label)
+    assert reviews.decide(database, "ada", first.image_id, "white", "white") in set(ReviewAction)
+    assert reviews.undo(database, "bob", 60) is None
+    second = reviews.take(database, "ada", 60)
+    assert second is not None
+    assert reviews.decide(database, "ada", second.image_id, second.label, second.main_label) == "accept"
+    assert reviews.undo(database, "ada", 60) == second
+    assert reviews.undo(database, "ada", 60) == first
+    assert reviews.undo(database, "ada", 60) is None
+    assert reviews.counts(database).waiting == 4
+
+
+def test_what_was_skipped_comes_last(home: Installation) -> None:
+    """Nothing is dropped: after everything else the skipped image is there again."""
+    closed_run(home, count=3, review_threshold=0.0, audit_share=1.0)
+    first = reviews.take(home.database, "ada", 60)
+    assert first is not None
+    reviews.skip(home.database, "ada", first.image_id)
+    order = []
+    while (item := reviews.take(home.database, "ada", 60)) is not None:
+        order.append(item.image_id)
+        reviews.decide(home.database, "ada", item.image_id, item.label, item.main_label)
+    assert order[-1] == first.image_id
+    assert len(order) == 3

@@ -1,0 +1,102 @@
+"""The web as a user has it: real workers, real Redis, a process of its own."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from returns_pipeline.embedded import Processes
+from returns_pipeline.settings import settings_of_home
+from returns_pipeline.store import access
+from returns_pipeline.store.database import Database
+from returns_pipeline.web.access import digest, new_token
+from returns_pipeline.web_records import Role
+from tests.support import Installation, write_stub_bundle
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running installation: its address, and the token that its own machine has."""
+
+    home: Installation
+    processes: Processes
+    url: str
+    token: str
+
+    def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
+        """Send a request, by default with the token that may do everything."""
+        headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
+        headers |= options.pop("headers", {})
+        return requests.request(method, self.url + path, headers=headers, timeout=60, **options)
+
+    def token_for(self, role: Role) -> str:
+        """Return a new token of a role."""
+        token = new_token()
+        access.add_token(self.home.database, token[:12], digest(token), role)
+        return token
+
+
+@contextlib.contextmanager
+def site(folder: Path, **overrides: Any) -> Iterator[Site]:
+    """Run Redis, workers and the web of a home in `folder`, with the stub model."""
+    models = folder / "models"
+    write_stub_bundle(models)
+    chosen: dict[str, Any] = {
+        "models_dir": models,
+        "model": "stub",
+        "runtime": "stub",
+        "settle_seconds": 0,
+        "web_port": free_port(),
+    }
+    settings = settings_of_home(folder / "home", **(chosen | overrides))
+    settings.incoming_dir.mkdir(parents=True)
+    database = Database(settings.database_url)
+    database.upgrade()
+    with Processes(settings) as processes:
+        processes.start_redis()
+        processes.start_workers()
+        processes.start("web", "web")
+        url = f"http://127.0.0.1:{settings.web_port}"
+        wait_for(url, processes)
+        token = (settings.home / "web-token").read_text(encoding="ascii")
+        yield Site(Installation(settings, database), processes, url, token)
+    database.close()
+
+
+def wait_for(url: str, processes: Processes) -> None:
+    """Return when the web answers. Raises the fault of a process that has ended."""
+    deadline = time.monotonic() + 60
+    while True:
+        processes.check()
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(f"{url}/healthz", timeout=5).ok:
+                return
+        assert time.monotonic() < deadline, "the web does not answer"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def closed_run(here: Site, count: int, start: int = 0) -> int:
+    """Let the workers scan `count` new images of the intake; return the run's id."""
+    from tests.support import write_images
+
+    write_images(here.home.settings.incoming_dir, count, start)
+    job = here.ask("POST", "/api/v1/scans", headers={"Idempotency-Key": os.urandom(8).hex()}).json()
+    deadline = time.monotonic() + 60
+    while job["state"] != "done":
+        assert time.monotonic() < deadline, job
+        time.sleep(0.05)
+        job = here.ask("GET", f"/api/v1/jobs/{job['id']}").json()
+    return int(job["run"])
