@@ -13,7 +13,7 @@ from returns_pipeline.opening import chunk_size, require_wanted, run_request
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import FoundFile, ImageState, RunKind, RunState
 from returns_pipeline.report import write_report
-from returns_pipeline.store import chunks, images, jobs, reviews, runs
+from returns_pipeline.store import chunks, images, jobs, reviews, runs, trends
 from returns_pipeline.store.database import utc_now
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -191,6 +191,8 @@ def close_run(pipeline: Pipeline, run_id: int) -> None:
         summary = runs.closing_summary(pipeline.db, run_id, utc_now())
         folder = pipeline.settings.report_dir / f"run-{run_id}"
         summary = write_report(summary, images.results(pipeline.db, run_id), folder)
+        trends.count_labels(pipeline.db, run_id)
+        trends.add_stages(pipeline.db, run_id)
         if summary.kind is not RunKind.ADHOC:
             reviews.enqueue(pipeline.db, run_id, pipeline.settings.audit_share)
         if not runs.close(pipeline.db, summary, token):

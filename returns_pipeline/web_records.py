@@ -84,6 +84,7 @@ class Filter(NamedTuple):
     state: "ImageState | None" = None
     label: str | None = None
     decision: str | None = None
+    code: str | None = None
     least: float | None = None
     most: float | None = None
 

@@ -42,6 +42,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256", name=op.f("uq_api_tokens_sha256")),
     )
     op.create_table(
+        "run_labels",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("label", sa.String(length=100), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_labels_run_id_runs")),
+        sa.PrimaryKeyConstraint("run_id", "label", name=op.f("pk_run_labels")),
+    )
+    op.create_table(
+        "run_stages",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("stage", sa.String(length=16), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_stages_run_id_runs")),
+        sa.PrimaryKeyConstraint("run_id", "stage", name=op.f("pk_run_stages")),
+    )
+    op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -99,7 +115,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("review_changes", "reviews", "jobs", "api_tokens", "users"):
+    for table in ("review_changes", "reviews", "jobs", "run_stages", "run_labels", "api_tokens", "users"):
         op.drop_table(table)
     # An older version knows no such runs: of those it knows, a retry has files of its own too.
     op.execute("UPDATE runs SET kind = 'retry' WHERE kind = 'api'")

@@ -79,6 +79,7 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         images.c.state: wanted.state,
         predictions.c.label: wanted.label,
         predictions.c.decision: wanted.decision,
+        images.c.code: wanted.code,
     }
     found = [column == value for column, value in equal.items() if value is not None]
     if wanted.least is not None:
@@ -139,20 +140,6 @@ def answers(db: Database, image_id: int) -> list[dict[str, Any]]:
             }
             for row in connection.execute(query)
         ]
-
-
-def labels(db: Database, run_id: int) -> list[tuple[str, int]]:
-    """Return how many images of a run have each label, the most frequent first."""
-    count = sa.func.count()
-    query = (
-        sa.select(predictions.c.label, count)
-        .select_from(images.join(runs).join(predictions, _ANSWER))
-        .where(images.c.run_id == run_id)
-        .group_by(predictions.c.label)
-        .order_by(count.desc(), predictions.c.label)
-    )
-    with db.read() as connection:
-        return [(row[0], int(row[1])) for row in connection.execute(query)]
 
 
 def runs_before(db: Database, before: int | None, limit: int) -> list[int]:

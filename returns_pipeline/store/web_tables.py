@@ -30,6 +30,24 @@ api_tokens = sa.Table(
     one_of("role", "viewer", "reviewer", "operator"),
 )
 
+#: How many images of a closed run have each label: counted once, shown every morning.
+run_labels = sa.Table(
+    "run_labels",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("label", sa.String(100), primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+#: Seconds that the processes of a closed run have spent in each stage.
+run_stages = sa.Table(
+    "run_stages",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("stage", sa.String(16), primary_key=True),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+
 #: What somebody asked for over HTTP that takes long. Its id is the request's: a run that has it is the job's.
 jobs = sa.Table(
     "jobs",

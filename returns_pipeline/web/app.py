@@ -7,7 +7,10 @@ from typing import NoReturn
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import PipelineError, TransientFault
@@ -15,11 +18,13 @@ from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.settings import Settings
 from returns_pipeline.store.database import Database
-from returns_pipeline.web import classic, health, v1
+from returns_pipeline.web import classic, health, metrics, pages, v1
 from returns_pipeline.web.access import Keeper
 from returns_pipeline.web.asking import Asker
 from returns_pipeline.web.errors import RequestError
+from returns_pipeline.web.headers import SafeHeaders
 from returns_pipeline.web.limits import BodyLimit
+from returns_pipeline.web.pages.page import LogInFirstError, root_of, show
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
@@ -40,11 +45,18 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="returns-pipeline", lifespan=lifespan, redoc_url=None)
     app.add_middleware(BodyLimit, most=settings.api_max_bytes)
+    app.add_middleware(SafeHeaders)
     app.add_exception_handler(PipelineError, _explained)
+    app.add_exception_handler(RequestValidationError, _ill_typed)
+    app.add_exception_handler(HTTPException, _no_such_page)
+    app.add_exception_handler(LogInFirstError, _log_in_first)
     app.add_exception_handler(Exception, _ours)
     app.include_router(classic.router)
     app.include_router(v1.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(packages=[("returns_pipeline.web", "static")]), "static")
     app.include_router(health.router)
+    app.include_router(metrics.router)
     return app
 
 
@@ -52,7 +64,7 @@ def _loads_no_model(_: Bundle) -> NoReturn:
     raise AssertionError("The web asks the workers.")
 
 
-async def _explained(_: Request, fault: Exception) -> JSONResponse:
+def _explained(request: Request, fault: Exception) -> Response:
     """Answer a fault that has words for it: what is wrong, and what to do."""
     assert isinstance(fault, PipelineError)  # noqa: S101 - what it is registered for
     status = (
@@ -60,13 +72,46 @@ async def _explained(_: Request, fault: Exception) -> JSONResponse:
     )
     if status >= 500:
         log.warning("request_failed", status=status, reason=str(fault))
-    return JSONResponse({"error": fault.message, "advice": fault.advice}, status)
+    return _answer(request, status, fault.message, fault.advice)
 
 
-async def _ours(_: Request, error: Exception) -> JSONResponse:
+def _ill_typed(request: Request, error: Exception) -> Response:
+    """Answer a value that is missing or has a wrong form."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    said = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
+    return _answer(
+        request, 422, f"A value is missing or has a wrong form. {said}", "/docs lists every value."
+    )
+
+
+def _no_such_page(request: Request, error: Exception) -> Response:
+    """Answer what the framework itself refuses: no such path, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    answer = _answer(request, error.status_code, f"{error.detail}.", "")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _log_in_first(request: Request, asked: Exception) -> Response:
+    """Show the log-in, then the page that was asked for."""
+    return RedirectResponse(f"{root_of(request)}/login?next={asked}", 303)
+
+
+def _ours(request: Request, error: Exception) -> Response:
     """Answer an error of ours with an id by which the log has the whole of it."""
     number = uuid.uuid4().hex[:12]
     log.error("request_error", id=number, exc_info=error)
-    return JSONResponse(
-        {"error": f"Something went wrong here; the log has it as {number}.", "id": number}, 500
-    )
+    return _answer(request, 500, f"Something went wrong here; the log has it as {number}.", "")
+
+
+def _answer(request: Request, status: int, message: str, advice: str) -> Response:
+    """Answer a person with a page, a machine with JSON."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page and not request.url.path.removeprefix(root_of(request)).startswith("/api/"):
+        try:
+            return show(request, "error.html", status, title=status, message=message, advice=advice)
+        except TransientFault:
+            request.state.person = None  # what the frame shows of the database is left out
+            return show(request, "error.html", status, title=status, message=message, advice=advice)
+    challenge = {"WWW-Authenticate": 'Bearer realm="returns"'} if status == 401 else None
+    return JSONResponse({"error": message, "advice": advice}, status, challenge)

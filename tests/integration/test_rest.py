@@ -184,6 +184,22 @@ def test_nobody_gets_in_without_a_key_and_everybody_only_so_far(here: Site) -> N
     assert here.ask("GET", "/api/v1/runs", token=viewer).status_code == 401
 
 
+def test_numbers_for_prometheus_are_those_of_the_runs(here: Site, night: int) -> None:
+    """What closed runs did is counted by state and label, what is open is told, the workers too."""
+    found = dict(
+        line.rsplit(" ", 1)
+        for line in here.ask("GET", "/metrics").text.splitlines()
+        if line and not line.startswith("#")
+    )
+    run = here.ask("GET", f"/api/v1/runs/{night}").json()
+    assert float(found['returns_images_total{state="quarantined"}']) >= run["quarantined"] == 2
+    assert float(found['returns_images_total{state="classified"}']) >= run["classified"] == 298
+    assert sum(float(found[f'returns_labels_total{{label="{label}"}}']) for label in LABELS) >= 298
+    assert float(found['returns_stage_seconds_total{stage="predict"}']) > 0
+    assert found['returns_workers{queue="interactive"}'] == "1.0"
+    assert found['returns_model_active{name="stub",version="1"}'] == "1.0"
+
+
 def test_the_state_of_things_is_told_without_a_key(here: Site) -> None:
     """Whoever watches over processes needs no token."""
     assert here.ask("GET", "/healthz", token="").json() == {"status": "ok"}

@@ -27,6 +27,7 @@ def list_images(
     state: ImageState | None = None,
     label: Annotated[str | None, Query(max_length=100)] = None,
     decision: Literal["auto", "review"] | None = None,
+    code: Annotated[str | None, Query(max_length=32, description="Why there is no answer.")] = None,
     min_probability: _Probability = None,
     max_probability: _Probability = None,
     order: Annotated[Order, Query(description="id: newest first; doubt: least probable first.")] = Order.ID,
@@ -34,16 +35,17 @@ def list_images(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> Images:
     """Return a page of images with the answers of their runs' models."""
-    wanted = Filter(run, state, label, decision, min_probability, max_probability)
+    wanted = Filter(run, state, label, decision, code, min_probability, max_probability)
     after = unpack(cursor)
-    if after is not None and not _is_cursor(after, order):
+    if after is not None and not is_cursor(after, order):
         raise RequestError("This is no cursor of this order.", "Send the `next` of the page before.")
     database = request.app.state.pipeline.db
     found, following = browsing.page(database, wanted, order, after and tuple(after), limit)
     return Images(images=[Image.of(image) for image in found], next=pack(following))
 
 
-def _is_cursor(value: object, order: Order) -> bool:
+def is_cursor(value: object, order: Order) -> bool:
+    """Whether this is where a page in this order can end."""
     if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], int):
         return False
     # As large a number as the tables hold.

@@ -1,0 +1,91 @@
+"""What the newest runs have in common, and what is unusual: counts by run, by label and by reason."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.database import Database
+from returns_pipeline.store.tables import chunks, images, predictions, runs
+from returns_pipeline.store.web_tables import run_labels, run_stages
+
+
+def count_labels(db: Database, run_id: int) -> None:
+    """Count a run's labels for ever. May be repeated: what is there stays as it is."""
+    count = sa.func.count()
+    counted = (
+        sa.select(images.c.run_id, predictions.c.label, count)
+        .select_from(images.join(runs).join(predictions, predictions.c.image_id == images.c.id))
+        .where(images.c.run_id == run_id, predictions.c.model_version_id == runs.c.model_version_id)
+        .group_by(images.c.run_id, predictions.c.label)
+    )
+    with db.write() as connection:
+        connection.execute(
+            db.insert(run_labels)
+            .from_select(["run_id", "label", "count"], counted)
+            .on_conflict_do_nothing(index_elements=[run_labels.c.run_id, run_labels.c.label])
+        )
+
+
+def labels(db: Database, run_ids: Sequence[int]) -> Mapping[int, Mapping[str, int]]:
+    """Return how many images of each run have each label, by run and label."""
+    query = sa.select(run_labels.c.run_id, run_labels.c.label, run_labels.c.count.label("images")).where(
+        run_labels.c.run_id.in_(run_ids)
+    )
+    found: dict[int, dict[str, int]] = {run_id: {} for run_id in run_ids}
+    with db.read() as connection:
+        for row in connection.execute(query):
+            found[row.run_id][row.label] = row.images
+    return found
+
+
+def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:
+    """Return how many images of a run were set aside for each reason, the most frequent first."""
+    count = sa.func.count()
+    query = (
+        sa.select(images.c.code, count)
+        .where(images.c.run_id == run_id, images.c.state.in_(["quarantined", "failed"]))
+        .group_by(images.c.code)
+        .order_by(count.desc(), images.c.code)
+    )
+    with db.read() as connection:
+        return [(str(row[0]), int(row[1])) for row in connection.execute(query)]
+
+
+def add_stages(db: Database, run_id: int) -> None:
+    """Keep a run's seconds by stage for ever. May be repeated: what is there stays as it is."""
+    seconds = Counter[str]()
+    with db.read() as connection:
+        timings = connection.execute(sa.select(chunks.c.timings).where(chunks.c.run_id == run_id)).scalars()
+        for each in timings:
+            seconds.update({stage: spent / 1000 for stage, spent in (each or {}).items()})
+    if not seconds:
+        return
+    rows = [{"run_id": run_id, "stage": stage, "seconds": spent} for stage, spent in seconds.items()]
+    with db.write() as connection:
+        connection.execute(
+            db.insert(run_stages).on_conflict_do_nothing(
+                index_elements=[run_stages.c.run_id, run_stages.c.stage]
+            ),
+            rows,
+        )
+
+
+def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, float]]:
+    """Return what all closed runs have done: images by state, images by label, seconds by stage."""
+    states = ("classified", "quarantined", "failed")
+    with db.read() as connection:
+        counts = connection.execute(
+            sa.select(*(sa.func.coalesce(sa.func.sum(runs.c[state]), 0) for state in states))
+        ).one()
+        labelled = connection.execute(
+            sa.select(run_labels.c.label, sa.func.sum(run_labels.c.count)).group_by(run_labels.c.label)
+        ).all()
+        staged = connection.execute(
+            sa.select(run_stages.c.stage, sa.func.sum(run_stages.c.seconds)).group_by(run_stages.c.stage)
+        ).all()
+    return (
+        dict(zip(states, map(int, counts), strict=True)),
+        {label: int(count) for label, count in labelled},
+        {stage: float(seconds) for stage, seconds in staged},
+    )

@@ -1,0 +1,92 @@
+"""What all pages have: the frame, who looks at it, and proof that a form is ours."""
+
+import hmac
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import FormData
+
+from returns_pipeline.store import reviews
+from returns_pipeline.web.access import Keeper, Principal
+from returns_pipeline.web.errors import ForbiddenError, UnauthorizedError
+from returns_pipeline.web_records import Role
+
+_templates = Environment(
+    loader=PackageLoader("returns_pipeline.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class LogInFirstError(Exception):
+    """Nobody is logged in: the page is shown after the log-in."""
+
+    def __init__(self, where: str) -> None:
+        """Remember the page."""
+        super().__init__(where)
+        self.where = where
+
+
+def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page made of a template and values."""
+    person: Principal | None = getattr(request.state, "person", None)
+    root = root_of(request)
+    path = request.url.path.removeprefix(root)
+    here = next((each for each in ("/runs", "/review", "/try", "/models") if path.startswith(each)), path)
+    waiting = reviews.counts(request.app.state.pipeline.db).waiting if person else 0
+    frame = {"root": root, "here": here, "person": person, "waiting": waiting}
+    return HTMLResponse(_templates.get_template(name).render(frame | values), status)
+
+
+def root_of(request: Request) -> str:
+    """Return the path under which a proxy shows the web."""
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")
+
+
+def to(request: Request, path: str) -> RedirectResponse:
+    """Return the answer to a form: look at this page now."""
+    return RedirectResponse(root_of(request) + path, 303)
+
+
+def person_of(request: Request) -> Principal:
+    """Return who looks at a page. Raises LogInFirstError for nobody."""
+    keeper: Keeper = request.app.state.keeper
+    try:
+        person = keeper.of_request(request)
+    except UnauthorizedError:
+        person = None
+    if person is None:
+        path = request.url.path.removeprefix(root_of(request))
+        query = f"?{request.url.query}" if request.url.query else ""
+        raise LogInFirstError(quote(path + query if request.method == "GET" else "/", safe=""))
+    request.state.person = person
+    return person
+
+
+Person = Annotated[Principal, Depends(person_of)]
+
+
+async def form_of(request: Request, person: Principal, role: Role) -> FormData:
+    """Return a form of ours. Raises ForbiddenError for one that is not, or from somebody who may not."""
+    if person.role.rank < role.rank:
+        raise ForbiddenError(f"{person.name} is a {person.role}; this needs a {role}.")
+    form = await request.form(max_files=1, max_fields=20)
+    # Without a session there is no cookie that another site could make a browser send.
+    sent = form.get("csrf")
+    if person.csrf is not None and not (
+        isinstance(sent, str) and hmac.compare_digest(sent.encode(), person.csrf.encode())
+    ):
+        raise ForbiddenError("This form does not come from a page of ours. Load the page again.")
+    return form
+
+
+def text_of(form: FormData, name: str, most: int = 1000) -> str:
+    """Return a field as text, empty where it is missing."""
+    value = form.get(name)
+    return value.strip()[:most] if isinstance(value, str) else ""

@@ -1,0 +1,113 @@
+"""Runs and their images."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from returns_pipeline import requests
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.records import ImageState, RunState
+from returns_pipeline.store import browsing, jobs, runs, trends
+from returns_pipeline.store.browsing import Order
+from returns_pipeline.web.access import new_token
+from returns_pipeline.web.pages.page import Person, form_of, root_of, show, to
+from returns_pipeline.web.v1.images import existing as existing_image
+from returns_pipeline.web.v1.images import is_cursor
+from returns_pipeline.web.v1.runs import existing
+from returns_pipeline.web.v1.schemas import Image, pack, unpack
+from returns_pipeline.web_records import Filter, JobKind, Role
+
+router = APIRouter()
+
+_RUNS, _IMAGES = 50, 60
+
+
+@router.get("/runs")
+def list_runs(
+    request: Request, _: Person, before: Annotated[int | None, Query(ge=1, lt=2**31)] = None
+) -> HTMLResponse:
+    """Show the newest runs."""
+    database = request.app.state.pipeline.db
+    ids = browsing.runs_before(database, before, _RUNS + 1)
+    found = [run for run in (runs.find(database, run_id) for run_id in ids[:_RUNS]) if run]
+    return show(request, "runs.html", runs=found, next=found[-1].id if len(ids) > _RUNS else None)
+
+
+@router.get("/runs/{run_id}")
+def show_run(
+    request: Request,
+    person: Person,
+    run_id: int,
+    state: Annotated[str, Query(max_length=20)] = "",
+    label: Annotated[str, Query(max_length=100)] = "",
+    decision: Annotated[str, Query(max_length=10)] = "",
+    code: Annotated[str, Query(max_length=32)] = "",
+    order: Annotated[str, Query(max_length=10)] = "id",
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> HTMLResponse:
+    """Show a run and a page of its images."""
+    run = existing(request, run_id)
+    database = request.app.state.pipeline.db
+    # What was left empty in the form, or is no such thing, filters nothing.
+    wanted = Filter(
+        run_id,
+        ImageState(state) if state in set(ImageState) else None,
+        label or None,
+        decision or None,
+        code=code or None,
+    )
+    by = Order(order) if order in set(Order) else Order.ID
+    after = unpack(cursor)
+    after = tuple(after) if after is not None and is_cursor(after, by) else None
+    found, following = browsing.page(database, wanted, by, after, _IMAGES)
+    query = {"state": state, "label": label, "decision": decision, "code": code, "order": by}
+    counted = trends.labels(database, [run_id])[run_id]
+    return show(
+        request,
+        "run.html",
+        run=run,
+        images=[Image.of(image) for image in found],
+        labels=sorted(counted.items()),
+        asked=wanted,
+        order=by,
+        can_operate=person.role is Role.OPERATOR,
+        next=_link(request, run_id, query | {"cursor": pack(following)}) if following else None,
+    )
+
+
+def _link(request: Request, run_id: int, query: dict[str, Any]) -> str:
+    kept = {name: value for name, value in query.items() if value}
+    return f"{root_of(request)}/runs/{run_id}?{urlencode(kept)}"
+
+
+@router.post("/runs/{run_id}/retry")
+async def retry(request: Request, person: Person, run_id: int) -> RedirectResponse:
+    """Ask for another try of what was set aside."""
+    await form_of(request, person, Role.OPERATOR)
+    run = existing(request, run_id)
+    if run.state is not RunState.CLOSED:
+        raise PipelineError("The run is still open.", "Try again when it is closed.")
+    database = request.app.state.pipeline.db
+    job, _ = jobs.add(database, f"job-{new_token()}", JobKind.RETRY, run_id, person.name)
+    requests.send(database, request.app.state.queue, job)
+    return to(request, "/")
+
+
+@router.get("/images/{image_id}")
+def show_image(request: Request, _: Person, image_id: int) -> HTMLResponse:
+    """Show one image and what every model said of it."""
+    image = Image.of(existing_image(request, image_id))
+    answers = browsing.answers(request.app.state.pipeline.db, image_id)
+    for answer in answers:
+        labels = _labels(request, answer["model"])
+        answer["best"] = [(labels.get(index, str(index)), chance) for index, chance in answer["top"][:5]]
+    return show(request, "image.html", image=image, answers=answers)
+
+
+def _labels(request: Request, model: str) -> dict[int, str]:
+    try:
+        return dict(enumerate(request.app.state.asker.bundle(model).labels))
+    except PipelineError:
+        return {}
