@@ -32,6 +32,8 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline worker": "tests/integration/test_processes.py",
     "returns-pipeline beat": "tests/integration/test_processes.py",
     "returns-pipeline flower": "tests/integration/test_processes.py",
+    "returns-pipeline web": "tests/integration/test_rest.py",
+    "returns-pipeline users add": "tests/integration/test_rest.py",
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
     "celery": "tests/integration/test_processes.py",
 }
@@ -52,7 +54,7 @@ def commands() -> list[str]:
 
 def _elsewhere(command: str) -> bool:
     words = [word for word in shlex.split(command) if not word.startswith(PREFIX)]
-    return words[0] in PROVEN_ELSEWHERE or " ".join(words[:2]) in PROVEN_ELSEWHERE
+    return words[0] in PROVEN_ELSEWHERE or any(" ".join(words[:n]) in PROVEN_ELSEWHERE for n in (2, 3))
 
 
 def _write_training_data(folder: Path) -> None:
