@@ -28,8 +28,8 @@ from returns_pipeline.web_records import Role
 COOKIE = "returns_session"
 #: Seconds that a session lasts: a long working day.
 SESSION_SECONDS = 12 * 3600
-#: Failed log-ins that a name or an address may have in so many seconds.
-_FAILURES, _WINDOW = 5, 60.0
+#: Failed log-ins that a name, and an address, behind which there may be an office, may have in so many seconds.
+_OF_NAME, _OF_ADDRESS, _WINDOW = 5, 30, 60.0
 #: The name of whoever has the token of this machine.
 LOCAL = "local"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -77,7 +77,7 @@ class Keeper:
 
     def log_in(self, name: str, password: str, address: str) -> Principal:
         """Return the user. Raises UnauthorizedError, after some failures TooOftenError."""
-        keys = (f"name {name}", f"address {address}")
+        keys = {f"name {name}": _OF_NAME, f"address {address}": _OF_ADDRESS}
         self._require_patience(keys)
         found = access.user(self._db, name)
         try:
@@ -91,15 +91,15 @@ class Keeper:
             raise UnauthorizedError("Name or password is wrong.")
         return Principal(found[0].name, found[0].role)
 
-    def _require_patience(self, keys: tuple[str, ...]) -> None:
+    def _require_patience(self, keys: dict[str, int]) -> None:
         now = time.monotonic()
-        for key in keys:
+        for key, most in keys.items():
             failures = self._failures.get(key, deque())
             while failures and failures[0] < now - _WINDOW:
                 failures.popleft()
             if not failures:
                 self._failures.pop(key, None)
-            elif len(failures) >= _FAILURES:
+            elif len(failures) >= most:
                 raise TooOftenError("Too many failed log-ins. Wait a minute.")
 
     def open_session(self, principal: Principal) -> str:

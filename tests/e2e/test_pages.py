@@ -1,0 +1,197 @@
+"""What people do in a morning, in a real browser, over real workers; and whether everybody can."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from returns_pipeline.store import access, reviews
+from returns_pipeline.web.access import hash_password
+from returns_pipeline.web_records import Role
+from tests.support import write_images, write_stub_bundle
+from tests.web import Site, closed_run, site
+
+PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
+#: Where the pictures of the pages go, to be looked at.
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give one running installation with two closed nights; everything in them waits for a person."""
+    with site(tmp_path_factory.mktemp("site"), review_threshold=0.9, audit_share=1.0) as running:
+        closed_run(running, 40)
+        (running.home.settings.incoming_dir / "<b>bold.png").write_bytes(b"no picture")
+        closed_run(running, 30, start=100)
+        for role in Role:
+            access.add_user(running.home.database, role, hash_password(PASSWORD), role)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give Debian's Chromium; skipped where it is not installed, but never in continuous integration."""
+    program = shutil.which("chromium")
+    if program is None and not os.environ.get("CI"):
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(here: Site, browser: Browser) -> Iterator[Page]:
+    """Give a new window that fails the test on any error of a script or a refused resource."""
+    context = browser.new_context(base_url=here.url, viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if _is_error(line) else None)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def _is_error(line: ConsoleMessage) -> bool:
+    # Chromium writes down each refused log-in too.
+    return line.type == "error" and not re.search(r"status of (401|429)", line.text)
+
+
+def log_in(page: Page, name: str = "operator") -> None:
+    """Fill in the form."""
+    page.goto("/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tonight")
+
+
+def test_whoever_logs_in_sees_the_night(page: Page) -> None:
+    """The page that was asked for comes after the log-in; numbers add up, names are escaped."""
+    page.goto("/runs/2?state=quarantined")
+    expect(page).to_have_url(re.compile("/login"))
+    page.get_by_label("Name").fill("viewer")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/runs/2\?state=quarantined"))
+    expect(page.locator(".grid li")).to_have_count(1)
+    expect(page.locator(".grid")).to_contain_text("<b>bold.png")
+    expect(page.get_by_role("button", name=re.compile("again"))).to_have_count(0)
+    page.get_by_role("link", name="Tonight").click()
+    expect(page.get_by_text("31", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/models")
+    expect(page).to_have_url(re.compile("/login"))
+
+
+def test_a_wrong_password_is_told_and_guessing_ends(page: Page) -> None:
+    """After some failures nobody can go on at once, not even with the right password."""
+    page.goto("/login")
+    for _ in range(7):
+        page.get_by_label("Name").fill("nobody")
+        page.get_by_label("Password").fill("guess")
+        with page.expect_response("**/login") as answer:
+            page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+    assert answer.value.status == 429
+    expect(page.get_by_role("alert")).to_contain_text("Wait a minute")
+
+
+def test_a_run_goes_by_while_somebody_looks(here: Site, page: Page) -> None:
+    """A page of a run that is open ends as the page of the closed run, without a key pressed."""
+    log_in(page)
+    write_images(here.home.settings.incoming_dir, 400, start=1000)
+    run_id = None
+    job = here.ask("POST", "/api/v1/scans").json()
+    while run_id is None:
+        run_id = here.ask("GET", f"/api/v1/jobs/{job['id']}").json()["run"]
+    page.goto(f"/runs/{run_id}")
+    expect(page.get_by_text(", closed")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 401
+
+
+def test_ten_reviews_by_keyboard_and_back(here: Site, page: Page) -> None:
+    """Enter accepts, a number chooses, s skips, u undoes; nothing is lost or said twice."""
+    log_in(page, "reviewer")
+    page.goto("/review")
+    before = reviews.counts(here.home.database)
+    for number in range(10):
+        name = page.locator("figcaption").inner_text()
+        page.keyboard.press("2" if number == 3 else "Enter")
+        expect(page.locator("figcaption")).not_to_have_text(name)
+    done = reviews.counts(here.home.database)
+    assert done.waiting == before.waiting - 10
+    assert done.doubts + done.audits == before.doubts + before.audits + 10
+    right = done.doubts_right + done.audits_right - before.doubts_right - before.audits_right
+    assert right == 9
+    last = page.locator("figcaption").inner_text()
+    page.keyboard.press("u")
+    expect(page.locator("figcaption")).not_to_have_text(last)
+    assert reviews.counts(here.home.database).waiting == before.waiting - 9
+    again = page.locator("figcaption").inner_text()
+    page.keyboard.press("s")
+    expect(page.locator("figcaption")).not_to_have_text(again)
+    page.keyboard.press("c")
+    expect(page.get_by_label("Another category")).to_be_focused()
+    page.get_by_label("Another category").select_option("white")
+    expect(page.locator("figcaption")).not_to_have_text(last)
+    assert reviews.counts(here.home.database).waiting == before.waiting - 10
+
+
+def test_a_photo_is_chosen_and_answered(here: Site, page: Page) -> None:
+    """A photo that is chosen is sent at once; what cannot be read is told."""
+    log_in(page, "reviewer")
+    photo = write_images(here.home.settings.home / "mine", 1, 3)[0]
+    page.goto("/try")
+    page.locator("input[type=file]").set_input_files(photo)
+    expect(page.get_by_role("status")).to_contain_text("stub/1")
+    expect(page.locator("img.photo")).to_be_visible()
+
+
+def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
+    """Each asks first, says why it refuses, and is remembered with who and why."""
+    write_stub_bundle(here.home.settings.models_dir, version=2)
+    log_in(page)
+    page.goto("/models")
+    page.get_by_role("link", name="Promote …").click()
+    page.get_by_label("Why").fill("it is <newer>")
+    page.get_by_role("button", name="Promote").click()
+    rows = page.locator("tbody").last
+    expect(rows).to_contain_text("it is <newer>")
+    expect(rows).to_contain_text("operator")
+    page.get_by_role("link", name="Roll back …").click()
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.locator("tbody").first).to_contain_text("archived")
+
+
+def test_no_page_shuts_anybody_out(page: Page) -> None:
+    """axe-core finds nothing serious on any page, by day and by night, on a phone too."""
+    log_in(page)
+    pages = {"tonight": "/", "runs": "/runs", "run": "/runs/2", "image": "/images/3"}
+    pages |= {"review": "/review", "try": "/try", "models": "/models", "confirm": "/models/stub/rollback"}
+    found = []
+    schemes: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1200, "light"), (390, "dark"))
+    for width, scheme in schemes:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        for name, path in pages.items():
+            page.goto(path)
+            page.wait_for_load_state("load")
+            for fault in Axe().run(page).response["violations"]:
+                if fault["impact"] in {"serious", "critical"}:
+                    found.append((name, scheme, fault["id"], fault["nodes"][0]["html"]))
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
+            if SCREENSHOTS:
+                page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}.png", full_page=True)
+    assert found == []
