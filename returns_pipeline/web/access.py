@@ -28,7 +28,7 @@ from returns_pipeline.web_records import Role
 COOKIE = "returns_session"
 #: Seconds that a session lasts: a long working day.
 SESSION_SECONDS = 12 * 3600
-#: Failed log-ins that a name, and an address, behind which there may be an office, may have in so many seconds.
+#: Failed log-ins that a name, and an address (of an office, perhaps), may have in so many seconds.
 _OF_NAME, _OF_ADDRESS, _WINDOW = 5, 30, 60.0
 #: The name of whoever has the token of this machine.
 LOCAL = "local"
