@@ -50,6 +50,9 @@ Smoke = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Train even if the photos would spoil the result.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")]
+Shown = Annotated[
+    bool, typer.Option("--photos/--no-photos", help="Show photos in the report, which goes with the bundle.")
+]
 Mixed = Annotated[bool, typer.Option("--mixed-precision", help="Compute in float16: faster on a GPU.")]
 ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the bundles. Default: RETURNS_MODELS_DIR.")]
 
@@ -136,6 +139,7 @@ def cnn(
     smoke: Smoke = False,
     force: Force = False,
     resume: Resume = False,
+    photos: Shown = True,
     mixed_precision: Mixed = False,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -170,6 +174,7 @@ def transfer(
     smoke: Smoke = False,
     force: Force = False,
     resume: Resume = False,
+    photos: Shown = True,
     mixed_precision: Mixed = False,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -214,6 +219,7 @@ def outfit(
     smoke: Smoke = False,
     force: Force = False,
     resume: Resume = False,
+    photos: Shown = True,
     mixed_precision: Mixed = False,
     models_dir: ModelsDir = None,
 ) -> None:

@@ -29,6 +29,8 @@ REVIEW_THRESHOLD = 0.8
 #: A network with more parameters is worth storing at half the size.
 _LARGE = 1_000_000
 _BATCH = 64
+#: Images that the export must agree on with Keras, as far as there are so many.
+_ASKED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Trained:
 
     `model` takes uint8 [n, h, w, c] and gives probabilities [n, labels]. `parts` has train, validation and,
     where there is one, test, which the model is judged by; else it is judged by validation. `inverted`: the
-    pictures are bright on black, and shown the other way round.
+    pictures are bright on black, and shown the other way round. Without `with_photos` the report has numbers
+    and plots alone.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Trained:
     data: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     inverted: bool = False
+    with_photos: bool = True
 
     @property
     def judged(self) -> str:
@@ -77,7 +81,9 @@ def bundle_up(trained: Trained, models_dir: Path) -> Bundle:
     Raises ConfigFault, and leaves nothing behind, when the export does not name the labels that Keras names.
     """
     judging = trained.parts[trained.judged]
-    answers = {name: ask(trained.model, part) for name, part in trained.parts.items() if name != "train"}
+    answers = {
+        name: ask(trained.model, part.pixels) for name, part in trained.parts.items() if name != "train"
+    }
     validation = trained.parts["validation"]
     temperature, reliability = calibrated(validation.truth, answers["validation"], len(trained.labels.names))
     with draft_folder(models_dir) as folder:
@@ -95,7 +101,7 @@ def bundle_up(trained: Trained, models_dir: Path) -> Bundle:
             temperature=temperature,
             reliability=reliability,
         )
-        bundle, agreement = _exported(bundle, trained, judging, answers[trained.judged])
+        bundle, agreement = _exported(bundle, trained, judging.pixels, answers[trained.judged])
         served = tempered(answers[trained.judged], temperature)
         metrics = _metrics(trained, judging, served) | {"openvino_agreement": agreement}
         bundle = replace(bundle, metrics=metrics)
@@ -103,11 +109,10 @@ def bundle_up(trained: Trained, models_dir: Path) -> Bundle:
         return publish(bundle, models_dir)
 
 
-def ask(model: Any, part: Part) -> Any:
-    """Return a model's answers: float32 [n, labels], or a dict of them by the name of the output."""
+def ask(model: Any, pixels: "NDArray[np.uint8]") -> Any:
+    """Return a model's answers for uint8 [n, h, w, c]: float32 [n, labels], or a dict of them by output."""
     answers = [
-        model.predict_on_batch(part.pixels[start : start + _BATCH])
-        for start in range(0, len(part.pixels), _BATCH)
+        model.predict_on_batch(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)
     ]
     if isinstance(answers[0], dict):
         return {name: np.concatenate([each[name] for each in answers]) for name in answers[0]}
@@ -128,15 +133,24 @@ def _data(trained: Trained) -> dict[str, Any]:
 
 
 def _exported(
-    bundle: Bundle, trained: Trained, judging: Part, expected: "NDArray[np.float32]"
+    bundle: Bundle, trained: Trained, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]"
 ) -> tuple[Bundle, float]:
-    """Export the model, at half the size where it is large and no label changes by it."""
+    """Export the model, at half the size where it is large and no label changes by it.
+
+    Few judged photos would tell too little of that: some that it was trained on are asked too.
+    """
+    train = trained.parts["train"].pixels
+    if few := min(_ASKED - len(pixels), len(train)) if len(pixels) < _ASKED else 0:
+        # Spread over all of them, as they lie label by label.
+        chosen = train[np.linspace(0, len(train) - 1, few).astype(int)]
+        expected = np.concatenate([expected, ask(trained.model, chosen)])
+        pixels = np.concatenate([pixels, chosen])
     if trained.model.count_params() > _LARGE:
         half = replace(bundle, sha256=export.write_model(trained.model, bundle.folder, halve=True))
-        if (agreement := export.agreement(half, judging.pixels, expected)) >= LEAST_AGREEMENT:
+        if (agreement := export.agreement(half, pixels, expected)) >= LEAST_AGREEMENT:
             return half, agreement
     whole = replace(bundle, sha256=export.write_model(trained.model, bundle.folder))
-    return whole, export.verify(whole, judging.pixels, expected)
+    return whole, export.verify(whole, pixels, expected)
 
 
 def _metrics(trained: Trained, judging: Part, served: "NDArray[np.float32]") -> dict[str, float]:
@@ -183,6 +197,7 @@ def _story(
         uncalibrated=answers,
         thresholds=review_thresholds(bundle, REVIEW_THRESHOLD),
         rule=str(REVIEW_THRESHOLD),
+        with_photos=trained.with_photos,
         seed=trained.seed,
     )
 

@@ -93,7 +93,7 @@ class Request:
     """What to train on what, and where the bundle goes.
 
     `validation` and `test` are parts of 1, used where DATA has no folders of these names. `seed` decides the
-    first weights, the order of the photos and their division.
+    first weights, the order of the photos and their division. Without `photos` the report shows none of them.
     """
 
     name: str
@@ -107,6 +107,7 @@ class Request:
     smoke: bool = False
     force: bool = False
     resume: bool = False
+    photos: bool = True
     mixed_precision: bool = False
 
 
@@ -179,6 +180,7 @@ def _train(
         seconds=time.perf_counter() - began,
         seed=request.seed,
         data={"name": tree.root.name},
+        with_photos=request.photos,
     )
     if recipe.two_heads:
         heads = _of_both_heads(network.trained, parts[trained.judged], tree.labels)
@@ -255,7 +257,7 @@ def _main_of(labels: Labels) -> "NDArray[np.int64]":
 
 def _of_both_heads(trained: Any, part: Part, labels: Labels) -> dict[str, float]:
     """Return the accuracy of each head by itself, and how often the two contradict each other."""
-    answers = ask(trained, part)
+    answers = ask(trained, part.pixels)
     sub, main = answers[SUB].argmax(axis=1), answers[MAIN].argmax(axis=1)
     main_of = _main_of(labels)
     return {

@@ -47,6 +47,7 @@ class Story:
     environment: "Mapping[str, str | float]" = field(default_factory=dict)
     history: "Mapping[str, Sequence[float]]" = field(default_factory=dict)
     training: "Sample | None" = None
+    with_photos: bool = True
     seed: int = 0
 
 
@@ -81,14 +82,24 @@ def write_report(folder: "Path", story: Story) -> dict[str, Any]:
 def _figures(story: Story, judged: evaluation.Evaluation, chosen: Review) -> "dict[str, Figure]":
     """Return the figures by the name of their file, in the order of the page."""
     truth, labels, sample = story.judged.truth, story.labels, story.judged
-    draw = np.random.default_rng(story.seed)
     before = None if story.uncalibrated is None else reliability_curve(truth, story.uncalibrated)
     figures = {"confusion-matrix": plots.confusion(judged.confusion, labels)}
     figures["scores"] = plots.scores(judged.scores, labels)
     figures["reliability"] = plots.reliability(judged.reliability, before)
     figures["coverage"] = plots.coverage(judged.coverage, chosen, story.rule)
+    figures |= _photos(story, sample) if story.with_photos else {}
+    figures["label-distribution"] = plots.label_distribution(story.counts, labels)
+    if story.history:
+        figures["curves"] = plots.curves(story.history)
+    return figures
+
+
+def _photos(story: Story, sample: "Sample") -> "dict[str, Figure]":
+    truth, labels = sample.truth, story.labels
+    draw = np.random.default_rng(story.seed)
     shown = None if story.training is None else _drawn(draw, len(story.training.truth))
     asked = _drawn(draw, len(truth))
+    figures = {}
     wrong = np.flatnonzero(story.answers.argmax(axis=1) != truth)
     if len(wrong):
         surest = wrong[np.argsort(-story.answers[wrong].max(axis=1), kind="stable")][: pictures.MOST]
@@ -96,12 +107,9 @@ def _figures(story: Story, judged: evaluation.Evaluation, chosen: Review) -> "di
         figures["mistakes"] = pictures.answered(sample, surest, story.answers, labels, title)
     title = f"{len(asked)} random images: predicted label and probability, true label"
     figures["predictions"] = pictures.answered(sample, asked, story.answers, labels, title)
-    figures["label-distribution"] = plots.label_distribution(story.counts, labels)
     if story.training is not None and shown is not None:
         title = f"{len(shown)} random training images"
         figures["training-images"] = pictures.labelled(story.training, shown, labels, title)
-    if story.history:
-        figures["curves"] = plots.curves(story.history)
     return figures
 
 

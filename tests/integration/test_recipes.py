@@ -87,11 +87,14 @@ def test_a_training_begins_with_the_backbone_of_a_model_that_is_here(tmp_path: P
     root = photos(tmp_path / "photos")
     size = load_bundle(PROJECT_ROOT / "models" / "fashion-mnist" / "1").input
     learner = Transfer("bundle:fashion-mnist/1", PROJECT_ROOT / "models", size, epochs=8, learning_rate=1e-3)
-    request = Request("transfer", root, None, tmp_path / "models", "train", test=0)
+    request = Request("transfer", root, None, tmp_path / "models", "train", test=0, photos=False)
     bundle = train(request, replace(learner, batch=6), Silent())
     assert bundle.input == size
     assert bundle.metrics["accuracy"] > 0.5  # chance is a third
     assert len(bundle.data["test_sha256"]) == 64
+    shown = {path.stem for path in (bundle.folder / "report").glob("*.png")}
+    assert "confusion-matrix" in shown
+    assert not shown & {"mistakes", "predictions", "training-images"}
 
 
 def test_unsound_photos_are_refused_before_training(sqlite_home: Installation, tmp_path: Path) -> None:
