@@ -15,15 +15,33 @@ from returns_pipeline.errors import FaultCode
 from returns_pipeline.web.access import Reviewer
 from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError, TooManyError
+from returns_pipeline.web.v1.schemas import FAULTS
 from returns_pipeline.web_records import Received
 
-router = APIRouter(tags=["classic"])
+router = APIRouter(tags=["classic"], responses=FAULTS)
+
+_BATCH = {
+    "type": "object",
+    "required": ["images"],
+    "properties": {"images": {"type": "array", "items": {"type": "string", "format": "byte"}}},
+}
+_UPLOAD = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary"}},
+}
+
+
+def _body(schema: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
+    """Return the description of a body that is read by hand."""
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+
 
 #: Half of the last digit that is kept of a probability: what is stored as 0 has no logarithm.
 _LEAST = 5e-7
 
 
-@router.post("/process_batch", summary="Class indices of base64 images")
+@router.post("/process_batch", summary="Class indices of base64 images", openapi_extra=_body(_BATCH))
 async def process_batch(
     request: Request,
     _: Reviewer,
@@ -105,7 +123,11 @@ def _detail(image: Received | None) -> dict[str, Any]:
     }
 
 
-@router.post("/predict", summary="Main and sub category of one uploaded photo")
+@router.post(
+    "/predict",
+    summary="Main and sub category of one uploaded photo",
+    openapi_extra=_body(_UPLOAD, "multipart/form-data"),
+)
 async def predict(request: Request, _: Reviewer) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 

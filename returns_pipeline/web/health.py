@@ -15,7 +15,11 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Are the database, the broker and a worker there?")
+@router.get(
+    "/readyz",
+    summary="Are the database, the broker and a worker there?",
+    responses={503: {"description": "Something is missing."}},
+)
 def readyz(request: Request) -> JSONResponse:
     """Ask each; 503 when one is missing, with a sentence about it."""
     queue: CeleryQueue = request.app.state.queue
