@@ -126,7 +126,6 @@ class _site:  # noqa: N801 - used like a function, as contextlib's own
         self._local = threading.local()
 
     def __enter__(self) -> Callable[[object], bool]:
-        self._settings.incoming_dir.mkdir(parents=True)
         database = Database(self._settings.database_url)
         database.upgrade()
         database.close()
