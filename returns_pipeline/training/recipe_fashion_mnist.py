@@ -93,6 +93,7 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
             command=request.command,
             data=_describe(request, parts),
             metrics={
+                "n": len(parts.held_out.labels),
                 "accuracy": evaluation.accuracy(parts.held_out.labels, held_out),
                 "loss": evaluation.cross_entropy(parts.held_out.labels, held_out),
                 "official_accuracy": evaluation.accuracy(parts.official.labels, official),
