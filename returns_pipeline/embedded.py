@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 _REDIS = "redis"
 _MOST_DEATHS = 5
 #: What a night can do without.
-_SPARE = {"flower"}
+_SPARE = {"flower", "web"}
 
 #: Arguments of the two workers that every embedded installation runs.
 CONTROL_WORKER = (
@@ -230,7 +230,8 @@ def _somebody_listens(socket: Path) -> bool:
 
 def require_free_port(host: str, port: int, setting: str) -> None:
     """Raise ConfigFault when something listens already on the port that `setting` names."""
-    with contextlib.closing(unix.socket()) as probe:
+    family = unix.AF_INET6 if ":" in host else unix.AF_INET
+    with contextlib.closing(unix.socket(family)) as probe:
         probe.setsockopt(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

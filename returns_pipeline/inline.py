@@ -45,6 +45,10 @@ class InlineQueue:
         """Keep a job."""
         self.jobs.append(job)
 
+    def error_of(self, request_id: str) -> BaseException | None:  # noqa: ARG002 - errors are raised here
+        """Return None: a request that fails here raises."""
+        return None
+
     def is_idle(self) -> bool:
         """Whether no chunk's message waits."""
         return not self.chunks

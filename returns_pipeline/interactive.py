@@ -3,7 +3,10 @@
 All of one day and one version of a model belong to one run, which closes when the day is over.
 """
 
+import contextlib
 import os
+import re
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -28,6 +31,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 _CHUNK = 128
 #: A file that lies so long without a row belongs to a request that was cut short before it had one.
 _ORPHAN_SECONDS = 3600
+#: How files of the spool are called: the request, the image's place in it, the sender's name for it.
+_SPOOLED = re.compile(r"[0-9a-f]{32}-\d{6}-")
 
 
 class Accepted(NamedTuple):
@@ -49,7 +54,8 @@ def accept(
     request = run_request(pipeline, "", RunKind.API, pipeline.settings.spool_dir, model)
     for _ in range(2):
         request = replace(request, id=_request_id(now or utc_now(), pipeline.settings, request))
-        run_id = runs.open_run(pipeline.db, request)
+        # Asked first: a refused INSERT would use up a number of PostgreSQL's every time.
+        run_id = runs.find_request(pipeline.db, request.id) or runs.open_run(pipeline.db, request)
         try:
             chunk_ids = runs.add_chunks(pipeline.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there)
         except runs.NotScanningError:
@@ -74,13 +80,23 @@ def tidy(pipeline: Pipeline, now: datetime) -> None:
     )
     received.end_days(pipeline.db, midnight)
     try:
-        old = [
-            entry.path
-            for entry in os.scandir(pipeline.settings.spool_dir)
-            if now.timestamp() - entry.stat(follow_symlinks=False).st_mtime > _ORPHAN_SECONDS
-        ]
+        # Rows have real paths.
+        with os.scandir(pipeline.settings.spool_dir.resolve()) as entries:
+            old = [entry.path for entry in entries if _is_orphan(entry, now.timestamp())]
     except FileNotFoundError:
         return
     for path in received.unknown(pipeline.db, old):
         log.info("spool_tidied", path=path)
-        Path(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+
+
+def _is_orphan(entry: os.DirEntry[str], now: float) -> bool:
+    """Whether a file is one that a request wrote, too long ago for that request to be going on."""
+    if not _SPOOLED.match(entry.name):
+        return False
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and now - found.st_mtime > _ORPHAN_SECONDS

@@ -42,6 +42,7 @@ def scan_intakes(pipeline: Pipeline, request_id: str, kind: RunKind = RunKind.NI
     settings = pipeline.settings
     if not settings.intakes:
         return [scan(pipeline, request_id, kind=kind)]
+    require_wanted(pipeline, request_id)
     opened: list[int] = []
     faults: list[PipelineError] = []
     for model, folder in settings.every_intake:
@@ -229,9 +230,14 @@ def sweep(pipeline: Pipeline, now: datetime | None = None) -> None:
         pipeline.queue.send_chunk(chunk_id, kind)
     chunks.mark_sent(pipeline.db, [chunk_id for chunk_id, _ in found])
     interactive.tidy(pipeline, now or utc_now())
-    for job in jobs.unsent(pipeline.db, settings.resend_seconds):
-        pipeline.queue.send_job(job)
-        jobs.mark_sent(pipeline.db, job.id)
+    for job in jobs.not_begun(pipeline.db, settings.resend_seconds):
+        error = pipeline.queue.error_of(job.id)
+        if error is not None:
+            jobs.fail(pipeline.db, job.id, error.message if isinstance(error, PipelineError) else repr(error))
+        else:
+            # Sent a second time it is the same request, and so the same run.
+            pipeline.queue.send_job(job)
+            jobs.mark_sent(pipeline.db, job.id)
     scans = runs.interrupted_scans(pipeline.db, settings.lease_seconds)
     for request_id, directory in scans:
         pipeline.queue.send_scan(request_id, directory)

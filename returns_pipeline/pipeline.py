@@ -50,6 +50,10 @@ class Queue(Protocol):
         """Ask for what somebody wants over HTTP."""
         ...
 
+    def error_of(self, request_id: str) -> BaseException | None:
+        """Return what ended a request, or None while it waits, runs or has succeeded."""
+        ...
+
     def is_idle(self) -> bool:
         """Whether no chunk waits to be delivered."""
         ...

@@ -40,6 +40,8 @@ def state_of(
     """Return how far a job is, its run once there is one, and what ended it if that was a fault."""
     if job.cancelled_at:
         return "cancelled", None, None
+    if job.error:
+        return "failed", None, job.error
     # Of several intakes a scan opens several runs: the last one's state is the job's.
     models = [intake.model for intake in settings.every_intake] if job.kind is JobKind.SCAN else []
     names = [request_of_intake(job.id, settings, model) for model in models] or [job.id]

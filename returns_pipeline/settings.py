@@ -293,6 +293,8 @@ class Settings(BaseSettings):
                 f"RETURNS_FLOWER_HOST={self.flower_host} would show the queue to anyone: "
                 "set RETURNS_FLOWER_PASSWORD too"
             )
+        if self.api_auth == "off" and (self.web_proxies or self.web_root):
+            raise ValueError("RETURNS_API_AUTH=off behind a proxy would let anyone do everything")
         if self.web_host not in LOOPBACK and self.api_auth == "off":
             raise ValueError(
                 f"RETURNS_WEB_HOST={self.web_host} is reached by others: RETURNS_API_AUTH=off would let "

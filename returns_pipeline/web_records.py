@@ -49,6 +49,7 @@ class Job(NamedTuple):
     created_at: datetime
     sent_at: datetime | None
     cancelled_at: datetime | None
+    error: str | None
 
 
 class Shown(NamedTuple):
@@ -70,9 +71,10 @@ class Shown(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """Where an image's file lies; `width` and `height` in pixels, None where it was never decoded."""
+    """Where an image's file lies; `size` in bytes, `width` and `height` in pixels or None."""
 
     path: str
+    size: int
     width: int | None
     height: int | None
 

@@ -10,6 +10,7 @@ depends_on = None
 
 _KIND = "ck_runs_kind"
 _WAITING = sa.text("reviewed_at IS NULL")
+_HELD = sa.text("held_by IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -66,6 +67,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint("kind IN ('scan', 'retry')", name=op.f("ck_jobs_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
@@ -96,6 +98,7 @@ def upgrade() -> None:
         "ix_reviews_waiting", "reviews", ["rank"], postgresql_where=_WAITING, sqlite_where=_WAITING
     )
     op.create_index("ix_reviews_run", "reviews", ["run_id"])
+    op.create_index("ix_reviews_held", "reviews", ["held_by"], postgresql_where=_HELD, sqlite_where=_HELD)
     op.create_table(
         "review_changes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

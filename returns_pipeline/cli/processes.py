@@ -62,6 +62,8 @@ def up() -> None:
     database = Database(settings.database_url)
     database.upgrade()
     registry.configured(settings, database)
+    keeper = Keeper(settings, database)
+    keeper.require_somebody(settings)
     folders = [intake.folder for intake in settings.every_intake]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,7 @@ def up() -> None:
         processes.start("beat", "beat")
         processes.start("flower", "flower")
         processes.start("web", "web")
-        page = Keeper(settings, database).address(settings)
+        page = keeper.address(settings, with_token=True)
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
         intakes = ", ".join(map(str, folders))
         typer.echo(f"Intake    {intakes}  (scanned at {night}; now: `returns-pipeline scan --wait`)")

@@ -1,5 +1,7 @@
 """`returns-pipeline web`: the web page and the REST interface."""
 
+import sys
+
 import typer
 
 
@@ -21,7 +23,8 @@ def web() -> None:
     database.require_current()
     keeper = Keeper(settings, database)
     keeper.require_somebody(settings)
-    typer.echo(f"The web page is {keeper.address(settings)}")
+    # A log may be read by others than who started this; `up` prints the address itself.
+    typer.echo(f"The web page is {keeper.address(settings, with_token=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,
@@ -32,4 +35,6 @@ def web() -> None:
         forwarded_allow_ips=settings.web_proxies or None,
         root_path=settings.web_root,
         server_header=False,
+        # Whoever follows a run would keep the process for ever.
+        timeout_graceful_shutdown=5,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from returns_pipeline.records import ImageState
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import images, model_versions, predictions, runs
 from returns_pipeline.store.web_tables import reviews
@@ -63,7 +64,10 @@ def page(
     else:
         query = query.where(chance.is_not(None)).order_by(chance, images.c.id)
         if after:
-            query = query.where(sa.tuple_(chance, images.c.id) > sa.tuple_(*map(sa.literal, after)))
+            query = query.where(
+                sa.tuple_(chance, images.c.id)
+                > sa.tuple_(sa.literal(after[0], chance.type), sa.literal(after[1], images.c.id.type))
+            )
     with db.read() as connection:
         rows = connection.execute(query.limit(limit + 1)).all()
     found = [Shown._make(row) for row in rows[:limit]]
@@ -98,16 +102,24 @@ def find(db: Database, image_id: int) -> Shown | None:
 
 
 def picture(db: Database, image_id: int) -> Picture | None:
-    """Return where an image's file lies now, and its size; None when there is no such image."""
+    """Return where an image's file lies now, and its size; None when none was decoded.
+
+    What has killed a worker, or could not be decoded, is not decoded again for a page.
+    """
     query = sa.select(
-        images.c.source_path, images.c.archived_path, images.c.in_intake, images.c.width, images.c.height
-    ).where(images.c.id == image_id)
+        images.c.source_path,
+        images.c.archived_path,
+        images.c.in_intake,
+        images.c.size,
+        images.c.width,
+        images.c.height,
+    ).where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
     if row is None:
         return None
     path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path
-    return Picture(path, row.width, row.height)
+    return Picture(path, row.size, row.width, row.height)
 
 
 def answers(db: Database, image_id: int) -> list[dict[str, Any]]:

@@ -9,6 +9,11 @@ from returns_pipeline.store.tables import runs
 from returns_pipeline.store.web_tables import jobs
 from returns_pipeline.web_records import Job, JobKind
 
+#: Of several intakes each has a run, whose request's id begins with the job's.
+_HAS_BEGUN = sa.exists().where(
+    sa.or_(runs.c.request_id == jobs.c.id, runs.c.request_id.like(jobs.c.id + "-%"))
+)
+
 
 def add(db: Database, job_id: str, kind: JobKind, run_id: int | None, who: str) -> tuple[Job, bool]:
     """Add a job; return it and whether it is new. One that is there already stays as it is."""
@@ -44,11 +49,10 @@ def mark_sent(db: Database, job_id: str) -> None:
 
 def cancel(db: Database, job_id: str) -> bool:
     """Cancel a job that no run has begun for; return whether it is cancelled now."""
-    begun = sa.exists().where(runs.c.request_id == jobs.c.id)
     with db.write() as connection:
         cancelled = connection.execute(
             sa.update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.cancelled_at.is_(None), ~begun)
+            .where(jobs.c.id == job_id, jobs.c.cancelled_at.is_(None), ~_HAS_BEGUN)
             .values(cancelled_at=utc_now())
         )
         return bool(cancelled.rowcount)
@@ -64,14 +68,25 @@ def is_cancelled(db: Database, job_id: str) -> bool:
 def reopen(db: Database, job_id: str) -> None:
     """Let a job be done that was cancelled or has failed."""
     with db.write() as connection:
-        connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(cancelled_at=None, sent_at=None))
+        connection.execute(
+            sa.update(jobs).where(jobs.c.id == job_id).values(cancelled_at=None, sent_at=None, error=None)
+        )
 
 
-def unsent(db: Database, seconds: float) -> list[Job]:
-    """Return the jobs whose message the broker did not take, and that are older than so many seconds."""
+def fail(db: Database, job_id: str, error: str) -> None:
+    """Remember what ended a job."""
+    with db.write() as connection:
+        connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(error=error))
+
+
+def not_begun(db: Database, seconds: float) -> list[Job]:
+    """Return the jobs that no run has begun for, and that were asked for or sent over `seconds` ago."""
     before = utc_now() - timedelta(seconds=seconds)
     query = sa.select(jobs).where(
-        jobs.c.sent_at.is_(None), jobs.c.cancelled_at.is_(None), jobs.c.created_at < before
+        sa.func.coalesce(jobs.c.sent_at, jobs.c.created_at) < before,
+        jobs.c.cancelled_at.is_(None),
+        jobs.c.error.is_(None),
+        ~_HAS_BEGUN,
     )
     with db.read() as connection:
         return [_job(row) for row in connection.execute(query)]

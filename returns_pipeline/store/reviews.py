@@ -9,7 +9,7 @@ from returns_pipeline.errors import PipelineError
 from returns_pipeline.records import Decision
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, model_versions, predictions, runs
-from returns_pipeline.store.web_tables import WAITING, review_changes, reviews
+from returns_pipeline.store.web_tables import HELD, WAITING, review_changes, reviews
 from returns_pipeline.web_records import ReviewAction, ReviewCounts, ReviewItem
 
 #: Two multipliers and a prime: which sure answers are audited, and when, looks random and is repeatable.
@@ -59,14 +59,18 @@ def take(db: Database, who: str, seconds: float, image_id: int | None = None) ->
     query = sa.select(reviews.c.image_id).where(WAITING, is_free)
     if image_id is not None:
         query = query.where(reviews.c.image_id == image_id)
+    first = query.order_by(reviews.c.rank).limit(1).with_for_update(skip_locked=True)
     is_theirs = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
     with db.write() as connection:
         # What they hold first; then the first by rank, of which the index knows.
         found = (
-            connection.execute(query.where(is_theirs).order_by(reviews.c.rank).limit(1)).scalar()
-            or connection.execute(
-                query.order_by(reviews.c.rank).limit(1).with_for_update(skip_locked=True)
+            connection.execute(
+                query.where(HELD, is_theirs)
+                .order_by(reviews.c.rank)
+                .limit(1)
+                .with_for_update(skip_locked=True)
             ).scalar()
+            or connection.execute(first).scalar()
         )
         if found is None:
             return None
@@ -163,16 +167,20 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
         return action
 
 
-def skip(db: Database, who: str, image_id: int) -> None:
-    """Put an image at the end of the queue. Does nothing when it is reviewed."""
+def skip(db: Database, who: str, image_id: int) -> bool:
+    """Put an image at the end of the queue; return whether it was there for whoever asks."""
+    is_theirs = sa.or_(
+        reviews.c.held_by == who, reviews.c.held_until.is_(None), reviews.c.held_until < utc_now()
+    )
     with db.write() as connection:
         moved = connection.execute(
             sa.update(reviews)
-            .where(reviews.c.image_id == image_id, WAITING)
+            .where(reviews.c.image_id == image_id, WAITING, is_theirs)
             .values(rank=reviews.c.rank + _LAST, held_by=None, held_until=None)
         )
         if moved.rowcount:
             _remember(connection, image_id, who, ReviewAction.SKIP, None)
+        return bool(moved.rowcount)
 
 
 def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
@@ -188,6 +196,7 @@ def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
             )
             .order_by(review_changes.c.id.desc())
             .limit(1)
+            .with_for_update(of=reviews)
         ).scalar()
         if newest is None:
             return None
@@ -206,6 +215,13 @@ def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
         )
         _remember(connection, int(newest), who, ReviewAction.UNDO, None)
         return _item(connection, int(newest))
+
+
+def waiting(db: Database, most: int) -> int:
+    """Return how many images wait for a person, counted up to `most`."""
+    some = sa.select(reviews.c.image_id).where(WAITING).limit(most).subquery()
+    with db.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
 
 def counts(db: Database) -> ReviewCounts:

@@ -60,11 +60,15 @@ jobs = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),
     sa.Column("cancelled_at", UtcDateTime),
+    # What ended it before it had a run.
+    sa.Column("error", sa.Text),
     one_of("kind", "scan", "retry"),
 )
 
 #: Term of the partial index of what still waits for a person.
 WAITING = sa.text("reviewed_at IS NULL")
+#: The same of what somebody looks at.
+HELD = sa.text("held_by IS NOT NULL")
 
 #: The images that a person should look at: those that the model was unsure of, and a sample of the others.
 reviews = sa.Table(
@@ -92,6 +96,7 @@ reviews = sa.Table(
 )
 sa.Index("ix_reviews_waiting", reviews.c.rank, postgresql_where=WAITING, sqlite_where=WAITING)
 sa.Index("ix_reviews_run", reviews.c.run_id)
+sa.Index("ix_reviews_held", reviews.c.held_by, postgresql_where=HELD, sqlite_where=HELD)
 
 #: What people did, oldest first; a row is never changed.
 review_changes = sa.Table(

@@ -8,10 +8,12 @@ import hmac
 import os
 import secrets
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -28,13 +30,15 @@ from returns_pipeline.web_records import Role
 COOKIE = "returns_session"
 #: Seconds that a session lasts: a long working day.
 SESSION_SECONDS = 12 * 3600
-#: Failed log-ins that a name, and an address (of an office, perhaps), may have in so many seconds.
+#: Log-ins that a name, and an address (of an office, perhaps), may try in so many seconds.
 _OF_NAME, _OF_ADDRESS, _WINDOW = 5, 30, 60.0
 #: The name of whoever has the token of this machine.
 LOCAL = "local"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 _hasher = PasswordHasher()
+#: Each takes 64 MiB.
+_at_once = threading.BoundedSemaphore(2)
 
 
 class Principal(NamedTuple):
@@ -54,53 +58,67 @@ class Keeper:
         secret = settings.web_secret.get_secret_value() or _secret(settings, "web-secret")
         self._signer = URLSafeTimedSerializer(secret, salt="session")
         self.local_token = _secret(settings, "web-token") if settings.web_host in LOOPBACK else None
-        self._failures: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
+        self._attempts: dict[str, deque[float]] = {}
 
     def of_request(self, request: Request) -> Principal | None:
         """Return who asks; None for nobody. Raises UnauthorizedError for credentials that open nothing."""
         if self._is_off:
+            require_same_origin(request)
+            if (request.url.hostname or "") not in LOOPBACK:
+                # A name of somebody else's that leads here: a page of theirs could read the answers.
+                raise ForbiddenError(
+                    "Open this page by its own address.", f"It is one of {sorted(LOOPBACK)}."
+                )
             return Principal(LOCAL, Role.OPERATOR)
+        session = self._of_session(request.cookies.get(COOKIE))
         token = _token_of(request.headers.get("authorization", ""))
-        if token is not None:
-            found = self.of_token(token)
-            if found is None:
-                raise UnauthorizedError("This token opens nothing.")
-            return found
-        return self._of_session(request.cookies.get(COOKIE))
+        # A proxy may send credentials of its own: whoever has a session needs no token.
+        if session is not None or token is None:
+            return session
+        found = self.of_token(token)
+        if found is None:
+            raise UnauthorizedError("This token opens nothing.")
+        return found
 
     def of_token(self, token: str) -> Principal | None:
         """Return whose token this is."""
-        if self.local_token and hmac.compare_digest(token.encode(), self.local_token.encode()):
+        if self.is_local(token):
             return Principal(LOCAL, Role.OPERATOR)
         found = access.token(self._db, digest(token))
         return Principal(found.name, found.role) if found else None
 
+    def is_local(self, token: str) -> bool:
+        """Whether this is the token of one's own machine."""
+        return self.local_token is not None and hmac.compare_digest(token.encode(), self.local_token.encode())
+
     def log_in(self, name: str, password: str, address: str) -> Principal:
         """Return the user. Raises UnauthorizedError, after some failures TooOftenError."""
-        keys = {f"name {name}": _OF_NAME, f"address {address}": _OF_ADDRESS}
-        self._require_patience(keys)
+        self._count_attempt({f"name {name}": _OF_NAME, f"address {address}": _OF_ADDRESS})
         found = access.user(self._db, name)
         try:
-            # As long for a name that does not exist: nobody learns from it which ones do.
-            _hasher.verify(found[1] if found else _NOBODY, password)
+            with _at_once:
+                # As long for a name that does not exist: nobody learns from it which ones do.
+                _hasher.verify(found[1] if found else _NOBODY, password)
         except (VerificationError, InvalidHashError):
             found = None
         if found is None:
-            for key in keys:
-                self._failures.setdefault(key, deque()).append(time.monotonic())
             raise UnauthorizedError("Name or password is wrong.")
+        with self._lock:
+            self._attempts.pop(f"name {name}", None)
         return Principal(found[0].name, found[0].role)
 
-    def _require_patience(self, keys: dict[str, int]) -> None:
+    def _count_attempt(self, keys: dict[str, int]) -> None:
+        """Count before the password is looked at: many attempts at once are many too."""
         now = time.monotonic()
-        for key, most in keys.items():
-            failures = self._failures.get(key, deque())
-            while failures and failures[0] < now - _WINDOW:
-                failures.popleft()
-            if not failures:
-                self._failures.pop(key, None)
-            elif len(failures) >= most:
-                raise TooOftenError("Too many failed log-ins. Wait a minute.")
+        with self._lock:
+            for key in [key for key, last in self._attempts.items() if last[-1] < now - _WINDOW]:
+                del self._attempts[key]
+            for key, most in keys.items():
+                attempts = self._attempts.setdefault(key, deque(maxlen=most))
+                if len(attempts) == most and attempts[0] > now - _WINDOW:
+                    raise TooOftenError("Too many log-ins failed. Wait a minute.")
+                attempts.append(now)
 
     def open_session(self, principal: Principal) -> str:
         """Return what the cookie of a new session holds."""
@@ -136,11 +154,22 @@ class Keeper:
                 "Add one: `returns-pipeline users add NAME --role operator`.",
             )
 
-    def address(self, settings: Settings) -> str:
-        """Return the page's address as a person of this machine opens it, with the token that logs in."""
+    def address(self, settings: Settings, *, with_token: bool) -> str:
+        """Return the page's address as a person of this machine opens it; the token logs in."""
         host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-        query = f"?token={self.local_token}" if self.local_token and not self._is_off else ""
-        return f"http://{host}:{settings.web_port}{settings.web_root}/{query}"
+        query = f"?token={self.local_token}" if with_token and self.local_token and not self._is_off else ""
+        return f"http://{host}:{settings.web_port}/{query}"
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise ForbiddenError for a change that a page of somebody else's made a browser ask for."""
+    if request.method in _SAFE:
+        return
+    site = request.headers.get("sec-fetch-site", "none")
+    origin = request.headers.get("origin")
+    is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if site not in {"none", "same-origin"} or not is_ours:
+        raise ForbiddenError("This request does not come from a page of ours.", "Load the page again.")
 
 
 def hash_password(password: str) -> str:

@@ -1,8 +1,10 @@
 """The ASGI application: routes, what every answer carries, and how a fault becomes an answer."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -17,16 +19,25 @@ from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.settings import Settings
+from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
-from returns_pipeline.web import classic, health, metrics, pages, v1
+from returns_pipeline.web import classic, docs, health, metrics, pages, v1
 from returns_pipeline.web.access import Keeper
 from returns_pipeline.web.asking import Asker
+from returns_pipeline.web.cached import Cached
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.headers import SafeHeaders
 from returns_pipeline.web.limits import BodyLimit
 from returns_pipeline.web.pages.page import LogInFirstError, root_of, show
+from returns_pipeline.web.text import pathless
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
+
+
+#: How old the tallies of reviews may be that a page shows.
+_COUNTED_SECONDS = 5.0
+#: What images are sent to.
+_WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try"})
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -39,12 +50,16 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.queue = queue
         app.state.pipeline = Pipeline(settings, database, queue, _loads_no_model)
         app.state.asker = Asker(app.state.pipeline)
+        app.state.batches = asyncio.Semaphore(2)
         app.state.keeper = Keeper(settings, database)
+        app.state.readiness = Cached(partial(health.readiness, database, queue), health.READY_SECONDS)
+        app.state.metrics = Cached(partial(metrics.exposition, database, queue), health.READY_SECONDS)
+        app.state.review_counts = Cached(partial(reviews.counts, database), _COUNTED_SECONDS)
         yield
         database.close()
 
-    app = FastAPI(title="returns-pipeline", lifespan=lifespan, redoc_url=None)
-    app.add_middleware(BodyLimit, most=settings.api_max_bytes)
+    app = FastAPI(title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit, most=settings.api_max_bytes, large=_WITH_IMAGES)
     app.add_middleware(SafeHeaders)
     app.add_exception_handler(PipelineError, _explained)
     app.add_exception_handler(RequestValidationError, _ill_typed)
@@ -54,6 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(classic.router)
     app.include_router(v1.router)
     app.include_router(pages.router)
+    app.include_router(docs.router)
+    app.mount("/static/swagger-ui", StaticFiles(packages=[("fastapi_swagger", "resources")]), "swagger-ui")
     app.mount("/static", StaticFiles(packages=[("returns_pipeline.web", "static")]), "static")
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -70,9 +87,12 @@ def _explained(request: Request, fault: Exception) -> Response:
     status = (
         fault.status if isinstance(fault, RequestError) else 503 if isinstance(fault, TransientFault) else 500
     )
+    advice = pathless(fault.advice)
     if status >= 500:
-        log.warning("request_failed", status=status, reason=str(fault))
-    return _answer(request, status, fault.message, fault.advice)
+        number = uuid.uuid4().hex[:12]
+        log.warning("request_failed", id=number, status=status, reason=str(fault))
+        advice = f"{advice} The log has it as {number}.".strip()
+    return _answer(request, status, pathless(fault.message), advice)
 
 
 def _ill_typed(request: Request, error: Exception) -> Response:

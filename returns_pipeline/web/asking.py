@@ -1,9 +1,9 @@
 """Asks the workers about images: rows, messages, and one look at the database for all who wait."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -49,7 +49,14 @@ class Asker:
 
         Raises NoAnswerError when they do not say it in time; PipelineError when the images got no rows.
         """
-        files = await run_in_threadpool(spool.write_all, self._pipeline.settings.spool_dir, list(images))
+        return await self.ask_about(await self.keep(images), model)
+
+    async def keep(self, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+        """Write (name, content) pairs into the spool: from here on their bytes are needed no more."""
+        return await run_in_threadpool(spool.write_all, self._pipeline.settings.spool_dir, list(images))
+
+    async def ask_about(self, files: Sequence[FoundFile], model: str | None = None) -> Answer:
+        """Return what the workers say of files of the spool. Raises as `ask`."""
         accepted = await run_in_threadpool(self._accept, files, model)
         wanted = [accepted.images[file.path] for file in files]
         try:
@@ -68,7 +75,9 @@ class Asker:
         try:
             return accept(self._pipeline, files, model)
         except BaseException:
-            spool.discard(Path(file.path) for file in files)
+            # Those that have a row are the workers'. What cannot be found out now, the sweep tidies.
+            with contextlib.suppress(TransientFault):
+                spool.discard(received.unknown(self._pipeline.db, [file.path for file in files]))
             raise
 
     async def _wait(self, accepted: Accepted, wanted: Sequence[int]) -> dict[int, Received]:

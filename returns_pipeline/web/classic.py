@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import pydantic_core
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import FaultCode
+from returns_pipeline.errors import FaultCode, PipelineError
+from returns_pipeline.records import ImageState
 from returns_pipeline.web.access import Reviewer
 from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError, TooManyError
@@ -49,24 +51,35 @@ async def process_batch(
 ) -> JSONResponse:
     """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
     settings = request.app.state.pipeline.settings
-    encoded = _images_of(await request.body())
-    if len(encoded) > settings.api_max_images:
-        raise TooManyError(
-            f"The request has {len(encoded):,} images; at most {settings.api_max_images:,} may be sent.",
-            "Send them in several requests, or set RETURNS_API_MAX_IMAGES.",
-        )
-    contents = [_decoded(text, position, detail) for position, text in enumerate(encoded)]
-    asker: Asker = request.app.state.asker
-    present = [(f"{position}", content) for position, content in enumerate(contents) if content is not None]
-    answer = await asker.ask(present) if present else None
+    # Two at once: a large one takes memory for its text, its images and what is between.
+    async with request.app.state.batches:
+        contents = await run_in_threadpool(_contents, await request.body(), settings.api_max_images, detail)
+        present = [(str(at), content) for at, content in enumerate(contents) if content is not None]
+        is_there = [content is not None for content in contents]
+        del contents
+        asker: Asker = request.app.state.asker
+        files = await asker.keep(present) if present else None
+        del present
+    answer = await asker.ask_about(files) if files else None
     found = iter(answer.images if answer else ())
-    images = [next(found) if content is not None else None for content in contents]
+    images = [next(found) if there else None for there in is_there]
     if detail:
         return JSONResponse(_detailed(images, answer))
     for position, image in enumerate(images):
         if image is None or image.label_index is None:
-            raise _unreadable(position, image.detail if image else None)
+            raise _without_label(position, image)
     return JSONResponse({"predictions": [image.label_index for image in images if image]})
+
+
+def _contents(body: bytes, most: int, detail: bool) -> list[bytes | None]:
+    """Return the bytes of each image; None, where details are asked for, of what is no base64."""
+    encoded = _images_of(body)
+    if len(encoded) > most:
+        raise TooManyError(
+            f"The request has {len(encoded):,} images; at most {most:,} may be sent.",
+            "Send them in several requests, or set RETURNS_API_MAX_IMAGES.",
+        )
+    return [_decoded(text, position, detail) for position, text in enumerate(encoded)]
 
 
 def _images_of(body: bytes) -> list[str]:
@@ -92,6 +105,17 @@ def _decoded(text: str, position: int, detail: bool) -> bytes | None:
         if detail:
             return None
         raise _unreadable(position, "It is not base64.") from None
+
+
+def _without_label(position: int, image: Received | None) -> PipelineError:
+    if image is not None and is_our_fault(image):
+        return PipelineError(f"Image {position} (counted from 0) was not classified. {image.detail or ''}")
+    return _unreadable(position, image.detail if image else None)
+
+
+def is_our_fault(image: Received) -> bool:
+    """Whether an image has no answer for a reason that is not its sender's."""
+    return image.state == ImageState.FAILED or image.code in {FaultCode.VANISHED, FaultCode.CHANGED}
 
 
 def _unreadable(position: int, reason: str | None) -> RequestError:
@@ -144,6 +168,8 @@ async def predict(request: Request, _: Reviewer) -> JSONResponse:
     asker: Asker = request.app.state.asker
     answer = await asker.ask([(name, content)])
     (image,) = answer.images
+    if image.label is None and is_our_fault(image):
+        raise PipelineError(f"The photo was not classified. {image.detail or ''}")
     if image.label is None:
         raise RequestError(f"The photo cannot be read. {image.detail or ''}".strip())
     return JSONResponse(_outfit(image, answer.bundle))

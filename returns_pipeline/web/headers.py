@@ -1,5 +1,6 @@
 """What every answer tells a browser not to do."""
 
+from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,8 +8,6 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-#: The page of the interface's documentation brings its own script and style.
-_DOCS = "default-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -24,7 +23,7 @@ class SafeHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add what is not there yet."""
+        """Add what is not there yet; refuse an address with a NUL in it, which no database takes."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -34,4 +33,8 @@ class SafeHeaders:
                     headers.setdefault(name, value)
             await send(message)
 
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            answer = JSONResponse({"error": "The address holds a NUL.", "advice": ""}, 400)
+            await answer(scope, receive, with_headers)
+            return
         await self._app(scope, receive, with_headers)

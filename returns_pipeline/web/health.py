@@ -1,12 +1,24 @@
 """Whether the web is alive, and whether it could do its work now."""
 
+from typing import TYPE_CHECKING
+
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.queueing import INTERACTIVE, CeleryQueue
+from returns_pipeline.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
 router = APIRouter(tags=["health"])
+
+#: Anybody may ask, and asking costs every worker an answer.
+READY_SECONDS = 2.0
 
 
 @router.get("/healthz", summary="Is this process alive?")
@@ -21,24 +33,30 @@ def healthz() -> dict[str, str]:
     responses={503: {"description": "Something is missing."}},
 )
 def readyz(request: Request) -> JSONResponse:
-    """Ask each; 503 when one is missing, with a sentence about it."""
-    queue: CeleryQueue = request.app.state.queue
-    checks = {
-        "database": request.app.state.pipeline.db.require_current,
-        "broker": queue.check,
-        "worker": lambda: _require_worker(queue),
-    }
-    found = {}
-    for name, check in checks.items():
-        try:
-            check()
-            found[name] = "ok"
-        except PipelineError as fault:
-            found[name] = fault.message
+    """Tell what was found within the last seconds; 503 when something is missing. The log says why."""
+    found: dict[str, str] = request.app.state.readiness()
     is_ready = all(state == "ok" for state in found.values())
     return JSONResponse(found, 200 if is_ready else 503)
 
 
+def readiness(database: Database, queue: CeleryQueue) -> dict[str, str]:
+    """Ask each part, and return what is said about it to anybody: no path, no address."""
+    checks: dict[str, tuple[Callable[[], object], str]] = {
+        "database": (database.require_current, "does not answer, or needs `returns-pipeline db upgrade`"),
+        "broker": (queue.check, "does not answer"),
+        "worker": (lambda: _require_worker(queue), "none answers that classifies images"),
+    }
+    found = {}
+    for name, (check, sentence) in checks.items():
+        try:
+            check()
+            found[name] = "ok"
+        except PipelineError as fault:
+            log.warning("not_ready", part=name, reason=str(fault))
+            found[name] = sentence
+    return found
+
+
 def _require_worker(queue: CeleryQueue) -> None:
-    if INTERACTIVE not in queue.served():
+    if INTERACTIVE not in queue.served(timeout=0.5):
         raise PipelineError("No worker answers that classifies images.")

@@ -27,9 +27,14 @@ router = APIRouter(tags=["health"])
 )
 def metrics(request: Request) -> Response:
     """Return counters of closed runs and gauges of what is open."""
+    return Response(request.app.state.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def exposition(database: Database, queue: CeleryQueue) -> bytes:
+    """Return every metric in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Collector(request.app.state.pipeline.db, request.app.state.queue))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    registry.register(_Collector(database, queue))
+    return generate_latest(registry)
 
 
 class _Collector:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.store import reviews
 from returns_pipeline.web.errors import ConflictError, NotFoundError, RequestError
 from returns_pipeline.web.text import printable
@@ -24,7 +24,7 @@ def next_item(state: Any, who: str) -> ReviewItem | None:
 
 def shown(state: Any, item: Item) -> ReviewItem:
     """Return an image with the names of its best labels, and of all that can be chosen."""
-    labels = _bundle(state, item).labels
+    labels = _labels(state, item)
     return ReviewItem(
         image=item.image_id,
         run=item.run_id,
@@ -34,8 +34,10 @@ def shown(state: Any, item: Item) -> ReviewItem:
         label=item.label,
         probability=item.probability,
         main_category=item.main_label,
-        top=[(labels[index], chance) for index, chance in item.top[:_MOST_LABELS]],
-        labels=list(labels),
+        top=[(labels[index], chance) for index, chance in item.top[:_MOST_LABELS]]
+        if labels
+        else [(item.label, item.probability)],
+        labels=list(labels) or [item.label],
     )
 
 
@@ -49,11 +51,22 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
     if item is None:
         raise NotFoundError(f"Image {image_id} does not wait for a review.")
     bundle = _bundle(state, item)
+    if bundle is None and label == item.label:
+        return _stored(state, who, image_id, label, item.main_label)
+    if bundle is None:
+        raise ConflictError(
+            f"The model {item.model_name}/{item.model_version} is gone.",
+            "Accept its answer, or skip the image.",
+        )
     if label not in bundle.labels:
         raise RequestError(
             f"{bundle.ref} knows no label {label!r}.", f"Choose of {', '.join(bundle.labels)}."
         )
     main = bundle.main_categories[bundle.labels.index(label)]
+    return _stored(state, who, image_id, label, main)
+
+
+def _stored(state: Any, who: str, image_id: int, label: str, main: str) -> ReviewAction:
     try:
         return reviews.decide(state.pipeline.db, who, image_id, label, main)
     except TransientFault:
@@ -62,6 +75,15 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
         raise ConflictError(fault.message, fault.advice) from None
 
 
-def _bundle(state: Any, item: Item) -> Bundle:
-    bundle: Bundle = state.asker.bundle(f"{item.model_name}/{item.model_version}")
+def _labels(state: Any, item: Item) -> tuple[str, ...]:
+    bundle = _bundle(state, item)
+    return bundle.labels if bundle else ()
+
+
+def _bundle(state: Any, item: Item) -> Bundle | None:
+    """Return the bundle that answered; None where it has been deleted: its answer can still be accepted."""
+    try:
+        bundle: Bundle = state.asker.bundle(f"{item.model_name}/{item.model_version}")
+    except ConfigFault:
+        return None
     return bundle

@@ -1,5 +1,6 @@
 """Bytes that came over HTTP become files that workers can read."""
 
+import re
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from returns_pipeline.records import FoundFile
 
 #: Letters of a sender's file name that stay, from its end.
 _KEPT = 60
+_STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def write_all(folder: Path, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
@@ -42,5 +44,7 @@ def discard(paths: Iterable[Path | str]) -> None:
 def safe_name(name: str) -> str:
     """Return what of a sender's file name can stand in one of ours: no folder, nothing hidden."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    kept = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in last)
+    kept = "".join(
+        letter if (letter.isascii() and letter.isalnum()) or letter in "-_." else "_" for letter in last
+    )
     return kept[-_KEPT:].lstrip(".") or "image"

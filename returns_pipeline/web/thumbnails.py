@@ -17,7 +17,7 @@ def of(picture: Picture, size: int, settings: Settings) -> bytes | None:
     """Return a WebP of `size` pixels on its longer side; None where the file is gone or no picture."""
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     try:
-        data = _read(picture.path, limits.max_bytes)
+        data = _read(picture)
         width, height = picture.width, picture.height
         if width is None or height is None:
             facts = imaging.decode(data, ImageInput(1, 1, 3), limits).facts
@@ -32,11 +32,11 @@ def of(picture: Picture, size: int, settings: Settings) -> bytes | None:
     return stream.getvalue()
 
 
-def _read(path: str, most: int) -> bytes:
-    """Return what a regular file holds, no link followed. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+def _read(picture: Picture) -> bytes:
+    """Return what the file holds that was classified, no link followed. Raises OSError for another one."""
+    descriptor = os.open(picture.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
-            raise OSError("not a file that is shown")
-        return file.read(most)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != picture.size:
+            raise OSError("not the file that was classified")
+        return file.read(picture.size)

@@ -145,6 +145,7 @@ def test_ten_reviews_by_keyboard_and_back(here: Site, page: Page) -> None:
     page.keyboard.press("c")
     expect(page.get_by_label("Another category")).to_be_focused()
     page.get_by_label("Another category").select_option("white")
+    page.keyboard.press("Enter")
     expect(page.locator("figcaption")).not_to_have_text(last)
     assert reviews.counts(here.home.database).waiting == before.waiting - 10
 
@@ -173,6 +174,12 @@ def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
     page.get_by_role("link", name="Roll back …").click()
     page.get_by_role("button", name="Roll back").click()
     expect(page.locator("tbody").first).to_contain_text("archived")
+
+
+def test_the_interface_explains_itself(page: Page) -> None:
+    """The page of the description works without another server."""
+    page.goto("/docs")
+    expect(page.get_by_text("/process_batch")).to_be_visible()
 
 
 def test_no_page_shuts_anybody_out(page: Page) -> None:

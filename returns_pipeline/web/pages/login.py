@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.web.access import COOKIE, SESSION_SECONDS, Keeper, Principal
+from returns_pipeline.web.access import COOKIE, SESSION_SECONDS, Keeper, Principal, require_same_origin
 from returns_pipeline.web.errors import TooOftenError, UnauthorizedError
 from returns_pipeline.web.pages.page import Person, form_of, root_of, show, text_of, to
 from returns_pipeline.web_records import Role
@@ -24,6 +24,7 @@ def form(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") -
 @router.post("/login", response_model=None)
 async def log_in(request: Request) -> Response:
     """Open a session."""
+    require_same_origin(request)
     keeper: Keeper = request.app.state.keeper
     given = await request.form(max_files=0, max_fields=10)
     where = _ours(text_of(given, "next", 2000))
@@ -34,7 +35,7 @@ async def log_in(request: Request) -> Response:
         )
     except (UnauthorizedError, TooOftenError) as fault:
         return show(request, "login.html", fault.status, next=where, fault=fault.message)
-    return with_session(request, to(request, where), person)
+    return await run_in_threadpool(with_session, request, to(request, where), person)
 
 
 @router.post("/logout")

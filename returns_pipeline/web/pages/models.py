@@ -14,6 +14,7 @@ from returns_pipeline.registry import Version
 from returns_pipeline.store import models
 from returns_pipeline.web.errors import NotFoundError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
+from returns_pipeline.web.text import pathless
 from returns_pipeline.web_records import Role
 
 router = APIRouter()
@@ -58,7 +59,7 @@ def _row(each: Version) -> dict[str, object]:
         "recipe": each.bundle.recipe if each.bundle else "",
         "shadow_share": each.row.shadow_share if each.row else None,
         "has_report": each.bundle is not None and (folder / "report" / "index.html").is_file(),
-        "fault": each.fault,
+        "fault": pathless(each.fault),
     }
 
 
@@ -88,7 +89,7 @@ def _promoting(request: Request, name: str, version: int, reason: str, fault: st
 async def promote(request: Request, person: Person, name: str, version: int) -> Response:
     """Make a version the active one."""
     form = await form_of(request, person, Role.OPERATOR)
-    _existing(request, name, version)
+    await run_in_threadpool(_existing, request, name, version)
     pipeline, reason = request.app.state.pipeline, text_of(form, "reason")
 
     def work() -> None:
@@ -104,7 +105,7 @@ async def promote(request: Request, person: Person, name: str, version: int) -> 
     try:
         await run_in_threadpool(work)
     except (ConfigFault, TransientFault) as fault:
-        return await run_in_threadpool(_promoting, request, name, version, reason, str(fault))
+        return await run_in_threadpool(_promoting, request, name, version, reason, pathless(str(fault)))
     return to(request, "/models")
 
 
@@ -134,7 +135,7 @@ def _rolling(request: Request, name: str, reason: str, fault: str) -> HTMLRespon
 async def rollback(request: Request, person: Person, name: str) -> Response:
     """Make the version before the active one again."""
     form = await form_of(request, person, Role.OPERATOR)
-    _existing(request, name, None)
+    await run_in_threadpool(_existing, request, name, None)
     pipeline, reason = request.app.state.pipeline, text_of(form, "reason")
 
     def work() -> None:
@@ -143,7 +144,7 @@ async def rollback(request: Request, person: Person, name: str) -> Response:
     try:
         await run_in_threadpool(work)
     except (ConfigFault, TransientFault) as fault:
-        return await run_in_threadpool(_rolling, request, name, reason, str(fault))
+        return await run_in_threadpool(_rolling, request, name, reason, pathless(str(fault)))
     return to(request, "/models")
 
 

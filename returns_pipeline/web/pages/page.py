@@ -23,6 +23,10 @@ _templates = Environment(
 )
 
 
+#: More than so many that wait are not counted for every page.
+_COUNTED = 10_000
+
+
 class LogInFirstError(Exception):
     """Nobody is logged in: the page is shown after the log-in."""
 
@@ -38,9 +42,13 @@ def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
     root = root_of(request)
     path = request.url.path.removeprefix(root)
     here = next((each for each in ("/runs", "/review", "/try", "/models") if path.startswith(each)), path)
-    waiting = reviews.counts(request.app.state.pipeline.db).waiting if person else 0
-    frame = {"root": root, "here": here, "person": person, "waiting": waiting}
+    frame = {"root": root, "here": here, "person": person, "waiting": _waiting(request) if person else ""}
     return HTMLResponse(_templates.get_template(name).render(frame | values), status)
+
+
+def _waiting(request: Request) -> str:
+    found = reviews.waiting(request.app.state.pipeline.db, _COUNTED)
+    return "" if not found else f"{found:,}" if found < _COUNTED else f"{_COUNTED - 1:,}+"
 
 
 def root_of(request: Request) -> str:
@@ -89,4 +97,4 @@ async def form_of(request: Request, person: Principal, role: Role) -> FormData:
 def text_of(form: FormData, name: str, most: int = 1000) -> str:
     """Return a field as text, empty where it is missing."""
     value = form.get(name)
-    return value.strip()[:most] if isinstance(value, str) else ""
+    return value.replace("\0", "").strip()[:most] if isinstance(value, str) else ""

@@ -51,5 +51,5 @@ def _do(request: Request, who: str, action: str, image: int, label: str) -> None
 
 def _page(request: Request, person: Principal, fault: str = "") -> HTMLResponse:
     item = reviewing.next_item(request.app.state, person.name)
-    counts = reviews.counts(request.app.state.pipeline.db)
+    counts = request.app.state.review_counts()
     return show(request, "review.html", 409 if fault else 200, item=item, counts=counts, fault=fault, said="")

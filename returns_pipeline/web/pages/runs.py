@@ -5,13 +5,15 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline import requests
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records import ImageState, RunState
 from returns_pipeline.store import browsing, jobs, runs, trends
 from returns_pipeline.store.browsing import Order
-from returns_pipeline.web.access import new_token
+from returns_pipeline.web.access import Principal, new_token
+from returns_pipeline.web.errors import ConflictError
 from returns_pipeline.web.pages.page import Person, form_of, root_of, show, to
 from returns_pipeline.web.v1.images import existing as existing_image
 from returns_pipeline.web.v1.images import is_cursor
@@ -86,13 +88,16 @@ def _link(request: Request, run_id: int, query: dict[str, Any]) -> str:
 async def retry(request: Request, person: Person, run_id: int) -> RedirectResponse:
     """Ask for another try of what was set aside."""
     await form_of(request, person, Role.OPERATOR)
-    run = existing(request, run_id)
-    if run.state is not RunState.CLOSED:
-        raise PipelineError("The run is still open.", "Try again when it is closed.")
+    await run_in_threadpool(_retry, request, person, run_id)
+    return to(request, "/")
+
+
+def _retry(request: Request, person: Principal, run_id: int) -> None:
+    if existing(request, run_id).state is not RunState.CLOSED:
+        raise ConflictError("The run is still open.", "Try again when it is closed.")
     database = request.app.state.pipeline.db
     job, _ = jobs.add(database, f"job-{new_token()}", JobKind.RETRY, run_id, person.name)
     requests.send(database, request.app.state.queue, job)
-    return to(request, "/")
 
 
 @router.get("/images/{image_id}")

@@ -12,9 +12,12 @@ from returns_pipeline.records import RunKind, RunState, RunSummary
 from returns_pipeline.schedule import next_due
 from returns_pipeline.store import images, runs, trends
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.web.access import LOCAL, Principal
 from returns_pipeline.web.charts import Column, columns
 from returns_pipeline.web.pages.login import with_session
 from returns_pipeline.web.pages.page import person_of, show, to
+from returns_pipeline.web.text import pathless
+from returns_pipeline.web_records import Role
 
 if TYPE_CHECKING:
     from returns_pipeline.web.access import Keeper
@@ -38,9 +41,10 @@ def tonight(request: Request, token: Annotated[str | None, Query(max_length=200)
     """Show the night; with the token of this machine, log in first."""
     if token is not None:
         keeper: Keeper = request.app.state.keeper
-        found = keeper.of_token(token)
-        # Out of the address: it must not stay in the history.
-        return with_session(request, to(request, "/"), found) if found else to(request, "/login")
+        # Out of the address: it must not stay in the history. Machines' tokens open no session.
+        if not keeper.is_local(token):
+            return to(request, "/login")
+        return with_session(request, to(request, "/"), Principal(LOCAL, Role.OPERATOR))
     return _page(request)
 
 
@@ -48,6 +52,7 @@ def _page(request: Request) -> Response:
     person_of(request)
     pipeline = request.app.state.pipeline
     database: Database = pipeline.db
+    work = images.open_work(database)
     newest = runs.latest(database, 3 * _TREND)
     nights = [run for run in newest if run.kind in {RunKind.NIGHTLY, RunKind.CATCH_UP}]
     closed = [run for run in newest if run.state is RunState.CLOSED and run.counts.seen][:_TREND]
@@ -60,7 +65,8 @@ def _page(request: Request) -> Response:
         next_night=next_due(pipeline.settings, utc_now()),
         faults=_faults(request.app.state.queue),
         open_runs=[run for run in runs.unclosed(database) if run.kind is not RunKind.API],
-        work=images.open_work(database),
+        work=work,
+        work_fault=pathless(work.fault or ""),
         last=last,
         reasons=[(code, _sentence(code), count) for code, count in trends.reasons(database, last.id)]
         if last
@@ -122,7 +128,7 @@ def _faults(queue: CeleryQueue) -> list[str]:
         if INTERACTIVE not in queue.served(timeout=0.3):
             return ["No worker answers that classifies images. What comes in waits."]
     except TransientFault as fault:
-        return [str(fault)]
+        return [pathless(str(fault))]
     except PipelineError as fault:
-        return [fault.message]
+        return [pathless(fault.message)]
     return []

@@ -3,12 +3,15 @@
 
 // Keys: a button or link with data-key is pressed by that key, unless somebody types.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const at = event.target;
   if (at.matches("input:not([type=hidden]), select, textarea")) {
     if (event.key === "Escape") at.blur();
+    if (event.key === "Enter" && at.matches("select[data-send]") && at.value) at.form.requestSubmit();
     return;
   }
+  // Enter on what has the focus means that.
+  if (event.key === "Enter" && at.closest("a, button, summary, label")) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target) return;
   event.preventDefault();
@@ -24,10 +27,6 @@ document.addEventListener("submit", (event) => {
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
-
-// A chosen label is sent at once.
-for (const select of document.querySelectorAll("select[data-send]"))
-  select.addEventListener("change", () => select.value && select.form.requestSubmit());
 
 // A run that is open: its progress while it happens, and the whole page once it is closed.
 for (const live of document.querySelectorAll("[data-events]")) {

@@ -35,6 +35,8 @@ def list_images(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> Images:
     """Return a page of images with the answers of their runs' models."""
+    if order is Order.DOUBT and run is None:
+        raise RequestError("Only the images of one run are shown by doubt.", "Name it: `run=ID`.")
     wanted = Filter(run, state, label, decision, code, min_probability, max_probability)
     after = unpack(cursor)
     if after is not None and not is_cursor(after, order):
@@ -50,7 +52,11 @@ def is_cursor(value: object, order: Order) -> bool:
         return False
     # As large a number as the tables hold.
     is_id = 0 <= value[1] < 2**63
-    return is_id and (isinstance(value[0], float | int) if order is Order.DOUBT else value[0] is None)
+    return is_id and (_is_chance(value[0]) if order is Order.DOUBT else value[0] is None)
+
+
+def _is_chance(value: object) -> bool:
+    return isinstance(value, float | int) and 0 <= value <= 1
 
 
 @router.get("/images/{image_id}", summary="One image with the answers of all models")

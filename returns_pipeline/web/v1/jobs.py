@@ -10,6 +10,7 @@ from returns_pipeline import requests
 from returns_pipeline.store import jobs
 from returns_pipeline.web.access import Operator, Principal, Viewer
 from returns_pipeline.web.errors import ConflictError, NotFoundError
+from returns_pipeline.web.text import pathless
 from returns_pipeline.web.v1.runs import existing
 from returns_pipeline.web.v1.schemas import Job
 from returns_pipeline.web_records import Job as Asked
@@ -107,5 +108,11 @@ def _shown(request: Request, job: Asked) -> Job:
     pipeline = request.app.state.pipeline
     state, run, error = requests.state_of(pipeline.settings, pipeline.db, request.app.state.queue, job)
     return Job(
-        id=job.id, kind=job.kind, state=state, run=run, who=job.who, created_at=job.created_at, error=error
+        id=job.id,
+        kind=job.kind,
+        state=state,
+        run=run,
+        who=job.who,
+        created_at=job.created_at,
+        error=error and pathless(error),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 
 from returns_pipeline import registry
-from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.errors import ConfigFault
 from returns_pipeline.web.access import Operator, Viewer
 from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.v1.schemas import Model, Models, Promotion, Reason
@@ -36,7 +36,7 @@ def promote(request: Request, person: Operator, name: str, version: int, reason:
             reason=reason.reason,
             force=reason.force,
         )
-    except (ConfigFault, TransientFault) as fault:
+    except ConfigFault as fault:
         raise ConflictError(fault.message, fault.advice) from None
     return Promotion(active=str(done.ref), before=done.before, remark=done.remark)
 
@@ -54,6 +54,6 @@ def rollback(
         raise NotFoundError(f"There is no model {name}.")
     try:
         done = registry.rollback(pipeline.settings, pipeline.db, name, who=person.name, reason=x_reason)
-    except (ConfigFault, TransientFault) as fault:
+    except ConfigFault as fault:
         raise ConflictError(fault.message, fault.advice) from None
     return Promotion(active=str(done.ref), before=done.before, remark=done.remark)

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request
 
-from returns_pipeline.errors import PipelineError
 from returns_pipeline.store import reviews
 from returns_pipeline.web import reviewing
 from returns_pipeline.web.access import Reviewer, Viewer
@@ -16,7 +15,7 @@ router = APIRouter(tags=["reviews"])
 @router.get("/reviews", summary="How much waits, and how often the model was right")
 def count_reviews(request: Request, _: Viewer) -> ReviewCounts:
     """Count what waits and what is done."""
-    return ReviewCounts(**reviews.counts(request.app.state.pipeline.db)._asdict())
+    return ReviewCounts(**request.app.state.review_counts()._asdict())
 
 
 @router.post("/reviews/next", summary="Take the next image to look at")
@@ -35,12 +34,9 @@ def decide(request: Request, person: Reviewer, image_id: int, verdict: Verdict) 
 @router.post("/reviews/{image_id}/skip", summary="Look at an image later")
 def skip(request: Request, person: Reviewer, image_id: int) -> Reviewed:
     """Put an image at the end of the queue and take the next one."""
-    if not 0 < image_id < 2**63:
-        raise NotFoundError(f"There is no image {image_id}.")
-    try:
-        reviews.skip(request.app.state.pipeline.db, person.name, image_id)
-    except PipelineError as fault:
-        raise ConflictError(fault.message, fault.advice) from None
+    database = request.app.state.pipeline.db
+    if not (0 < image_id < 2**63 and reviews.skip(database, person.name, image_id)):
+        raise NotFoundError(f"Image {image_id} does not wait for a review of yours.")
     return Reviewed(action="skip", item=reviewing.next_item(request.app.state, person.name))
 
 

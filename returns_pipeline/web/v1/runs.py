@@ -35,7 +35,9 @@ def list_runs(
     """Return a page of runs, newest first."""
     database: Database = request.app.state.pipeline.db
     before = unpack(cursor)
-    ids = browsing.runs_before(database, before if isinstance(before, int) else None, limit + 1)
+    ids = browsing.runs_before(
+        database, before if isinstance(before, int) and 0 < before < 2**31 else None, limit + 1
+    )
     found = [Run.of(run) for run in (runs.find(database, run_id) for run_id in ids[:limit]) if run]
     return Runs(runs=found, next=pack(found[-1].id) if len(ids) > limit else None)
 
@@ -69,7 +71,11 @@ def follow_run(request: Request, _: Viewer, run_id: int) -> StreamingResponse:
                 return
             await asyncio.sleep(_LOOK)
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(
+        events(),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
 
 
 @router.get(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from returns_pipeline.records import ModelStage, RunKind, RunState, RunSummary
 from returns_pipeline.registry import Version
 from returns_pipeline.web.errors import RequestError
-from returns_pipeline.web.text import printable
+from returns_pipeline.web.text import pathless, printable
 from returns_pipeline.web_records import JobKind, Shown
 
 
@@ -108,7 +108,7 @@ class Image(_Answer):
             name=printable(image.path.rpartition("/")[2]),
             state=image.state,
             code=image.code,
-            reason=printable(image.detail) if image.detail else None,
+            reason=printable(pathless(image.detail)) if image.detail else None,
             label=image.label,
             probability=image.probability,
             main_category=image.main_label,
@@ -165,7 +165,7 @@ class Model(_Answer):
             labels=list(version.bundle.labels) if version.bundle else [],
             metrics=version.metrics,
             shadow_share=version.row.shadow_share if version.row else None,
-            fault=version.fault,
+            fault=pathless(version.fault),
         )
 
 
@@ -246,7 +246,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("", max_length=1000)
+    reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$")
     force: bool = False
 
 

@@ -1,0 +1,22 @@
+"""The interactive page of the interface's description, with nothing from another server."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from returns_pipeline.web.pages.page import show
+
+router = APIRouter(include_in_schema=False)
+
+#: Swagger UI writes styles into the page; it runs no script but its own.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@router.get("/docs")
+def docs(request: Request) -> HTMLResponse:
+    """Show Swagger UI."""
+    page = show(request, "docs.html")
+    page.headers["Content-Security-Policy"] = _POLICY
+    return page
