@@ -50,6 +50,7 @@ class Job(NamedTuple):
     sent_at: datetime | None
     cancelled_at: datetime | None
     error: str | None
+    is_open: bool
 
 
 class Shown(NamedTuple):

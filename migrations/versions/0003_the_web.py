@@ -10,6 +10,7 @@ depends_on = None
 
 _KIND = "ck_runs_kind"
 _WAITING = sa.text("reviewed_at IS NULL")
+_OPEN = sa.text("is_open")
 _HELD = sa.text("held_by IS NOT NULL")
 
 
@@ -68,9 +69,11 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("is_open", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.CheckConstraint("kind IN ('scan', 'retry')", name=op.f("ck_jobs_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
+    op.create_index("ix_jobs_open", "jobs", ["id"], postgresql_where=_OPEN, sqlite_where=_OPEN)
     op.create_table(
         "reviews",
         sa.Column("image_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

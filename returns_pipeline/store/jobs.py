@@ -6,12 +6,16 @@ import sqlalchemy as sa
 
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import runs
-from returns_pipeline.store.web_tables import jobs
+from returns_pipeline.store.web_tables import OPEN, jobs
 from returns_pipeline.web_records import Job, JobKind
 
-#: Of several intakes each has a run, whose request's id begins with the job's.
+#: Of several intakes each has a run, whose request's id is the job's with something after a hyphen. A range,
+#: not a pattern: that uses the index.
 _HAS_BEGUN = sa.exists().where(
-    sa.or_(runs.c.request_id == jobs.c.id, runs.c.request_id.like(jobs.c.id + "-%"))
+    sa.or_(
+        runs.c.request_id == jobs.c.id,
+        sa.and_(runs.c.request_id > jobs.c.id + "-", runs.c.request_id < jobs.c.id + "."),
+    )
 )
 
 
@@ -53,7 +57,7 @@ def cancel(db: Database, job_id: str) -> bool:
         cancelled = connection.execute(
             sa.update(jobs)
             .where(jobs.c.id == job_id, jobs.c.cancelled_at.is_(None), ~_HAS_BEGUN)
-            .values(cancelled_at=utc_now())
+            .values(cancelled_at=utc_now(), is_open=False)
         )
         return bool(cancelled.rowcount)
 
@@ -69,27 +73,28 @@ def reopen(db: Database, job_id: str) -> None:
     """Let a job be done that was cancelled or has failed."""
     with db.write() as connection:
         connection.execute(
-            sa.update(jobs).where(jobs.c.id == job_id).values(cancelled_at=None, sent_at=None, error=None)
+            sa.update(jobs)
+            .where(jobs.c.id == job_id)
+            .values(cancelled_at=None, sent_at=None, error=None, is_open=True)
         )
 
 
 def fail(db: Database, job_id: str, error: str) -> None:
     """Remember what ended a job."""
     with db.write() as connection:
-        connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(error=error))
+        connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(error=error, is_open=False))
 
 
 def not_begun(db: Database, seconds: float) -> list[Job]:
-    """Return the jobs that no run has begun for, and that were asked for or sent over `seconds` ago."""
+    """Return the open jobs that no run has begun for, and that were asked for or sent over `seconds` ago.
+
+    Those that a run has begun for are closed: the sweep looks after the run.
+    """
+    with db.write() as connection:
+        connection.execute(sa.update(jobs).where(OPEN, _HAS_BEGUN).values(is_open=False))
+        found = [_job(row) for row in connection.execute(sa.select(jobs).where(OPEN))]
     before = utc_now() - timedelta(seconds=seconds)
-    query = sa.select(jobs).where(
-        sa.func.coalesce(jobs.c.sent_at, jobs.c.created_at) < before,
-        jobs.c.cancelled_at.is_(None),
-        jobs.c.error.is_(None),
-        ~_HAS_BEGUN,
-    )
-    with db.read() as connection:
-        return [_job(row) for row in connection.execute(query)]
+    return [job for job in found if (job.sent_at or job.created_at) < before]
 
 
 def _job(row: sa.Row[tuple[object, ...]]) -> Job:

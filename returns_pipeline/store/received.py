@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records import ImageState, RunKind, RunState
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, predictions, runs
+from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
 from returns_pipeline.web_records import Received
 
 #: SQLite takes some thousand parameters in one statement.
@@ -70,7 +70,12 @@ def end_days(db: Database, before: datetime) -> int:
     with db.write() as connection:
         ended = connection.execute(
             sa.update(runs)
-            .where(runs.c.kind == RunKind.API, runs.c.state == RunState.SCANNING, runs.c.opened_at < before)
+            .where(
+                NOT_CLOSED,
+                runs.c.kind == RunKind.API,
+                runs.c.state == RunState.SCANNING,
+                runs.c.opened_at < before,
+            )
             .values(state=RunState.RUNNING, touched_at=utc_now())
         )
         return int(ended.rowcount)

@@ -62,8 +62,13 @@ jobs = sa.Table(
     sa.Column("cancelled_at", UtcDateTime),
     # What ended it before it had a run.
     sa.Column("error", sa.Text),
+    # Until it has a run, has failed or is cancelled, the sweep looks after it.
+    sa.Column("is_open", sa.Boolean, nullable=False, server_default=sa.true()),
     one_of("kind", "scan", "retry"),
 )
+#: Term of the partial index of what the sweep looks after.
+OPEN = sa.text("is_open")
+sa.Index("ix_jobs_open", jobs.c.id, postgresql_where=OPEN, sqlite_where=OPEN)
 
 #: Term of the partial index of what still waits for a person.
 WAITING = sa.text("reviewed_at IS NULL")

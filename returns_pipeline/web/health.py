@@ -58,5 +58,5 @@ def readiness(database: Database, queue: CeleryQueue) -> dict[str, str]:
 
 
 def _require_worker(queue: CeleryQueue) -> None:
-    if INTERACTIVE not in queue.served(timeout=0.5):
+    if INTERACTIVE not in queue.served(timeout=1):
         raise PipelineError("No worker answers that classifies images.")

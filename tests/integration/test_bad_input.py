@@ -92,7 +92,9 @@ def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation
         # The request of before any worker started has been served meanwhile: nothing is lost of it either.
         assert len(runs.latest(sqlite_home.database, 5)) == 1
         shutil.move(settings.models_dir / "hidden", settings.models_dir / "stub")
-        _assert_refused(sqlite_home.run("up", RETURNS_FLOWER_PORT="15999"), "runs already")
+        _assert_refused(
+            sqlite_home.run("up", RETURNS_FLOWER_PORT="15999", RETURNS_WEB_PORT="15998"), "runs already"
+        )
     assert not embedded_socket(settings.home).exists()
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import requests
 
 from returns_pipeline.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
 from returns_pipeline.queueing import make_app
@@ -28,6 +28,7 @@ from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
 from tests.databases import KINDS, empty_database
 from tests.support import SAMPLES, Installation, assert_promise_kept, digests, write_images
+from tests.web import free_port
 
 FIELDS = {"id", "kind", "state", "seen", "classified", "quarantined", "failed", "seconds"} | {
     "images_per_second",
@@ -163,10 +164,11 @@ def test_status_tells_what_is_open(running: Installation) -> None:
 
 def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
     """The real Flower lists the tasks of a run by name, to those who have its password and to nobody else."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **running.environment(),
         "RETURNS_FLOWER_PORT": str(port),
+        "RETURNS_WEB_PORT": str(free_port()),
         "RETURNS_FLOWER_PASSWORD": "correct horse",
     }
     url = f"http://127.0.0.1:{port}/api/tasks"
@@ -240,11 +242,14 @@ def test_beat_runs_the_night_by_itself(sqlite_home: Installation) -> None:
 
 
 def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> None:
-    """Workers that are killed are started again; all end with `up`, even when it is killed itself."""
+    """Workers that are killed are started again; all end with `up`, even when it is killed itself.
+
+    The address that it prints logs whoever opens it in.
+    """
     environment = sqlite_home.environment()
     parent = subprocess.Popen(
         [sys.executable, "-m", "returns_pipeline.cli", "up"],
-        env={**environment, "RETURNS_FLOWER_PORT": str(_free_port())},
+        env={**environment, "RETURNS_FLOWER_PORT": str(free_port()), "RETURNS_WEB_PORT": str(free_port())},
         stdout=subprocess.PIPE,
         text=True,
         cwd=sqlite_home.settings.home,
@@ -252,7 +257,11 @@ def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> 
     assert parent.stdout is not None
     try:
         assert parent.stdout.readline().startswith("Intake")
-        assert len(_processes_of(sqlite_home)) >= 5
+        word, address = parent.stdout.readline().split()
+        assert word == "Web"
+        _until(lambda: _status_of(address) is not None)
+        assert b"Tonight" in requests.get(address, timeout=10).content
+        assert len(_processes_of(sqlite_home)) >= 6
         write_images(sqlite_home.settings.incoming_dir, 3)
         assert sqlite_home.json("scan", "--wait")["classified"] == 3
         for worker in _processes_of(sqlite_home):
@@ -304,12 +313,6 @@ def _status_of(url: str) -> int | None:
         return error.code
     except OSError:
         return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _until(condition: Callable[[], bool], seconds: float = 30) -> None:
