@@ -66,7 +66,7 @@ def test_a_nightly_run_on_the_samples(running: Installation) -> None:
     assert set(run) >= FIELDS
     counts = (run["state"], run["seen"], run["classified"], run["quarantined"], run["failed"])
     assert counts == ("closed", 303, 300, 3, 0)
-    assert run["model"] == "fashion-mnist/1"
+    assert run["model"] == "fashion-mnist/2"
     assert run["images_per_second"] == pytest.approx(303 / run["seconds"])
     assert_promise_kept(running, run["id"], came_in)
     assert running.json("runs", "show", str(run["id"])) == run
