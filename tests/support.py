@@ -82,7 +82,7 @@ class Installation:
         return {**os.environ, **environment_of(self.settings)}
 
     def run(
-        self, *arguments: str, timeout: float = 60, **environment: str
+        self, *arguments: str, timeout: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `returns-pipeline ARGUMENTS` to its end."""
         return subprocess.run(

@@ -33,7 +33,7 @@ class Site:
         """Send a request, by default with the token that may do everything."""
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         headers |= options.pop("headers", {})
-        return requests.request(method, self.url + path, headers=headers, timeout=60, **options)
+        return requests.request(method, self.url + path, headers=headers, timeout=180, **options)
 
     def token_for(self, role: Role) -> str:
         """Return a new token of a role."""
@@ -71,7 +71,7 @@ def site(folder: Path, **overrides: Any) -> Iterator[Site]:
 
 def wait_for(url: str, processes: Processes) -> None:
     """Return when the web answers. Raises the fault of a process that has ended."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         processes.check()
         with contextlib.suppress(requests.ConnectionError):
@@ -94,7 +94,7 @@ def closed_run(here: Site, count: int, start: int = 0) -> int:
 
     write_images(here.home.settings.incoming_dir, count, start)
     job = here.ask("POST", "/api/v1/scans", headers={"Idempotency-Key": os.urandom(8).hex()}).json()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while job["state"] != "done":
         assert time.monotonic() < deadline, job
         time.sleep(0.05)

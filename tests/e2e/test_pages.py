@@ -17,6 +17,7 @@ from returns_pipeline.web_records import Role
 from tests.support import write_images, write_stub_bundle
 from tests.web import Site, closed_run, site
 
+expect.set_options(timeout=30_000)
 PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
 #: Where the pictures of the pages go, to be looked at.
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -50,7 +51,7 @@ def browser() -> Iterator[Browser]:
 def page(here: Site, browser: Browser) -> Iterator[Page]:
     """Give a new window that fails the test on any error of a script or a refused resource."""
     context = browser.new_context(base_url=here.url, viewport={"width": 1200, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

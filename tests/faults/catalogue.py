@@ -251,7 +251,7 @@ def missed_night(night: Night) -> int:
         assert moment is not None
         connection.execute(sa.update(tables.runs).values(opened_at=moment - timedelta(days=3)))
     night.start_worker()
-    until(lambda: len(runs.latest(night.home.database, 9)) == 2, 30)
+    until(lambda: len(runs.latest(night.home.database, 9)) == 2, 120)
     until(lambda: not runs.unclosed(night.home.database))
     time.sleep(2)
     newest, _ = runs.latest(night.home.database, 9)

@@ -125,7 +125,7 @@ class Night:
         run = self.run_of(request_id)
         return run is not None and run.state is RunState.CLOSED
 
-    def finish(self, request_id: str, seconds: float = 120) -> None:
+    def finish(self, request_id: str, seconds: float = 400) -> None:
         """Wait until the run is closed, then scan once more for what a fault left in the intake."""
         until(lambda: self.closed(request_id) or self.mend(), seconds, self.open_work())
         if digests(self.home.settings.incoming_dir):
@@ -193,7 +193,7 @@ def _sweep(home: Installation, ended: threading.Event) -> None:
             continue
 
 
-def until(condition: Callable[[], bool], seconds: float = 60, what: str = "it") -> None:
+def until(condition: Callable[[], bool], seconds: float = 240, what: str = "it") -> None:
     """Wait for a condition; AssertionError when it does not hold in time."""
     deadline = time.monotonic() + seconds
     while not condition():

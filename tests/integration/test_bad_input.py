@@ -69,7 +69,7 @@ def test_a_worker_does_not_start_without_what_it_needs(sqlite_home: Installation
             env={**sqlite_home.environment(), **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         _assert_refused(done, part)
@@ -141,7 +141,7 @@ def test_the_python_shell_gets_the_sentence_too(sqlite_home: Installation, tmp_p
         env={**sqlite_home.environment(), "RETURNS_TIMEZONE": "Mars/Base"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
         cwd=tmp_path,
     )

@@ -105,7 +105,7 @@ def test_every_command_of_the_pages_works(running: Installation) -> None:
             env=running.environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
@@ -122,7 +122,9 @@ def test_every_other_command_exists() -> None:
             assert (PROJECT_ROOT / words[-2 if words[0] == "cp" else -1]).is_file(), command
         elif words[0] == "returns-pipeline":
             subcommand = [word for word in words[1:3] if re.fullmatch(r"[a-z][a-z-]+", word)]
-            done = subprocess.run([*CLI, *subcommand, "--help"], capture_output=True, check=False, timeout=30)
+            done = subprocess.run(
+                [*CLI, *subcommand, "--help"], capture_output=True, check=False, timeout=120
+            )
             assert done.returncode == 0, command
 
 
@@ -156,7 +158,7 @@ def test_the_shell_session_of_the_readme_works(running: Installation) -> None:
         env={**running.environment(), "PYTHONPATH": str(Path.cwd())},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -193,7 +193,7 @@ def test_judging_imports_no_keras(sqlite_home: Installation, tmp_path: Path) -> 
         env=sqlite_home.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

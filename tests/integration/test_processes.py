@@ -94,8 +94,8 @@ def test_classify_from_a_plain_python_shell(running: Installation, tmp_path: Pat
     (tmp_path / "a.png").write_bytes(source.read_bytes())
     code = (
         "from workers.tasks import scan_incoming, classify_paths\n"
-        "print(classify_paths.delay(['a.png']).get(timeout=30)['run'])\n"
-        "print(scan_incoming.delay().get(timeout=30)['run'])\n"
+        "print(classify_paths.delay(['a.png']).get(timeout=120)['run'])\n"
+        "print(scan_incoming.delay().get(timeout=120)['run'])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -103,7 +103,7 @@ def test_classify_from_a_plain_python_shell(running: Installation, tmp_path: Pat
         env=running.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     run_id, scanned = (int(line) for line in done.stdout.split())
@@ -175,7 +175,7 @@ def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
     command = [sys.executable, "-m", "returns_pipeline.cli", "flower"]
     flower = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _until(lambda: _status_of(url) == 401, seconds=60)
+        _until(lambda: _status_of(url) == 401, seconds=240)
         write_images(running.settings.incoming_dir, 3)
         assert running.json("scan", "--wait")["classified"] == 3
 
@@ -183,7 +183,7 @@ def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
             request = urllib.request.Request(url)
             token = base64.b64encode(b"admin:correct horse").decode()
             request.add_header("Authorization", f"Basic {token}")
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 return {task["name"] for task in json.load(answer).values()}
 
         wanted = {f"workers.tasks.{name}" for name in ("scan_incoming", "classify_chunk", "close_run")}
@@ -192,7 +192,7 @@ def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
         assert b"correct horse" not in arguments
     finally:
         flower.terminate()
-        flower.wait(20)
+        flower.wait(60)
 
 
 def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
@@ -213,7 +213,7 @@ def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
             assert [argument.decode() for argument in arguments] == expected
         finally:
             worker.terminate()
-            worker.wait(30)
+            worker.wait(90)
 
 
 @pytest.mark.slow
@@ -233,7 +233,7 @@ def test_beat_runs_the_night_by_itself(sqlite_home: Installation) -> None:
         processes.start_redis()
         processes.start_workers()
         processes.start("beat", "beat")
-        _until(lambda: bool(runs.latest(sqlite_home.database, 1)), seconds=100)
+        _until(lambda: bool(runs.latest(sqlite_home.database, 1)), seconds=300)
         (run,) = runs.latest(sqlite_home.database, 2)
         _until(lambda: _state(sqlite_home, run.id) is RunState.CLOSED)
         processes.check()
@@ -260,7 +260,7 @@ def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> 
         word, address = parent.stdout.readline().split()
         assert word == "Web"
         _until(lambda: _status_of(address) is not None)
-        assert b"Tonight" in requests.get(address, timeout=10).content
+        assert b"Tonight" in requests.get(address, timeout=60).content
         assert len(_processes_of(sqlite_home)) >= 6
         write_images(sqlite_home.settings.incoming_dir, 3)
         assert sqlite_home.json("scan", "--wait")["classified"] == 3
@@ -274,7 +274,7 @@ def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> 
         parent.send_signal(signal.SIGKILL)
         parent.wait(10)
         parent.stdout.close()
-    _until(lambda: not _processes_of(sqlite_home), seconds=60)
+    _until(lambda: not _processes_of(sqlite_home), seconds=240)
 
 
 def _processes_of(home: Installation) -> list[int]:
@@ -315,7 +315,7 @@ def _status_of(url: str) -> int | None:
         return None
 
 
-def _until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

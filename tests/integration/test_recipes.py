@@ -40,7 +40,7 @@ def test_three_commands_lead_from_folders_to_the_model_of_the_night(
 ) -> None:
     """Train, evaluate, promote: the bundle knows its labels, its data and the command that made it."""
     root, home = photos(tmp_path / "photos"), sqlite_home
-    done = home.run("train", "cnn", "--data", str(root), "--name", "shop", "--smoke", timeout=200)
+    done = home.run("train", "cnn", "--data", str(root), "--name", "shop", "--smoke", timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     bundle = load_bundle(home.settings.models_dir / "shop-smoke" / "1")
     assert bundle.labels == bundle.main_categories == tuple(COLOURS)

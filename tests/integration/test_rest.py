@@ -51,7 +51,7 @@ def test_a_client_of_the_old_services_needs_nothing_but_the_address(here: Site) 
 
     images, right = encoded(here, 2, 100)
     address = here.url.replace("http://", f"http://token:{here.token}@")
-    answer = requests.post(f"{address}/process_batch", json={"images": images}, timeout=60)
+    answer = requests.post(f"{address}/process_batch", json={"images": images}, timeout=180)
     assert answer.json() == {"predictions": right}
 
 

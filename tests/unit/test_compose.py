@@ -173,7 +173,7 @@ def test_celery_finds_the_app() -> None:
         [sys.executable, "-c", "from workers.app import app; print(app.main)"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.stdout.strip() == "returns_pipeline", done.stderr
 

@@ -84,7 +84,7 @@ def test_the_commands_say_what_they_found(tmp_path: Path) -> None:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*CLI, "data", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            [*CLI, "data", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
 
     done = run("from-csv", "a.csv", "--out", "photos")
