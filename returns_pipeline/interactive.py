@@ -44,16 +44,14 @@ class Accepted(NamedTuple):
     images: dict[str, int]
 
 
-def accept(
-    pipeline: Pipeline, files: Sequence[FoundFile], model: str | None = None, now: datetime | None = None
-) -> Accepted:
+def accept(pipeline: Pipeline, files: Sequence[FoundFile]) -> Accepted:
     """Make rows for files of the spool, then send their chunks, which the sweep sends if the broker does not.
 
     Raises ConfigFault when the model is not there, TransientFault when the database does not answer.
     """
-    request = run_request(pipeline, "", RunKind.API, pipeline.settings.spool_dir, model)
+    request = run_request(pipeline, "", RunKind.API, pipeline.settings.spool_dir)
     for _ in range(2):
-        request = replace(request, id=_request_id(now or utc_now(), pipeline.settings, request))
+        request = replace(request, id=_request_id(utc_now(), pipeline.settings, request))
         # Asked first: a refused INSERT would use up a number of PostgreSQL's every time.
         run_id = runs.find_request(pipeline.db, request.id) or runs.open_run(pipeline.db, request)
         try:

@@ -33,7 +33,7 @@ class _Picture:
 def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
     """Return the page of a run that will lie in `folder`."""
     longest = max(tally.labels.values(), default=1)
-    codes = [(code, _sentence(code), count) for code, count in tally.codes.most_common()]
+    codes = [(code, sentence(code), count) for code, count in tally.codes.most_common()]
     return _template().render(
         run=summary,
         accuracy=tally.accuracy,
@@ -46,7 +46,8 @@ def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
     )
 
 
-def _sentence(code: str) -> str:
+def sentence(code: str) -> str:
+    """Return what a stored code means; nothing for one that this version does not know."""
     return FaultCode(code).sentence if code in set(FaultCode) else ""
 
 

@@ -32,14 +32,14 @@ def writer(stream: TextIO, columns: tuple[str, ...] = COLUMNS) -> Callable[[Imag
 
     def write(result: ImageResult) -> None:
         _, path, state, code, detail, archived, index, label, probability, _, decision = result
-        path, chance = _text(path), None if probability is None else f"{probability:.6f}"
+        path, chance = printable(path), None if probability is None else f"{probability:.6f}"
         name = path.rpartition("/")[2]
-        row = (name, index, label, chance, decision, state, code, detail, path, _text(archived or ""))
+        row = (name, index, label, chance, decision, state, code, detail, path, printable(archived or ""))
         out.writerow(row[:count])
 
     return write
 
 
-def _text(value: str) -> str:
-    """Show control characters as escapes: a name holding one must not become two rows anywhere."""
+def printable(value: str) -> str:
+    """Return text with control characters as escapes: a name with one must not become two rows anywhere."""
     return value if value.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)

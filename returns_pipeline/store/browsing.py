@@ -152,12 +152,3 @@ def answers(db: Database, image_id: int) -> list[dict[str, Any]]:
             }
             for row in connection.execute(query)
         ]
-
-
-def runs_before(db: Database, before: int | None, limit: int) -> list[int]:
-    """Return the ids of the newest runs that are older than `before`, newest first."""
-    query = sa.select(runs.c.id).order_by(runs.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(runs.c.id < before)
-    with db.read() as connection:
-        return [int(run_id) for run_id in connection.execute(query).scalars()]

@@ -1,6 +1,6 @@
 """What a person should look at, one image at a time, and what was said. Two people never get the same one."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,28 +49,29 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
         )
 
 
-def take(db: Database, who: str, seconds: float, image_id: int | None = None) -> ReviewItem | None:
-    """Hold the next image for somebody, or the one they ask for; None when there is none to be had.
+def _free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
+    """Say of an image that nobody else looks at it."""
+    return sa.or_(reviews.c.held_until.is_(None), reviews.c.held_until < now, reviews.c.held_by == who)
+
+
+def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
+    """Hold the next image for somebody; None when there is none to be had.
 
     What they hold already comes first. Nobody else gets it for `seconds`.
     """
     now = utc_now()
-    is_free = sa.or_(reviews.c.held_until.is_(None), reviews.c.held_until < now, reviews.c.held_by == who)
-    query = sa.select(reviews.c.image_id).where(WAITING, is_free)
-    if image_id is not None:
-        query = query.where(reviews.c.image_id == image_id)
-    first = query.order_by(reviews.c.rank).limit(1).with_for_update(skip_locked=True)
+    first = (
+        sa.select(reviews.c.image_id)
+        .where(WAITING, _free_for(who, now))
+        .order_by(reviews.c.rank)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
     is_theirs = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
     with db.write() as connection:
         # What they hold first; then the first by rank, of which the index knows.
         found = (
-            connection.execute(
-                query.where(HELD, is_theirs)
-                .order_by(reviews.c.rank)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            ).scalar()
-            or connection.execute(first).scalar()
+            connection.execute(first.where(HELD, is_theirs)).scalar() or connection.execute(first).scalar()
         )
         if found is None:
             return None
@@ -128,9 +129,6 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
     """
     now = utc_now()
     with db.write() as connection:
-        is_theirs = sa.or_(
-            reviews.c.held_by == who, reviews.c.held_until.is_(None), reviews.c.held_until < now
-        )
         answered = (
             sa.select(predictions.c.label)
             .join(
@@ -146,7 +144,7 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
         )
         decided = connection.execute(
             sa.update(reviews)
-            .where(reviews.c.image_id == image_id, WAITING, is_theirs)
+            .where(reviews.c.image_id == image_id, WAITING, _free_for(who, now))
             .values(
                 reviewed_at=now,
                 reviewer=who,
@@ -169,13 +167,10 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
 
 def skip(db: Database, who: str, image_id: int) -> bool:
     """Put an image at the end of the queue; return whether it was there for whoever asks."""
-    is_theirs = sa.or_(
-        reviews.c.held_by == who, reviews.c.held_until.is_(None), reviews.c.held_until < utc_now()
-    )
     with db.write() as connection:
         moved = connection.execute(
             sa.update(reviews)
-            .where(reviews.c.image_id == image_id, WAITING, is_theirs)
+            .where(reviews.c.image_id == image_id, WAITING, _free_for(who, utc_now()))
             .values(rank=reviews.c.rank + _LAST, held_by=None, held_until=None)
         )
         if moved.rowcount:
@@ -217,7 +212,7 @@ def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
         return _item(connection, int(newest))
 
 
-def waiting(db: Database, most: int) -> int:
+def waiting(db: Database, most: int | None = None) -> int:
     """Return how many images wait for a person, counted up to `most`."""
     some = sa.select(reviews.c.image_id).where(WAITING).limit(most).subquery()
     with db.read() as connection:
@@ -234,13 +229,12 @@ def counts(db: Database) -> ReviewCounts:
         return sa.func.count().filter(sa.and_(*conditions))
 
     with db.read() as connection:
-        waiting = connection.execute(sa.select(sa.func.count()).select_from(reviews).where(WAITING)).scalar()
         row = connection.execute(
             sa.select(
                 count(done, ~audit), count(done, ~audit, right), count(done, audit), count(done, audit, right)
             ).select_from(reviews)
         ).one()
-    return ReviewCounts(int(waiting or 0), *map(int, row))
+    return ReviewCounts(waiting(db), *map(int, row))
 
 
 def _remember(

@@ -309,10 +309,11 @@ def model_of(db: Database, run_id: int) -> ModelRef:
         return ModelRef(*connection.execute(query).one())
 
 
-def latest(db: Database, limit: int) -> list[RunSummary]:
-    """Return the newest runs, newest first."""
+def latest(db: Database, limit: int, before: int | None = None) -> list[RunSummary]:
+    """Return the newest runs, newest first; of those that are older than the run `before`."""
+    query = _SUMMARY if before is None else _SUMMARY.where(runs.c.id < before)
     with db.read() as connection:
-        rows = connection.execute(_SUMMARY.order_by(runs.c.id.desc()).limit(limit)).all()
+        rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit)).all()
         return [_summary(connection, row) for row in rows]
 
 

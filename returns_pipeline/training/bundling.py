@@ -140,7 +140,7 @@ def _exported(
     Few judged photos would tell too little of that: some that it was trained on are asked too.
     """
     train = trained.parts["train"].pixels
-    if few := min(_ASKED - len(pixels), len(train)) if len(pixels) < _ASKED else 0:
+    if few := max(0, min(_ASKED - len(pixels), len(train))):
         # Spread over all of them, as they lie label by label.
         chosen = train[np.linspace(0, len(train) - 1, few).astype(int)]
         expected = np.concatenate([expected, ask(trained.model, chosen)])

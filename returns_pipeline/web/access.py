@@ -3,6 +3,7 @@
 import base64
 import binascii
 import contextlib
+import functools
 import hashlib
 import hmac
 import os
@@ -99,7 +100,7 @@ class Keeper:
         try:
             with _at_once:
                 # As long for a name that does not exist: nobody learns from it which ones do.
-                _hasher.verify(found[1] if found else _NOBODY, password)
+                _hasher.verify(found[1] if found else _hash_of_nobody(), password)
         except (VerificationError, InvalidHashError):
             found = None
         if found is None:
@@ -182,7 +183,10 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-_NOBODY = hash_password(secrets.token_urlsafe(16))
+@functools.cache
+def _hash_of_nobody() -> str:
+    # Made at the first log-in: it takes as long as one, and most who import this ask nobody in.
+    return hash_password(secrets.token_urlsafe(16))
 
 
 def new_token() -> str:
@@ -225,17 +229,29 @@ def _principal(request: Request) -> Principal:
     found = keeper.of_request(request)
     if found is None:
         raise UnauthorizedError("Log in, or send a token: `Authorization: Bearer TOKEN`.")
-    if found.csrf is not None and request.method not in _SAFE:
-        sent = request.headers.get("x-csrf-token", "")
-        if not hmac.compare_digest(sent.encode(), found.csrf.encode()):
-            raise ForbiddenError("This request does not come from a page of ours. Load the page again.")
+    if request.method not in _SAFE:
+        require_ours(found, request.headers.get("x-csrf-token"))
     return found
+
+
+def require_ours(principal: Principal, sent: object) -> None:
+    """Raise ForbiddenError for a change that comes with a session, but not with what its pages carry."""
+    # Without a session there is no cookie that another site could make a browser send.
+    if principal.csrf is None:
+        return
+    if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), principal.csrf.encode()):
+        raise ForbiddenError("This request does not come from a page of ours. Load the page again.")
+
+
+def require_role(principal: Principal, role: Role) -> None:
+    """Raise ForbiddenError for somebody who may not do what needs a role."""
+    if principal.role.rank < role.rank:
+        raise ForbiddenError(f"{principal.name} is a {principal.role}; this needs a {role}.")
 
 
 def _at_least(role: Role) -> Callable[[Principal], Principal]:
     def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
-        if principal.role.rank < role.rank:
-            raise ForbiddenError(f"{principal.name} is a {principal.role}; this needs a {role}.")
+        require_role(principal, role)
         return principal
 
     return check

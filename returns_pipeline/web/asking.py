@@ -44,20 +44,20 @@ class Asker:
         self._waiting: dict[asyncio.Future[None], set[int]] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    async def ask(self, images: Iterable[tuple[str, bytes]], model: str | None = None) -> Answer:
+    async def ask(self, images: Iterable[tuple[str, bytes]]) -> Answer:
         """Return what the workers say of (name, content) pairs.
 
         Raises NoAnswerError when they do not say it in time; PipelineError when the images got no rows.
         """
-        return await self.ask_about(await self.keep(images), model)
+        return await self.ask_about(await self.keep(images))
 
     async def keep(self, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
         """Write (name, content) pairs into the spool: from here on their bytes are needed no more."""
         return await run_in_threadpool(spool.write_all, self._pipeline.settings.spool_dir, list(images))
 
-    async def ask_about(self, files: Sequence[FoundFile], model: str | None = None) -> Answer:
+    async def ask_about(self, files: Sequence[FoundFile]) -> Answer:
         """Return what the workers say of files of the spool. Raises as `ask`."""
-        accepted = await run_in_threadpool(self._accept, files, model)
+        accepted = await run_in_threadpool(self._accept, files)
         wanted = [accepted.images[file.path] for file in files]
         try:
             async with asyncio.timeout(self._pipeline.settings.api_seconds):
@@ -71,9 +71,9 @@ class Asker:
         bundle = await run_in_threadpool(self.bundle, str(accepted.model))
         return Answer([found[image] for image in wanted], bundle)
 
-    def _accept(self, files: Sequence[FoundFile], model: str | None) -> Accepted:
+    def _accept(self, files: Sequence[FoundFile]) -> Accepted:
         try:
-            return accept(self._pipeline, files, model)
+            return accept(self._pipeline, files)
         except BaseException:
             # Those that have a row are the workers'. What cannot be found out now, the sweep tidies.
             with contextlib.suppress(TransientFault):

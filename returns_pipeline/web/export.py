@@ -7,10 +7,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from returns_pipeline.records import ImageResult
-from returns_pipeline.report.table import writer
+from returns_pipeline.report.table import printable, writer
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
-from returns_pipeline.web.text import printable
 
 _ROWS = 1000
 #: The same in every format: the CSV's first columns, without the server's folders.

@@ -71,7 +71,7 @@ class _Collector:
     def _open(self) -> Iterator[Metric]:
         work = images.open_work(self._db)
         age = (utc_now() - work.oldest).total_seconds() if work.oldest else 0
-        waiting = reviews.counts(self._db).waiting
+        waiting = reviews.waiting(self._db)
         for name, meaning, value in (
             ("returns_open_images", "Images in chunks that are not done.", work.images),
             ("returns_open_chunks", "Chunks that are not done.", work.chunks),

@@ -4,9 +4,9 @@ from typing import Any
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.report.table import printable
 from returns_pipeline.store import reviews
 from returns_pipeline.web.errors import ConflictError, NotFoundError, RequestError
-from returns_pipeline.web.text import printable
 from returns_pipeline.web.v1.schemas import ReviewItem
 from returns_pipeline.web_records import ReviewAction
 from returns_pipeline.web_records import ReviewItem as Item

@@ -44,7 +44,5 @@ def discard(paths: Iterable[Path | str]) -> None:
 def safe_name(name: str) -> str:
     """Return what of a sender's file name can stand in one of ours: no folder, nothing hidden."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    kept = "".join(
-        letter if (letter.isascii() and letter.isalnum()) or letter in "-_." else "_" for letter in last
-    )
+    kept = _STRANGE.sub("_", last)
     return kept[-_KEPT:].lstrip(".") or "image"

@@ -9,10 +9,3 @@ _PATH = re.compile(r"(?<![\w./])/(?:[^\s/,;:'\"()]+/)+([^\s/,;:'\"()]*)")
 def pathless(text: str) -> str:
     """Return text without the addresses and folders of this server: of a path only its last part."""
     return _PATH.sub(r"\1", _URL.sub("…", text))
-
-
-def printable(text: str) -> str:
-    """Return text with control characters and broken bytes as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

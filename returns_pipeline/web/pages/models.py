@@ -45,7 +45,6 @@ def _page(request: Request, role: Role) -> HTMLResponse:
         models=listed,
         changes=newest,
         can_operate=role is Role.OPERATOR,
-        said="",
         fault="",
     )
 

@@ -1,6 +1,5 @@
 """What all pages have: the frame, who looks at it, and proof that a form is ours."""
 
-import hmac
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -10,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import FormData
 
 from returns_pipeline.store import reviews
-from returns_pipeline.web.access import Keeper, Principal
-from returns_pipeline.web.errors import ForbiddenError, UnauthorizedError
+from returns_pipeline.web.access import Keeper, Principal, require_ours, require_role
+from returns_pipeline.web.errors import UnauthorizedError
 from returns_pipeline.web_records import Role
 
 _templates = Environment(
@@ -82,15 +81,9 @@ Person = Annotated[Principal, Depends(person_of)]
 
 async def form_of(request: Request, person: Principal, role: Role) -> FormData:
     """Return a form of ours. Raises ForbiddenError for one that is not, or from somebody who may not."""
-    if person.role.rank < role.rank:
-        raise ForbiddenError(f"{person.name} is a {person.role}; this needs a {role}.")
+    require_role(person, role)
     form = await request.form(max_files=1, max_fields=20)
-    # Without a session there is no cookie that another site could make a browser send.
-    sent = form.get("csrf")
-    if person.csrf is not None and not (
-        isinstance(sent, str) and hmac.compare_digest(sent.encode(), person.csrf.encode())
-    ):
-        raise ForbiddenError("This form does not come from a page of ours. Load the page again.")
+    require_ours(person, form.get("csrf"))
     return form
 
 

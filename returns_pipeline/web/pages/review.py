@@ -6,8 +6,8 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.store import reviews
 from returns_pipeline.web import reviewing
-from returns_pipeline.web.access import Principal
-from returns_pipeline.web.errors import ForbiddenError, RequestError
+from returns_pipeline.web.access import Principal, require_role
+from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
 from returns_pipeline.web_records import ReviewAction, Role
 
@@ -17,8 +17,7 @@ router = APIRouter()
 @router.get("/review")
 def look(request: Request, person: Person) -> HTMLResponse:
     """Show the next image."""
-    if person.role.rank < Role.REVIEWER.rank:
-        raise ForbiddenError(f"{person.name} is a {person.role}; this needs a {Role.REVIEWER}.")
+    require_role(person, Role.REVIEWER)
     return _page(request, person)
 
 
@@ -52,4 +51,4 @@ def _do(request: Request, who: str, action: str, image: int, label: str) -> None
 def _page(request: Request, person: Principal, fault: str = "") -> HTMLResponse:
     item = reviewing.next_item(request.app.state, person.name)
     counts = request.app.state.review_counts()
-    return show(request, "review.html", 409 if fault else 200, item=item, counts=counts, fault=fault, said="")
+    return show(request, "review.html", 409 if fault else 200, item=item, counts=counts, fault=fault)

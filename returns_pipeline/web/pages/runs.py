@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from returns_pipeline import requests
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records import ImageState, RunState
-from returns_pipeline.store import browsing, jobs, runs, trends
+from returns_pipeline.store import browsing, runs, trends
 from returns_pipeline.store.browsing import Order
-from returns_pipeline.web.access import Principal, new_token
+from returns_pipeline.web.access import Principal
 from returns_pipeline.web.errors import ConflictError
 from returns_pipeline.web.pages.page import Person, form_of, root_of, show, to
 from returns_pipeline.web.v1.images import existing as existing_image
@@ -32,9 +32,9 @@ def list_runs(
 ) -> HTMLResponse:
     """Show the newest runs."""
     database = request.app.state.pipeline.db
-    ids = browsing.runs_before(database, before, _RUNS + 1)
-    found = [run for run in (runs.find(database, run_id) for run_id in ids[:_RUNS]) if run]
-    return show(request, "runs.html", runs=found, next=found[-1].id if len(ids) > _RUNS else None)
+    found = runs.latest(database, _RUNS + 1, before)
+    shown = found[:_RUNS]
+    return show(request, "runs.html", runs=shown, next=shown[-1].id if len(found) > _RUNS else None)
 
 
 @router.get("/runs/{run_id}")
@@ -95,9 +95,7 @@ async def retry(request: Request, person: Person, run_id: int) -> RedirectRespon
 def _retry(request: Request, person: Principal, run_id: int) -> None:
     if existing(request, run_id).state is not RunState.CLOSED:
         raise ConflictError("The run is still open.", "Try again when it is closed.")
-    database = request.app.state.pipeline.db
-    job, _ = jobs.add(database, f"job-{new_token()}", JobKind.RETRY, run_id, person.name)
-    requests.send(database, request.app.state.queue, job)
+    requests.ask(request.app.state.pipeline, JobKind.RETRY, run_id, person.name)
 
 
 @router.get("/images/{image_id}")

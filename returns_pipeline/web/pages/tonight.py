@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from returns_pipeline.errors import FaultCode, PipelineError, TransientFault
+from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.queueing import INTERACTIVE, CeleryQueue
 from returns_pipeline.records import RunKind, RunState, RunSummary
+from returns_pipeline.report.html import sentence
 from returns_pipeline.schedule import next_due
 from returns_pipeline.store import images, runs, trends
 from returns_pipeline.store.database import Database, utc_now
@@ -68,7 +69,7 @@ def _page(request: Request) -> Response:
         work=work,
         work_fault=pathless(work.fault or ""),
         last=last,
-        reasons=[(code, _sentence(code), count) for code, count in trends.reasons(database, last.id)]
+        reasons=[(code, sentence(code), count) for code, count in trends.reasons(database, last.id)]
         if last
         else [],
         shares=shares,
@@ -116,10 +117,6 @@ def _shares(database: Database, last: RunSummary, before: list[RunSummary]) -> l
 def _told(each: Share) -> str:
     usually = "" if each.usual is None else f", usually {each.usual:.1%}"
     return f"{each.label}: {each.images:,} images, {each.share:.1%}{usually}"
-
-
-def _sentence(code: str) -> str:
-    return FaultCode(code).sentence if code in set(FaultCode) else ""
 
 
 def _faults(queue: CeleryQueue) -> list[str]:

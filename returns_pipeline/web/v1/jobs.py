@@ -1,7 +1,5 @@
 """Jobs: what takes so long that nobody waits for it."""
 
-import hashlib
-import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, status
@@ -80,20 +78,14 @@ def retry_job(request: Request, _: Operator, job_id: str) -> Job:
         raise ConflictError(f"This job is {job.state}.", "Retry what has failed or was cancelled.")
     pipeline = request.app.state.pipeline
     jobs.reopen(pipeline.db, job_id)
-    requests.send(pipeline.db, request.app.state.queue, _existing(request, job_id))
+    requests.send(pipeline, _existing(request, job_id))
     return _shown(request, _existing(request, job_id))
 
 
 def _ask(request: Request, person: Principal, kind: JobKind, run_id: int | None, key: str | None) -> Job:
-    # The same key of the same person is the same request, and so the same run.
-    text = f"{person.name}\n{kind}\n{key}" if key else uuid.uuid4().hex
-    job_id = f"job-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
-    pipeline = request.app.state.pipeline
-    job, is_new = jobs.add(pipeline.db, job_id, kind, run_id, person.name)
+    job = requests.ask(request.app.state.pipeline, kind, run_id, person.name, key)
     if job.run_id != run_id:
         raise ConflictError("This Idempotency-Key was used for another request.", "Use a new key.")
-    if is_new:
-        requests.send(pipeline.db, request.app.state.queue, job)
     return _shown(request, job)
 
 
@@ -105,8 +97,7 @@ def _existing(request: Request, job_id: str) -> Asked:
 
 
 def _shown(request: Request, job: Asked) -> Job:
-    pipeline = request.app.state.pipeline
-    state, run, error = requests.state_of(pipeline.settings, pipeline.db, request.app.state.queue, job)
+    state, run, error = requests.state_of(request.app.state.pipeline, job)
     return Job(
         id=job.id,
         kind=job.kind,

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.records import RunState, RunSummary
-from returns_pipeline.store import browsing, runs
+from returns_pipeline.store import runs
 from returns_pipeline.web import export
 from returns_pipeline.web.access import Viewer
 from returns_pipeline.web.errors import NotFoundError
@@ -35,11 +35,10 @@ def list_runs(
     """Return a page of runs, newest first."""
     database: Database = request.app.state.pipeline.db
     before = unpack(cursor)
-    ids = browsing.runs_before(
-        database, before if isinstance(before, int) and 0 < before < 2**31 else None, limit + 1
-    )
-    found = [Run.of(run) for run in (runs.find(database, run_id) for run_id in ids[:limit]) if run]
-    return Runs(runs=found, next=pack(found[-1].id) if len(ids) > limit else None)
+    is_id = isinstance(before, int) and 0 < before < 2**31
+    found = runs.latest(database, limit + 1, before if is_id else None)
+    shown = [Run.of(run) for run in found[:limit]]
+    return Runs(runs=shown, next=pack(shown[-1].id) if len(found) > limit else None)
 
 
 @router.get("/runs/{run_id}", summary="One run in numbers")

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from returns_pipeline.records import ModelStage, RunKind, RunState, RunSummary
 from returns_pipeline.registry import Version
+from returns_pipeline.report.table import printable
 from returns_pipeline.web.errors import RequestError
-from returns_pipeline.web.text import pathless, printable
+from returns_pipeline.web.text import pathless
 from returns_pipeline.web_records import JobKind, Shown
 
 
