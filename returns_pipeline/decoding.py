@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NamedTuple, Self
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from returns_pipeline import imaging
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
 from returns_pipeline.records import Decoded, ImageFacts, ImageInput, PendingImage
+from returns_pipeline.web_records import Picture
 
 #: What says something of the file and not of the disk or the machine.
 _THE_FILES_OWN = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
@@ -151,6 +153,18 @@ def read(image: PendingImage, limits: imaging.Limits) -> bytes:
         raise TransientFault(
             f"{image.path} cannot be read: {error.strerror}.", "Look after the disk; the sweep tries again."
         ) from error
+
+
+def read_again(picture: Picture, limits: imaging.Limits) -> bytes:
+    """Return the content of a file that has been classified, wherever it was moved. Raises as `read`.
+
+    Its time is not asked: a file system that it was copied to may keep only a part of it.
+    """
+    try:
+        time_ns = Path(picture.path).lstat().st_mtime_ns
+    except OSError:
+        raise ImageFault(FaultCode.VANISHED) from None
+    return read(PendingImage(0, picture.path, picture.size, time_ns), limits)
 
 
 def _ahead(

@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 from pathlib import Path
 
-from returns_pipeline import nightly, working
+from returns_pipeline import explaining, nightly, working
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import RunKind
 from returns_pipeline.web_records import Job
@@ -22,6 +22,7 @@ class InlineQueue:
         self.closings: deque[int] = deque()
         self.scans: deque[tuple[str, Path | None]] = deque()
         self.jobs: deque[Job] = deque()
+        self.explanations: deque[int] = deque()
         self.nights = 0
         self._numbers = itertools.count()
 
@@ -45,6 +46,10 @@ class InlineQueue:
         """Keep a job."""
         self.jobs.append(job)
 
+    def send_explain(self, image_id: int) -> None:
+        """Keep an explanation's message."""
+        self.explanations.append(image_id)
+
     def error_of(self, request_id: str) -> BaseException | None:  # noqa: ARG002 - errors are raised here
         """Return None: a request that fails here raises."""
         return None
@@ -59,11 +64,12 @@ class InlineQueue:
         self.closings.clear()
         self.scans.clear()
         self.jobs.clear()
+        self.explanations.clear()
         self.nights = 0
 
     def deliver(self, pipeline: Pipeline) -> None:
         """Do the work of every message, and of those that are sent meanwhile."""
-        while self.nights or self.scans or self.chunks or self.closings:
+        while self.nights or self.scans or self.chunks or self.closings or self.explanations:
             if self.nights:
                 self.nights -= 1
                 nightly.scan_night(pipeline)
@@ -71,5 +77,7 @@ class InlineQueue:
                 nightly.scan(pipeline, *self.scans.popleft())
             elif self.chunks:
                 working.classify_chunk(pipeline, self.chunks.popleft(), f"message {next(self._numbers)}")
+            elif self.explanations:
+                explaining.explain(pipeline, self.explanations.popleft())
             else:
                 nightly.close_run(pipeline, self.closings.popleft())

@@ -50,6 +50,10 @@ class Queue(Protocol):
         """Ask for what somebody wants over HTTP."""
         ...
 
+    def send_explain(self, image_id: int) -> None:
+        """Ask what a model looked at in an image."""
+        ...
+
     def error_of(self, request_id: str) -> BaseException | None:
         """Return what ended a request, or None while it waits, runs or has succeeded."""
         ...

@@ -27,6 +27,7 @@ QUEUES = (CONTROL, INTERACTIVE, BULK)
 SCAN = "workers.tasks.scan_incoming"
 CLASSIFY_PATHS = "workers.tasks.classify_paths"
 CLASSIFY_CHUNK = "workers.tasks.classify_chunk"
+EXPLAIN = "workers.tasks.explain_image"
 CLOSE_RUN = "workers.tasks.close_run"
 REPLAY = "workers.tasks.replay_run"
 RETRY = "workers.tasks.retry_images"
@@ -39,6 +40,7 @@ TASK_QUEUES = {
     SWEEP: CONTROL,
     CLASSIFY_PATHS: INTERACTIVE,
     REPLAY: INTERACTIVE,
+    EXPLAIN: INTERACTIVE,
     CLASSIFY_CHUNK: BULK,
 }
 
@@ -150,6 +152,10 @@ class CeleryQueue:
             self.send(SCAN, request_id=job.id)
         else:
             self.send(RETRY, job.run_id, request_id=job.id)
+
+    def send_explain(self, image_id: int) -> None:
+        """Ask what a model looked at in an image; the answer is in the database."""
+        self.send(EXPLAIN, image_id)
 
     def is_idle(self) -> bool:
         """Whether no chunk waits to be delivered."""

@@ -171,9 +171,31 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A model's answers for a batch: `probabilities` float32 [n, labels], each row sums to 1."""
+    """A model's answers for a batch: `probabilities` float32 [n, labels], each row sums to 1.
+
+    `features` float32 [n, f] is what its last convolution saw, averaged over the image; None for a network
+    without one.
+    """
 
     probabilities: "NDArray[np.float32]"
+    features: "NDArray[np.float32] | None" = None
+
+
+class Attention(NamedTuple):
+    """What a model looked at: `heat` float32 [rows, columns], 0 to 1, over the whole image.
+
+    `features` float32 [f] is the image's row of Scores.features.
+    """
+
+    heat: "NDArray[np.float32]"
+    features: "NDArray[np.float32]"
+
+
+class Embedded(NamedTuple):
+    """Embeddings of a chunk's images: the bytes of `image_ids` int64 [n], of `vectors` int8 [n, 64]."""
+
+    image_ids: bytes
+    vectors: bytes
 
 
 class Prediction(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from returns_pipeline.records import ImageState
+    from returns_pipeline.records import ImageState, ModelRef
 
 
 class Role(StrEnum):
@@ -78,6 +78,30 @@ class Picture(NamedTuple):
     size: int
     width: int | None
     height: int | None
+
+
+class Asked(NamedTuple):
+    """An image that somebody wants explained: where it lies, and which label of which model to explain."""
+
+    picture: Picture
+    model: "ModelRef"
+    model_sha256: str
+    model_version_id: int
+    label_index: int
+
+
+class Explanation(NamedTuple):
+    """What a model looked at: `heat` uint8, `height` rows of `width`, over the whole image.
+
+    `alike` holds (image id, cosine) pairs of earlier returns, most alike first. With a `fault`, the rest is
+    empty.
+    """
+
+    fault: str | None
+    height: int
+    width: int
+    heat: bytes
+    alike: "Sequence[tuple[int, float]]"
 
 
 class Filter(NamedTuple):

@@ -6,16 +6,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import structlog
 
 from returns_pipeline import archive, decoding, imaging, shadowing
 from returns_pipeline.classify import TOP, to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
+from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import (
     Claim,
+    Embedded,
     ImageState,
     Move,
     Outcome,
@@ -24,9 +28,23 @@ from returns_pipeline.records import (
 )
 from returns_pipeline.store import chunks
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 Timings = dict[str, float]
+
+
+class _Work(NamedTuple):
+    """What became of a chunk's images, and their embeddings where others like them will be looked for."""
+
+    outcomes: list[Outcome]
+    embedded: Embedded | None = None
+
+
+#: Kinds of runs whose images are returns; the others' were only asked about.
+_RETURNS = {RunKind.NIGHTLY, RunKind.CATCH_UP, RunKind.RETRY}
 
 _CONFIG_PAUSE_SECONDS = 2.0
 
@@ -100,9 +118,10 @@ def _work(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
     outcomes: list[Outcome] = []
     if claim.images:
         given_up = claim.attempt > pipeline.settings.max_attempts
-        outcomes = _give_up(pipeline, claim) if given_up else _classify(pipeline, claim, timings)
+        work = _give_up(pipeline, claim) if given_up else _classify(pipeline, claim, timings)
+        outcomes = work.outcomes
         with _timed(timings, "store"):
-            chunks.store(pipeline.db, claim, outcomes)
+            chunks.store(pipeline.db, claim, outcomes, work.embedded)
     with _timed(timings, "archive"):
         gone = archive.move_all(_moves(pipeline, claim, outcomes), _Renewal(pipeline, claim).progress)
     chunks.finish(pipeline.db, claim, gone, timings)
@@ -123,17 +142,17 @@ def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Mo
     ]
 
 
-def _give_up(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
+def _give_up(pipeline: Pipeline, claim: Claim) -> _Work:
     """Set aside an image that stands alone: it killed its workers, or an error of ours met it each time."""
     if claim.error:
         state, code = ImageState.FAILED, FaultCode.GAVE_UP
     else:
         state, code = ImageState.QUARANTINED, FaultCode.KILLED_WORKER
     detail = f"{code.sentence} {claim.error or ''}".strip()
-    return [_without_answer(pipeline, claim, image, state, code, detail) for image in claim.images]
+    return _Work([_without_answer(pipeline, claim, image, state, code, detail) for image in claim.images])
 
 
-def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcome]:
+def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> _Work:
     settings = pipeline.settings
     bundle, classifier = pipeline.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
@@ -144,12 +163,17 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
     lease = _Renewal(pipeline, claim)
     folder = _folder(settings.archive_dir, claim)
     outcomes: list[Outcome] = []
+    ids: list[int] = []
+    vectors: list[NDArray[np.int8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
         for image, (code, detail) in batch.refused:
             outcomes.append(_without_answer(pipeline, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
             predictions = to_predictions(bundle, scores, thresholds, kept)
+            if claim.kind in _RETURNS and scores.features is not None:
+                ids += [image.id for image in batch.images]
+                vectors.append(embeddings(scores.features))
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
             target = archive.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
@@ -157,7 +181,9 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> list[Outcom
     side_by_side = max(1, settings.decode_threads)
     timings["read"] = decoder.read_seconds / side_by_side
     timings["decode"] = decoder.decode_seconds / side_by_side
-    return outcomes
+    if not ids:
+        return _Work(outcomes)
+    return _Work(outcomes, Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes()))
 
 
 def _without_answer(

@@ -7,7 +7,7 @@ sends the work again. A ConfigFault is not tried again: nothing heals it but a p
 from pathlib import Path
 from typing import Any
 
-from returns_pipeline import nightly, working
+from returns_pipeline import explaining, nightly, working
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.queueing import ClientPathsTask
 from workers.app import app
@@ -62,6 +62,12 @@ def retry_images(self: Any, run_id: int | None = None) -> dict[str, int]:
 def classify_chunk(self: Any, chunk_id: int) -> None:
     """Classify, store and archive one chunk."""
     working.classify_chunk(pipeline(), chunk_id, self.request.id)
+
+
+@app.task(ignore_result=True, **_RETRY)
+def explain_image(image_id: int) -> None:
+    """Find out what a model looked at in an image, and which earlier returns are like it."""
+    explaining.explain(pipeline(), image_id)
 
 
 @app.task(ignore_result=True, **_RETRY)

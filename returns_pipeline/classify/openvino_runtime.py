@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
+from returns_pipeline.classify.openvino_attention import Watched
+from returns_pipeline.classify.openvino_places import last_places
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput, Scores
+from returns_pipeline.records import Attention, ImageInput, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,26 +46,30 @@ class OpenVINOClassifier:
         core = openvino.Core()
         model = core.read_model(bundle.file(OPENVINO_MODEL))
         _check(model, bundle)
+        self._bundle, self._openvino = bundle, openvino
+        self._watched: Watched | None = None
         self.batch = best_batch(bundle.input)
+        places = last_places(model)
+        if places is not None:
+            opset = openvino.opset13
+            model.add_outputs([opset.reduce_mean(places, opset.constant([2, 3]), keep_dims=False).output(0)])
         # A fixed shape is planned once; the last batch is padded.
         model.reshape([self.batch, *bundle.input.shape])
-        compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "f32",  # CPUs with bfloat16 would use it, and answer differently
-                "INFERENCE_NUM_THREADS": threads,
-                "PERFORMANCE_HINT": "LATENCY",
-                "ENABLE_CPU_PINNING": False,  # pinned, all processes share one core: two run at half speed
-            },
-        )
-        self._request = compiled.create_infer_request()
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": "f32",  # CPUs with bfloat16 would use it, and answer differently
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # pinned, all processes share one core: two run at half speed
+        }
+        self._request = core.compile_model(model, "CPU", self._settings).create_infer_request()
+        self._features = places.get_partial_shape()[1].get_length() if places is not None else 0
         self._labels = len(bundle.labels)
         self._padded = np.zeros((self.batch, *bundle.input.shape), np.uint8)
 
     def predict(self, pixels: "NDArray[np.uint8]") -> Scores:
-        """Classify `pixels` uint8 [n, h, w, c], n >= 0: float32 probabilities [n, labels]."""
+        """Classify `pixels` uint8 [n, h, w, c], n >= 0."""
         probabilities = np.empty((len(pixels), self._labels), np.float32)
+        features = np.empty((len(pixels), self._features), np.float32) if self._features else None
         for start in range(0, len(pixels), self.batch):
             batch = pixels[start : start + self.batch]
             if (count := len(batch)) < self.batch:
@@ -71,7 +77,19 @@ class OpenVINOClassifier:
                 batch = self._padded
             self._request.infer([batch], share_inputs=True)
             probabilities[start : start + count] = self._request.get_output_tensor(0).data[:count]
-        return Scores(probabilities)
+            if features is not None:
+                features[start : start + count] = self._request.get_output_tensor(1).data[:count]
+        return Scores(probabilities, features)
+
+    def look(self, pixels: "NDArray[np.uint8]", label: int) -> Attention | None:
+        """Return what it looked at in `pixels` uint8 [h, w, c]; None for a network without convolutions."""
+        if not self._features:
+            return None
+        if self._watched is None:
+            # Seldom asked for: what it takes is taken when it is.
+            model = self._openvino.Core().read_model(self._bundle.file(OPENVINO_MODEL))
+            self._watched = Watched(self._openvino, model, self._settings)
+        return self._watched.look(pixels, label)
 
 
 def best_batch(size: ImageInput) -> int:

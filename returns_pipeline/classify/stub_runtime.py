@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.records import Scores
+from returns_pipeline.records import Attention, Scores
 
 
 class StubClassifier:
@@ -24,4 +24,13 @@ class StubClassifier:
         rest = 0.1 / max(self._labels - 1, 1)
         probabilities = np.full((count, self._labels), rest, dtype=np.float32)
         probabilities[np.arange(count), index] = 0.9
-        return Scores(probabilities)
+        # Images of about the same brightness look in about the same direction.
+        angle = mean[:, None] * (np.pi / 512)
+        features = np.hstack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+        return Scores(probabilities, features)
+
+    def look(self, pixels: NDArray[np.uint8], label: int) -> Attention:  # noqa: ARG002 - it looks at the light
+        """Return how bright each place of `pixels` uint8 [h, w, c] is."""
+        features = self.predict(pixels[np.newaxis]).features
+        assert features is not None  # noqa: S101 - as `predict` makes them
+        return Attention(pixels.mean(axis=2, dtype=np.float32) / 255, features[0])

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records import (
     Claim,
+    Embedded,
     ImageState,
     ModelRef,
     Move,
@@ -30,6 +31,7 @@ from returns_pipeline.store.tables import (
     predictions,
     runs,
 )
+from returns_pipeline.store.web_tables import embeddings
 
 
 class LeaseLostError(PipelineError):
@@ -154,10 +156,11 @@ def split(db: Database, held: Claim) -> int:
         return int(other)
 
 
-def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
+def store(db: Database, held: Claim, outcomes: Sequence[Outcome], embedded: Embedded | None = None) -> None:
     """Write every outcome of a chunk in one transaction, which lasts: files are moved because of it.
 
-    Raises LeaseLostError when the chunk is not ours any more.
+    `embedded` are those of its images that others are compared with. Raises LeaseLostError when the chunk is
+    not ours any more.
     """
     results = [_result(outcome) for outcome in outcomes]
     answers = [
@@ -169,6 +172,9 @@ def store(db: Database, held: Claim, outcomes: Sequence[Outcome]) -> None:
         _require_lease(connection, held)
         bulk.update(connection, images, _RESULT, results)
         bulk.insert(connection, predictions, _ANSWER, answers)
+        if embedded:
+            row = (held.model_version_id, held.chunk_id, *embedded)
+            connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())
 
 
 def store_beside(db: Database, shadow: Shadow, answers: Sequence[tuple[int, Prediction]]) -> None:

@@ -117,3 +117,37 @@ review_changes = sa.Table(
 )
 sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)
 sa.Index("ix_review_changes_who", review_changes.c.who, review_changes.c.id)
+
+#: Embeddings of the classified images of each chunk of a night, one row for all of them.
+embeddings = sa.Table(
+    "embeddings",
+    metadata,
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
+    sa.Column("chunk_id", sa.ForeignKey("chunks.id"), primary_key=True, autoincrement=False),
+    # int64, little-endian, one for each row of `vectors`.
+    sa.Column("image_ids", sa.LargeBinary, nullable=False),
+    # int8, 64 for each image: see classify.embedding.
+    sa.Column("vectors", sa.LargeBinary, nullable=False),
+)
+
+#: What a model looked at in an image, and which earlier returns are like it: computed once, when asked.
+explanations = sa.Table(
+    "explanations",
+    metadata,
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    # Why there is none; then the rest is empty.
+    sa.Column("fault", sa.Text),
+    sa.Column("height", sa.Integer),
+    sa.Column("width", sa.Integer),
+    # uint8, row by row: 255 is where it looked most.
+    sa.Column("heat", sa.LargeBinary),
+    # [[image id, cosine], …], most alike first.
+    sa.Column("alike", sa.JSON),
+    sa.CheckConstraint(
+        "fault IS NOT NULL OR "
+        "(height IS NOT NULL AND width IS NOT NULL AND heat IS NOT NULL AND alike IS NOT NULL)",
+        name="whole",
+    ),
+)

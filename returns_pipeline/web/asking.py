@@ -13,10 +13,10 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.interactive import Accepted, accept
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import FoundFile, ImageState
-from returns_pipeline.store import received
+from returns_pipeline.store import explanations, received
 from returns_pipeline.web import spool
 from returns_pipeline.web.errors import NoAnswerError
-from returns_pipeline.web_records import Received
+from returns_pipeline.web_records import Explanation, Received
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
@@ -24,6 +24,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 _PAUSE = 0.004
 #: The same for images that have moved to another chunk since.
 _LONG_PAUSE = 0.1
+#: Seconds that somebody waits for an explanation, without which the answer stands as well, and between looks.
+_EXPLAINED_SECONDS, _EXPLAINED_PAUSE = 4.0, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,22 @@ class Asker:
             with contextlib.suppress(TransientFault):
                 spool.discard(received.unknown(self._pipeline.db, [file.path for file in files]))
             raise
+
+    async def explanation(self, image_id: int) -> Explanation | None:
+        """Return why the model says what it says of a classified image; None when no worker told it in time.
+
+        Raises PipelineError when nobody can be asked.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EXPLAINED_SECONDS):
+                db, asked = self._pipeline.db, False
+                while (found := await run_in_threadpool(explanations.find, db, image_id)) is None:
+                    if not asked:
+                        await run_in_threadpool(self._pipeline.queue.send_explain, image_id)
+                        asked = True
+                    await asyncio.sleep(_EXPLAINED_PAUSE)
+                return found
+        return None
 
     async def _wait(self, accepted: Accepted, wanted: Sequence[int]) -> dict[int, Received]:
         done = asyncio.get_running_loop().create_future()

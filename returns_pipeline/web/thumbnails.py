@@ -1,13 +1,13 @@
 """Small pictures of photos, made when they are asked for. Whatever a browser cannot show becomes WebP."""
 
 import io
-import os
-import stat
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from returns_pipeline import imaging
-from returns_pipeline.errors import ImageFault
+from returns_pipeline import decoding, imaging
+from returns_pipeline.errors import ImageFault, TransientFault
 from returns_pipeline.records import ImageInput
 from returns_pipeline.settings import Settings
 from returns_pipeline.web_records import Picture
@@ -15,28 +15,28 @@ from returns_pipeline.web_records import Picture
 
 def of(picture: Picture, size: int, settings: Settings) -> bytes | None:
     """Return a WebP of `size` pixels on its longer side; None where the file is gone or no picture."""
+    pixels = pixels_of(picture, size, settings)
+    return None if pixels is None else webp(pixels)
+
+
+def pixels_of(picture: Picture, size: int, settings: Settings) -> NDArray[np.uint8] | None:
+    """Return uint8 [h, w, 3], the longer side `size`; None where the file is gone or no picture."""
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     try:
-        data = _read(picture)
+        data = decoding.read_again(picture, limits)
         width, height = picture.width, picture.height
         if width is None or height is None:
             facts = imaging.decode(data, ImageInput(1, 1, 3), limits).facts
             width, height = facts.width, facts.height
         scale = size / max(width, height)
         want = ImageInput(max(1, round(height * scale)), max(1, round(width * scale)), 3)
-        pixels = imaging.decode(data, want, limits).pixels
-    except (OSError, ImageFault):
+        return imaging.decode(data, want, limits).pixels
+    except (TransientFault, ImageFault):
         return None
+
+
+def webp(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a picture of uint8 [h, w, 3]."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "WEBP", quality=80, method=0)
     return stream.getvalue()
-
-
-def _read(picture: Picture) -> bytes:
-    """Return what the file holds that was classified, no link followed. Raises OSError for another one."""
-    descriptor = os.open(picture.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != picture.size:
-            raise OSError("not the file that was classified")
-        return file.read(picture.size)

@@ -158,7 +158,12 @@ def test_a_photo_is_chosen_and_answered(here: Site, page: Page) -> None:
     page.goto("/try")
     page.locator("input[type=file]").set_input_files(photo)
     expect(page.get_by_role("status")).to_contain_text("stub/1")
-    expect(page.locator("img.photo")).to_be_visible()
+    expect(page.locator("img.photo").first).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("what the model looked at"))).to_be_visible()
+    expect(page.locator(".grid li")).to_have_count(3)
+    page.locator(".grid a").first.click()
+    page.get_by_role("link", name="Why does").click()
+    expect(page.get_by_alt_text(re.compile("what the model looked at"))).to_be_visible()
 
 
 def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
@@ -186,7 +191,7 @@ def test_the_interface_explains_itself(page: Page) -> None:
 def test_no_page_shuts_anybody_out(page: Page) -> None:
     """axe-core finds nothing serious on any page, by day and by night, on a phone too."""
     log_in(page)
-    pages = {"tonight": "/", "runs": "/runs", "run": "/runs/2", "image": "/images/3"}
+    pages = {"tonight": "/", "runs": "/runs", "run": "/runs/2", "image": "/images/40?why=1"}
     pages |= {"review": "/review", "try": "/try", "models": "/models", "confirm": "/models/stub/rollback"}
     found = []
     schemes: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1200, "light"), (390, "dark"))

@@ -160,6 +160,21 @@ def test_pictures_are_small_and_of_a_kind_that_browsers_know(here: Site, night: 
     assert here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail").status_code == 404
 
 
+def test_an_answer_is_explained(here: Site, night: int) -> None:
+    """A map over the whole image, a picture of it, and three other images; nothing of what has no answer."""
+    found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
+    image = found[0]["id"]
+    told = here.ask("GET", f"/api/v1/images/{image}/explanation").json()
+    assert len(told["heat"]) == len(told["heat"][0]) == 8
+    assert len({each["id"] for each in told["alike"]} - {image}) == 3
+    assert all(each["run"] <= night for each in told["alike"])
+    picture = here.ask("GET", f"/api/v1/images/{image}/heatmap?size=64")
+    assert picture.content[8:12] == b"WEBP"
+    broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
+    for path in (f"{broken[0]['id']}/explanation", f"{broken[0]['id']}/heatmap", "999999/explanation"):
+        assert here.ask("GET", f"/api/v1/images/{path}").status_code == 404
+
+
 def test_the_same_key_asks_once(here: Site, night: int) -> None:
     """A retry that is sent twice with one key is one job and one run; another key is another."""
     headers = {"Idempotency-Key": "again"}

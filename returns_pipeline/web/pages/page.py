@@ -1,17 +1,24 @@
 """What all pages have: the frame, who looks at it, and proof that a form is ours."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
+from returns_pipeline.errors import TransientFault
 from returns_pipeline.store import reviews
 from returns_pipeline.web.access import Keeper, Principal, require_ours, require_role
 from returns_pipeline.web.errors import UnauthorizedError
+from returns_pipeline.web.text import pathless
+from returns_pipeline.web.v1.images import alike_of
 from returns_pipeline.web_records import Role
+
+if TYPE_CHECKING:
+    from returns_pipeline.web.asking import Asker
 
 _templates = Environment(
     loader=PackageLoader("returns_pipeline.web"),
@@ -74,6 +81,19 @@ def person_of(request: Request) -> Principal:
         raise LogInFirstError(quote(path + query if request.method == "GET" else "/", safe=""))
     request.state.person = person
     return person
+
+
+async def explanation(request: Request, image_id: int) -> dict[str, Any]:
+    """Return why the model says what it says of a classified image, or why that is not known."""
+    asker: Asker = request.app.state.asker
+    try:
+        found = await asker.explanation(image_id)
+    except TransientFault as fault:
+        return {"fault": pathless(str(fault))}
+    if found is None:
+        return {"fault": "No worker has told in time what the model looked at. Ask again in a while."}
+    alike = await run_in_threadpool(alike_of, request, found)
+    return {"fault": found.fault, "alike": alike}
 
 
 Person = Annotated[Principal, Depends(person_of)]

@@ -14,7 +14,7 @@ from returns_pipeline.store import browsing, runs, trends
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.web.access import Principal
 from returns_pipeline.web.errors import ConflictError
-from returns_pipeline.web.pages.page import Person, form_of, root_of, show, to
+from returns_pipeline.web.pages.page import Person, explanation, form_of, root_of, show, to
 from returns_pipeline.web.v1.images import existing as existing_image
 from returns_pipeline.web.v1.images import is_cursor
 from returns_pipeline.web.v1.runs import existing
@@ -99,14 +99,22 @@ def _retry(request: Request, person: Principal, run_id: int) -> None:
 
 
 @router.get("/images/{image_id}")
-def show_image(request: Request, _: Person, image_id: int) -> HTMLResponse:
-    """Show one image and what every model said of it."""
-    image = Image.of(existing_image(request, image_id))
-    answers = browsing.answers(request.app.state.pipeline.db, image_id)
+async def show_image(
+    request: Request, _: Person, image_id: int, why: Annotated[bool, Query()] = False
+) -> HTMLResponse:
+    """Show one image and what every model said of it; `why` the last one did, when that is asked."""
+    image = Image.of(await run_in_threadpool(existing_image, request, image_id))
+    wanted = why and image.state == ImageState.CLASSIFIED
+    told = await explanation(request, image_id) if wanted else None
+    return await run_in_threadpool(_image, request, image, told)
+
+
+def _image(request: Request, image: Image, why: dict[str, Any] | None) -> HTMLResponse:
+    answers = browsing.answers(request.app.state.pipeline.db, image.id)
     for answer in answers:
         labels = _labels(request, answer["model"])
         answer["best"] = [(labels.get(index, str(index)), chance) for index, chance in answer["top"][:5]]
-    return show(request, "image.html", image=image, answers=answers)
+    return show(request, "image.html", image=image, answers=answers, why=why)
 
 
 def _labels(request: Request, model: str) -> dict[int, str]:

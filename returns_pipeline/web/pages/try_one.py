@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError
-from returns_pipeline.web.pages.page import Person, form_of, show
+from returns_pipeline.web.pages.page import Person, explanation, form_of, show
 from returns_pipeline.web_records import Role
 
 router = APIRouter()
@@ -34,7 +34,8 @@ async def ask(request: Request, person: Person) -> HTMLResponse:
         values = {"answer": None, "fault": str(fault)}
         return await run_in_threadpool(show, request, "try.html", fault.status, **values)
     shown = _shown(found, (time.perf_counter() - began) * 1000)
-    return await run_in_threadpool(show, request, "try.html", answer=shown, fault="")
+    why = await explanation(request, found.images[0].id)
+    return await run_in_threadpool(show, request, "try.html", answer=shown, fault="", why=why)
 
 
 async def _asked(asker: Asker, file: object) -> Answer:

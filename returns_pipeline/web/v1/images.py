@@ -1,21 +1,39 @@
 """Images: what became of each, and how it looks."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.records import ImageState
 from returns_pipeline.store import browsing
 from returns_pipeline.store.browsing import Order
-from returns_pipeline.web import thumbnails
+from returns_pipeline.web import explained, thumbnails
 from returns_pipeline.web.access import Viewer
-from returns_pipeline.web.errors import NotFoundError, RequestError
-from returns_pipeline.web.v1.schemas import Image, Images, ImageWithAnswers, Prediction, pack, unpack
+from returns_pipeline.web.errors import NoAnswerError, NotFoundError, RequestError
+from returns_pipeline.web.v1.schemas import (
+    Alike,
+    Explanation,
+    Image,
+    Images,
+    ImageWithAnswers,
+    Prediction,
+    pack,
+    unpack,
+)
+from returns_pipeline.web_records import Explanation as Explained
 from returns_pipeline.web_records import Filter, Shown
+
+if TYPE_CHECKING:
+    from returns_pipeline.web.asking import Asker
 
 router = APIRouter(tags=["images"])
 
+_Size = Annotated[int, Query(ge=16, le=1024)]
+_WEBP: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/webp": {}}, "description": "A WebP picture."}
+}
 _Probability = Annotated[float | None, Query(ge=0, le=1)]
 
 
@@ -71,19 +89,73 @@ def show_image(request: Request, _: Viewer, image_id: int) -> ImageWithAnswers:
     "/images/{image_id}/thumbnail",
     summary="How an image looks, small",
     response_class=Response,
-    responses={200: {"content": {"image/webp": {}}, "description": "A WebP picture."}},
+    responses=_WEBP,
 )
-def show_thumbnail(
-    request: Request, _: Viewer, image_id: int, size: Annotated[int, Query(ge=16, le=1024)] = 160
-) -> Response:
+def show_thumbnail(request: Request, _: Viewer, image_id: int, size: _Size = 160) -> Response:
     """Return a picture of at most `size` pixels on its longer side."""
     existing(request, image_id)
     pipeline = request.app.state.pipeline
     picture = browsing.picture(pipeline.db, image_id)
-    small = thumbnails.of(picture, size, pipeline.settings) if picture else None
-    if small is None:
+    return _picture(image_id, thumbnails.of(picture, size, pipeline.settings) if picture else None)
+
+
+def _picture(image_id: int, webp: bytes | None) -> Response:
+    if webp is None:
         raise NotFoundError(f"Image {image_id} cannot be shown: its file is gone or is no picture.")
-    return Response(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+    return Response(webp, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+
+
+@router.get("/images/{image_id}/explanation", summary="What the model looked at, and earlier returns like it")
+async def explain(request: Request, _: Viewer, image_id: int) -> Explanation:
+    """Return why the model of an image's run answers as it does; a worker computes it the first time."""
+    found = await _explanation(request, image_id)
+    alike = await run_in_threadpool(alike_of, request, found)
+    width = found.width
+    return Explanation(
+        image=image_id,
+        heat=[list(found.heat[at : at + width]) for at in range(0, len(found.heat), width)],
+        alike=alike,
+    )
+
+
+@router.get(
+    "/images/{image_id}/heatmap",
+    summary="What the model looked at, over the image",
+    response_class=Response,
+    responses=_WEBP,
+)
+async def show_heatmap(request: Request, _: Viewer, image_id: int, size: _Size = 160) -> Response:
+    """Return a picture of at most `size` pixels on its longer side."""
+    found = await _explanation(request, image_id)
+    pipeline = request.app.state.pipeline
+
+    def drawn() -> bytes | None:
+        picture = browsing.picture(pipeline.db, image_id)
+        return explained.overlay(picture, found, size, pipeline.settings) if picture else None
+
+    return _picture(image_id, await run_in_threadpool(drawn))
+
+
+async def _explanation(request: Request, image_id: int) -> Explained:
+    image = await run_in_threadpool(existing, request, image_id)
+    if image.state != ImageState.CLASSIFIED:
+        raise NotFoundError(f"Image {image_id} has no answer that could be explained.")
+    asker: Asker = request.app.state.asker
+    found = await asker.explanation(image_id)
+    if found is None:
+        raise NoAnswerError("No worker has told in time what the model looked at.", "Try again later.")
+    if found.fault is not None:
+        raise NotFoundError(found.fault)
+    return found
+
+
+def alike_of(request: Request, found: Explained) -> list[Alike]:
+    """Return the earlier returns of an explanation as they are shown."""
+    return [
+        Alike(**Image.of(image).model_dump(), likeness=likeness)
+        for image_id, likeness in found.alike
+        if (image := browsing.find(request.app.state.pipeline.db, image_id))
+    ]
 
 
 def existing(request: Request, image_id: int) -> Shown:

@@ -145,6 +145,20 @@ class ImageWithAnswers(Image):
     predictions: list[Prediction]
 
 
+class Alike(Image):
+    """An earlier return and how much like another image it is: the cosine of what the model sees in both."""
+
+    likeness: float
+
+
+class Explanation(_Answer):
+    """What the model looked at, rows of numbers from 0 to 255 over the whole image, and what is alike."""
+
+    image: int
+    heat: list[list[int]]
+    alike: list[Alike]
+
+
 class Model(_Answer):
     """One version of a model; `fault` says why what lies on disk is no bundle."""
 

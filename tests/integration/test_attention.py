@@ -1,0 +1,100 @@
+"""The map of what a network looked at is Grad-CAM's, though no framework computes a gradient."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.openvino_attention import Watched
+from returns_pipeline.classify.openvino_places import last_places
+from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, import_openvino
+from returns_pipeline.settings import PROJECT_ROOT
+
+MODELS = PROJECT_ROOT / "models"
+#: Equations 1 and 2 of the paper, with TensorFlow's gradients of the score before the softmax.
+GRAD_CAM = """
+import sys
+import keras
+import numpy as np
+import tensorflow as tf
+model = keras.saving.load_model(sys.argv[1], compile=False)
+pixels, labels = np.load(sys.argv[2]), np.load(sys.argv[3])
+last = max(at for at, layer in enumerate(model.layers) if len(layer.output.shape) == 4)
+first = keras.Model(model.inputs, model.layers[last].output)
+*middle, dense = model.layers[last + 1 :]
+maps = []
+for image, label in zip(pixels, labels, strict=True):
+    shown = first(image[np.newaxis])
+    with tf.GradientTape() as tape:
+        tape.watch(shown)
+        values = shown
+        for layer in middle:
+            values = layer(values)
+        score = (tf.matmul(values, dense.kernel) + dense.bias)[:, label]
+    slopes = tape.gradient(score, shown).numpy()[0].mean(axis=(0, 1))
+    maps.append(np.maximum(shown.numpy()[0] @ slopes, 0))
+np.save(sys.argv[4], maps)
+"""
+
+
+@pytest.mark.parametrize("model", ["fashion-mnist/1", "fashion-mnist/2"])
+def test_it_is_that_of_gradients(model: str, tmp_path: Path) -> None:
+    """On the samples each map of the CPU runtime correlates with TensorFlow's by at least 0.98."""
+    classifier = OpenVINOClassifier(load_bundle(MODELS / model))
+    paths = sorted((PROJECT_ROOT / "samples").glob("image_*_label_*.png"))[:24]
+    pixels = np.stack([np.asarray(Image.open(path))[..., np.newaxis] for path in paths])
+    labels = classifier.predict(pixels).probabilities.argmax(axis=1)
+    given, named, made = tmp_path / "pixels.npy", tmp_path / "labels.npy", tmp_path / "maps.npy"
+    np.save(given, pixels)
+    np.save(named, labels)
+    network = MODELS / model / "model.keras"
+    subprocess.run([sys.executable, "-c", GRAD_CAM, network, given, named, made], check=True)
+    compared = 0
+    for image, label, right in zip(pixels, labels, np.load(made), strict=True):
+        found = classifier.look(image, int(label))
+        assert found is not None
+        assert found.heat.shape == right.shape
+        if right.max() > 0 and right.std() > 0:
+            compared += 1
+            assert np.corrcoef(found.heat.ravel(), right.ravel())[0, 1] >= 0.98
+    assert compared > len(pixels) / 2
+
+
+@pytest.mark.parametrize(
+    ("model", "places"), [("fashion-mnist/1", (3, 3)), ("fashion-mnist/2", (3, 3)), ("clothing/1", (8, 8))]
+)
+def test_each_shipped_model_says_where_it_looked(model: str, places: tuple[int, int]) -> None:
+    """The map has the places of the last convolution; the features are those of the classification."""
+    bundle = load_bundle(MODELS / model)
+    classifier = OpenVINOClassifier(bundle)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *bundle.input.shape), np.uint8)
+    scores = classifier.predict(pixels)
+    found = classifier.look(pixels[1], int(scores.probabilities[1].argmax()))
+    assert found is not None
+    assert found.heat.shape == places
+    assert 0 <= found.heat.min() <= found.heat.max() <= 1
+    assert scores.features is not None
+    assert np.allclose(found.features, scores.features[1], atol=1e-4)
+
+
+def test_a_network_without_places_is_not_explained() -> None:
+    """No convolution, or a way past it: there is nothing to cut, and that is said."""
+    openvino = import_openvino()
+    opset, size = openvino.opset13, [-1, 1, 8, 8]
+    pixels = opset.parameter(size, openvino.Type.f32)
+    flat = opset.reshape(pixels, opset.constant([0, 64]), special_zero=True)
+    dense = openvino.Model([opset.softmax(flat, 1)], [pixels], "dense")
+    assert last_places(dense) is None
+    filters = opset.constant(np.ones((1, 1, 3, 3), np.float32))
+    seen = opset.convolution(pixels, filters, [1, 1], [1, 1], [1, 1], [1, 1])
+    past = opset.add(
+        opset.reduce_mean(seen, opset.constant([2, 3])), opset.reduce_max(pixels, opset.constant([2, 3]))
+    )
+    beside = openvino.Model([opset.softmax(past, 1)], [pixels], "beside")
+    assert last_places(beside) is None
+    with pytest.raises(ValueError, match="convolution"):
+        Watched(openvino, beside, {})

@@ -1,0 +1,87 @@
+"""What a model looked at, and which earlier returns it finds alike."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from returns_pipeline import explaining, nightly
+from returns_pipeline.store import browsing, explanations, images
+from returns_pipeline.store.web_tables import embeddings
+from returns_pipeline.web_records import Explanation, Filter
+from tests.support import Installation, write_images
+
+
+def night(home: Installation, name: str, count: int, start: int = 0) -> int:
+    """Classify `count` new images of the intake; return the run."""
+    write_images(home.settings.incoming_dir, count, start)
+    pipeline, queue = home.inline()
+    run_id = nightly.scan(pipeline, name)
+    queue.deliver(pipeline)
+    return run_id
+
+
+def ids(home: Installation, run_id: int) -> dict[str, int]:
+    """Return the images of a run by their names."""
+    found, _ = browsing.page(home.database, Filter(run_id), browsing.Order.ID, None, 1000)
+    return {Path(image.path).name: image.id for image in found}
+
+
+def explained(home: Installation, image_id: int) -> Explanation | None:
+    """Explain an image as a worker does."""
+    explaining.explain(home.inline()[0], image_id)
+    return explanations.find(home.database, image_id)
+
+
+def test_the_most_alike_are_of_earlier_returns(home: Installation) -> None:
+    """Three images of the nights before, most alike first; neither a later one nor the image itself."""
+    first = night(home, "first", 30)
+    second = night(home, "second", 1, 100)
+    night(home, "third", 30, 200)
+    (image_id,) = ids(home, second).values()
+    found = explained(home, image_id)
+    assert found is not None
+    assert found.fault is None
+    assert len(found.heat) == found.height * found.width == 64
+    brightness = {number: (number * 37) % 256 for number in range(30)}
+    nearest = sorted(brightness, key=lambda number: abs(brightness[number] - (100 * 37) % 256))[:3]
+    named = {image: name for name, image in ids(home, first).items()}
+    assert [int(named[image].split("_")[1]) for image, _ in found.alike] == nearest
+    likeness = [value for _, value in found.alike]
+    assert likeness == sorted(likeness, reverse=True)
+
+
+def test_only_what_came_back_is_compared(home: Installation) -> None:
+    """Photos that somebody only asked about are no returns: the next one is not like them."""
+    asked = write_images(home.settings.home / "asked", 5)
+    pipeline, queue = home.inline()
+    run_id = nightly.classify_paths(pipeline, "asked", [str(path) for path in asked])
+    queue.deliver(pipeline)
+    with home.database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(embeddings)).scalar_one() == 0
+    found = explained(home, max(ids(home, run_id).values()))
+    assert found is not None
+    assert (found.fault, found.alike) == (None, [])
+
+
+def test_an_explanation_is_made_once(home: Installation) -> None:
+    """A message that is delivered twice changes nothing, even when the file has gone since."""
+    run_id = night(home, "night", 3)
+    (image_id, *_) = ids(home, run_id).values()
+    first = explained(home, image_id)
+    for image in images.results(home.database, run_id):
+        Path(image.lies_at).unlink()
+    assert explained(home, image_id) == first
+
+
+def test_what_cannot_be_explained_says_why(home: Installation) -> None:
+    """An image whose file is gone has a sentence; one without an answer, or of no id, nothing at all."""
+    (home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
+    run_id = night(home, "night", 1)
+    for image in images.results(home.database, run_id):
+        Path(image.lies_at).unlink()
+    found = {name: explained(home, image_id) for name, image_id in ids(home, run_id).items()}
+    assert found["broken.png"] is None
+    gone = found["image_0_label_0.png"]
+    assert gone is not None
+    assert gone.fault
+    assert explained(home, 999_999) is None
