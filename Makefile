@@ -1,6 +1,6 @@
 # `make help` prints what there is. Everything lives in .venv and var/; nothing else on the machine is touched.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench load docs requirements clean
+.PHONY: help demo test faults lint bench load screenshots docs requirements clean
 
 SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -31,6 +31,9 @@ bench: .venv/bench ## Measure the pipeline against its limit, its peers and its 
 
 load: .venv/dev ## Measure how long a photo sent over HTTP waits for its answer
 	@$(BIN)/python -m benchmarks.load $(ARGS)
+
+screenshots: .venv/dev ## Take the pictures of the README again; needs chromium
+	@$(BIN)/python -m tests.e2e.screenshots
 
 docs: .venv/dev ## Write the pages that are generated from the code
 	@$(BIN)/python -m returns_pipeline.settings_docs > docs/settings.md
