@@ -48,13 +48,16 @@ _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
 
 
-def make_app(settings: Settings) -> Celery:
-    """Return the Celery app for the settings' broker. Nothing connects."""
+def make_app(settings: Settings, patience: float = 30) -> Celery:
+    """Return the Celery app for the settings' broker, which may take `patience` seconds to answer.
+
+    Nothing connects.
+    """
     transport = {
         "visibility_timeout": _VISIBILITY_SECONDS,
         # Serve the queues in the order of QUEUES instead of in turn.
         "queue_order_strategy": "priority",
-        "socket_timeout": 30,
+        "socket_timeout": patience,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 30,

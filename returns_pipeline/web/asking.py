@@ -57,10 +57,11 @@ class Asker:
 
     async def ask_about(self, files: Sequence[FoundFile]) -> Answer:
         """Return what the workers say of files of the spool. Raises as `ask`."""
+        until = asyncio.get_running_loop().time() + self._pipeline.settings.api_seconds
         accepted = await run_in_threadpool(self._accept, files)
         wanted = [accepted.images[file.path] for file in files]
         try:
-            async with asyncio.timeout(self._pipeline.settings.api_seconds):
+            async with asyncio.timeout_at(until):
                 found = await self._wait(accepted, wanted)
         except TimeoutError:
             raise NoAnswerError(

@@ -1,6 +1,5 @@
 """The REST interface: the right answer to the right people, and a sentence for everything else."""
 
-import base64
 import csv
 import io
 import json
@@ -10,7 +9,7 @@ import pytest
 
 from returns_pipeline.web_records import Role
 from tests.support import LABELS, write_images
-from tests.web import Site, closed_run, site
+from tests.web import Site, batch_of, closed_run, site
 
 IMAGE = "image/png"
 
@@ -30,16 +29,9 @@ def night(here: Site) -> int:
     return closed_run(here, 298)
 
 
-def encoded(here: Site, count: int, start: int) -> tuple[list[str], list[int]]:
-    """Return images as base64, and the indices of their right labels."""
-    paths = write_images(here.home.settings.home / "sent", count, start)
-    texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
-    return texts, [int(path.stem.rpartition("_")[2]) for path in paths]
-
-
 def test_a_batch_is_answered_in_its_order(here: Site) -> None:
     """1,000 images in one request: the index of each one's label, where it stood."""
-    images, right = encoded(here, 1000, 5000)
+    images, right = batch_of(here, 1000, 5000)
     answer = here.ask("POST", "/process_batch", json={"images": images})
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"predictions": right}
@@ -49,7 +41,7 @@ def test_a_client_of_the_old_services_needs_nothing_but_the_address(here: Site) 
     """The token can stand in the address, as its password."""
     import requests
 
-    images, right = encoded(here, 2, 100)
+    images, right = batch_of(here, 2, 100)
     address = here.url.replace("http://", f"http://token:{here.token}@")
     answer = requests.post(f"{address}/process_batch", json={"images": images}, timeout=180)
     assert answer.json() == {"predictions": right}
@@ -77,7 +69,7 @@ def test_a_wrong_batch_is_refused_with_what_to_do(here: Site, body: bytes, statu
 
 def test_details_answer_for_the_others(here: Site) -> None:
     """With details an image that cannot be read is null, with its code; without, its position is named."""
-    (good,), (right,) = encoded(here, 1, 200)
+    (good,), (right,) = batch_of(here, 1, 200)
     body = {"images": [good, "AAAA", "%%"]}
     assert "Image 1 " in here.ask("POST", "/process_batch", json=body).json()["error"] or (
         "Image 2 " in here.ask("POST", "/process_batch", json=body).json()["error"]
