@@ -190,6 +190,11 @@ class CeleryQueue:
             result = self._app.AsyncResult(request_id)
             return result.result if result.state == "FAILURE" else None
 
+    def forget(self, request_id: str) -> None:
+        """Forget how a request ended, so that it can be sent again."""
+        with _faults():
+            self._app.AsyncResult(request_id).forget()
+
 
 @contextmanager
 def _faults() -> Iterator[None]:

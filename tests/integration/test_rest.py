@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from returns_pipeline.web_records import Role
+from tests.faults.night import until
 from tests.support import LABELS, write_images
 from tests.web import Site, batch_of, closed_run, site
 
@@ -159,6 +160,23 @@ def test_the_same_key_asks_once(here: Site, night: int) -> None:
     assert [job.status_code for job in jobs] == [202, 202]
     assert jobs[0].json()["id"] == jobs[1].json()["id"]
     assert here.ask("POST", "/api/v1/retries", headers=headers).status_code == 409
+
+
+@pytest.mark.usefixtures("night")
+def test_a_job_that_failed_is_done_when_it_is_retried(here: Site) -> None:
+    """From the retry on it waits, runs and is done: the error of the first time is not told again."""
+    incoming = here.home.settings.incoming_dir
+    aside = incoming.rename(incoming.with_name("aside"))
+    job = here.ask("POST", "/api/v1/scans").json()
+    path = f"/api/v1/jobs/{job['id']}"
+    until(lambda: here.ask("GET", path).json()["state"] == "failed", what="the job fails")
+    assert "does not exist" in here.ask("GET", path).json()["error"]
+    aside.rename(incoming)
+    states = [here.ask("POST", f"{path}/retry").json()["state"]]
+    while states[-1] in {"waiting", "running"}:
+        states.append(here.ask("GET", path).json()["state"])
+    assert states[-1] == "done", states
+    assert here.ask("POST", f"{path}/retry").status_code == 409
 
 
 def test_nobody_gets_in_without_a_key_and_everybody_only_so_far(here: Site) -> None:
