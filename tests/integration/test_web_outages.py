@@ -6,6 +6,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -68,6 +70,14 @@ def assert_works(here: Site, start: int) -> None:
     assert (answer.status_code, answer.json()) == (200, {"predictions": right})
 
 
+def answers(here: Site) -> int:
+    """Return how many images have an answer."""
+    with here.home.database.read() as connection:
+        return int(
+            connection.execute(sa.select(sa.func.count()).select_from(tables.predictions)).scalar_one()
+        )
+
+
 def sweep(here: Site) -> None:
     """Do what beat asks for every minute, once what was sent counts as lost."""
     settings = here.home.settings
@@ -82,9 +92,13 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     ready = here.ask("GET", "/readyz", token="")
     assert (ready.status_code, ready.json()["worker"]) == (503, "none answers that classifies images")
     assert (ready.json()["database"], ready.json()["broker"]) == ("ok", "ok")
-    images, _ = batch_of(here, 200, 1000)
+    images, right = batch_of(here, 200, 1000)
+    request: dict[str, Any] = {
+        "json": {"images": images},
+        "headers": {"Idempotency-Key": "sent before its time"},
+    }
     began = time.monotonic()
-    answer = here.ask("POST", "/process_batch", json={"images": images})
+    answer = here.ask("POST", "/process_batch", **request)
     assert time.monotonic() - began < API_SECONDS + GRACE
     assert answer.status_code == 503
     assert "No worker has answered within 2 s" in answer.json()["error"]
@@ -94,7 +108,27 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     assert "No worker answers that classifies images" in page.text
     here.processes.start_workers()
     assert_works(here, 1200)
+    # Whoever sends it again with its key gets what was worked out meanwhile.
+    assert here.ask("POST", "/process_batch", **request).json() == {"predictions": right}
     assert_each_classified_once(here, 1000, 203)
+
+
+def test_a_worker_that_dies_in_the_middle_loses_nothing(here: Site) -> None:
+    """Its machine loses power while it works on a large request: another one does what is left."""
+    images, right = batch_of(here, 1000, 4000)
+    before = answers(here)
+    request: dict[str, Any] = {"json": {"images": images}, "headers": {"Idempotency-Key": "in the middle"}}
+    with ThreadPoolExecutor(1) as client:
+        first = client.submit(here.ask, "POST", "/process_batch", **request)
+        until(lambda: answers(here) > before, what="the first answers are stored")
+        here.kill("worker-cpu", "worker-control")
+        assert first.result().status_code in {200, 503}
+    here.processes.start_workers()
+    time.sleep(here.home.settings.lease_seconds)
+    sweep(here)
+    until(lambda: here.ask("POST", "/process_batch", **request).status_code == 200, what="an answer")
+    assert here.ask("POST", "/process_batch", **request).json() == {"predictions": right}
+    assert_each_classified_once(here, 4000, 1000)
 
 
 def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Site) -> None:
