@@ -54,6 +54,9 @@ class InlineQueue:
         """Return None: a request that fails here raises."""
         return None
 
+    def forget(self, request_id: str) -> None:
+        """Do nothing: no error is kept."""
+
     def is_idle(self) -> bool:
         """Whether no chunk's message waits."""
         return not self.chunks

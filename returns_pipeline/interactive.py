@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,8 +22,9 @@ from returns_pipeline.opening import run_request
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import received, runs
+from returns_pipeline.store import keys, received, runs
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.web_records import RequestKey
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -31,23 +32,26 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 _CHUNK = 128
 #: A file that lies so long without a row belongs to a request that was cut short before it had one.
 _ORPHAN_SECONDS = 3600
+#: How long a request that is sent again with its key gets the answers of the first time.
+_KEY_LASTS = timedelta(days=1)
 #: How files of the spool are called: the request, the image's place in it, the sender's name for it.
 _SPOOLED = re.compile(r"[0-9a-f]{32}-\d{6}-")
 
 
 class Accepted(NamedTuple):
-    """A request's images with their rows: `images` has the id of each by its path."""
+    """A request's images with their rows: `images` has the id of each in the order of the request."""
 
     run_id: int
     model: ModelRef
     chunk_ids: tuple[int, ...]
-    images: dict[str, int]
+    images: tuple[int, ...]
 
 
-def accept(pipeline: Pipeline, files: Sequence[FoundFile]) -> Accepted:
+def accept(pipeline: Pipeline, files: Sequence[FoundFile], key: RequestKey | None = None) -> Accepted:
     """Make rows for files of the spool, then send their chunks, which the sweep sends if the broker does not.
 
-    Raises ConfigFault when the model is not there, TransientFault when the database does not answer.
+    Raises ConfigFault when the model is not there, TransientFault when the database does not answer,
+    KeyTakenError when another request has the `key`: then there are no rows for these files.
     """
     request = run_request(pipeline, "", RunKind.API, pipeline.settings.spool_dir)
     for _ in range(2):
@@ -55,15 +59,28 @@ def accept(pipeline: Pipeline, files: Sequence[FoundFile]) -> Accepted:
         # Asked first: a refused INSERT would use up a number of PostgreSQL's every time.
         run_id = runs.find_request(pipeline.db, request.id) or runs.open_run(pipeline.db, request)
         try:
-            chunk_ids = runs.add_chunks(pipeline.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there)
+            chunk_ids = runs.add_chunks(
+                pipeline.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there, key
+            )
         except runs.NotScanningError:
             # Its day ended between the two statements.
             continue
         for chunk_id in chunk_ids:
             if not pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.API):
                 break
-        return Accepted(run_id, request.model, tuple(chunk_ids), received.image_ids(pipeline.db, chunk_ids))
+        ids = received.image_ids(pipeline.db, chunk_ids)
+        return Accepted(run_id, request.model, tuple(chunk_ids), tuple(ids[file.path] for file in files))
     raise TransientFault("The run of the day takes no more images.", "Try again.")
+
+
+def earlier(pipeline: Pipeline, key: RequestKey) -> tuple[Accepted, bool] | None:
+    """Return the request that has taken a key, and whether it has the same images; None without one."""
+    found = keys.find(pipeline.db, key.id)
+    if found is None:
+        return None
+    chunk_ids = tuple(received.chunks_of(pipeline.db, found.images))
+    model = runs.model_of(pipeline.db, found.run_id)
+    return Accepted(found.run_id, model, chunk_ids, found.images), found.sha256 == key.sha256
 
 
 def _request_id(moment: datetime, settings: Settings, request: RunRequest) -> str:
@@ -72,11 +89,12 @@ def _request_id(moment: datetime, settings: Settings, request: RunRequest) -> st
 
 
 def tidy(pipeline: Pipeline, now: datetime) -> None:
-    """End the runs of the days before, and delete what unfinished requests have left in the spool."""
+    """End the runs of the days before, forget old keys, and delete what requests have left in the spool."""
     midnight = now.astimezone(ZoneInfo(pipeline.settings.timezone)).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
     received.end_days(pipeline.db, midnight)
+    keys.forget(pipeline.db, now - _KEY_LASTS)
     try:
         # Rows have real paths.
         with os.scandir(pipeline.settings.spool_dir.resolve()) as entries:

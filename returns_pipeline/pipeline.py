@@ -58,6 +58,10 @@ class Queue(Protocol):
         """Return what ended a request, or None while it waits, runs or has succeeded."""
         ...
 
+    def forget(self, request_id: str) -> None:
+        """Forget how a request ended, so that it can be sent again."""
+        ...
+
     def is_idle(self) -> bool:
         """Whether no chunk waits to be delivered."""
         ...

@@ -50,13 +50,16 @@ _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
 
 
-def make_app(settings: Settings) -> Celery:
-    """Return the Celery app for the settings' broker. Nothing connects."""
+def make_app(settings: Settings, patience: float = 30) -> Celery:
+    """Return the Celery app for the settings' broker, which may take `patience` seconds to answer.
+
+    Nothing connects.
+    """
     transport = {
         "visibility_timeout": _VISIBILITY_SECONDS,
         # Serve the queues in the order of QUEUES instead of in turn.
         "queue_order_strategy": "priority",
-        "socket_timeout": 30,
+        "socket_timeout": patience,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 30,
@@ -192,6 +195,11 @@ class CeleryQueue:
         with _faults():
             result = self._app.AsyncResult(request_id)
             return result.result if result.state == "FAILURE" else None
+
+    def forget(self, request_id: str) -> None:
+        """Forget how a request ended, so that it can be sent again."""
+        with _faults():
+            self._app.AsyncResult(request_id).forget()
 
 
 @contextmanager

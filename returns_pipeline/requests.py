@@ -25,6 +25,14 @@ def ask(pipeline: Pipeline, kind: JobKind, run_id: int | None, who: str, key: st
     return job
 
 
+def again(pipeline: Pipeline, job: Job) -> None:
+    """Do a job after all that failed or was cancelled. Raises TransientFault without a broker."""
+    # First: with the error of the last time it would count as failed before it has begun.
+    pipeline.queue.forget(job.id)
+    jobs.reopen(pipeline.db, job.id)
+    send(pipeline, job)
+
+
 def send(pipeline: Pipeline, job: Job) -> None:
     """Send a job's message; what the broker does not take, the sweep sends."""
     if pipeline.send(pipeline.queue.send_job, job):

@@ -53,6 +53,21 @@ class Job(NamedTuple):
     is_open: bool
 
 
+class RequestKey(NamedTuple):
+    """What tells a request from others: `id` of who sent it and its key, `sha256` of its images."""
+
+    id: str
+    sha256: str
+
+
+class KeyedRequest(NamedTuple):
+    """A request that has taken a key, and its images' ids in their order."""
+
+    sha256: str
+    run_id: int
+    images: tuple[int, ...]
+
+
 class Shown(NamedTuple):
     """One image of a page of a list, with the answer of its run's model; None in a field means none."""
 

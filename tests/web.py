@@ -1,5 +1,6 @@
 """The web as a user has it: real workers, real Redis, a process of its own."""
 
+import base64
 import contextlib
 import os
 import socket
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from returns_pipeline.embedded import Processes
@@ -17,7 +19,7 @@ from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.access import digest, new_token
 from returns_pipeline.web_records import Role
-from tests.support import Installation, write_stub_bundle
+from tests.support import Installation, write_images, write_stub_bundle
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,23 @@ class Site:
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         headers |= options.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=180, **options)
+
+    def page(self, path: str, method: str = "GET", **options: Any) -> requests.Response:
+        """Ask as a browser does, which wants a page."""
+        return self.ask(method, path, headers={"Accept": "text/html"}, **options)
+
+    def kill(self, *names: str) -> None:
+        """End some processes of the site as a machine that loses power does; each can be started again."""
+        for name in names:
+            process = self.processes._running.pop(name)
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+
+    def is_ready(self) -> bool:
+        """Whether the site says that it could do its work now."""
+        return bool(self.ask("GET", "/readyz", token="").ok)
 
     def token_for(self, role: Role) -> str:
         """Return a new token of a role."""
@@ -88,10 +107,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def batch_of(here: Site, count: int, start: int) -> tuple[list[str], list[int]]:
+    """Return images as base64, and the indices of their right labels."""
+    paths = write_images(here.home.settings.home / "sent", count, start)
+    texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
+    return texts, [int(path.stem.rpartition("_")[2]) for path in paths]
+
+
 def closed_run(here: Site, count: int, start: int = 0) -> int:
     """Let the workers scan `count` new images of the intake; return the run's id."""
-    from tests.support import write_images
-
     write_images(here.home.settings.incoming_dir, count, start)
     job = here.ask("POST", "/api/v1/scans", headers={"Idempotency-Key": os.urandom(8).hex()}).json()
     deadline = time.monotonic() + 180

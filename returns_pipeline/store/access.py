@@ -17,8 +17,9 @@ def add_user(db: Database, name: str, password_hash: str, role: Role) -> None:
             db.insert(users)
             .values(name=name, password_hash=password_hash, role=role, created_at=utc_now())
             .on_conflict_do_nothing(index_elements=[users.c.name])
-        )
-    if not added.rowcount:
+            .returning(users.c.id)
+        ).first()
+    if added is None:
         raise PipelineError(f"There is a user {name!r} already.", "Choose another name.")
 
 
@@ -59,8 +60,9 @@ def add_token(db: Database, name: str, sha256: str, role: Role) -> None:
             db.insert(api_tokens)
             .values(name=name, sha256=sha256, role=role, created_at=utc_now())
             .on_conflict_do_nothing(index_elements=[api_tokens.c.name])
-        )
-    if not added.rowcount:
+            .returning(api_tokens.c.id)
+        ).first()
+    if added is None:
         raise PipelineError(f"There is a token {name!r} already.", "Choose another name.")
 
 

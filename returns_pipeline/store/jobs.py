@@ -26,9 +26,11 @@ def add(db: Database, job_id: str, kind: JobKind, run_id: int | None, who: str) 
             db.insert(jobs)
             .values(id=job_id, kind=kind, run_id=run_id, who=who, created_at=utc_now())
             .on_conflict_do_nothing(index_elements=[jobs.c.id])
-        )
+            # PostgreSQL's driver counts no rows of such a statement.
+            .returning(jobs.c.id)
+        ).first()
         row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-    return _job(row), bool(added.rowcount)
+    return _job(row), added is not None
 
 
 def find(db: Database, job_id: str) -> Job | None:

@@ -21,6 +21,16 @@ def image_ids(db: Database, chunk_ids: Sequence[int]) -> dict[str, int]:
         return {row.source_path: int(row.id) for row in connection.execute(query)}
 
 
+def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
+    """Return the chunks that these images are in now."""
+    found: set[int] = set()
+    with db.read() as connection:
+        for start in range(0, len(image_ids), _AT_ONCE):
+            some = images.c.id.in_(image_ids[start : start + _AT_ONCE])
+            found |= set(connection.execute(sa.select(images.c.chunk_id).where(some).distinct()).scalars())
+    return found
+
+
 def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
     """Return which of these chunks have images without a result."""
     query = (

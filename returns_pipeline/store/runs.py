@@ -21,7 +21,7 @@ from returns_pipeline.records import (
     RunState,
     RunSummary,
 )
-from returns_pipeline.store import bulk, models
+from returns_pipeline.store import bulk, keys, models
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
@@ -33,6 +33,7 @@ from returns_pipeline.store.tables import (
     model_versions,
     runs,
 )
+from returns_pipeline.web_records import RequestKey
 
 #: What is known of an image when it comes in.
 _SEEN = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "state")
@@ -77,6 +78,7 @@ def add_chunks(
     run_id: int,
     files: Iterable[Sequence[FoundFile]],
     is_there: Callable[[FoundFile], bool],
+    key: RequestKey | None = None,
 ) -> list[int]:
     """Add chunks with a row for each intake file that no other row has taken; return their ids.
 
@@ -84,7 +86,7 @@ def add_chunks(
     another row's worker moved away since it was listed gets none. It was moved before that row let go of its
     path, and so before the insert succeeded.
 
-    Raises NotScanningError when the run takes no more files.
+    Raises NotScanningError when the run takes no more files, KeyTakenError when another request has `key`.
     """
     with db.write() as connection:
         touched = connection.execute(
@@ -94,8 +96,13 @@ def add_chunks(
         )
         if touched.rowcount == 0:
             raise NotScanningError(f"Run {run_id} takes no more files.")
+        if key:
+            keys.take(db, connection, key, run_id)
         added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
-        return [chunk_id for chunk_id in added if chunk_id is not None]
+        chunk_ids = [chunk_id for chunk_id in added if chunk_id is not None]
+        if key:
+            keys.fill(connection, key, chunk_ids)
+        return chunk_ids
 
 
 def _insert_run(

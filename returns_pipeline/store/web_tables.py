@@ -70,6 +70,20 @@ jobs = sa.Table(
 OPEN = sa.text("is_open")
 sa.Index("ix_jobs_open", jobs.c.id, postgresql_where=OPEN, sqlite_where=OPEN)
 
+#: Requests with images that came with a key: sent again, one gets the answers of the images it sent before.
+request_keys = sa.Table(
+    "request_keys",
+    metadata,
+    # Of who asked, for what and with which key.
+    sa.Column("id", sa.String(64), primary_key=True),
+    # Of the images: a key stands for one request.
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    # The images' ids in the order of the request.
+    sa.Column("images", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
 #: Term of the partial index of what still waits for a person.
 WAITING = sa.text("reviewed_at IS NULL")
 #: The same of what somebody looks at.

@@ -34,6 +34,8 @@ from returns_pipeline.web.text import pathless
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
 
+#: Seconds that a broker which hangs can keep somebody: what it does not take, the sweep sends.
+_PATIENCE = 3.0
 #: How old the tallies of reviews may be that a page shows.
 _COUNTED_SECONDS = 5.0
 #: What images are sent to.
@@ -46,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url)
-        queue = CeleryQueue(make_app(settings))
+        queue = CeleryQueue(make_app(settings, _PATIENCE))
         app.state.queue = queue
         app.state.pipeline = Pipeline(settings, database, queue, _loads_no_model)
         app.state.asker = Asker(app.state.pipeline)

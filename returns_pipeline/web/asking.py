@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,14 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.interactive import Accepted, accept
+from returns_pipeline.interactive import Accepted, accept, earlier
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records import FoundFile, ImageState
 from returns_pipeline.store import explanations, received
+from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.web import spool
-from returns_pipeline.web.errors import NoAnswerError
-from returns_pipeline.web_records import Explanation, Received
+from returns_pipeline.web.errors import ConflictError, NoAnswerError
+from returns_pipeline.web_records import Explanation, Received, RequestKey
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
@@ -36,6 +38,15 @@ class Answer:
     bundle: Bundle
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request whose bytes are in the spool, or one that was taken `before` with the same key."""
+
+    files: Sequence[FoundFile]
+    key: RequestKey | None = None
+    before: Accepted | None = None
+
+
 class Asker:
     """One for each process of the web."""
 
@@ -46,23 +57,43 @@ class Asker:
         self._waiting: dict[asyncio.Future[None], set[int]] = {}
         self._looking: asyncio.Task[None] | None = None
 
-    async def ask(self, images: Iterable[tuple[str, bytes]]) -> Answer:
+    async def ask(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> Answer:
         """Return what the workers say of (name, content) pairs.
 
         Raises NoAnswerError when they do not say it in time; PipelineError when the images got no rows.
         """
-        return await self.ask_about(await self.keep(images))
+        return await self.ask_about(await self.keep(images, key_id))
 
-    async def keep(self, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
-        """Write (name, content) pairs into the spool: from here on their bytes are needed no more."""
-        return await run_in_threadpool(spool.write_all, self._pipeline.settings.spool_dir, list(images))
+    async def keep(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> Kept:
+        """Write (name, content) pairs into the spool: from here on their bytes are needed no more.
 
-    async def ask_about(self, files: Sequence[FoundFile]) -> Answer:
-        """Return what the workers say of files of the spool. Raises as `ask`."""
-        accepted = await run_in_threadpool(self._accept, files)
-        wanted = [accepted.images[file.path] for file in files]
+        With the key of a request that was taken before nothing is written. Raises ConflictError when that
+        one had other images.
+        """
+        return await run_in_threadpool(self._keep, list(images), key_id)
+
+    def _keep(self, images: Sequence[tuple[str, bytes]], key_id: str | None) -> Kept:
+        key = RequestKey(key_id, _digest(images)) if key_id else None
+        before = self._earlier(key) if key else None
+        files = [] if before else spool.write_all(self._pipeline.settings.spool_dir, images)
+        return Kept(files, key, before)
+
+    def _earlier(self, key: RequestKey) -> Accepted | None:
+        found = earlier(self._pipeline, key)
+        if found is None:
+            return None
+        accepted, is_same = found
+        if not is_same:
+            raise ConflictError("This Idempotency-Key was used for other images.", "Use a new key.")
+        return accepted
+
+    async def ask_about(self, kept: Kept) -> Answer:
+        """Return what the workers say of a request in the spool. Raises as `ask`."""
+        until = asyncio.get_running_loop().time() + self._pipeline.settings.api_seconds
+        accepted = await run_in_threadpool(self._accept, kept)
+        wanted = accepted.images
         try:
-            async with asyncio.timeout(self._pipeline.settings.api_seconds):
+            async with asyncio.timeout_at(until):
                 found = await self._wait(accepted, wanted)
         except TimeoutError:
             raise NoAnswerError(
@@ -73,13 +104,22 @@ class Asker:
         bundle = await run_in_threadpool(self.bundle, str(accepted.model))
         return Answer([found[image] for image in wanted], bundle)
 
-    def _accept(self, files: Sequence[FoundFile]) -> Accepted:
+    def _accept(self, kept: Kept) -> Accepted:
+        if kept.before:
+            return kept.before
         try:
-            return accept(self._pipeline, files)
+            return accept(self._pipeline, kept.files, kept.key)
+        except KeyTakenError:
+            # The same request, at the same time: the other one's images are the ones that count.
+            spool.discard(file.path for file in kept.files)
+            found = self._earlier(kept.key) if kept.key else None
+            if found is None:
+                raise
+            return found
         except BaseException:
             # Those that have a row are the workers'. What cannot be found out now, the sweep tidies.
             with contextlib.suppress(TransientFault):
-                spool.discard(received.unknown(self._pipeline.db, [file.path for file in files]))
+                spool.discard(received.unknown(self._pipeline.db, [file.path for file in kept.files]))
             raise
 
     async def explanation(self, image_id: int) -> Explanation | None:
@@ -134,3 +174,12 @@ class Asker:
         if model not in self._bundles:
             self._bundles[model] = find_bundle(self._pipeline.settings.models_dir, model)
         return self._bundles[model]
+
+
+def _digest(images: Sequence[tuple[str, bytes]]) -> str:
+    """Return the sha256 of (name, content) pairs: what a request asks, however it was written down."""
+    found = hashlib.sha256()
+    for name, content in images:
+        found.update(f"{len(name)} {len(content)} {name}".encode("utf-8", "surrogatepass"))
+        found.update(content)
+    return found.hexdigest()

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import math
 from typing import Annotated, Any
 
@@ -14,9 +15,10 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError
 from returns_pipeline.records import ImageState
-from returns_pipeline.web.access import Reviewer
+from returns_pipeline.web.access import Principal, Reviewer
 from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError, TooManyError
+from returns_pipeline.web.v1.jobs import Key
 from returns_pipeline.web.v1.schemas import FAULTS
 from returns_pipeline.web_records import Received
 
@@ -46,8 +48,9 @@ _LEAST = 5e-7
 @router.post("/process_batch", summary="Class indices of base64 images", openapi_extra=_body(_BATCH))
 async def process_batch(
     request: Request,
-    _: Reviewer,
+    person: Reviewer,
     detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
+    key: Key = None,
 ) -> JSONResponse:
     """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
     settings = request.app.state.pipeline.settings
@@ -58,9 +61,9 @@ async def process_batch(
         is_there = [content is not None for content in contents]
         del contents
         asker: Asker = request.app.state.asker
-        files = await asker.keep(present) if present else None
+        kept = await asker.keep(present, _key_id(request, person, key)) if present else None
         del present
-    answer = await asker.ask_about(files) if files else None
+    answer = await asker.ask_about(kept) if kept else None
     found = iter(answer.images if answer else ())
     images = [next(found) if there else None for there in is_there]
     if detail:
@@ -69,6 +72,12 @@ async def process_batch(
         if image is None or image.label_index is None:
             raise _without_label(position, image)
     return JSONResponse({"predictions": [image.label_index for image in images if image]})
+
+
+def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
+    """Return what tells a keyed request from those of others, and from those of other kinds."""
+    text = f"{person.name}\n{request.scope['route'].path}\n{key}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if key else None
 
 
 def _contents(body: bytes, most: int, detail: bool) -> list[bytes | None]:
@@ -152,7 +161,7 @@ def _detail(image: Received | None) -> dict[str, Any]:
     summary="Main and sub category of one uploaded photo",
     openapi_extra=_body(_UPLOAD, "multipart/form-data"),
 )
-async def predict(request: Request, _: Reviewer) -> JSONResponse:
+async def predict(request: Request, person: Reviewer, key: Key = None) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 
     Of a model with one head the main category is the sub category. Logits are logarithms of the probabilities
@@ -166,7 +175,7 @@ async def predict(request: Request, _: Reviewer) -> JSONResponse:
             )
         name, content = file.filename, await file.read()
     asker: Asker = request.app.state.asker
-    answer = await asker.ask([(name, content)])
+    answer = await asker.ask([(name, content)], _key_id(request, person, key))
     (image,) = answer.images
     if image.label is None and is_our_fault(image):
         raise PipelineError(f"The photo was not classified. {image.detail or ''}")

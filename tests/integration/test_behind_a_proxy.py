@@ -1,0 +1,158 @@
+"""The web under a path of a proxy: every link leads back under it, and the proxy is believed."""
+
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+import requests
+
+from returns_pipeline.store import access, runs
+from returns_pipeline.web.access import hash_password
+from returns_pipeline.web_records import Role
+from tests.proxy import proxy
+from tests.support import write_images
+from tests.web import Site, batch_of, closed_run, site
+
+ROOT = "/returns"
+PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
+
+
+class Links(HTMLParser):
+    """What a page leads to: addresses that are fetched, and those that forms are sent to."""
+
+    def __init__(self, page: str) -> None:
+        """Read a page."""
+        super().__init__()
+        self.fetched: set[str] = set()
+        self.posted: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the addresses of one element."""
+        found = dict(attrs)
+        action = found.get("action")
+        if tag == "form" and action is not None:
+            (self.posted if found.get("method") == "post" else self.fetched).add(action)
+        for name in ("href", "src", "data-events", "data-url"):
+            value = found.get(name)
+            if value and not value.startswith("#"):
+                self.fetched.add(value)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give an installation with a closed night, images to review, and a run that stays open."""
+    folder = tmp_path_factory.mktemp("site")
+    overrides = {"web_root": ROOT, "web_proxies": "127.0.0.1", "audit_share": 1.0}
+    with site(folder, **overrides) as running:
+        (running.home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
+        closed_run(running, 70)
+        access.add_user(running.home.database, "ann", hash_password(PASSWORD), Role.OPERATOR)
+        running.kill("worker-cpu")
+        write_images(running.home.settings.incoming_dir, 3, 1000)
+        running.ask("POST", "/api/v1/scans")
+        deadline = time.monotonic() + 60
+        while len(runs.latest(running.home.database, 9)) < 2:
+            assert time.monotonic() < deadline, "no run opens"
+            time.sleep(0.05)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def url(here: Site) -> Iterator[str]:
+    """Give the address under which the proxy shows the web."""
+    with proxy(ROOT, here.home.settings.web_port) as address:
+        yield address
+
+
+def log_in(url: str, **headers: str) -> requests.Response:
+    """Send the form."""
+    form = {"name": "ann", "password": PASSWORD, "next": "/runs/1?state=classified"}
+    return requests.post(f"{url}/login", data=form, headers=headers, allow_redirects=False, timeout=60)
+
+
+def test_every_link_of_every_page_leads_back_under_the_path(url: str) -> None:
+    """Links, pictures, styles, scripts, exports, events and forms: none leads out, none leads nowhere."""
+    client = requests.Session()
+    client.headers["Accept"] = "text/html,*/*"
+    client.cookies.update(log_in(url).cookies)
+    # Pages that no link of an open night leads to.
+    begin = ("/", "/docs", "/login", "/no-such-page", "/runs/1?code=not_an_image")
+    open_, seen, posted = {ROOT + path for path in begin}, set[str](), set[str]()
+    while open_:
+        path = open_.pop()
+        seen.add(path)
+        assert path.startswith(f"{ROOT}/"), path
+        with client.get(urljoin(url, path), stream=True, timeout=60, allow_redirects=False) as answer:
+            assert answer.status_code == (404 if path == f"{ROOT}/no-such-page" else 200), path
+            kind = answer.headers["content-type"].partition(";")[0]
+            if kind == "text/event-stream":
+                assert next(answer.iter_lines(chunk_size=1)).startswith(b"data: {")
+                continue
+            links = Links(answer.text if kind == "text/html" else "")
+        # Without what the page carries no form is taken, but it is one of ours.
+        for action in links.posted - posted:
+            assert action.startswith(f"{ROOT}/"), (path, action)
+            refused = client.post(urljoin(url, action), timeout=60, allow_redirects=False)
+            assert refused.status_code == (401 if action == f"{ROOT}/login" else 403), (path, action)
+        posted |= links.posted
+        # One image's page is like another's.
+        few = {
+            link for link in links.fetched if not link.startswith((f"{ROOT}/images/", f"{ROOT}/api/v1/im"))
+        }
+        open_ |= (few | set(sorted(links.fetched - few)[:2])) - seen
+    wanted = {"/", "/runs", "/runs/1", "/review", "/try", "/models", "/models/stub/rollback", "/openapi.json"}
+    wanted |= {"/static/style.css", "/static/page.js", "/static/swagger-ui/swagger-ui-bundle.js"}
+    wanted |= {f"/api/v1/runs/1/export?format={kind}" for kind in ("csv", "json", "parquet")}
+    assert {ROOT + path for path in wanted} <= seen
+    for part in ("/events", "/thumbnail", "/images/", "cursor="):
+        assert any(part in path for path in seen), part
+    forms = {"/login", "/logout", "/try", "/review", "/runs/1/retry", "/models/stub/rollback"}
+    assert {ROOT + path for path in forms} == posted
+
+
+def test_the_log_in_and_its_cookie_stay_under_the_path(here: Site, url: str) -> None:
+    """Whoever is not logged in comes back to the page that was asked for; the cookie is for this path."""
+    page = {"Accept": "text/html"}
+    asked = requests.get(f"{url}/runs/1?state=failed", headers=page, allow_redirects=False, timeout=60)
+    where = asked.headers["location"]
+    assert (asked.status_code, where) == (303, f"{ROOT}/login?next=%2Fruns%2F1%3Fstate%3Dfailed")
+    found = log_in(url)
+    assert (found.status_code, found.headers["location"]) == (303, f"{ROOT}/runs/1?state=classified")
+    cookie = found.headers["set-cookie"].lower()
+    assert f"path={ROOT};" in f"{cookie};"
+    assert "secure" not in cookie
+    local = requests.get(f"{url}/?token={here.token}", allow_redirects=False, timeout=60)
+    assert (local.status_code, local.headers["location"]) == (303, f"{ROOT}/")
+
+
+def test_over_https_the_cookie_is_secure(url: str) -> None:
+    """What the proxy says of the scheme counts, not that it speaks HTTP itself."""
+    assert "; secure" in log_in(url, **{"X-Test-Scheme": "https"}).headers["set-cookie"].lower()
+
+
+def test_guessing_is_counted_for_the_clients_address(url: str) -> None:
+    """One address that guesses too much is refused; another one behind the same proxy is not."""
+    client = {"X-Test-Client": "198.51.100.1"}
+    guesses = [
+        requests.post(f"{url}/login", data={"name": f"n{n}", "password": "x"}, headers=client, timeout=60)
+        for n in range(31)
+    ]
+    assert [each.status_code for each in guesses] == [401] * 30 + [429]
+    assert log_in(url, **client).status_code == 429
+    assert log_in(url, **{"X-Test-Client": "198.51.100.2"}).status_code == 303
+
+
+def test_machines_reach_the_interface_under_the_path(here: Site, url: str) -> None:
+    """Large bodies are taken there too, and the description names the path."""
+    here.processes.start_workers()
+    images, right = batch_of(here, 1000, 5000)
+    headers = {"Authorization": f"Bearer {here.token}"}
+    answer = requests.post(f"{url}/process_batch", json={"images": images}, headers=headers, timeout=180)
+    assert answer.json() == {"predictions": right}
+    assert len(answer.request.body or b"") > 64 * 1024
+    assert requests.get(f"{url}/openapi.json", timeout=60).json()["servers"] == [{"url": ROOT}]
+    moved = urlsplit(requests.get(f"{url}/runs/", headers=headers, timeout=60).url)
+    assert moved.path.startswith(f"{ROOT}/runs")

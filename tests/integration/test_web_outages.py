@@ -1,0 +1,239 @@
+"""What the web says while a part of the installation is gone, and that all is well once it is back."""
+
+import hashlib
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from returns_pipeline import nightly
+from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.queueing import CeleryQueue, make_app
+from returns_pipeline.store import access, tables
+from returns_pipeline.web.access import hash_password
+from returns_pipeline.web_records import Role
+from tests.databases import postgres_away, postgres_server
+from tests.faults.night import until
+from tests.support import digests, write_images
+from tests.web import Site, batch_of, closed_run, site
+
+#: How long a request waits for workers here.
+API_SECONDS = 2.0
+#: How much longer than that an answer may take on a slow machine.
+GRACE = 15.0
+PAGES = ("/", "/runs", "/runs/1", "/images/1", "/try", "/review", "/models")
+PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give one running installation with a closed night."""
+    folder = tmp_path_factory.mktemp("site")
+    with site(folder, api_seconds=API_SECONDS, resend_seconds=0.5, lease_seconds=3) as running:
+        closed_run(running, 5)
+        yield running
+
+
+def assert_each_classified_once(here: Site, start: int, count: int) -> None:
+    """Assert that images of `batch_of` are classified, or soon will be: none lost, none twice."""
+    folder = here.home.settings.home / "sent"
+    sent = Counter(
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in write_images(folder, count, start)
+    )
+    archive = here.home.settings.archive_dir
+    until(lambda: (digests(archive) & sent) == sent, what="every image that was sent is in the archive")
+    images, predictions = tables.images, tables.predictions
+    query = (
+        sa.select(images.c.sha256, images.c.state, sa.func.count(predictions.c.image_id))
+        .outerjoin(predictions, predictions.c.image_id == images.c.id)
+        .group_by(images.c.id)
+    )
+    with here.home.database.read() as connection:
+        rows = [tuple(row) for row in connection.execute(query) if row.sha256 in sent]
+    assert Counter(rows) == Counter((digest, "classified", 1) for digest in sent)
+    assert digests(archive) & sent == sent
+    assert digests(here.home.settings.spool_dir) == Counter()
+
+
+def assert_works(here: Site, start: int) -> None:
+    """Assert that the site is ready and answers a new request."""
+    until(here.is_ready, what="the site is ready")
+    images, right = batch_of(here, 3, start)
+    answer = here.ask("POST", "/process_batch", json={"images": images})
+    assert (answer.status_code, answer.json()) == (200, {"predictions": right})
+
+
+def answers(here: Site) -> int:
+    """Return how many images have an answer."""
+    with here.home.database.read() as connection:
+        return int(
+            connection.execute(sa.select(sa.func.count()).select_from(tables.predictions)).scalar_one()
+        )
+
+
+def sweep(here: Site) -> None:
+    """Do what beat asks for every minute, once what was sent counts as lost."""
+    settings = here.home.settings
+    time.sleep(settings.resend_seconds)
+    nightly.sweep(Pipeline(settings, here.home.database, CeleryQueue(make_app(settings)), StubClassifier))
+
+
+def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> None:
+    """Every way to ask says that no worker answers; workers that come later take what came meanwhile."""
+    here.kill("worker-control", "worker-cpu")
+    until(lambda: not here.is_ready())
+    ready = here.ask("GET", "/readyz", token="")
+    assert (ready.status_code, ready.json()["worker"]) == (503, "none answers that classifies images")
+    assert (ready.json()["database"], ready.json()["broker"]) == ("ok", "ok")
+    images, right = batch_of(here, 200, 1000)
+    request: dict[str, Any] = {
+        "json": {"images": images},
+        "headers": {"Idempotency-Key": "sent before its time"},
+    }
+    began = time.monotonic()
+    answer = here.ask("POST", "/process_batch", **request)
+    assert time.monotonic() - began < API_SECONDS + GRACE
+    assert answer.status_code == 503
+    assert "No worker has answered within 2 s" in answer.json()["error"]
+    assert "will be classified" in answer.json()["advice"]
+    page = here.page("/")
+    assert page.status_code == 200
+    assert "No worker answers that classifies images" in page.text
+    here.processes.start_workers()
+    assert_works(here, 1200)
+    # Whoever sends it again with its key gets what was worked out meanwhile.
+    assert here.ask("POST", "/process_batch", **request).json() == {"predictions": right}
+    assert_each_classified_once(here, 1000, 203)
+
+
+def test_a_worker_that_dies_in_the_middle_loses_nothing(here: Site) -> None:
+    """Its machine loses power while it works on a large request: another one does what is left."""
+    images, right = batch_of(here, 1000, 4000)
+    before = answers(here)
+    request: dict[str, Any] = {"json": {"images": images}, "headers": {"Idempotency-Key": "in the middle"}}
+    with ThreadPoolExecutor(1) as client:
+        first = client.submit(here.ask, "POST", "/process_batch", **request)
+        until(lambda: answers(here) > before, what="the first answers are stored")
+        here.kill("worker-cpu", "worker-control")
+        assert first.result().status_code in {200, 503}
+    here.processes.start_workers()
+    time.sleep(here.home.settings.lease_seconds)
+    sweep(here)
+    until(lambda: here.ask("POST", "/process_batch", **request).status_code == 200, what="an answer")
+    assert here.ask("POST", "/process_batch", **request).json() == {"predictions": right}
+    assert_each_classified_once(here, 4000, 1000)
+
+
+def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Site) -> None:
+    """Pages are shown, a batch is refused but kept in rows; with the broker back it is classified once."""
+    here.kill("redis")
+    until(lambda: not here.is_ready())
+    ready = here.ask("GET", "/readyz", token="")
+    assert (ready.json()["database"], ready.json()["broker"]) == ("ok", "does not answer")
+    assert here.ask("GET", "/healthz", token="").status_code == 200
+    for path in PAGES:
+        began = time.monotonic()
+        assert here.page(path).status_code == 200, path
+        assert time.monotonic() - began < GRACE, path
+    assert "The broker does not answer" in here.page("/").text
+    assert "returns_broker_up 0.0" in here.ask("GET", "/metrics").text
+    images, _ = batch_of(here, 200, 2000)
+    began = time.monotonic()
+    answer = here.ask("POST", "/process_batch", json={"images": images})
+    assert time.monotonic() - began < API_SECONDS + GRACE
+    assert answer.status_code == 503
+    assert "will be classified" in answer.json()["advice"]
+    photo = write_images(here.home.settings.home / "sent", 1, 2200)[0]
+    page = here.page("/try", "POST", files={"file": (photo.name, photo.read_bytes())})
+    assert page.status_code == 503
+    assert "will be classified" in page.text
+    here.processes.start_redis()
+    sweep(here)
+    assert_works(here, 2201)
+    assert_each_classified_once(here, 2000, 204)
+
+
+def test_a_broker_that_hangs_keeps_nobody_long(here: Site) -> None:
+    """One that takes connections and answers nothing is as good as none, within seconds."""
+    redis = here.processes._running["redis"]
+    images, _ = batch_of(here, 3, 2500)
+    redis.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        until(lambda: not here.is_ready())
+        assert here.page("/").status_code == 200
+        answer = here.ask("POST", "/process_batch", json={"images": images})
+        assert answer.status_code == 503
+        assert "will be classified" in answer.json()["advice"]
+        assert time.monotonic() - began < 3 * GRACE
+    finally:
+        redis.send_signal(signal.SIGCONT)
+    assert_works(here, 2503)
+    sweep(here)
+    assert_each_classified_once(here, 2500, 6)
+
+
+@pytest.fixture(scope="module")
+def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give an installation on a PostgreSQL of its own, whose address holds a password."""
+    with postgres_server() as server:
+        url = sa.make_url(server).set(password="hush-hush")  # noqa: S106 - it is asked for by nobody
+        address = url.render_as_string(hide_password=False)
+        with site(tmp_path_factory.mktemp("site"), database_url=address, api_seconds=10) as running:
+            closed_run(running, 5)
+            yield running
+
+
+def test_without_a_database_everybody_is_told_so_and_nobody_more(on_postgres: Site) -> None:
+    """JSON for machines, pages for people, each 503 with a sentence, without a path, password or trace."""
+    here, settings = on_postgres, on_postgres.home.settings
+    token = here.token_for(Role.REVIEWER)
+    access.add_user(here.home.database, "ann", hash_password(PASSWORD), Role.OPERATOR)
+    form = {"name": "ann", "password": PASSWORD, "next": "/"}
+    cookie = here.ask("POST", "/login", token="", data=form, allow_redirects=False).cookies
+    assert here.ask("GET", "/", token="", cookies=cookie).status_code == 200
+    images, right = batch_of(here, 3, 3000)
+    here.home.database.close()
+    with postgres_away(settings.database_url):
+        until(lambda: not here.is_ready())
+        ready = here.ask("GET", "/readyz", token="")
+        assert ready.json()["database"].startswith("does not answer")
+        assert here.ask("GET", "/healthz", token="").status_code == 200
+        machines = [here.ask("GET", f"/api/v1/{path}") for path in ("runs", "runs/1", "images", "models")]
+        machines += [here.ask("GET", path) for path in ("/metrics", "/api/v1/jobs", "/api/v1/runs/1/export")]
+        machines += [
+            here.ask("POST", "/process_batch", json={"images": images}),
+            here.ask("POST", "/process_batch", token=token, json={"images": images}),
+            here.ask("POST", "/predict", files={"file": ("a.png", b"x")}),
+            here.ask("POST", "/api/v1/scans"),
+            here.ask("POST", "/api/v1/reviews/next"),
+        ]
+        for answer in machines:
+            assert (answer.status_code, set(answer.json())) == (503, {"error", "advice"}), answer.url
+            assert "database" in answer.json()["error"]
+        people = [here.page(path) for path in PAGES if path != "/try"]
+        people += [here.ask("GET", "/", token="", cookies=cookie, headers={"Accept": "text/html"})]
+        people += [here.page("/try", "POST", files={"file": ("a.png", b"x")})]
+        people += [here.page("/login", "POST", token="", data=form)]
+        for answer in people:
+            assert answer.status_code == 503, (answer.url, answer.text)
+            assert answer.headers["content-type"].startswith("text/html")
+            assert "database" in answer.text
+            assert "does not answer" in answer.text
+        host = str(sa.make_url(settings.database_url).query["host"])
+        for answer in (ready, *machines, *people):
+            assert not re.search("Traceback|hush-hush|psycopg", answer.text), answer.text
+            assert host not in answer.text
+            assert str(settings.home) not in answer.text
+    assert_works(here, 3000)
+    assert here.ask("GET", "/", token="", cookies=cookie).status_code == 200
+    assert here.ask("POST", "/process_batch", token=token, json={"images": images}).json() == {
+        "predictions": right
+    }
