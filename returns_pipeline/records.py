@@ -173,8 +173,8 @@ class Decoded(NamedTuple):
 class Scores:
     """A model's answers for a batch: `probabilities` float32 [n, labels], each row sums to 1.
 
-    `features` float32 [n, f] is what its last convolution saw, averaged over the image; None for a network
-    without one.
+    `features` float32 [n, f], f <= 64, is what its last convolution saw, averaged over the image and
+    projected; None for a network without one.
     """
 
     probabilities: "NDArray[np.float32]"

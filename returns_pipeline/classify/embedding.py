@@ -14,26 +14,25 @@ DIMENSIONS = 64
 
 
 def embeddings(features: "NDArray[np.float32]") -> "NDArray[np.int8]":
-    """Return int8 [n, DIMENSIONS] for float32 [n, f]: the cosine of two rows is about that of the features.
+    """Return int8 [n, DIMENSIONS] for float32 [n, f], f <= DIMENSIONS: the same directions, a byte a number.
 
-    More features than DIMENSIONS are projected onto random signs, the same ones everywhere and always
-    (Achlioptas, "Database-friendly random projections", Journal of Computer and System Sciences 66, 2003).
-    Each row then fills the range of its type: only its direction counts.
+    Each row fills the range of its type: only its direction counts.
     """
     count, width = features.shape
-    if width > DIMENSIONS:
-        reduced = features @ _signs(width)
-    else:
-        reduced = np.zeros((count, DIMENSIONS), np.float32)
-        reduced[:, :width] = features
-    largest = np.abs(reduced).max(axis=1, keepdims=True, initial=0)
-    reduced *= np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0)
-    vectors: NDArray[np.int8] = np.rint(reduced).astype(np.int8)
+    largest = np.abs(features).max(axis=1, keepdims=True, initial=0)
+    scale = np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0)
+    vectors = np.zeros((count, DIMENSIONS), np.int8)
+    vectors[:, :width] = np.rint(features * scale)
     return vectors
 
 
 @cache
-def _signs(width: int) -> "NDArray[np.float32]":
+def signs(width: int) -> "NDArray[np.float32]":
+    """Return float32 [width, DIMENSIONS] of 1 and -1: a product with it keeps cosines about as they are.
+
+    The same ones everywhere and always. Source: Achlioptas, "Database-friendly random projections", Journal
+    of Computer and System Sciences 66, 2003.
+    """
     # Raw bits: NumPy promises that they stay the same in every version; of its distributions it does not.
     bits = np.random.PCG64(0).random_raw(width * DIMENSIONS) >> 63
     return np.where(bits, 1, -1).astype(np.float32).reshape(width, DIMENSIONS)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.classify.openvino_places import last_places
+from returns_pipeline.classify import openvino_places
 from returns_pipeline.records import Attention
 
 if TYPE_CHECKING:
@@ -29,21 +29,22 @@ class Watched:
 
     def __init__(self, openvino: Any, model: Any, settings: dict[str, Any]) -> None:
         """Compile both halves of a model as it was read; it is taken apart. Raises ValueError for none."""
-        places = last_places(model)
+        places = openvino_places.last_places(model)
         if places is None:
             raise ValueError("not all of the model goes through a convolution")
-        core = openvino.Core()
+        core, followers = openvino.Core(), places.get_target_inputs()
         self._shape = tuple(axis.get_length() for axis in list(places.get_partial_shape())[1:])
         self._step = min(self._shape[0], max(1, _AT_ONCE // int(np.prod(self._shape))))
         scores = model.get_results()[0].input_value(0)
         self._ends_in_softmax = scores.get_node().get_type_name() == "Softmax"
         if self._ends_in_softmax:
             scores = scores.get_node().input_value(0)
-        first = openvino.Model([places], model.get_parameters(), "places")
+        seen = openvino_places.features(openvino, places).output(0)
+        first = openvino.Model([places, seen], model.get_parameters(), "places")
         first.reshape([1, *list(model.input(0).get_partial_shape())[1:]])
         self._first = core.compile_model(first, "CPU", settings).create_infer_request()
         given = openvino.opset13.parameter([self._step, *self._shape], openvino.Type.f32)
-        for target in places.get_target_inputs():
+        for target in followers:
             target.replace_source_output(given.output(0))
         second = openvino.Model([scores], [given], "scores")
         self._second = core.compile_model(second, "CPU", settings).create_infer_request()
@@ -54,7 +55,8 @@ class Watched:
         shown = np.array(self._first.get_output_tensor(0).data[0])
         heat = np.maximum(np.tensordot(self._slopes(shown, label), shown, axes=1), 0)
         largest = heat.max()
-        return Attention(heat / largest if largest > 0 else heat, shown.mean(axis=(1, 2)))
+        features = np.array(self._first.get_output_tensor(1).data[0])
+        return Attention(heat / largest if largest > 0 else heat, features)
 
     def _slopes(self, shown: "NDArray[np.float32]", label: int) -> "NDArray[np.float32]":
         """Return float32 [channels]: how fast the label's score rises with each channel."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from returns_pipeline.classify import openvino_places
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
 from returns_pipeline.classify.openvino_attention import Watched
-from returns_pipeline.classify.openvino_places import last_places
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records import Attention, ImageInput, Scores
 
@@ -49,10 +49,9 @@ class OpenVINOClassifier:
         self._bundle, self._openvino = bundle, openvino
         self._watched: Watched | None = None
         self.batch = best_batch(bundle.input)
-        places = last_places(model)
+        places = openvino_places.last_places(model)
         if places is not None:
-            opset = openvino.opset13
-            model.add_outputs([opset.reduce_mean(places, opset.constant([2, 3]), keep_dims=False).output(0)])
+            model.add_outputs([openvino_places.features(openvino, places).output(0)])
         # A fixed shape is planned once; the last batch is padded.
         model.reshape([self.batch, *bundle.input.shape])
         self._settings = {
@@ -62,7 +61,7 @@ class OpenVINOClassifier:
             "ENABLE_CPU_PINNING": False,  # pinned, all processes share one core: two run at half speed
         }
         self._request = core.compile_model(model, "CPU", self._settings).create_infer_request()
-        self._features = places.get_partial_shape()[1].get_length() if places is not None else 0
+        self._features = model.output(1).get_partial_shape()[1].get_length() if places is not None else 0
         self._labels = len(bundle.labels)
         self._padded = np.zeros((self.batch, *bundle.input.shape), np.uint8)
 
