@@ -162,8 +162,12 @@ def read_again(picture: Picture, limits: imaging.Limits) -> bytes:
     """
     try:
         time_ns = Path(picture.path).lstat().st_mtime_ns
-    except OSError:
+    except FileNotFoundError:
         raise ImageFault(FaultCode.VANISHED) from None
+    except OSError as error:
+        raise TransientFault(
+            f"{picture.path} cannot be read: {error.strerror}.", "Look after the disk, then try again."
+        ) from error
     return read(PendingImage(0, picture.path, picture.size, time_ns), limits)
 
 

@@ -1,6 +1,7 @@
-"""Why a model says what it says of an image: what it looked at, and which earlier returns it finds alike."""
+"""Why a model says what it says of an image: what it looked at, and which earlier returns are similar."""
 
 import heapq
+import time
 
 import numpy as np
 import structlog
@@ -8,63 +9,93 @@ from numpy.typing import NDArray
 
 from returns_pipeline import decoding, imaging
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
-from returns_pipeline.errors import ImageFault
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.records import Decoded, ImageInput
 from returns_pipeline.store import explanations
-from returns_pipeline.web_records import Asked, Explanation
+from returns_pipeline.web_records import Explanation, ToExplain
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: How many earlier returns are shown, and how many of the newest ones are compared: 20 ms of work.
+#: How many earlier returns are shown, and how many are compared, the newest: some 25 ms of work.
 _SHOWN, _COMPARED = 3, 100_000
+#: Seconds after which a file is looked for again: an image has its answer just before its file is moved.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def explain(pipeline: Pipeline, image_id: int) -> None:
     """Explain a classified image, once however often it is asked; do nothing for another one.
 
-    Raises ConfigFault when the model that answered is not here, TransientFault when the disk is at fault.
+    Why it could not be explained is kept for a minute. Raises TransientFault when the disk is at fault.
     """
-    asked = explanations.asked(pipeline.db, image_id)
-    if asked is None:
+    if explanations.find(pipeline.db, image_id) is not None:
+        return
+    image = explanations.to_explain(pipeline.db, image_id)
+    if image is None:
         return
     try:
-        explanation = _explained(pipeline, image_id, asked)
-    except ImageFault as fault:
-        explanation = _none(fault.detail)
-    explanations.save(pipeline.db, image_id, asked.model_version_id, explanation)
-    log.info("image_explained", image=image_id, model=str(asked.model), fault=explanation.fault)
+        explanation = _explained(pipeline, image_id, image)
+    except (ImageFault, ConfigFault) as fault:
+        explanation = _none(str(fault))
+    explanations.save(pipeline.db, image_id, image.model_version_id, explanation)
+    log.info("image_explained", image=image_id, model=str(image.model), fault=explanation.fault)
 
 
-def _explained(pipeline: Pipeline, image_id: int, asked: Asked) -> Explanation:
-    settings = pipeline.settings
-    bundle, classifier = pipeline.model(str(asked.model), asked.model_sha256)
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    data = decoding.read_again(asked.picture, limits)
-    attention = classifier.look(imaging.decode(data, bundle.input, limits).pixels, asked.label_index)
-    if attention is None:
+def _explained(pipeline: Pipeline, image_id: int, image: ToExplain) -> Explanation:
+    bundle, classifier = pipeline.model(str(image.model), image.model_sha256)
+    decoded = _decoded(pipeline, image_id, bundle.input)
+    found = classifier.gradcam(decoded.pixels, image.label_index)
+    if found is None:
         return _none(
-            f"What {asked.model} looked at cannot be told: not all of it goes through a convolution."
+            f"What {image.model} looked at cannot be told: not all of it goes through a convolution."
         )
-    height, width = attention.heat.shape
-    heat = np.rint(attention.heat * 255).astype(np.uint8).tobytes()
-    (vector,) = embeddings(attention.features[np.newaxis])
-    return Explanation(None, height, width, heat, _alike(pipeline, image_id, asked.model_version_id, vector))
+    height, width = found.heat.shape
+    heat = np.rint(found.heat * 255).astype(np.uint8).tobytes()
+    (vector,) = embeddings(found.features[np.newaxis])
+    return Explanation(None, height, width, heat, _similar(pipeline, image_id, image, vector))
 
 
-def _alike(
-    pipeline: Pipeline, image_id: int, model_version_id: int, vector: NDArray[np.int8]
+def _decoded(pipeline: Pipeline, image_id: int, want: ImageInput) -> Decoded:
+    """Return the pixels of the very file that was classified, wherever it is being moved to.
+
+    Raises ImageFault when it is gone or another one.
+    """
+    for pause in _PAUSES:
+        try:
+            return _decoded_now(pipeline, image_id, want)
+        except ImageFault as fault:
+            if fault.code not in {FaultCode.VANISHED, FaultCode.CHANGED}:
+                raise
+            time.sleep(pause)
+    return _decoded_now(pipeline, image_id, want)
+
+
+def _decoded_now(pipeline: Pipeline, image_id: int, want: ImageInput) -> Decoded:
+    limits = imaging.Limits(pipeline.settings.max_file_bytes, pipeline.settings.max_pixels)
+    image = explanations.to_explain(pipeline.db, image_id)
+    if image is None:
+        raise ImageFault(FaultCode.VANISHED)
+    decoded = imaging.decode(decoding.read_again(image.picture, limits), want, limits)
+    if decoded.facts.sha256 != image.sha256:
+        raise ImageFault(FaultCode.CHANGED)
+    return decoded
+
+
+def _similar(
+    pipeline: Pipeline, image_id: int, image: ToExplain, vector: NDArray[np.int8]
 ) -> list[tuple[int, float]]:
-    """Return (image id, cosine) of the earlier returns most like an embedding, another image each."""
+    """Return (image id, cosine) of the earlier returns whose embeddings are nearest, nearest first."""
     best: list[tuple[float, int]] = []
-    for embedded in explanations.newest_embeddings(pipeline.db, model_version_id, _COMPARED):
+    for embedded in explanations.earlier_embeddings(
+        pipeline.db, image.model_version_id, image.chunk_id, _COMPARED
+    ):
         ids = np.frombuffer(embedded.image_ids, "<i8")
-        likeness = cosines(np.frombuffer(embedded.vectors, np.int8).reshape(-1, DIMENSIONS), vector)
-        likeness[ids >= image_id] = -1
-        for at in np.argsort(-likeness)[:_SHOWN]:
-            if likeness[at] > -1:
-                best.append((float(likeness[at]), int(ids[at])))
+        found = cosines(np.frombuffer(embedded.vectors, np.int8).reshape(-1, DIMENSIONS), vector)
+        found[ids >= image_id] = 0
+        nearest = np.argsort(-found)[:_SHOWN]
+        best += [(float(found[at]), int(ids[at])) for at in nearest if found[at] > 0]
         best = heapq.nlargest(_SHOWN, best)
-    return [(found, round(likeness, 4)) for likeness, found in best]
+    return [(other, round(cosine, 4)) for cosine, other in best]
 
 
 def _none(why: str) -> Explanation:

@@ -46,6 +46,8 @@ TASK_QUEUES = {
 
 _AWAITED = {RunKind.ADHOC, RunKind.API}
 
+#: How long anybody waits for an explanation: a worker drops a message that is older.
+EXPLAINED_SECONDS = 4.0
 _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
 
@@ -79,7 +81,7 @@ def make_app(settings: Settings, patience: float = 30) -> Celery:
         task_reject_on_worker_lost=False,
         task_retry_on_worker_lost=True,
         task_time_limit=_TASK_SECONDS,
-        task_annotations={CLASSIFY_CHUNK: {"time_limit": settings.chunk_seconds}},
+        task_annotations={task: {"time_limit": settings.chunk_seconds} for task in (CLASSIFY_CHUNK, EXPLAIN)},
         visibility_timeout=_VISIBILITY_SECONDS,
         broker_transport_options=transport,
         result_backend_transport_options={"visibility_timeout": _VISIBILITY_SECONDS},
@@ -117,6 +119,7 @@ class CeleryQueue:
         *args: object,
         request_id: str | None = None,
         queue: str | None = None,
+        expires: float | None = None,
         **kwargs: object,
     ) -> None:
         """Send one task. Raises TransientFault when the broker does not answer."""
@@ -127,6 +130,7 @@ class CeleryQueue:
                 kwargs=kwargs,
                 task_id=request_id,
                 queue=queue or TASK_QUEUES[task],
+                expires=expires,
                 # A caller should learn at once that nobody listens, not wait for minutes.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
                 # Nobody waits for the others: how they went is in the database.
@@ -157,8 +161,8 @@ class CeleryQueue:
             self.send(RETRY, job.run_id, request_id=job.id)
 
     def send_explain(self, image_id: int) -> None:
-        """Ask what a model looked at in an image; the answer is in the database."""
-        self.send(EXPLAIN, image_id)
+        """Ask what a model looked at in an image, for as long as somebody waits for it."""
+        self.send(EXPLAIN, image_id, expires=EXPLAINED_SECONDS)
 
     def is_idle(self) -> bool:
         """Whether no chunk waits to be delivered."""

@@ -181,7 +181,7 @@ class Scores:
     features: "NDArray[np.float32] | None" = None
 
 
-class Attention(NamedTuple):
+class GradCamMap(NamedTuple):
     """What a model looked at: `heat` float32 [rows, columns], 0 to 1, over the whole image.
 
     `features` float32 [f] is the image's row of Scores.features.

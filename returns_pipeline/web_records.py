@@ -95,10 +95,12 @@ class Picture(NamedTuple):
     height: int | None
 
 
-class Asked(NamedTuple):
-    """An image that somebody wants explained: where it lies, and which label of which model to explain."""
+class ToExplain(NamedTuple):
+    """An image to explain: where it lies, the digest of its file, and which label of which model."""
 
     picture: Picture
+    sha256: str
+    chunk_id: int
     model: "ModelRef"
     model_sha256: str
     model_version_id: int
@@ -108,15 +110,15 @@ class Asked(NamedTuple):
 class Explanation(NamedTuple):
     """What a model looked at: `heat` uint8, `height` rows of `width`, over the whole image.
 
-    `alike` holds (image id, cosine) pairs of earlier returns, most alike first. With a `fault`, the rest is
-    empty.
+    `similar` holds (image id, cosine) pairs of earlier returns, most similar first. With a `fault`, the rest
+    is empty.
     """
 
     fault: str | None
     height: int
     width: int
     heat: bytes
-    alike: "Sequence[tuple[int, float]]"
+    similar: "Sequence[tuple[int, float]]"
 
 
 class Filter(NamedTuple):

@@ -43,8 +43,8 @@ class _Work(NamedTuple):
     embedded: Embedded | None = None
 
 
-#: Kinds of runs whose images are returns; the others' were only asked about.
-_RETURNS = {RunKind.NIGHTLY, RunKind.CATCH_UP, RunKind.RETRY}
+#: Kinds of runs whose images are returns for sure; others' may only have been asked about.
+_RETURNS = {RunKind.NIGHTLY, RunKind.CATCH_UP}
 
 _CONFIG_PAUSE_SECONDS = 2.0
 

@@ -1,4 +1,4 @@
-"""What a model looked at in an image, and which earlier returns are like it."""
+"""What a model looked at in an image, and which earlier returns are similar."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,15 +32,10 @@ def upgrade() -> None:
         sa.Column("model_version_id", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("fault", sa.Text(), nullable=True),
-        sa.Column("height", sa.Integer(), nullable=True),
-        sa.Column("width", sa.Integer(), nullable=True),
-        sa.Column("heat", sa.LargeBinary(), nullable=True),
-        sa.Column("alike", sa.JSON(), nullable=True),
-        sa.CheckConstraint(
-            "fault IS NOT NULL OR "
-            "(height IS NOT NULL AND width IS NOT NULL AND heat IS NOT NULL AND alike IS NOT NULL)",
-            name=op.f("ck_explanations_whole"),
-        ),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("heat", sa.LargeBinary(), nullable=False),
+        sa.Column("similar", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("fk_explanations_image_id_images")),
         sa.ForeignKeyConstraint(
             ["model_version_id"],

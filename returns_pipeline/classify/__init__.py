@@ -7,7 +7,7 @@ import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, Bundle
 from returns_pipeline.classify.confidence import tempered
-from returns_pipeline.records import Attention, Decision, Prediction, Scores
+from returns_pipeline.records import Decision, GradCamMap, Prediction, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Classifier(Protocol):
         """Return the scores of a batch: `pixels` uint8 [n, h, w, c], n may be 0."""
         ...
 
-    def look(self, pixels: "NDArray[np.uint8]", label: int) -> Attention | None:
+    def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap | None:
         """Return what it looked at in one image for the index of a label: `pixels` uint8 [h, w, c].
 
         None where that cannot be told.

@@ -1,4 +1,4 @@
-"""What makes two photos alike, in 64 bytes: the direction of a model's features."""
+"""Embeddings: the direction of a model's features in 64 bytes, by which similar photos are found."""
 
 from functools import cache
 from typing import TYPE_CHECKING

@@ -8,7 +8,7 @@ import structlog
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, Bundle
 from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import Attention, Scores
+from returns_pipeline.records import GradCamMap, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class KerasClassifier:
         self.batch = BATCH
         self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
         self._bundle = bundle
-        self._watched: OpenVINOClassifier | None = None
+        self._gradcam: OpenVINOClassifier | None = None
         self._labels = len(bundle.labels)
         self._shape = bundle.input.shape
         taken, given = self._model.input_shape, self._model.output_shape
@@ -72,16 +72,16 @@ class KerasClassifier:
                 self._compare(answers, self._twin.predict_on_batch(padded)[: len(batch)])
         return Scores(probabilities)
 
-    def look(self, pixels: "NDArray[np.uint8]", label: int) -> Attention | None:
+    def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap | None:
         """Return what it looked at in `pixels` uint8 [h, w, c]; None for a bundle without an export.
 
         The export for CPUs is asked: it is the same network, and one image needs no GPU.
         """
         if OPENVINO_MODEL not in self._bundle.sha256:
             return None
-        if self._watched is None:
-            self._watched = OpenVINOClassifier(self._bundle)
-        return self._watched.look(pixels, label)
+        if self._gradcam is None:
+            self._gradcam = OpenVINOClassifier(self._bundle)
+        return self._gradcam.gradcam(pixels, label)
 
     def _compare(self, answers: "NDArray[np.float32]", of_twin: "NDArray[np.float32]") -> None:
         """Count on which labels the twin agrees; after the trial, keep the one that is to answer."""

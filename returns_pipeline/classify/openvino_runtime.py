@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.classify import openvino_places
+from returns_pipeline.classify import openvino_feature_map
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
-from returns_pipeline.classify.openvino_attention import Watched
+from returns_pipeline.classify.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import Attention, ImageInput, Scores
+from returns_pipeline.records import GradCamMap, ImageInput, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,11 +47,11 @@ class OpenVINOClassifier:
         model = core.read_model(bundle.file(OPENVINO_MODEL))
         _check(model, bundle)
         self._bundle, self._openvino = bundle, openvino
-        self._watched: Watched | None = None
+        self._gradcam: GradCam | None = None
         self.batch = best_batch(bundle.input)
-        places = openvino_places.last_places(model)
+        places = openvino_feature_map.last_feature_map(model)
         if places is not None:
-            model.add_outputs([openvino_places.features(openvino, places).output(0)])
+            model.add_outputs([openvino_feature_map.features(openvino, places).output(0)])
         # A fixed shape is planned once; the last batch is padded.
         model.reshape([self.batch, *bundle.input.shape])
         self._settings = {
@@ -80,15 +80,15 @@ class OpenVINOClassifier:
                 features[start : start + count] = self._request.get_output_tensor(1).data[:count]
         return Scores(probabilities, features)
 
-    def look(self, pixels: "NDArray[np.uint8]", label: int) -> Attention | None:
+    def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap | None:
         """Return what it looked at in `pixels` uint8 [h, w, c]; None for a network without convolutions."""
         if not self._features:
             return None
-        if self._watched is None:
+        if self._gradcam is None:
             # Seldom asked for: what it takes is taken when it is.
             model = self._openvino.Core().read_model(self._bundle.file(OPENVINO_MODEL))
-            self._watched = Watched(self._openvino, model, self._settings)
-        return self._watched.look(pixels, label)
+            self._gradcam = GradCam(self._openvino, model, self._settings)
+        return self._gradcam.map(pixels, label)
 
 
 def best_batch(size: ImageInput) -> int:

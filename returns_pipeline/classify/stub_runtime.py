@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.records import Attention, Scores
+from returns_pipeline.records import GradCamMap, Scores
 
 
 class StubClassifier:
@@ -29,8 +29,12 @@ class StubClassifier:
         features = np.hstack([np.cos(angle), np.sin(angle)]).astype(np.float32)
         return Scores(probabilities, features)
 
-    def look(self, pixels: NDArray[np.uint8], label: int) -> Attention:  # noqa: ARG002 - it looks at the light
+    def gradcam(
+        self,
+        pixels: NDArray[np.uint8],
+        label: int,  # noqa: ARG002 - brightness is all it knows
+    ) -> GradCamMap:
         """Return how bright each place of `pixels` uint8 [h, w, c] is."""
         features = self.predict(pixels[np.newaxis]).features
         assert features is not None  # noqa: S101 - as `predict` makes them
-        return Attention(pixels.mean(axis=2, dtype=np.float32) / 255, features[0])
+        return GradCamMap(pixels.mean(axis=2, dtype=np.float32) / 255, features[0])

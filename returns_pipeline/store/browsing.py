@@ -23,13 +23,23 @@ class Order(StrEnum):
 #: Where a page ends: the id, and by doubt the probability too.
 Cursor = tuple[float | None, int]
 
-_ANSWER = sa.and_(
+#: Joins an image of a run with what that run's model answered.
+ANSWER = sa.and_(
     predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
 )
 _FROM = (
     images.join(runs)
-    .outerjoin(predictions, _ANSWER)
+    .outerjoin(predictions, ANSWER)
     .outerjoin(reviews, sa.and_(reviews.c.image_id == images.c.id, reviews.c.reviewed_at.is_not(None)))
+)
+#: What tells where an image's file lies.
+PICTURE = (
+    images.c.source_path,
+    images.c.archived_path,
+    images.c.in_intake,
+    images.c.size,
+    images.c.width,
+    images.c.height,
 )
 _SHOWN = (
     images.c.id,
@@ -106,18 +116,14 @@ def picture(db: Database, image_id: int) -> Picture | None:
 
     What has killed a worker, or could not be decoded, is not decoded again for a page.
     """
-    query = sa.select(
-        images.c.source_path,
-        images.c.archived_path,
-        images.c.in_intake,
-        images.c.size,
-        images.c.width,
-        images.c.height,
-    ).where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
+    query = sa.select(*PICTURE).where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
+    return picture_of(row) if row else None
+
+
+def picture_of(row: Any) -> Picture:
+    """Return where the file of a row with the columns PICTURE lies now."""
     path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path
     return Picture(path, row.size, row.width, row.height)
 

@@ -1,61 +1,74 @@
-"""What a model looked at in an image, and what it takes to find others like it."""
+"""What a model looked at in an image, and what it takes to find similar ones."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import sqlalchemy as sa
 
 from returns_pipeline.records import Embedded, ImageState, ModelRef
-from returns_pipeline.store import browsing
+from returns_pipeline.store.browsing import ANSWER, PICTURE, picture_of
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, model_versions, predictions, runs
 from returns_pipeline.store.web_tables import embeddings, explanations
-from returns_pipeline.web_records import Asked, Explanation
+from returns_pipeline.web_records import Explanation, ToExplain
 
 #: Chunks that are read at once: 3 MB of the largest.
 _AT_ONCE = 20
 _BYTES_OF_AN_ID = 8
-
-_OF_RUN = sa.and_(
-    predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
-)
+#: How long it is remembered that an image could not be explained: a disk may come back, a model too.
+_FAULTS_LAST = timedelta(minutes=1)
 
 
-def asked(db: Database, image_id: int) -> Asked | None:
-    """Return what is needed to explain an image; None for one that has no answer or is explained already."""
+def to_explain(db: Database, image_id: int) -> ToExplain | None:
+    """Return what is needed to explain a classified image; None for another one."""
     query = (
         sa.select(
+            *PICTURE,
+            images.c.sha256,
+            images.c.chunk_id,
             model_versions.c.name,
             model_versions.c.version,
-            model_versions.c.sha256,
-            model_versions.c.id,
+            model_versions.c.sha256.label("model_sha256"),
+            model_versions.c.id.label("model_version_id"),
             predictions.c.label_index,
         )
-        .select_from(images.join(runs).join(model_versions).join(predictions, _OF_RUN))
+        .select_from(images.join(runs).join(model_versions).join(predictions, ANSWER))
         .where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
     )
-    if find(db, image_id) is not None:
-        return None
-    picture = browsing.picture(db, image_id)
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
-    if row is None or picture is None:
+    if row is None:
         return None
-    return Asked(picture, ModelRef(row.name, row.version), row.sha256, row.id, row.label_index)
+    return ToExplain(
+        picture=picture_of(row),
+        sha256=row.sha256,
+        chunk_id=row.chunk_id,
+        model=ModelRef(row.name, row.version),
+        model_sha256=row.model_sha256,
+        model_version_id=row.model_version_id,
+        label_index=row.label_index,
+    )
 
 
 def find(db: Database, image_id: int) -> Explanation | None:
-    """Return the explanation of what the model of an image's run answered; None before there is one."""
+    """Return the explanation of what the model of an image's run answered; None before there is one.
+
+    Why there could be none is forgotten after a minute.
+    """
+    lasts = sa.or_(explanations.c.fault.is_(None), explanations.c.created_at > utc_now() - _FAULTS_LAST)
     query = (
         sa.select(
             explanations.c.fault,
             explanations.c.height,
             explanations.c.width,
             explanations.c.heat,
-            explanations.c.alike,
+            explanations.c.similar,
         )
         .select_from(explanations.join(images).join(runs))
         .where(
-            explanations.c.image_id == image_id, explanations.c.model_version_id == runs.c.model_version_id
+            explanations.c.image_id == image_id,
+            explanations.c.model_version_id == runs.c.model_version_id,
+            lasts,
         )
     )
     with db.read() as connection:
@@ -64,36 +77,32 @@ def find(db: Database, image_id: int) -> Explanation | None:
 
 
 def save(db: Database, image_id: int, model_version_id: int, explanation: Explanation) -> None:
-    """Keep an explanation; one that is there already stays."""
+    """Keep an explanation, in place of why there was none; one that is there already stays."""
+    values = {**explanation._asdict(), "created_at": utc_now()}
+    key = [explanations.c.image_id, explanations.c.model_version_id]
     with db.write() as connection:
         connection.execute(
             db.insert(explanations)
-            .values(
-                image_id=image_id,
-                model_version_id=model_version_id,
-                created_at=utc_now(),
-                **explanation._asdict(),
-            )
-            .on_conflict_do_nothing()
+            .values(image_id=image_id, model_version_id=model_version_id, **values)
+            .on_conflict_do_update(index_elements=key, set_=values, where=explanations.c.fault.is_not(None))
         )
 
 
-def newest_embeddings(db: Database, model_version_id: int, most: int) -> Iterator[Embedded]:
-    """Yield a model's embeddings of nights, newest chunk first, of about `most` images."""
+def earlier_embeddings(db: Database, model_version_id: int, chunk_id: int, most: int) -> Iterator[Embedded]:
+    """Yield a model's embeddings up to a chunk, newest first, of about `most` images."""
     query = (
         sa.select(embeddings.c.chunk_id, embeddings.c.image_ids, embeddings.c.vectors)
         .where(embeddings.c.model_version_id == model_version_id)
         .order_by(embeddings.c.chunk_id.desc())
         .limit(_AT_ONCE)
     )
-    before = None
+    last = chunk_id
     while most > 0:
-        page = query if before is None else query.where(embeddings.c.chunk_id < before)
         with db.read() as connection:
-            rows = connection.execute(page).all()
+            rows = connection.execute(query.where(embeddings.c.chunk_id <= last)).all()
         for row in rows:
             yield Embedded(row.image_ids, row.vectors)
             most -= len(row.image_ids) // _BYTES_OF_AN_ID
         if len(rows) < _AT_ONCE:
             return
-        before = rows[-1].chunk_id
+        last = rows[-1].chunk_id - 1

@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from returns_pipeline.records import ImageState, RunKind, RunState
+from returns_pipeline.store.browsing import ANSWER
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
 from returns_pipeline.web_records import Received
@@ -44,9 +45,6 @@ def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
 
 def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
     """Return what became of these images by their id, as the model of their run answered."""
-    answer = sa.and_(
-        predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
-    )
     query = (
         sa.select(
             images.c.id,
@@ -61,7 +59,7 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
             predictions.c.top,
             predictions.c.decision,
         )
-        .select_from(images.join(runs).outerjoin(predictions, answer))
+        .select_from(images.join(runs).outerjoin(predictions, ANSWER))
         .where(images.c.id.in_(sa.bindparam("some", expanding=True)))
     )
     found = {}

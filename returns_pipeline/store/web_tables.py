@@ -144,24 +144,19 @@ embeddings = sa.Table(
     sa.Column("vectors", sa.LargeBinary, nullable=False),
 )
 
-#: What a model looked at in an image, and which earlier returns are like it: computed once, when asked.
+#: What a model looked at in an image, and which earlier returns are similar: computed once, when asked.
 explanations = sa.Table(
     "explanations",
     metadata,
     sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
     sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
-    # Why there is none; then the rest is empty.
+    # Why there is none; then the map has no rows.
     sa.Column("fault", sa.Text),
-    sa.Column("height", sa.Integer),
-    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
     # uint8, row by row: 255 is where it looked most.
-    sa.Column("heat", sa.LargeBinary),
-    # [[image id, cosine], …], most alike first.
-    sa.Column("alike", sa.JSON),
-    sa.CheckConstraint(
-        "fault IS NOT NULL OR "
-        "(height IS NOT NULL AND width IS NOT NULL AND heat IS NOT NULL AND alike IS NOT NULL)",
-        name="whole",
-    ),
+    sa.Column("heat", sa.LargeBinary, nullable=False),
+    # [[image id, cosine], …], most similar first.
+    sa.Column("similar", sa.JSON, nullable=False),
 )

@@ -13,6 +13,7 @@ from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.interactive import Accepted, accept, earlier
 from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.queueing import EXPLAINED_SECONDS
 from returns_pipeline.records import FoundFile, ImageState
 from returns_pipeline.store import explanations, received
 from returns_pipeline.store.keys import KeyTakenError
@@ -26,8 +27,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 _PAUSE = 0.004
 #: The same for images that have moved to another chunk since.
 _LONG_PAUSE = 0.1
-#: Seconds that somebody waits for an explanation, without which the answer stands as well, and between looks.
-_EXPLAINED_SECONDS, _EXPLAINED_PAUSE = 4.0, 0.02
+#: Seconds between two looks while somebody waits for an explanation.
+_EXPLAINED_PAUSE = 0.02
+#: Images that workers are asked to explain at once: whoever waits for a category comes through.
+_EXPLAINED_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Asker:
         self._bundles: dict[str, Bundle] = {}
         self._waiting: dict[asyncio.Future[None], set[int]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._explaining: dict[int, asyncio.Task[Explanation | None]] = {}
+        self._explainers = asyncio.Semaphore(_EXPLAINED_AT_ONCE)
 
     async def ask(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> Answer:
         """Return what the workers say of (name, content) pairs.
@@ -125,15 +130,25 @@ class Asker:
     async def explanation(self, image_id: int) -> Explanation | None:
         """Return why the model says what it says of a classified image; None when no worker told it in time.
 
-        Raises PipelineError when nobody can be asked.
+        Asked by many at once, a worker is asked once; only a few images are asked about at a time. Raises
+        PipelineError when nobody can be asked.
         """
+        if image_id not in self._explaining:
+            asking = asyncio.create_task(self._explanation(image_id))
+            self._explaining[image_id] = asking
+            asking.add_done_callback(lambda _: self._explaining.pop(image_id, None))
+        # Whoever goes away leaves the others waiting.
+        return await asyncio.shield(self._explaining[image_id])
+
+    async def _explanation(self, image_id: int) -> Explanation | None:
+        db = self._pipeline.db
+        found = await run_in_threadpool(explanations.find, db, image_id)
+        if found is not None:
+            return found
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_EXPLAINED_SECONDS):
-                db, asked = self._pipeline.db, False
+            async with asyncio.timeout(EXPLAINED_SECONDS), self._explainers:
+                await run_in_threadpool(self._pipeline.queue.send_explain, image_id)
                 while (found := await run_in_threadpool(explanations.find, db, image_id)) is None:
-                    if not asked:
-                        await run_in_threadpool(self._pipeline.queue.send_explain, image_id)
-                        asked = True
                     await asyncio.sleep(_EXPLAINED_PAUSE)
                 return found
         return None

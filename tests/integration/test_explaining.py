@@ -1,12 +1,17 @@
-"""What a model looked at, and which earlier returns it finds alike."""
+"""What a model looked at, and which earlier returns are similar."""
 
+import threading
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from returns_pipeline import explaining, nightly
 from returns_pipeline.store import browsing, explanations, images
+from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.web_tables import embeddings
+from returns_pipeline.store.web_tables import explanations as rows
 from returns_pipeline.web_records import Explanation, Filter
 from tests.support import Installation, write_images
 
@@ -45,9 +50,9 @@ def test_the_most_alike_are_of_earlier_returns(home: Installation) -> None:
     brightness = {number: (number * 37) % 256 for number in range(30)}
     nearest = sorted(brightness, key=lambda number: abs(brightness[number] - (100 * 37) % 256))[:3]
     named = {image: name for name, image in ids(home, first).items()}
-    assert [int(named[image].split("_")[1]) for image, _ in found.alike] == nearest
-    likeness = [value for _, value in found.alike]
-    assert likeness == sorted(likeness, reverse=True)
+    assert [int(named[image].split("_")[1]) for image, _ in found.similar] == nearest
+    similarity = [value for _, value in found.similar]
+    assert similarity == sorted(similarity, reverse=True)
 
 
 def test_only_what_came_back_is_compared(home: Installation) -> None:
@@ -60,7 +65,7 @@ def test_only_what_came_back_is_compared(home: Installation) -> None:
         assert connection.execute(sa.select(sa.func.count()).select_from(embeddings)).scalar_one() == 0
     found = explained(home, max(ids(home, run_id).values()))
     assert found is not None
-    assert (found.fault, found.alike) == (None, [])
+    assert (found.fault, found.similar) == (None, [])
 
 
 def test_an_explanation_is_made_once(home: Installation) -> None:
@@ -74,14 +79,68 @@ def test_an_explanation_is_made_once(home: Installation) -> None:
 
 
 def test_what_cannot_be_explained_says_why(home: Installation) -> None:
-    """An image whose file is gone has a sentence; one without an answer, or of no id, nothing at all."""
+    """An image whose file is gone has a sentence, for a minute: when the disk is back, it is explained.
+
+    One without an answer, or of no id, has nothing at all.
+    """
     (home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
     run_id = night(home, "night", 1)
-    for image in images.results(home.database, run_id):
-        Path(image.lies_at).unlink()
+    lies_at = {image.name: Path(image.lies_at) for image in images.results(home.database, run_id)}
+    away = {path: path.with_suffix(".away") for path in lies_at.values()}
+    for path, hidden in away.items():
+        path.rename(hidden)
     found = {name: explained(home, image_id) for name, image_id in ids(home, run_id).items()}
     assert found["broken.png"] is None
     gone = found["image_0_label_0.png"]
     assert gone is not None
     assert gone.fault
     assert explained(home, 999_999) is None
+    for path, hidden in away.items():
+        hidden.rename(path)
+    image_id = ids(home, run_id)["image_0_label_0.png"]
+    assert explained(home, image_id) == gone
+    with home.database.write() as connection:
+        connection.execute(sa.update(rows).values(created_at=utc_now() - timedelta(minutes=2)))
+    back = explained(home, image_id)
+    assert back is not None
+    assert back.fault is None
+
+
+def test_a_file_that_is_being_moved_is_found(home: Installation) -> None:
+    """An image has its answer just before its file is moved: it is looked for a while."""
+    run_id = night(home, "night", 1)
+    (image,) = images.results(home.database, run_id)
+    path = Path(image.lies_at)
+    path.rename(path.with_suffix(".moving"))
+    back = threading.Timer(0.3, path.with_suffix(".moving").rename, [path])
+    back.start()
+    found = explained(home, *ids(home, run_id).values())
+    back.join()
+    assert found is not None
+    assert found.fault is None
+
+
+def test_no_other_photo_is_explained(home: Installation) -> None:
+    """A file that was overwritten since, as large as before, is not the one that was classified."""
+    photo, other = write_images(home.settings.home / "asked", 2)
+    pipeline, queue = home.inline()
+    run_id = nightly.classify_paths(pipeline, "asked", [str(photo)])
+    queue.deliver(pipeline)
+    content = other.read_bytes()
+    photo.write_bytes(content[: photo.stat().st_size].ljust(photo.stat().st_size, b"x"))
+    found = explained(home, *ids(home, run_id).values())
+    assert found is not None
+    assert found.fault
+
+
+def test_old_images_are_compared_with_older_ones(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many came since: what is compared are the last ones before an image, chunk by chunk."""
+    monkeypatch.setattr(explaining, "_COMPARED", 15)
+    monkeypatch.setattr(explanations, "_AT_ONCE", 1)
+    first = night(home, "first", 40)
+    night(home, "second", 60, 100)
+    of_first = sorted(ids(home, first).values())
+    found = explained(home, of_first[29])
+    assert found is not None
+    assert len(found.similar) == 3
+    assert all(of_first[10] <= image < of_first[29] for image, _ in found.similar)

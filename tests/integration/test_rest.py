@@ -159,8 +159,8 @@ def test_an_answer_is_explained(here: Site, night: int) -> None:
     image = found[0]["id"]
     told = here.ask("GET", f"/api/v1/images/{image}/explanation").json()
     assert len(told["heat"]) == len(told["heat"][0]) == 8
-    assert len({each["id"] for each in told["alike"]} - {image}) == 3
-    assert all(each["run"] <= night for each in told["alike"])
+    assert len({each["id"] for each in told["similar"]} - {image}) == 3
+    assert all(each["run"] <= night for each in told["similar"])
     picture = here.ask("GET", f"/api/v1/images/{image}/heatmap?size=64")
     assert picture.content[8:12] == b"WEBP"
     broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]

@@ -11,11 +11,13 @@ def test_likeness_survives_what_is_left_out(width: int) -> None:
     """The cosine of two embeddings is about that of the features, however many there are."""
     random = np.random.default_rng(1)
     near = random.random((200, width), np.float32)
+    if width > DIMENSIONS:
+        near[:, :DIMENSIONS] = 0.5  # those who look at the first ones alone find all the same
     features = near + random.normal(0, 0.05, near.shape).astype(np.float32)
     kept = signs(width) if width > DIMENSIONS else np.eye(width, dtype=np.float32)
     found = cosines(embeddings(features @ kept), embeddings(near[:1] @ kept)[0])
     right = features @ near[0] / np.linalg.norm(features, axis=1) / np.linalg.norm(near[0])
-    assert np.abs(found - right).max() < (0.02 if width <= DIMENSIONS else 0.35)
+    assert np.abs(found - right).max() < (0.02 if width <= DIMENSIONS else 0.25)
     assert found.argmax() == right.argmax() == 0
 
 

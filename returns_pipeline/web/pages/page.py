@@ -14,7 +14,7 @@ from returns_pipeline.store import reviews
 from returns_pipeline.web.access import Keeper, Principal, require_ours, require_role
 from returns_pipeline.web.errors import UnauthorizedError
 from returns_pipeline.web.text import pathless
-from returns_pipeline.web.v1.images import alike_of
+from returns_pipeline.web.v1.images import similar_of
 from returns_pipeline.web_records import Role
 
 if TYPE_CHECKING:
@@ -88,12 +88,12 @@ async def explanation(request: Request, image_id: int) -> dict[str, Any]:
     asker: Asker = request.app.state.asker
     try:
         found = await asker.explanation(image_id)
+        if found is None:
+            return {"fault": "No worker has told in time what the model looked at. Ask again in a while."}
+        similar = await run_in_threadpool(similar_of, request, found)
     except TransientFault as fault:
         return {"fault": pathless(str(fault))}
-    if found is None:
-        return {"fault": "No worker has told in time what the model looked at. Ask again in a while."}
-    alike = await run_in_threadpool(alike_of, request, found)
-    return {"fault": found.fault, "alike": alike}
+    return {"fault": found.fault and pathless(found.fault), "similar": similar}
 
 
 Person = Annotated[Principal, Depends(person_of)]

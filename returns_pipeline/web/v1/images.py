@@ -12,13 +12,14 @@ from returns_pipeline.store.browsing import Order
 from returns_pipeline.web import explained, thumbnails
 from returns_pipeline.web.access import Viewer
 from returns_pipeline.web.errors import NoAnswerError, NotFoundError, RequestError
+from returns_pipeline.web.text import pathless
 from returns_pipeline.web.v1.schemas import (
-    Alike,
     Explanation,
     Image,
     Images,
     ImageWithAnswers,
     Prediction,
+    Similar,
     pack,
     unpack,
 )
@@ -109,12 +110,12 @@ def _picture(image_id: int, webp: bytes | None) -> Response:
 async def explain(request: Request, _: Viewer, image_id: int) -> Explanation:
     """Return why the model of an image's run answers as it does; a worker computes it the first time."""
     found = await _explanation(request, image_id)
-    alike = await run_in_threadpool(alike_of, request, found)
+    similar = await run_in_threadpool(similar_of, request, found)
     width = found.width
     return Explanation(
         image=image_id,
         heat=[list(found.heat[at : at + width]) for at in range(0, len(found.heat), width)],
-        alike=alike,
+        similar=similar,
     )
 
 
@@ -145,15 +146,15 @@ async def _explanation(request: Request, image_id: int) -> Explained:
     if found is None:
         raise NoAnswerError("No worker has told in time what the model looked at.", "Try again later.")
     if found.fault is not None:
-        raise NotFoundError(found.fault)
+        raise NotFoundError(pathless(found.fault))
     return found
 
 
-def alike_of(request: Request, found: Explained) -> list[Alike]:
+def similar_of(request: Request, found: Explained) -> list[Similar]:
     """Return the earlier returns of an explanation as they are shown."""
     return [
-        Alike(**Image.of(image).model_dump(), likeness=likeness)
-        for image_id, likeness in found.alike
+        Similar(**Image.of(image).model_dump(), similarity=similarity)
+        for image_id, similarity in found.similar
         if (image := browsing.find(request.app.state.pipeline.db, image_id))
     ]
 

@@ -145,18 +145,18 @@ class ImageWithAnswers(Image):
     predictions: list[Prediction]
 
 
-class Alike(Image):
+class Similar(Image):
     """An earlier return and how much like another image it is: the cosine of what the model sees in both."""
 
-    likeness: float
+    similarity: float
 
 
 class Explanation(_Answer):
-    """What the model looked at, rows of numbers from 0 to 255 over the whole image, and what is alike."""
+    """What the model looked at, rows of numbers from 0 to 255 over the whole image, and what is similar."""
 
     image: int
     heat: list[list[int]]
-    alike: list[Alike]
+    similar: list[Similar]
 
 
 class Model(_Answer):

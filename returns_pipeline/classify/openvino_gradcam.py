@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.classify import openvino_places
-from returns_pipeline.records import Attention
+from returns_pipeline.classify import openvino_feature_map
+from returns_pipeline.records import GradCamMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 #: Values of one question to the second half of a network: 8 MB of float32.
 _AT_ONCE = 2**21
 #: How far a channel is raised, as a part of the largest activation: small enough that few units change sides,
-#: large enough for float32. The maps then correlate with those of TensorFlow's gradients by 0.99 or more.
+#: large enough for float32. The maps of the shipped CNNs correlate with TensorFlow's by 0.99 or more.
 _STEP = np.float32(1e-3)
 
 
-class Watched:
+class GradCam:
     """A network in two halves: up to its last convolution, and from there to its scores.
 
     The map of a label is ReLU(sum over channels k of a_k A^k), where A^k is what channel k shows and a_k the
@@ -29,7 +29,7 @@ class Watched:
 
     def __init__(self, openvino: Any, model: Any, settings: dict[str, Any]) -> None:
         """Compile both halves of a model as it was read; it is taken apart. Raises ValueError for none."""
-        places = openvino_places.last_places(model)
+        places = openvino_feature_map.last_feature_map(model)
         if places is None:
             raise ValueError("not all of the model goes through a convolution")
         core, followers = openvino.Core(), places.get_target_inputs()
@@ -39,7 +39,7 @@ class Watched:
         self._ends_in_softmax = scores.get_node().get_type_name() == "Softmax"
         if self._ends_in_softmax:
             scores = scores.get_node().input_value(0)
-        seen = openvino_places.features(openvino, places).output(0)
+        seen = openvino_feature_map.features(openvino, places).output(0)
         first = openvino.Model([places, seen], model.get_parameters(), "places")
         first.reshape([1, *list(model.input(0).get_partial_shape())[1:]])
         self._first = core.compile_model(first, "CPU", settings).create_infer_request()
@@ -49,14 +49,14 @@ class Watched:
         second = openvino.Model([scores], [given], "scores")
         self._second = core.compile_model(second, "CPU", settings).create_infer_request()
 
-    def look(self, pixels: "NDArray[np.uint8]", label: int) -> Attention:
+    def map(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap:
         """Return what the network looked at in `pixels` uint8 [h, w, c] for the index of a label."""
         self._first.infer([pixels[np.newaxis]])
         shown = np.array(self._first.get_output_tensor(0).data[0])
         heat = np.maximum(np.tensordot(self._slopes(shown, label), shown, axes=1), 0)
         largest = heat.max()
         features = np.array(self._first.get_output_tensor(1).data[0])
-        return Attention(heat / largest if largest > 0 else heat, features)
+        return GradCamMap(heat / largest if largest > 0 else heat, features)
 
     def _slopes(self, shown: "NDArray[np.float32]", label: int) -> "NDArray[np.float32]":
         """Return float32 [channels]: how fast the label's score rises with each channel."""

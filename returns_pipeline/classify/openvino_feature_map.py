@@ -11,7 +11,7 @@ _IN_PLACE = frozenset({"Add", "Clamp", "Concat", "Elu", "Gelu", "HSwish", "Multi
 _POOLING = frozenset({"AvgPool", "MaxPool"})
 
 
-def last_places(model: Any) -> Any | None:
+def last_feature_map(model: Any) -> Any | None:
     """Return the output of the last activation that has rows and columns, and that all of the answer needs.
 
     Its shape is [n, channels, rows, columns]. None for a network without such a one.
