@@ -18,10 +18,10 @@ _NIGHTS = 6
 
 
 def take(page: Page, name: str) -> None:
-    """Write what the window shows, in as many colours as a palette has."""
+    """Write what the window shows."""
     page.wait_for_load_state("networkidle")
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
+    picture.save(FOLDER / f"{name}.webp", quality=85, method=6)
 
 
 def main() -> None:
