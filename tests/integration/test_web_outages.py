@@ -4,21 +4,23 @@ import hashlib
 import re
 import signal
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 import sqlalchemy as sa
 
 from returns_pipeline import nightly
 from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue, make_app
-from returns_pipeline.store import access, tables
+from returns_pipeline.store import access, jobs, tables
 from returns_pipeline.web.access import hash_password
-from returns_pipeline.web_records import Role
+from returns_pipeline.web_records import JobKind, Role
 from tests.databases import postgres_away, postgres_server
 from tests.faults.night import until
 from tests.support import digests, write_images
@@ -85,6 +87,43 @@ def sweep(here: Site) -> None:
     nightly.sweep(Pipeline(settings, here.home.database, CeleryQueue(make_app(settings)), StubClassifier))
 
 
+def timed(here: Site, method: str, path: str, **options: Any) -> requests.Response:
+    """Send a request, which must be answered in time whatever is gone."""
+    began = time.monotonic()
+    answer = here.ask(method, path, **options)
+    assert time.monotonic() - began < API_SECONDS + GRACE, (method, path)
+    return answer
+
+
+def cancelled_job(here: Site) -> str:
+    """Return a job that was cancelled before a run began for it."""
+    asked = jobs.add(here.home.database, f"job-{uuid.uuid4().hex}", JobKind.SCAN, None, "ann")[0]
+    assert here.ask("DELETE", f"/api/v1/jobs/{asked.id}").json()["state"] == "cancelled"
+    return asked.id
+
+
+def job_without_a_broker(here: Site, cancelled: str) -> str:
+    """Ask for a scan and follow it while no broker answers, as the list of jobs does; return its id."""
+    for _ in range(3):
+        asked = timed(here, "POST", "/api/v1/scans")
+        assert (asked.status_code, asked.json()["state"]) == (202, "waiting"), asked.text
+    job = str(asked.json()["id"])
+    assert timed(here, "GET", f"/api/v1/jobs/{job}").json()["state"] == "waiting"
+    # Each of those that wait would be asked about.
+    listed = timed(here, "GET", "/api/v1/jobs")
+    assert [each["state"] for each in listed.json()[:3]] == ["waiting"] * 3
+    refused = timed(here, "POST", f"/api/v1/jobs/{cancelled}/retry")
+    assert refused.status_code == 503, refused.text
+    assert "The broker does not answer" in refused.json()["error"]
+    assert timed(here, "GET", f"/api/v1/jobs/{cancelled}").json()["state"] == "cancelled"
+    return job
+
+
+def assert_done(here: Site, job: str) -> None:
+    """Assert that the workers get a job, of which a sweep has sent the message, and do it."""
+    until(lambda: here.ask("GET", f"/api/v1/jobs/{job}").json()["state"] == "done", 60, "the job is done")
+
+
 def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> None:
     """Every way to ask says that no worker answers; workers that come later take what came meanwhile."""
     here.kill("worker-control", "worker-cpu")
@@ -133,6 +172,7 @@ def test_a_worker_that_dies_in_the_middle_loses_nothing(here: Site) -> None:
 
 def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Site) -> None:
     """Pages are shown, a batch is refused but kept in rows; with the broker back it is classified once."""
+    cancelled = cancelled_job(here)
     here.kill("redis")
     until(lambda: not here.is_ready())
     ready = here.ask("GET", "/readyz", token="")
@@ -154,8 +194,10 @@ def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Sit
     page = here.page("/try", "POST", files={"file": (photo.name, photo.read_bytes())})
     assert page.status_code == 503
     assert "will be classified" in page.text
+    job = job_without_a_broker(here, cancelled)
     here.processes.start_redis()
     sweep(here)
+    assert_done(here, job)
     assert_works(here, 2201)
     assert_each_classified_once(here, 2000, 204)
 
@@ -164,6 +206,7 @@ def test_a_broker_that_hangs_keeps_nobody_long(here: Site) -> None:
     """One that takes connections and answers nothing is as good as none, within seconds."""
     redis = here.processes._running["redis"]
     images, _ = batch_of(here, 3, 2500)
+    cancelled = cancelled_job(here)
     redis.send_signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
@@ -173,10 +216,12 @@ def test_a_broker_that_hangs_keeps_nobody_long(here: Site) -> None:
         assert answer.status_code == 503
         assert "will be classified" in answer.json()["advice"]
         assert time.monotonic() - began < 3 * GRACE
+        job = job_without_a_broker(here, cancelled)
     finally:
         redis.send_signal(signal.SIGCONT)
     assert_works(here, 2503)
     sweep(here)
+    assert_done(here, job)
     assert_each_classified_once(here, 2500, 6)
 
 
