@@ -106,8 +106,8 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         beat_schedule_filename=str(settings.home / "beat-schedule"),
     )
     if patience is not None:
-        # Celery subscribes to a result before it sends the message, and tries that twenty times.
-        results = {**app.conf.result_backend_transport_options, "retry_policy": {"max_retries": 1}}
+        # Celery subscribes to a result before it sends the message, and reconnects twenty times for that.
+        results = {**app.conf.result_backend_transport_options, "retry_policy": {"max_retries": 0}}
         app.conf.update(redis_socket_timeout=patience, result_backend_transport_options=results)
     return app
 

@@ -88,7 +88,8 @@ def _state(pipeline: Pipeline, job: Job, ends: _Ends) -> Progress:
     if found and len(found) == len(names):
         states = {runs.progress(db, run_id).state for run_id in found}
         return Progress("done" if states == {RunState.CLOSED} else "running", found[-1], None)
-    error = ends.error_of(job.id)
+    # What was never sent has not ended, whatever the broker would say if it answered.
+    error = ends.error_of(job.id) if job.sent_at else None
     if error is not None:
         return Progress(
             "failed", None, error.message if isinstance(error, PipelineError) else "A fault of ours."
