@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import psutil
 import pytest
 import requests
 import sqlalchemy as sa
@@ -147,10 +148,7 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     assert (ready.status_code, ready.json()["worker"]) == (503, "none answers that classifies images")
     assert (ready.json()["database"], ready.json()["broker"]) == ("ok", "ok")
     images, right = batch_of(here, 200, 1000)
-    request: dict[str, Any] = {
-        "json": {"images": images},
-        "headers": {"Idempotency-Key": "sent before its time"},
-    }
+    request = keyed(images, "sent before its time")
     began = time.monotonic()
     answer = here.ask("POST", "/process_batch", **request)
     assert time.monotonic() - began < API_SECONDS + GRACE
@@ -167,22 +165,53 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     assert_each_classified_once(here, 1000, 203)
 
 
+def killed_in_the_middle(here: Site, start: int, count: int) -> bool:
+    """Send images of `batch_of`, stop the workers at the first answers, kill them if not all have one.
+
+    Return whether it came to that: what is done sooner than it can be stopped proves nothing.
+    """
+    before = answers(here)
+    images, right = batch_of(here, count, start)
+    parent = psutil.Process(here.processes._running["worker-cpu"].pid)
+    workers = [parent, *parent.children(recursive=True)]
+    with ThreadPoolExecutor(1) as client:
+        first = client.submit(here.ask, "POST", "/process_batch", **keyed(images, f"from {start}"))
+        deadline = time.monotonic() + 60
+        while answers(here) == before:
+            assert time.monotonic() < deadline, "no answer is stored"
+            time.sleep(0.002)
+        for worker in workers:
+            worker.suspend()
+        if answers(here) - before == count:
+            for worker in workers:
+                worker.resume()
+            assert first.result().json() == {"predictions": right}
+            return False
+        here.kill("worker-cpu", "worker-control")
+        assert 0 < answers(here) - before < count
+        assert first.result().status_code == 503
+    return True
+
+
+def keyed(images: list[str], key: str) -> dict[str, Any]:
+    """Return what a batch is asked with that may be sent again."""
+    return {"json": {"images": images}, "headers": {"Idempotency-Key": key}}
+
+
 def test_a_worker_that_dies_in_the_middle_loses_nothing(here: Site) -> None:
     """Its machine loses power while it works on a large request: another one does what is left."""
-    images, right = batch_of(here, 1000, 4000)
-    before = answers(here)
-    request: dict[str, Any] = {"json": {"images": images}, "headers": {"Idempotency-Key": "in the middle"}}
-    with ThreadPoolExecutor(1) as client:
-        first = client.submit(here.ask, "POST", "/process_batch", **request)
-        until(lambda: answers(here) > before, what="the first answers are stored")
-        here.kill("worker-cpu", "worker-control")
-        assert first.result().status_code in {200, 503}
+    count = 1000
+    tries = (start for start in range(4000, 14_000, count) if killed_in_the_middle(here, start, count))
+    start = next(tries, None)
+    assert start is not None, "the workers were always done before they could be killed"
     here.processes.start_workers()
     time.sleep(here.home.settings.lease_seconds)
     sweep(here)
+    images, right = batch_of(here, count, start)
+    request = keyed(images, f"from {start}")
     until(lambda: here.ask("POST", "/process_batch", **request).status_code == 200, what="an answer")
     assert here.ask("POST", "/process_batch", **request).json() == {"predictions": right}
-    assert_each_classified_once(here, 4000, 1000)
+    assert_each_classified_once(here, start, count)
 
 
 def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Site) -> None:
