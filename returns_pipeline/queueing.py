@@ -50,18 +50,22 @@ _AWAITED = {RunKind.ADHOC, RunKind.API}
 EXPLAINED_SECONDS = 4.0
 _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
+#: How long the broker may take to answer whoever sends a message and is in no hurry.
+_SEND_SECONDS = 30
 
 
-def make_app(settings: Settings, patience: float = 30) -> Celery:
-    """Return the Celery app for the settings' broker, which may take `patience` seconds to answer.
+def make_app(settings: Settings, patience: float | None = None) -> Celery:
+    """Return the Celery app for the settings' broker. Nothing connects.
 
-    Nothing connects.
+    With `patience` the broker is given up after so many seconds without an answer, not only where messages
+    are sent but also where results are kept: somebody waits. Without it results are waited for as long as
+    Celery does by itself, as a worker should that has one to keep.
     """
     transport = {
         "visibility_timeout": _VISIBILITY_SECONDS,
         # Serve the queues in the order of QUEUES instead of in turn.
         "queue_order_strategy": "priority",
-        "socket_timeout": patience,
+        "socket_timeout": patience or _SEND_SECONDS,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 30,
@@ -103,6 +107,10 @@ def make_app(settings: Settings, patience: float = 30) -> Celery:
         enable_utc=True,
         beat_schedule_filename=str(settings.home / "beat-schedule"),
     )
+    if patience is not None:
+        # Celery subscribes to a result before it sends the message, and reconnects twenty times for that.
+        results = {**app.conf.result_backend_transport_options, "retry_policy": {"max_retries": 0}}
+        app.conf.update(redis_socket_timeout=patience, result_backend_transport_options=results)
     return app
 
 
@@ -211,10 +219,19 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except (OperationalError, RedisError, OSError) as error:
-        raise TransientFault(
-            f"The broker does not answer: {str(error).rstrip('.')}.",
-            advice="Start it (`returns-pipeline up` starts an embedded one) or correct RETURNS_BROKER_URL.",
-        ) from error
+        raise _no_answer(error) from error
+    except RuntimeError as error:
+        # What Celery makes of it when it cannot subscribe to a result.
+        if not isinstance(error.__cause__, (RedisError, OSError)):
+            raise
+        raise _no_answer(error.__cause__) from error
+
+
+def _no_answer(error: BaseException) -> TransientFault:
+    return TransientFault(
+        f"The broker does not answer: {str(error).rstrip('.')}.",
+        advice="Start it (`returns-pipeline up` starts an embedded one) or correct RETURNS_BROKER_URL.",
+    )
 
 
 class ClientPathsTask(Task[Any, Any]):

@@ -2,16 +2,25 @@
 
 import hashlib
 import uuid
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from returns_pipeline.errors import PipelineError, TransientFault
-from returns_pipeline.pipeline import Pipeline
+from returns_pipeline.pipeline import Pipeline, Queue
 from returns_pipeline.records import RunState
 from returns_pipeline.schedule import request_of_intake
 from returns_pipeline.store import jobs, runs
 from returns_pipeline.web_records import Job, JobKind
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+class Progress(NamedTuple):
+    """How far a job is, its run once there is one, and what ended it if that was a fault."""
+
+    state: State
+    run: int | None
+    error: str | None
 
 
 def ask(pipeline: Pipeline, kind: JobKind, run_id: int | None, who: str, key: str | None = None) -> Job:
@@ -39,12 +48,38 @@ def send(pipeline: Pipeline, job: Job) -> None:
         jobs.mark_sent(pipeline.db, job.id)
 
 
-def state_of(pipeline: Pipeline, job: Job) -> tuple[State, int | None, str | None]:
+def state_of(pipeline: Pipeline, job: Job) -> Progress:
     """Return how far a job is, its run once there is one, and what ended it if that was a fault."""
+    return states_of(pipeline, [job])[0]
+
+
+def states_of(pipeline: Pipeline, several: Iterable[Job]) -> list[Progress]:
+    """Return how far each job is; a broker that does not answer for one is not waited for again."""
+    ends = _Ends(pipeline.queue)
+    return [_state(pipeline, job, ends) for job in several]
+
+
+class _Ends:
+    """How requests ended, as the broker knows it until it fails to answer."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._is_answering = True
+
+    def error_of(self, request_id: str) -> BaseException | None:
+        if self._is_answering:
+            try:
+                return self._queue.error_of(request_id)
+            except TransientFault:
+                self._is_answering = False
+        return None
+
+
+def _state(pipeline: Pipeline, job: Job, ends: _Ends) -> Progress:
     if job.cancelled_at:
-        return "cancelled", None, None
+        return Progress("cancelled", None, None)
     if job.error:
-        return "failed", None, job.error
+        return Progress("failed", None, job.error)
     settings, db = pipeline.settings, pipeline.db
     # Of several intakes a scan opens several runs: the last one's state is the job's.
     models = [intake.model for intake in settings.every_intake] if job.kind is JobKind.SCAN else []
@@ -52,11 +87,11 @@ def state_of(pipeline: Pipeline, job: Job) -> tuple[State, int | None, str | Non
     found = [run_id for name in names if (run_id := runs.find_request(db, name)) is not None]
     if found and len(found) == len(names):
         states = {runs.progress(db, run_id).state for run_id in found}
-        return ("done" if states == {RunState.CLOSED} else "running"), found[-1], None
-    try:
-        error = pipeline.queue.error_of(job.id)
-    except TransientFault:
-        error = None
+        return Progress("done" if states == {RunState.CLOSED} else "running", found[-1], None)
+    # What was never sent has not ended, whatever the broker would say if it answered.
+    error = ends.error_of(job.id) if job.sent_at else None
     if error is not None:
-        return "failed", None, error.message if isinstance(error, PipelineError) else "A fault of ours."
-    return ("running" if found else "waiting"), (found[-1] if found else None), None
+        return Progress(
+            "failed", None, error.message if isinstance(error, PipelineError) else "A fault of ours."
+        )
+    return Progress("running", found[-1], None) if found else Progress("waiting", None, None)

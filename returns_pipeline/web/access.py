@@ -99,8 +99,10 @@ class Keeper:
         found = access.user(self._db, name)
         try:
             with _at_once:
-                # As long for a name that does not exist: nobody learns from it which ones do.
-                _hasher.verify(found[1] if found else _hash_of_nobody(), password)
+                # As long for a name that does not exist: nobody learns from it which ones do. Made before it
+                # is known whether it is needed: the first log-in takes twice as long, whoever it is.
+                nobody = _hash_of_nobody()
+                _hasher.verify(found[1] if found else nobody, password)
         except (VerificationError, InvalidHashError):
             found = None
         if found is None:
@@ -185,7 +187,7 @@ def digest(token: str) -> str:
 
 @functools.cache
 def _hash_of_nobody() -> str:
-    # Made at the first log-in: it takes as long as one, and most who import this ask nobody in.
+    # Made once, not at import: it takes as long as a log-in, and most who import this let nobody in.
     return hash_password(secrets.token_urlsafe(16))
 
 

@@ -233,3 +233,11 @@ def test_the_state_of_things_is_told_without_a_key(here: Site) -> None:
         "broker": "ok",
         "worker": "ok",
     }
+
+
+def test_the_description_knows_the_key_of_a_request(here: Site) -> None:
+    """Both requests name it, so that generated clients can send it."""
+    paths = here.ask("GET", "/openapi.json").json()["paths"]
+    for path in ("/process_batch", "/predict"):
+        named = {each["name"]: each["in"] for each in paths[path]["post"]["parameters"]}
+        assert named["Idempotency-Key"] == "header"

@@ -29,7 +29,12 @@ Key = Annotated[
 @router.get("/jobs", summary="The newest jobs")
 def list_jobs(request: Request, _: Viewer, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[Job]:
     """Return the newest jobs, newest first."""
-    return [_shown(request, job) for job in jobs.latest(request.app.state.pipeline.db, limit)]
+    pipeline = request.app.state.pipeline
+    newest = jobs.latest(pipeline.db, limit)
+    return [
+        _job(job, progress)
+        for job, progress in zip(newest, requests.states_of(pipeline, newest), strict=True)
+    ]
 
 
 @router.post("/scans", status_code=status.HTTP_202_ACCEPTED, summary="Scan the intake now")
@@ -96,13 +101,16 @@ def _existing(request: Request, job_id: str) -> Asked:
 
 
 def _shown(request: Request, job: Asked) -> Job:
-    state, run, error = requests.state_of(request.app.state.pipeline, job)
+    return _job(job, requests.state_of(request.app.state.pipeline, job))
+
+
+def _job(job: Asked, progress: requests.Progress) -> Job:
     return Job(
         id=job.id,
         kind=job.kind,
-        state=state,
-        run=run,
+        state=progress.state,
+        run=progress.run,
         who=job.who,
         created_at=job.created_at,
-        error=error and pathless(error),
+        error=progress.error and pathless(progress.error),
     )
