@@ -98,12 +98,15 @@ def timed(here: Site, method: str, path: str, **options: Any) -> requests.Respon
 
 
 class SomeJobs:
-    """Two jobs whose messages got lost, and a cancelled one; what is said of jobs without a broker."""
+    """Ten jobs whose messages got lost, and a cancelled one; what is said of jobs without a broker.
+
+    To wait for a broker that hangs for each of the ten would take longer than anybody is kept.
+    """
 
     def __init__(self, here: Site) -> None:
         """Add them."""
         self._here, database = here, here.home.database
-        self.sent = [self._added() for _ in range(2)]
+        self.sent = [self._added() for _ in range(10)]
         for job_id in self.sent:
             jobs.mark_sent(database, job_id)
         self.cancelled = self._added()
