@@ -256,9 +256,9 @@ FAULTS = [
     Fault("workers and children are killed", kill_children),
     # With such a lease nothing could end in time that waited for one.
     Fault("SIGTERM once and twice", terminate, settings={"lease_seconds": 900}),
-    Fault("FLUSHALL", flush),
-    Fault("Redis is killed, nothing kept", restart_redis),
-    Fault("no Redis while scanning", no_redis_while_scanning),
+    Fault("FLUSHALL", flush, tested_on=_SQLITE),
+    Fault("Redis is killed, nothing kept", restart_redis, tested_on=_POSTGRESQL),
+    Fault("no Redis while scanning", no_redis_while_scanning, tested_on=_SQLITE),
     Fault("PostgreSQL is shut down", restart_postgres, databases=("postgresql",)),
     Fault("SQLite is locked", lock_sqlite, databases=("sqlite",)),
     Fault("messages are delivered again", deliver_twice),
