@@ -49,9 +49,9 @@ class OpenVINOClassifier:
         self._bundle, self._openvino = bundle, openvino
         self._gradcam: GradCam | None = None
         self.batch = best_batch(bundle.input)
-        places = openvino_feature_map.last_feature_map(model)
-        if places is not None:
-            model.add_outputs([openvino_feature_map.features(openvino, places).output(0)])
+        feature_map = openvino_feature_map.last_feature_map(model)
+        if feature_map is not None:
+            model.add_outputs([openvino_feature_map.features(openvino, feature_map).output(0)])
         # A fixed shape is planned once; the last batch is padded.
         model.reshape([self.batch, *bundle.input.shape])
         self._settings = {
@@ -61,7 +61,7 @@ class OpenVINOClassifier:
             "ENABLE_CPU_PINNING": False,  # pinned, all processes share one core: two run at half speed
         }
         self._request = core.compile_model(model, "CPU", self._settings).create_infer_request()
-        self._features = model.output(1).get_partial_shape()[1].get_length() if places is not None else 0
+        self._features = model.output(1).get_partial_shape()[1].get_length() if feature_map is not None else 0
         self._labels = len(bundle.labels)
         self._padded = np.zeros((self.batch, *bundle.input.shape), np.uint8)
 

@@ -12,15 +12,7 @@ from returns_pipeline.web_records import Access, Role
 
 def add_user(db: Database, name: str, password_hash: str, role: Role) -> None:
     """Add a user. Raises PipelineError when there is one of this name."""
-    with db.write() as connection:
-        added = connection.execute(
-            db.insert(users)
-            .values(name=name, password_hash=password_hash, role=role, created_at=utc_now())
-            .on_conflict_do_nothing(index_elements=[users.c.name])
-            .returning(users.c.id)
-        ).first()
-    if added is None:
-        raise PipelineError(f"There is a user {name!r} already.", "Choose another name.")
+    _add(db, users, "user", name=name, password_hash=password_hash, role=role)
 
 
 def change_user(
@@ -55,15 +47,20 @@ def user(db: Database, name: str) -> tuple[Access, str] | None:
 
 def add_token(db: Database, name: str, sha256: str, role: Role) -> None:
     """Add a machine's token by its digest. Raises PipelineError when there is one of this name."""
+    _add(db, api_tokens, "token", name=name, sha256=sha256, role=role)
+
+
+def _add(db: Database, table: sa.Table, kind: str, *, name: str, **values: object) -> None:
     with db.write() as connection:
         added = connection.execute(
-            db.insert(api_tokens)
-            .values(name=name, sha256=sha256, role=role, created_at=utc_now())
-            .on_conflict_do_nothing(index_elements=[api_tokens.c.name])
-            .returning(api_tokens.c.id)
+            db.insert(table)
+            .values(name=name, created_at=utc_now(), **values)
+            .on_conflict_do_nothing(index_elements=[table.c.name])
+            # PostgreSQL's driver counts no rows of such a statement.
+            .returning(table.c.id)
         ).first()
     if added is None:
-        raise PipelineError(f"There is a token {name!r} already.", "Choose another name.")
+        raise PipelineError(f"There is a {kind} {name!r} already.", "Choose another name.")
 
 
 def revoke_token(db: Database, name: str) -> None:
