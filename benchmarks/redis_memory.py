@@ -9,7 +9,7 @@ from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, main
 from returns_pipeline.embedded import Processes
 from returns_pipeline.queueing import BULK, CeleryQueue, make_app
-from returns_pipeline.records import RunKind
+from returns_pipeline.records.runs import RunKind
 
 _CHUNKS = 1000
 _IMAGES_IN_A_CHUNK = 1000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
-from returns_pipeline.records import Move
+from returns_pipeline.records.images import Move
 
 _NAME_BYTES = 255
 #: No more letters than this are never more bytes than a name may have.

@@ -11,9 +11,10 @@ from returns_pipeline import decoding, imaging
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import Decoded, ImageInput
+from returns_pipeline.records.explanations import Explanation, ToExplain
+from returns_pipeline.records.models import ImageInput
+from returns_pipeline.records.predictions import Decoded
 from returns_pipeline.store import explanations
-from returns_pipeline.web_records import Explanation, ToExplain
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 

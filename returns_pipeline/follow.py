@@ -7,8 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.queueing import CeleryQueue
-from returns_pipeline.records import Progress as Counted
-from returns_pipeline.records import RunState, RunSummary
+from returns_pipeline.records.runs import Progress as Counted
+from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.store import images, runs
 from returns_pipeline.store.database import Database
 

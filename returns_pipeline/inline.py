@@ -9,8 +9,8 @@ from pathlib import Path
 
 from returns_pipeline import explaining, nightly, working
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import RunKind
-from returns_pipeline.web_records import Job
+from returns_pipeline.records.jobs import Job
+from returns_pipeline.records.runs import RunKind
 
 
 class InlineQueue:

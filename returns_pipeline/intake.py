@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.records import FoundFile
+from returns_pipeline.records.images import FoundFile
 from returns_pipeline.settings import Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")

@@ -20,11 +20,13 @@ from returns_pipeline import chunking, intake
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.opening import run_request
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, ModelRef, RunKind, RunRequest
+from returns_pipeline.records.images import FoundFile
+from returns_pipeline.records.jobs import RequestKey
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import keys, received, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.web_records import RequestKey
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 

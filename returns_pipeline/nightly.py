@@ -11,7 +11,8 @@ from returns_pipeline import chunking, intake, interactive, schedule
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.opening import chunk_size, require_wanted, run_request
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import FoundFile, ImageState, RunKind, RunState
+from returns_pipeline.records.images import FoundFile, ImageState
+from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.report import write_report
 from returns_pipeline.store import chunks, images, jobs, reviews, runs, trends
 from returns_pipeline.store.database import utc_now

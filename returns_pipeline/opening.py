@@ -5,7 +5,8 @@ from pathlib import Path
 from returns_pipeline import chunking, registry
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import ModelRef, RunKind, RunRequest
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.store import chunks, jobs
 
 

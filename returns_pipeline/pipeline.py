@@ -10,11 +10,11 @@ import structlog
 from returns_pipeline.classify import Classifier
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.records import RunKind
+from returns_pipeline.records.jobs import Job
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
-from returns_pipeline.web_records import Job
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 

@@ -11,9 +11,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.records import RunKind
+from returns_pipeline.records.jobs import Job, JobKind
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import Settings
-from returns_pipeline.web_records import Job, JobKind
 
 #: Scans, closings and sweeps; a worker of this queue needs no model.
 CONTROL = "control"

@@ -13,7 +13,14 @@ from returns_pipeline.classify import vetting
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle, versions_of
 from returns_pipeline.classify.publishing import draft_folder, publish
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
-from returns_pipeline.records import ModelAction, ModelChange, ModelFacts, ModelRef, ModelRow, ModelStage
+from returns_pipeline.records.models import (
+    ModelAction,
+    ModelChange,
+    ModelFacts,
+    ModelRef,
+    ModelRow,
+    ModelStage,
+)
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import models
 from returns_pipeline.store.database import Database

@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.pipeline import Pipeline, Queue
-from returns_pipeline.records import RunState
+from returns_pipeline.records.jobs import Job, JobKind
+from returns_pipeline.records.runs import RunState
 from returns_pipeline.schedule import request_of_intake
 from returns_pipeline.store import jobs, runs
-from returns_pipeline.web_records import Job, JobKind
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 

@@ -15,7 +15,7 @@ from pydantic import Field, PlainValidator, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ReviewThreshold, WantedPrecision
+from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
 from returns_pipeline.settings_faults import explain, refuse_unknown
 
 PREFIX = "RETURNS_"

@@ -10,7 +10,9 @@ from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import Claim, ImageState, Outcome, PendingImage, Prediction, Shadow
+from returns_pipeline.records.chunks import Claim, Shadow
+from returns_pipeline.records.images import ImageState, Outcome, PendingImage
+from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.store import chunks
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")

@@ -17,15 +17,10 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import (
-    Claim,
-    Embedded,
-    ImageState,
-    Move,
-    Outcome,
-    PendingImage,
-    RunKind,
-)
+from returns_pipeline.records.chunks import Claim
+from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
+from returns_pipeline.records.predictions import Embedded
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import chunks
 
 if TYPE_CHECKING:

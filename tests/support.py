@@ -22,7 +22,8 @@ from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.inline import InlineQueue
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import ImageInput, RunState
+from returns_pipeline.records.models import ImageInput
+from returns_pipeline.records.runs import RunState
 from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
 from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database

@@ -22,7 +22,7 @@ from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.follow import follow
 from returns_pipeline.queueing import CLASSIFY_PATHS, CeleryQueue, make_app
-from returns_pipeline.records import RunSummary
+from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database

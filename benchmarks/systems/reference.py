@@ -18,7 +18,7 @@ from returns_pipeline.classify import load_classifier
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from returns_pipeline.records import ImageInput
+    from returns_pipeline.records.models import ImageInput
 
 #: Pixels of one batch at most, so that the layers of a large network stay below a few GiB.
 _BATCH_PIXELS = 64 * 224 * 224

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Job, Measurement, link, main, require_rows
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 
 #: Images in a batch unless the job's option `batch` says otherwise: large pictures need smaller ones.
 _BATCH = 512

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput, ModelRef
+from returns_pipeline.records.models import ImageInput, ModelRef
 
 MANIFEST = "bundle.json"
 #: Letters of a label that the database keeps.

@@ -7,7 +7,7 @@ import numpy as np
 
 from returns_pipeline.classify.bundle import Bundle, Staircase
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ReviewThreshold, WantedPrecision
+from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

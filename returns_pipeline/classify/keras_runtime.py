@@ -8,7 +8,7 @@ import structlog
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, Bundle
 from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import GradCamMap, Scores
+from returns_pipeline.records.predictions import GradCamMap, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

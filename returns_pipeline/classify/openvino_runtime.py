@@ -9,7 +9,8 @@ from returns_pipeline.classify import openvino_feature_map
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
 from returns_pipeline.classify.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import GradCamMap, ImageInput, Scores
+from returns_pipeline.records.models import ImageInput
+from returns_pipeline.records.predictions import GradCamMap, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.records import GradCamMap, Scores
+from returns_pipeline.records.predictions import GradCamMap, Scores
 
 
 class StubClassifier:

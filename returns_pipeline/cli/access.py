@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from returns_pipeline.web_records import Access, Role
+from returns_pipeline.records.access import Access, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

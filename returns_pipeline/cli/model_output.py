@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from returns_pipeline.records import ModelChange
+from returns_pipeline.records.models import ModelChange
 from returns_pipeline.registry import Version
 from returns_pipeline.report.answers import Changes
 

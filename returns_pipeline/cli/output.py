@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from returns_pipeline.records import ImageResult, OpenWork, RunSummary
+from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.runs import OpenWork, RunSummary
 
 if TYPE_CHECKING:
     from returns_pipeline.doctor import Check

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from returns_pipeline.records import RunSummary
+    from returns_pipeline.records.runs import RunSummary
     from returns_pipeline.settings import Settings
     from returns_pipeline.store.database import Database
 
@@ -156,7 +156,7 @@ def list_images(
 ) -> None:
     """List the images of a run."""
     from returns_pipeline.cli import output
-    from returns_pipeline.records import ImageState
+    from returns_pipeline.records.images import ImageState
     from returns_pipeline.store import images
 
     if state is not None and state not in set(ImageState):

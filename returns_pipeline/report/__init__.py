@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.records import ImageResult, RunSummary
+from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import html, table
 from returns_pipeline.report.summary import Tally
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from returns_pipeline.records import AnswerPair
+from returns_pipeline.records.models import AnswerPair
 
 
 @dataclass(frozen=True, slots=True)

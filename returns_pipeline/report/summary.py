@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import Decision, ImageResult
+from returns_pipeline.records.images import Decision, ImageResult
 
 #: How many images a page lists of those without an answer, and of the least certain ones.
 MOST_FAULTS = 200

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable
 from typing import TextIO
 
-from returns_pipeline.records import ImageResult
+from returns_pipeline.records.images import ImageResult
 
 #: `prediction` is the class index; empty, with a `code`, where an image has no prediction.
 COLUMNS = (

@@ -8,18 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import (
-    Claim,
-    Embedded,
-    ImageState,
-    ModelRef,
-    Move,
-    Outcome,
-    PendingImage,
-    Prediction,
-    RunKind,
-    Shadow,
-)
+from returns_pipeline.records.chunks import Claim, Shadow
+from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.predictions import Embedded, Prediction
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from returns_pipeline.records import Embedded, ImageState, ModelRef
+from returns_pipeline.records.explanations import Explanation, ToExplain
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.predictions import Embedded
 from returns_pipeline.store.browsing import ANSWER, PICTURE, picture_of
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, model_versions, predictions, runs
 from returns_pipeline.store.web_tables import embeddings, explanations
-from returns_pipeline.web_records import Explanation, ToExplain
 
 #: Chunks that are read at once: 3 MB of the largest.
 _AT_ONCE = 20

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from returns_pipeline.records import AnswerPair, ImageResult, ImageState, OpenWork
+from returns_pipeline.records.images import ImageResult, ImageState
+from returns_pipeline.records.models import AnswerPair
+from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.jobs import Job, JobKind
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import runs
 from returns_pipeline.store.web_tables import OPEN, jobs
-from returns_pipeline.web_records import Job, JobKind
 
 #: Of several intakes each has a run, whose request's id is the job's with something after a hyphen. A range,
 #: not a pattern: that uses the index.

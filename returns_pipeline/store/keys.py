@@ -6,10 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.records.jobs import KeyedRequest, RequestKey
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images
 from returns_pipeline.store.web_tables import request_keys
-from returns_pipeline.web_records import KeyedRequest, RequestKey
 
 
 class KeyTakenError(PipelineError):

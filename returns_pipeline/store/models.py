@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import (
+from returns_pipeline.records.models import (
     AnswerPair,
     ModelAction,
     ModelChange,
@@ -15,8 +15,8 @@ from returns_pipeline.records import (
     ModelRef,
     ModelRow,
     ModelStage,
-    RunKind,
 )
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, model_changes, model_versions, predictions, runs
 

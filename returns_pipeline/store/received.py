@@ -5,11 +5,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from returns_pipeline.records import ImageState, RunKind, RunState
+from returns_pipeline.records.images import ImageState, Received
+from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.store.browsing import ANSWER
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
-from returns_pipeline.web_records import Received
 
 #: SQLite takes some thousand parameters in one statement.
 _AT_ONCE = 500

@@ -9,18 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import (
-    FoundFile,
-    ImageState,
-    ModelFacts,
-    ModelRef,
-    Progress,
-    RunCounts,
-    RunKind,
-    RunRequest,
-    RunState,
-    RunSummary,
-)
+from returns_pipeline.records.images import FoundFile, ImageState
+from returns_pipeline.records.jobs import RequestKey
+from returns_pipeline.records.models import ModelFacts, ModelRef
+from returns_pipeline.records.runs import Progress, RunCounts, RunKind, RunRequest, RunState, RunSummary
 from returns_pipeline.store import bulk, keys, models
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
@@ -33,7 +25,6 @@ from returns_pipeline.store.tables import (
     model_versions,
     runs,
 )
-from returns_pipeline.web_records import RequestKey
 
 #: What is known of an image when it comes in.
 _SEEN = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "state")

@@ -14,7 +14,7 @@ import numpy as np
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.classify.publishing import LEAST_AGREEMENT, draft_folder, publish
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training import evaluation, export
 from returns_pipeline.training.calibration import calibrated
 from returns_pipeline.training.folders import Labels

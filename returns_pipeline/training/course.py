@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from returns_pipeline.classify.bundle import Bundle, file_sha256
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training import checks
 from returns_pipeline.training.bundling import Part, Trained, ask, bundle_up
 from returns_pipeline.training.fitting import Batches, Plan, Record, Workshop, fit

@@ -12,7 +12,8 @@ from returns_pipeline.classify import load_classifier
 from returns_pipeline.decoding import Decoder, read
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.intake import describe, find_files, require_folder
-from returns_pipeline.records import ImageInput, PendingImage
+from returns_pipeline.records.images import PendingImage
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.report.summary import label_in_name
 from returns_pipeline.training import names
 from returns_pipeline.training.folders import match_labels, read_tree

@@ -12,7 +12,7 @@ import numpy as np
 from keras import layers
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training import efficientnet_lite
 from returns_pipeline.training.folders import Labels
 

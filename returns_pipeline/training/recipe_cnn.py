@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.fitting import Plan
 from returns_pipeline.training.folders import Labels
 from returns_pipeline.training.networks import Network, one_head, small_backbone

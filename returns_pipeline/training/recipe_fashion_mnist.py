@@ -16,7 +16,7 @@ import numpy as np
 from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training import evaluation, export, fashion_mnist
 from returns_pipeline.training.architectures import small_cnn
 from returns_pipeline.training.calibration import calibrated

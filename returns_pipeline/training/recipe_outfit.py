@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.fitting import Plan
 from returns_pipeline.training.folders import Labels
 from returns_pipeline.training.networks import Network, pretrained, two_heads

@@ -15,7 +15,7 @@ from keras import layers
 
 from returns_pipeline.classify.bundle import KERAS_MODEL, find_bundle
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.fitting import Plan
 from returns_pipeline.training.folders import Labels
 from returns_pipeline.training.networks import Network, one_head, pretrained

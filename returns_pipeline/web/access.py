@@ -22,11 +22,11 @@ from fastapi import Depends, Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.access import Role
 from returns_pipeline.settings import LOOPBACK, Settings
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.errors import ForbiddenError, TooOftenError, UnauthorizedError
-from returns_pipeline.web_records import Role
 
 COOKIE = "returns_session"
 #: Seconds that a session lasts: a long working day.

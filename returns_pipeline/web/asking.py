@@ -14,12 +14,13 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.interactive import Accepted, accept, earlier
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import EXPLAINED_SECONDS
-from returns_pipeline.records import FoundFile, ImageState
+from returns_pipeline.records.explanations import Explanation
+from returns_pipeline.records.images import FoundFile, ImageState, Received
+from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.store import explanations, received
 from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.web import spool
 from returns_pipeline.web.errors import ConflictError, NoAnswerError
-from returns_pipeline.web_records import Explanation, Received, RequestKey
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.intake import describe
-from returns_pipeline.records import FoundFile
+from returns_pipeline.records.images import FoundFile
 
 #: Letters of a sender's file name that stay, from its end.
 _KEPT = 60

@@ -8,9 +8,9 @@ from PIL import Image
 
 from returns_pipeline import decoding, imaging
 from returns_pipeline.errors import ImageFault, TransientFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.images import Picture
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import Settings
-from returns_pipeline.web_records import Picture
 
 
 def of(picture: Picture, size: int, settings: Settings) -> bytes | None:

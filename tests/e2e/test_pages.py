@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from returns_pipeline.records.access import Role
 from returns_pipeline.store import access, reviews
 from returns_pipeline.web.access import hash_password
-from returns_pipeline.web_records import Role
 from tests.support import write_images, write_stub_bundle
 from tests.web import Site, closed_run, site
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.queueing import BULK, CLASSIFY_CHUNK
-from returns_pipeline.records import RunKind
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import runs, tables
 from tests.databases import postgres_away
 from tests.faults.files import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.stub_runtime import StubClassifier
-from returns_pipeline.records import Scores
+from returns_pipeline.records.predictions import Scores
 from workers import process
 from workers.app import app
 

@@ -29,7 +29,7 @@ from PIL import Image
 
 from returns_pipeline.errors import ImageFault
 from returns_pipeline.imaging import Limits, decode
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 
 LIMITS = Limits(max_bytes=50_000_000, max_pixels=20_000_000)
 WANTED = (ImageInput(28, 28, 1), ImageInput(224, 224, 3))

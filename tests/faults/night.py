@@ -23,7 +23,7 @@ from PIL import Image
 from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.queueing import SCAN, SWEEP, CeleryQueue, make_app
-from returns_pipeline.records import RunState, RunSummary
+from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.settings import PROJECT_ROOT, load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database

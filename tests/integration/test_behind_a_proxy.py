@@ -11,9 +11,9 @@ import pytest
 import requests
 from PIL import Image
 
+from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
 from returns_pipeline.web.access import hash_password
-from returns_pipeline.web_records import Role
 from tests.proxy import proxy
 from tests.support import LABELS
 from tests.web import Site, batch_of, closed_run, site

@@ -15,7 +15,8 @@ from returns_pipeline import nightly
 from returns_pipeline.inline import InlineQueue
 from returns_pipeline.intake import find_files
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import ModelRef, RunKind, RunRequest
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.store.database import utc_now
 from tests.support import Installation, write_images

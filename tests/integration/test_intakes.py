@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from returns_pipeline import nightly
 from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ModelRef
+from returns_pipeline.records.models import ModelRef
 from returns_pipeline.schedule import request_of_intake
 from returns_pipeline.settings import Intake, load_settings
 from returns_pipeline.store import runs, tables

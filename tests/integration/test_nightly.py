@@ -11,7 +11,8 @@ from returns_pipeline import intake, nightly, working
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.inline import InlineQueue
-from returns_pipeline.records import ImageState, RunKind, RunRequest, RunState
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.store import chunks, images, runs
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 

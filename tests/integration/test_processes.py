@@ -22,7 +22,7 @@ import requests
 
 from returns_pipeline.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
 from returns_pipeline.queueing import make_app
-from returns_pipeline.records import RunState
+from returns_pipeline.records.runs import RunState
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database

@@ -16,7 +16,11 @@ from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.inline import InlineQueue
-from returns_pipeline.records import Claim, ImageState, ModelRef, RunKind, RunRequest, Scores
+from returns_pipeline.records.chunks import Claim
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.predictions import Scores
+from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.store import chunks, images, runs, tables
 from returns_pipeline.store.database import utc_now
 from tests.support import Installation, assert_promise_kept, digests, states, write_images

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from returns_pipeline import nightly, registry
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ModelAction, ModelFacts, ModelRef, ModelStage
+from returns_pipeline.records.models import ModelAction, ModelFacts, ModelRef, ModelStage
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store import models, runs, tables
 from tests.support import Installation, digests, write_images, write_stub_bundle

@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from returns_pipeline import interactive
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.interactive import Accepted
-from returns_pipeline.records import FoundFile
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.images import FoundFile
+from returns_pipeline.records.jobs import JobKind, RequestKey
 from returns_pipeline.store import access, jobs, received, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.store.web_tables import request_keys
 from returns_pipeline.web import spool
-from returns_pipeline.web_records import JobKind, RequestKey, Role
 from tests.support import Installation, write_images
 from tests.web import Site, batch_of, site
 

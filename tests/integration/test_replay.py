@@ -9,7 +9,8 @@ import pytest
 from returns_pipeline import nightly
 from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import AnswerPair, ImageResult
+from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.models import AnswerPair
 from returns_pipeline.report.answers import count_changes
 from returns_pipeline.store import images, runs
 from tests.support import Installation, digests, write_images, write_stub_bundle

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from returns_pipeline.web_records import Role
+from returns_pipeline.records.access import Role
 from tests.faults.night import until
 from tests.support import LABELS, write_images
 from tests.web import Site, batch_of, closed_run, site

@@ -6,8 +6,8 @@ import pytest
 
 from returns_pipeline import nightly
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
-from returns_pipeline.web_records import ReviewAction
 from tests.support import Installation, write_images
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from returns_pipeline.classify.bundle import OPENVINO_WEIGHTS, load_bundle
 from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, best_batch
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training import fashion_mnist
 from tests.support import needs_fashion_mnist

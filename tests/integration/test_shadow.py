@@ -15,7 +15,8 @@ from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.records import ModelRef, ModelStage, Scores
+from returns_pipeline.records.models import ModelRef, ModelStage
+from returns_pipeline.records.predictions import Scores
 from returns_pipeline.report.answers import Changes, count_changes
 from returns_pipeline.shadowing import is_in_sample
 from returns_pipeline.store import images, models, runs, tables

@@ -20,9 +20,10 @@ from returns_pipeline import nightly
 from returns_pipeline.classify.stub_runtime import StubClassifier
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue, make_app
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import access, jobs, tables
 from returns_pipeline.web.access import hash_password
-from returns_pipeline.web_records import JobKind, Role
 from tests.databases import postgres_away, postgres_server
 from tests.faults.night import until
 from tests.support import digests, write_images

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from returns_pipeline import imaging
 from returns_pipeline.errors import ConfigFault, FaultCode
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training import duplicates, photos
 from returns_pipeline.training.checks import Findings, check, require_sound
 from returns_pipeline.training.folders import Photos, read_tree

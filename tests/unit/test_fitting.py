@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.fitting import Batches, Plan, Record, Workshop, fit
 from returns_pipeline.training.folders import Labels
 from returns_pipeline.training.networks import MAIN, SUB, small_backbone, two_heads

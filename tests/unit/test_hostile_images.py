@@ -14,7 +14,7 @@ from PIL import Image
 
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.imaging import Limits, decode
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from tests.faults.mutate import hunt, seed_images
 
 GREY = ImageInput(4, 4, 1)

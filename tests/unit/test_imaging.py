@@ -11,7 +11,7 @@ from PIL import Image
 from returns_pipeline import imaging
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.imaging import FORMATS, Limits, decode
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 
 GREY = ImageInput(8, 8, 1)
 COLOUR = ImageInput(16, 16, 3)

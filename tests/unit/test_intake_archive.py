@@ -9,7 +9,7 @@ import pytest
 
 from returns_pipeline import archive, intake
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.records import Move
+from returns_pipeline.records.images import Move
 
 SECOND_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - in memory, on every Linux
 

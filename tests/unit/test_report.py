@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import (
-    ImageResult,
-    ImageState,
-    ModelRef,
-    RunCounts,
-    RunKind,
-    RunState,
-    RunSummary,
-)
+from returns_pipeline.records.images import ImageResult, ImageState
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.runs import RunCounts, RunKind, RunState, RunSummary
 from returns_pipeline.report import write_report
 from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS, Tally, accuracy_of_csv, label_in_name
 

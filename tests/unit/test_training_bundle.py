@@ -13,7 +13,7 @@ import pytest
 from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle, file_sha256, load_bundle
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records import ImageInput
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training import export
 from tests.support import needs_fashion_mnist

@@ -10,12 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from returns_pipeline import registry
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.records.access import Role
 from returns_pipeline.registry import Version
 from returns_pipeline.store import models
 from returns_pipeline.web.errors import NotFoundError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
 from returns_pipeline.web.text import pathless
-from returns_pipeline.web_records import Role
 
 router = APIRouter()
 

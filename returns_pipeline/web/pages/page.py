@@ -10,12 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.records.access import Role
 from returns_pipeline.store import reviews
 from returns_pipeline.web.access import Keeper, Principal, require_ours, require_role
 from returns_pipeline.web.errors import UnauthorizedError
 from returns_pipeline.web.text import pathless
 from returns_pipeline.web.v1.images import similar_of
-from returns_pipeline.web_records import Role
 
 if TYPE_CHECKING:
     from returns_pipeline.web.asking import Asker

@@ -4,12 +4,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
 from returns_pipeline.web import reviewing
 from returns_pipeline.web.access import Principal, require_role
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
-from returns_pipeline.web_records import ReviewAction, Role
 
 router = APIRouter()
 

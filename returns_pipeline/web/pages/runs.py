@@ -9,7 +9,10 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline import requests
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records import ImageState, RunState
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.images import Filter, ImageState
+from returns_pipeline.records.jobs import JobKind
+from returns_pipeline.records.runs import RunState
 from returns_pipeline.store import browsing, runs, trends
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.web.access import Principal
@@ -19,7 +22,6 @@ from returns_pipeline.web.v1.images import existing as existing_image
 from returns_pipeline.web.v1.images import is_cursor
 from returns_pipeline.web.v1.runs import existing
 from returns_pipeline.web.v1.schemas import Image, pack, unpack
-from returns_pipeline.web_records import Filter, JobKind, Role
 
 router = APIRouter()
 

@@ -8,7 +8,8 @@ from fastapi.responses import Response
 
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.queueing import INTERACTIVE, CeleryQueue
-from returns_pipeline.records import RunKind, RunState, RunSummary
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report.html import sentence
 from returns_pipeline.schedule import next_due
 from returns_pipeline.store import images, runs, trends
@@ -18,7 +19,6 @@ from returns_pipeline.web.charts import Column, columns
 from returns_pipeline.web.pages.login import with_session
 from returns_pipeline.web.pages.page import person_of, show, to
 from returns_pipeline.web.text import pathless
-from returns_pipeline.web_records import Role
 
 if TYPE_CHECKING:
     from returns_pipeline.web.access import Keeper

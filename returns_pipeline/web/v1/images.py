@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.records import ImageState
+from returns_pipeline.records.explanations import Explanation as Explained
+from returns_pipeline.records.images import Filter, ImageState, Shown
 from returns_pipeline.store import browsing
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.web import explained, thumbnails
@@ -23,8 +24,6 @@ from returns_pipeline.web.v1.schemas import (
     pack,
     unpack,
 )
-from returns_pipeline.web_records import Explanation as Explained
-from returns_pipeline.web_records import Filter, Shown
 
 if TYPE_CHECKING:
     from returns_pipeline.web.asking import Asker

@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, status
 
 from returns_pipeline import requests
+from returns_pipeline.records.jobs import Job as Asked
+from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import jobs
 from returns_pipeline.web.access import Operator, Principal, Viewer
 from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.text import pathless
 from returns_pipeline.web.v1.runs import existing
 from returns_pipeline.web.v1.schemas import Job
-from returns_pipeline.web_records import Job as Asked
-from returns_pipeline.web_records import JobKind
 
 router = APIRouter(tags=["jobs"])
 

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request
 
+from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
 from returns_pipeline.web import reviewing
 from returns_pipeline.web.access import Reviewer, Viewer
 from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.v1.schemas import Next, ReviewCounts, Reviewed, Verdict
-from returns_pipeline.web_records import ReviewAction
 
 router = APIRouter(tags=["reviews"])
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.records import RunState, RunSummary
+from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.store import runs
 from returns_pipeline.web import export
 from returns_pipeline.web.access import Viewer

@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from returns_pipeline.records import ModelStage, RunKind, RunState, RunSummary
+from returns_pipeline.records.images import Shown
+from returns_pipeline.records.jobs import JobKind
+from returns_pipeline.records.models import ModelStage
+from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.registry import Version
 from returns_pipeline.report.table import printable
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.text import pathless
-from returns_pipeline.web_records import JobKind, Shown
 
 
 class _Answer(BaseModel):

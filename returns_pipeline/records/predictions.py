@@ -1,0 +1,58 @@
+"""Predictions: pixels, scores and what is made of them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from returns_pipeline.records.images import Decision, ImageFacts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Decoded(NamedTuple):
+    """One image ready for the model: `pixels` uint8 [h, w, c] and the facts about its file."""
+
+    pixels: "NDArray[np.uint8]"
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A model's answers for a batch: `probabilities` float32 [n, labels], each row sums to 1.
+
+    `features` float32 [n, f], f <= 64, is what its last convolution saw, averaged over the image and
+    projected; None for a network without one.
+    """
+
+    probabilities: "NDArray[np.float32]"
+    features: "NDArray[np.float32] | None" = None
+
+
+class GradCamMap(NamedTuple):
+    """What a model looked at: `heat` float32 [rows, columns], 0 to 1, over the whole image.
+
+    `features` float32 [f] is the image's row of Scores.features.
+    """
+
+    heat: "NDArray[np.float32]"
+    features: "NDArray[np.float32]"
+
+
+class Embedded(NamedTuple):
+    """Embeddings of a chunk's images: the bytes of `image_ids` int64 [n], of `vectors` int8 [n, 64]."""
+
+    image_ids: bytes
+    vectors: bytes
+
+
+class Prediction(NamedTuple):
+    """One model's answer for one image; `top` holds the (label index, probability) pairs, best first."""
+
+    label_index: int
+    label: str
+    probability: float
+    main_label: str
+    main_probability: float
+    top: tuple[tuple[int, float], ...]
+    decision: Decision
