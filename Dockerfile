@@ -54,7 +54,7 @@ FROM libraries AS worker-gpu
 COPY requirements-gpu.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-gpu.txt
 COPY --from=source /app ./
-# Editable: settings.py and store/database.py find models and migrations beside the package. Its build tool is
+# Editable: settings/places.py and store/database.py find models and migrations beside the package. Its build tool is
 # the setuptools that requirements.txt pins.
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
 USER returns

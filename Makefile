@@ -36,7 +36,7 @@ screenshots: .venv/dev ## Take the pictures of the README again; needs chromium
 	@$(BIN)/python -m tests.e2e.screenshots
 
 docs: .venv/dev ## Write the pages that are generated from the code
-	@$(BIN)/python -m returns_pipeline.settings_docs > docs/settings.md
+	@$(BIN)/python -m returns_pipeline.settings.reference > docs/settings.md
 
 requirements: .venv/dev ## Pin the newest versions that pyproject.toml admits
 	@$(PIP) uv

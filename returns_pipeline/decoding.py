@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from returns_pipeline import imaging
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
-from returns_pipeline.records.images import ImageFacts, PendingImage, Picture
+from returns_pipeline.records.images import Decoded, ImageFacts, PendingImage, Picture
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Decoded
 
 #: What says something of the file and not of the disk or the machine.
 _THE_FILES_OWN = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}

@@ -12,8 +12,8 @@ from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.explanations import Explanation, ToExplain
+from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Decoded
 from returns_pipeline.store import explanations
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")

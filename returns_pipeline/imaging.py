@@ -19,9 +19,8 @@ from PIL import AvifImagePlugin, Image, ImageFile, ImageOps, UnidentifiedImageEr
 from pillow_heif import register_heif_opener
 
 from returns_pipeline.errors import FaultCode, ImageFault
-from returns_pipeline.records.images import ImageFacts
+from returns_pipeline.records.images import Decoded, ImageFacts
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Decoded
 
 # A worker process decodes one image at a time and there is a process for each core. Thumbnails, depth
 # maps and the like are never used and would only be more of a hostile file to read.

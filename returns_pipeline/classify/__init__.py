@@ -7,8 +7,7 @@ import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, Bundle
 from returns_pipeline.classify.confidence import tempered
-from returns_pipeline.records.images import Decision
-from returns_pipeline.records.predictions import GradCamMap, Prediction, Scores
+from returns_pipeline.records.predictions import Decision, GradCamMap, Prediction, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,6 +8,9 @@ from returns_pipeline.records.predictions import Prediction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from returns_pipeline.errors import FaultCode
 
 
@@ -18,13 +21,6 @@ class ImageState(StrEnum):
     CLASSIFIED = "classified"
     QUARANTINED = "quarantined"
     FAILED = "failed"
-
-
-class Decision(StrEnum):
-    """Whether the prediction stands by itself or a person should look."""
-
-    AUTO = "auto"
-    REVIEW = "review"
 
 
 class FoundFile(NamedTuple):
@@ -43,6 +39,13 @@ class ImageFacts(NamedTuple):
     format: str
     width: int
     height: int
+
+
+class Decoded(NamedTuple):
+    """One image ready for the model: `pixels` uint8 [h, w, c] and the facts about its file."""
+
+    pixels: "NDArray[np.uint8]"
+    facts: ImageFacts
 
 
 class PendingImage(NamedTuple):

@@ -1,20 +1,19 @@
 """Predictions: pixels, scores and what is made of them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
-
-from returns_pipeline.records.images import Decision, ImageFacts
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class Decoded(NamedTuple):
-    """One image ready for the model: `pixels` uint8 [h, w, c] and the facts about its file."""
+class Decision(StrEnum):
+    """Whether the prediction stands by itself or a person should look."""
 
-    pixels: "NDArray[np.uint8]"
-    facts: ImageFacts
+    AUTO = "auto"
+    REVIEW = "review"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from returns_pipeline.errors import FaultCode
-from returns_pipeline.records.images import Decision, ImageResult
+from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report.summary import Tally
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records.images import Decision, ImageResult
+from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.predictions import Decision
 
 #: How many images a page lists of those without an answer, and of the least certain ones.
 MOST_FAULTS = 200

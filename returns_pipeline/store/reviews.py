@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records.images import Decision
+from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, model_versions, predictions, runs

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.errors import ConfigFault, FaultCode
+from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Decoded
 from returns_pipeline.training import duplicates
 from returns_pipeline.training.folders import Labels, Tree
 from returns_pipeline.training.names import printable

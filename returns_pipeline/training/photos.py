@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from returns_pipeline import imaging
 from returns_pipeline.decoding import Refusal, read
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.records.images import PendingImage
+from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Decoded
 from returns_pipeline.settings import load_settings
 from returns_pipeline.training.folders import Photos
 

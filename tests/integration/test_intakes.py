@@ -26,8 +26,8 @@ def _two(home: Installation) -> tuple[Installation, Path, Path]:
     first, second = (home.settings.home / "in" / name for name in ("clothes", "shoes"))
     for folder in (first, second):
         folder.mkdir(parents=True)
-    text = f"stub={first},shoes={second}"
-    return replace(home, settings=home.settings.model_copy(update={"intakes": text})), first, second
+    intakes = (Intake("stub", first), Intake("shoes", second))
+    return replace(home, settings=home.settings.model_copy(update={"intakes": intakes})), first, second
 
 
 def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) -> None:
@@ -40,7 +40,7 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
     opened = nightly.scan_night(pipeline, NIGHT)
     queue.deliver(pipeline)
     assert nightly.scan_night(pipeline, NIGHT + timedelta(minutes=1)) == opened
-    swapped = pipeline.settings.model_copy(update={"intakes": f"shoes={shoes},stub={clothes}"})
+    swapped = pipeline.settings.model_copy(update={"intakes": home.settings.intakes[::-1]})
     assert nightly.scan_night(replace(pipeline, settings=swapped), NIGHT) == opened[::-1]
     assert [runs.model_of(home.database, run) for run in opened] == [
         ModelRef("stub", 1),

@@ -15,9 +15,8 @@ from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, load_bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records.images import Decision
 from returns_pipeline.records.models import WantedPrecision
-from returns_pipeline.records.predictions import Scores
+from returns_pipeline.records.predictions import Decision, Scores
 from returns_pipeline.settings import environment_of, load_settings
 from returns_pipeline.store import images
 from returns_pipeline.training import calibration, evaluation

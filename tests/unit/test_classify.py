@@ -10,9 +10,8 @@ import pytest
 from returns_pipeline.classify import TOP, load_classifier, to_predictions
 from returns_pipeline.classify.bundle import Bundle, find_bundle, load_bundle
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
-from returns_pipeline.records.images import Decision
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Scores
+from returns_pipeline.records.predictions import Decision, Scores
 from tests.support import LABELS, write_stub_bundle
 
 

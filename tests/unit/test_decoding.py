@@ -11,9 +11,8 @@ from PIL import Image
 from returns_pipeline import decoding, imaging
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
 from returns_pipeline.imaging import Limits
-from returns_pipeline.records.images import PendingImage
+from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import Decoded
 
 WANT = ImageInput(8, 8, 1)
 LIMITS = Limits(max_bytes=1_000_000, max_pixels=1_000_000)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, environment_of, load_settings
+from returns_pipeline.store.database import Database
 
 SECRET = "s3cr3t-Pa55"  # noqa: S105 - what must never be shown
 
@@ -186,6 +187,17 @@ def test_each_home_has_its_own_embedded_broker(folder: Path) -> None:
     one, other = load_settings(home=folder / "one"), load_settings(home=folder / "other")
     assert one.broker_url != other.broker_url
     assert one.broker_url == load_settings(home=folder / "one").broker_url
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a b", "a#b", "a%3Fb", "100%", "Größe"])
+def test_the_database_of_a_home_lies_in_it_whatever_its_name(folder: Path, name: str) -> None:
+    """The default SQLite file lies in HOME itself, so that no two homes share one."""
+    home = folder / name
+    database = Database(load_settings(home=home).database_url)
+    database.upgrade()
+    database.close()
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (home / "returns.sqlite3").is_file()
 
 
 def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

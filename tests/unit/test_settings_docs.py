@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings
-from returns_pipeline.settings_docs import markdown
+from returns_pipeline.settings.reference import markdown
 
 PAGE = PROJECT_ROOT / "docs" / "settings.md"
 
@@ -18,7 +18,7 @@ def rows() -> list[list[str]]:
 
 def test_the_page_is_what_is_generated() -> None:
     """The committed page never differs from the settings of the same commit."""
-    assert PAGE.read_text(encoding="utf-8") == markdown(), "run `python -m returns_pipeline.settings_docs`"
+    assert PAGE.read_text(encoding="utf-8") == markdown(), "run `make docs`"
 
 
 def test_every_setting_is_a_whole_row_in_the_order_of_the_class() -> None:

@@ -3,52 +3,22 @@
 Each is read from the environment as RETURNS_NAME, or from a file `.env` in the working directory.
 """
 
-import hashlib
-import math
-import os
-import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, PlainValidator, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
-from returns_pipeline.settings_faults import explain, refuse_unknown
+from returns_pipeline.records.models import ReviewThreshold
+from returns_pipeline.settings.places import PROJECT_ROOT, embedded_socket, sqlite_url
+from returns_pipeline.settings.values import Intake, parse_intakes, parse_threshold
 
 PREFIX = "RETURNS_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Megabytes = 1024 * 1024
 Seconds = Annotated[float, Field(ge=0)]
-
-_PRECISION = "precision:"
-
-
-def _review_threshold(value: Any) -> ReviewThreshold:
-    if isinstance(value, WantedPrecision):
-        value = str(value)
-    wanted = isinstance(value, str) and value.startswith(_PRECISION)
-    try:
-        number = float(value.removeprefix(_PRECISION) if wanted else value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (0 < number <= 1 if wanted else 0 <= number <= 1):  # also of what is no number
-        raise ValueError(
-            "should be a probability, greater than or equal to 0 and less than or equal to 1, "
-            "or a precision above 0 and at most 1, like precision:0.98"
-        )
-    return WantedPrecision(number) if wanted else number
-
-
-class Intake(NamedTuple):
-    """One folder that photos come in by, and the model (NAME or NAME/VERSION) that answers for them."""
-
-    model: str
-    folder: Path
 
 
 class Settings(BaseSettings):
@@ -69,8 +39,8 @@ class Settings(BaseSettings):
     incoming_dir: Path = Field(
         Path(), description="Intake folder, scanned with its subfolders. Default: HOME/incoming."
     )
-    intakes: str = Field(
-        "",
+    intakes: Annotated[tuple[Intake, ...], NoDecode, PlainValidator(parse_intakes)] = Field(
+        (),
         description="Several intakes, each scanned every night with a model of its own instead of "
         "INCOMING_DIR with MODEL: `MODEL=FOLDER,MODEL=FOLDER`. Default: none.",
     )
@@ -149,7 +119,7 @@ class Settings(BaseSettings):
         description="Most pixels of one image that are decoded (JPEGs count after scaling down).",
     )
     max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Most bytes of one file.")
-    review_threshold: Annotated[ReviewThreshold, NoDecode, PlainValidator(_review_threshold)] = Field(
+    review_threshold: Annotated[ReviewThreshold, NoDecode, PlainValidator(parse_threshold)] = Field(
         0.8,
         description="A prediction less probable than this is marked for a person to review. `precision:0.98` "
         "takes, for each label, the probability from which on 98 % of the model's answers were right on its "
@@ -232,7 +202,7 @@ class Settings(BaseSettings):
             "quarantine_dir": home / "quarantine",
             "report_dir": home / "reports",
             "spool_dir": home / "spool",
-            "database_url": f"sqlite:///{home / 'returns.sqlite3'}",
+            "database_url": sqlite_url(home / "returns.sqlite3"),
             "broker_url": f"redis+socket://{embedded_socket(home)}",
         }
         return derived | given | {"home": home}
@@ -241,20 +211,6 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
-
-    @field_validator("intakes")
-    @classmethod
-    def _known_intakes(cls, value: str) -> str:
-        """Return the text with absolute folders, so that every process means the same ones."""
-        found = _parse_intakes(value)
-        names = [intake.model.partition("/")[0] for intake in found]
-        if len(set(names)) < len(names):
-            raise ValueError("should name each model once")
-        folders = [intake.folder.resolve() for intake in found]
-        for folder in folders:
-            if any(folder.is_relative_to(other) for other in folders if other is not folder):
-                raise ValueError(f"should not have {folder} inside of another intake")
-        return ",".join(f"{intake.model}={intake.folder}" for intake in found)
 
     @field_validator("timezone")
     @classmethod
@@ -314,66 +270,4 @@ class Settings(BaseSettings):
     @property
     def every_intake(self) -> tuple[Intake, ...]:
         """The intakes, at least one: without INTAKES it is INCOMING_DIR with MODEL."""
-        return _parse_intakes(self.intakes) or (Intake(self.model, self.incoming_dir),)
-
-
-def _parse_intakes(text: str) -> tuple[Intake, ...]:
-    found = []
-    for part in text.split(",") if text.strip() else ():
-        model, _, folder = (piece.strip() for piece in part.partition("="))
-        if not model or not folder:
-            raise ValueError("should be MODEL=FOLDER, several of them with commas between")
-        found.append(Intake(model, Path(folder).expanduser().absolute()))
-    return tuple(found)
-
-
-def embedded_socket(home: Path) -> Path:
-    """Return the unix socket of the Redis that belongs to `home`.
-
-    A socket's path is limited to about 100 bytes and a URL takes no space, so it does not lie in `home`.
-    """
-    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"returns-pipeline-{os.getuid()}" / f"{digest}.sock"
-
-
-def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; `overrides` win over the environment.
-
-    Raises ConfigFault that names each wrong setting, its value and what would be right.
-    """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    refuse_unknown(PREFIX, known)
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        raise ConfigFault(
-            "; ".join(explain(problem, PREFIX, known) for problem in error.errors()) + ".",
-            advice="Correct the environment or the file .env; docs/settings.md lists every setting.",
-        ) from None
-
-
-def settings_of_home(home: Path, **overrides: Any) -> Settings:
-    """Return settings for a home of its own, all its folders inside: no place that the environment names.
-
-    `overrides` win over that too. Raises ConfigFault as `load_settings`.
-    """
-    places = (
-        "incoming_dir",
-        "intakes",
-        "archive_dir",
-        "quarantine_dir",
-        "report_dir",
-        "spool_dir",
-        "database_url",
-        "broker_url",
-    )
-    return load_settings(**{"home": home, **dict.fromkeys(places, ""), **overrides})
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the settings as environment variables for a process that must see the same ones."""
-    values = {}
-    for name, value in settings:
-        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        values[PREFIX + name.upper()] = str(plain)
-    return values
+        return self.intakes or (Intake(self.model, self.incoming_dir),)

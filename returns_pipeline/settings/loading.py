@@ -1,0 +1,58 @@
+"""Reads the settings, refuses what is wrong, and hands them on to other processes."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.settings.definition import PREFIX, Settings
+from returns_pipeline.settings.faults import explain, refuse_unknown
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` win over the environment.
+
+    Raises ConfigFault that names each wrong setting, its value and what would be right.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    refuse_unknown(PREFIX, known)
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigFault(
+            "; ".join(explain(problem, PREFIX, known) for problem in error.errors()) + ".",
+            advice="Correct the environment or the file .env; docs/settings.md lists every setting.",
+        ) from None
+
+
+def settings_of_home(home: Path, **overrides: Any) -> Settings:
+    """Return settings for a home of its own, all its folders inside: no place that the environment names.
+
+    `overrides` win over that too. Raises ConfigFault as `load_settings`.
+    """
+    places = (
+        "incoming_dir",
+        "intakes",
+        "archive_dir",
+        "quarantine_dir",
+        "report_dir",
+        "spool_dir",
+        "database_url",
+        "broker_url",
+    )
+    return load_settings(**{"home": home, **dict.fromkeys(places, ""), **overrides})
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the settings as environment variables for a process that must see the same ones."""
+    values = {}
+    for name, value in settings:
+        values[PREFIX + name.upper()] = _as_text(value)
+    return values
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,64 @@
+"""Settings that are more than a number or a text: each is parsed from the text of its variable."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
+
+_PRECISION = "precision:"
+
+
+def parse_threshold(value: Any) -> ReviewThreshold:
+    """Return a threshold from a number, 0 to 1, or from `precision:NUMBER`, above 0 and at most 1.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, WantedPrecision):
+        value = str(value)
+    wanted = isinstance(value, str) and value.startswith(_PRECISION)
+    try:
+        number = float(value.removeprefix(_PRECISION) if wanted else value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (0 < number <= 1 if wanted else 0 <= number <= 1):  # also of what is no number
+        raise ValueError(
+            "should be a probability, greater than or equal to 0 and less than or equal to 1, "
+            "or a precision above 0 and at most 1, like precision:0.98"
+        )
+    return WantedPrecision(number) if wanted else number
+
+
+class Intake(NamedTuple):
+    """One intake folder and the model, NAME or NAME/VERSION, that classifies its photos."""
+
+    model: str
+    folder: Path
+
+    def __str__(self) -> str:
+        """Return `MODEL=FOLDER`, as the settings spell it."""
+        return f"{self.model}={self.folder}"
+
+
+def parse_intakes(value: Any) -> tuple[Intake, ...]:
+    """Return the intakes of `MODEL=FOLDER,MODEL=FOLDER` with absolute folders; parsed ones pass unchanged.
+
+    Raises ValueError for another form, a model that is named twice, or a folder inside another intake.
+    """
+    if not isinstance(value, str):
+        return tuple(value)
+    found = []
+    for part in value.split(",") if value.strip() else ():
+        model, _, folder = (piece.strip() for piece in part.partition("="))
+        if not model or not folder:
+            raise ValueError("should be MODEL=FOLDER, several of them with commas between")
+        # Absolute, so that every process means the same folder.
+        found.append(Intake(model, Path(folder).expanduser().absolute()))
+    names = [intake.model.partition("/")[0] for intake in found]
+    if len(set(names)) < len(names):
+        raise ValueError("should name each model once")
+    folders = [intake.folder.resolve() for intake in found]
+    for inner in folders:
+        if any(inner.is_relative_to(other) for other in folders if other is not inner):
+            raise ValueError(f"should not have {inner} inside of another intake")
+    return tuple(found)
