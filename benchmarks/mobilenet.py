@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.data.photos import draw_photos
 from benchmarks.measuring import end_of, started
-from returns_pipeline import imaging
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, file_sha256, find_bundle
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.photos import imaging
 from returns_pipeline.records.models import ImageInput
 
 if TYPE_CHECKING:

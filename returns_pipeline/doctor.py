@@ -11,7 +11,7 @@ from returns_pipeline import registry
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
-from returns_pipeline.intake import require_folder
+from returns_pipeline.photos.intake import require_folder
 from returns_pipeline.queueing import QUEUES, CeleryQueue, make_app
 from returns_pipeline.schedule import next_due
 from returns_pipeline.settings import Settings

@@ -7,9 +7,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from returns_pipeline import decoding, imaging
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
+from returns_pipeline.photos import decoding, imaging
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import Decoded

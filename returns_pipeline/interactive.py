@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from returns_pipeline import chunking, intake
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.opening import run_request
+from returns_pipeline.photos import chunking, intake
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey

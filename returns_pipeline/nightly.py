@@ -7,9 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline import chunking, intake, interactive, schedule
+from returns_pipeline import interactive, schedule
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.opening import chunk_size, require_wanted, run_request
+from returns_pipeline.photos import chunking, intake
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.runs import RunKind, RunState

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from returns_pipeline import chunking, registry
+from returns_pipeline import registry
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.photos import chunking
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest

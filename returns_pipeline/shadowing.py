@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from returns_pipeline import decoding, imaging
 from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.photos import decoding, imaging
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.chunks import Claim, Shadow
 from returns_pipeline.records.images import ImageState, Outcome, PendingImage

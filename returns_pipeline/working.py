@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import structlog
 
-from returns_pipeline import archive, decoding, imaging, shadowing
+from returns_pipeline import shadowing
 from returns_pipeline.classify import TOP, to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
+from returns_pipeline.photos import archive, decoding, imaging
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage

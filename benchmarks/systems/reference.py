@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measuring import Job, Measurement, main
-from returns_pipeline import imaging
 from returns_pipeline.classify import load_classifier
+from returns_pipeline.photos import imaging
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

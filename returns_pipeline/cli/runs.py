@@ -28,7 +28,7 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Enqueue a scan of the intake folder now: the task that beat enqueues at night."""
-    from returns_pipeline.intake import require_folder
+    from returns_pipeline.photos.intake import require_folder
     from returns_pipeline.queueing import SCAN
 
     if directory:
@@ -93,7 +93,7 @@ def classify(
 
 
 def _files(paths: list[Path]) -> list[str]:
-    from returns_pipeline.intake import find_files
+    from returns_pipeline.photos.intake import find_files
 
     files: list[str] = []
     for path in paths:

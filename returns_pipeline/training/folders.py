@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.intake import PARTIAL_SUFFIXES
+from returns_pipeline.photos.intake import PARTIAL_SUFFIXES
 from returns_pipeline.training import names
 
 _PARTS = {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from returns_pipeline import imaging
 from returns_pipeline.classify import load_classifier
-from returns_pipeline.decoding import Decoder, read
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.intake import describe, find_files, require_folder
+from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding import Decoder, read
+from returns_pipeline.photos.intake import describe, find_files, require_folder
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.report.summary import label_in_name

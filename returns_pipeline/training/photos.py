@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from returns_pipeline import imaging
-from returns_pipeline.decoding import Refusal, read
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
+from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding import Refusal, read
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import load_settings

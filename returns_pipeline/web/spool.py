@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.intake import describe
+from returns_pipeline.photos.intake import describe
 from returns_pipeline.records.images import FoundFile
 
 #: Letters of a sender's file name that stay, from its end.

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from returns_pipeline import decoding, imaging
 from returns_pipeline.errors import ImageFault, TransientFault
+from returns_pipeline.photos import decoding, imaging
 from returns_pipeline.records.images import Picture
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import Settings

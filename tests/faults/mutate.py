@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from returns_pipeline.errors import ImageFault
-from returns_pipeline.imaging import Limits, decode
+from returns_pipeline.photos.imaging import Limits, decode
 from returns_pipeline.records.models import ImageInput
 
 LIMITS = Limits(max_bytes=50_000_000, max_pixels=20_000_000)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from returns_pipeline import nightly
 from returns_pipeline.inline import InlineQueue
-from returns_pipeline.intake import find_files
+from returns_pipeline.photos.intake import find_files
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline import intake, nightly, working
+from returns_pipeline import nightly, working
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.inline import InlineQueue
+from returns_pipeline.photos import intake
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.store import chunks, images, runs

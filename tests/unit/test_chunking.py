@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from returns_pipeline.chunking import chunked, size_for
+from returns_pipeline.photos.chunking import chunked, size_for
 
 
 @given(st.integers(0, 3000), st.integers(1, 300))

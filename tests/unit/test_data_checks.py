@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from returns_pipeline import imaging
 from returns_pipeline.errors import ConfigFault, FaultCode
+from returns_pipeline.photos import imaging
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training import duplicates, photos
 from returns_pipeline.training.checks import Findings, check, require_sound

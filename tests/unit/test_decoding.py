@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from returns_pipeline import decoding, imaging
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
-from returns_pipeline.imaging import Limits
+from returns_pipeline.photos import decoding, imaging
+from returns_pipeline.photos.imaging import Limits
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 

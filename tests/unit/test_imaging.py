@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from returns_pipeline import imaging
 from returns_pipeline.errors import FaultCode, ImageFault
-from returns_pipeline.imaging import FORMATS, Limits, decode
+from returns_pipeline.photos import imaging
+from returns_pipeline.photos.imaging import FORMATS, Limits, decode
 from returns_pipeline.records.models import ImageInput
 
 GREY = ImageInput(8, 8, 1)

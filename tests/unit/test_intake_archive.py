@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline import archive, intake
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.photos import archive, intake
 from returns_pipeline.records.images import Move
 
 SECOND_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - in memory, on every Linux

@@ -18,8 +18,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from returns_pipeline import imaging
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
+from returns_pipeline.photos import imaging
 from returns_pipeline.records.images import Decoded, ImageFacts, PendingImage, Picture
 from returns_pipeline.records.models import ImageInput
 

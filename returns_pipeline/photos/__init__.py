@@ -1,0 +1,1 @@
+"""A photo as a file: found in an intake, grouped in chunks, decoded to pixels, moved to the archive."""
