@@ -7,8 +7,8 @@ from typing import ParamSpec, Protocol
 
 import structlog
 
-from returns_pipeline.classify import Classifier
 from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.classify.runtimes.registry import Classifier
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records.jobs import Job
 from returns_pipeline.records.runs import RunKind

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
+from returns_pipeline.classify.predictions import to_predictions
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.photos import decoding, imaging
 from returns_pipeline.pipeline import Pipeline

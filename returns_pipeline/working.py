@@ -12,9 +12,9 @@ import numpy as np
 import structlog
 
 from returns_pipeline import shadowing
-from returns_pipeline.classify import TOP, to_predictions
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
+from returns_pipeline.classify.predictions import TOP, to_predictions
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.photos import archive, decoding, imaging
 from returns_pipeline.pipeline import Pipeline

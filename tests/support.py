@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.inline import InlineQueue
 from returns_pipeline.pipeline import Pipeline

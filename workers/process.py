@@ -8,8 +8,8 @@ from typing import Any
 from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
 
 from returns_pipeline import registry
-from returns_pipeline.classify import load_classifier
 from returns_pipeline.classify.confidence import review_thresholds
+from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
 from returns_pipeline.pipeline import Pipeline

@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.measuring import Job, Measurement, main, require_rows
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier
+from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
 from returns_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:

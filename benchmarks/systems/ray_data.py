@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.measuring import Job, Measurement, link, main, require_rows
-from returns_pipeline.classify import load_classifier
 from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.runtimes.registry import load_classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measuring import Job, Measurement, main
-from returns_pipeline.classify import load_classifier
+from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.photos import imaging
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from returns_pipeline.classify import load_classifier
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, Bundle
-from returns_pipeline.classify.keras_archive import require_safe
 from returns_pipeline.classify.publishing import LEAST_AGREEMENT
+from returns_pipeline.classify.runtimes.keras_archive import require_safe
+from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import ConfigFault, PipelineError
 
 #: Images of the smoke test: a few more than one, so that a mixed-up axis shows.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from returns_pipeline.classify import load_classifier
+from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.photos import imaging
 from returns_pipeline.photos.decoding import Decoder, read

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.records.predictions import Scores
 from workers import process
 from workers.app import app

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import load_bundle
-from returns_pipeline.classify.openvino_feature_map import last_feature_map
-from returns_pipeline.classify.openvino_gradcam import GradCam
-from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, import_openvino
+from returns_pipeline.classify.runtimes.openvino_feature_map import last_feature_map
+from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
+from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier, import_openvino
 from returns_pipeline.settings import PROJECT_ROOT
 
 MODELS = PROJECT_ROOT / "models"

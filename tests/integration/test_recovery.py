@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from returns_pipeline import nightly, working
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.inline import InlineQueue
 from returns_pipeline.records.chunks import Claim

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import OPENVINO_WEIGHTS, load_bundle
-from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier, best_batch
+from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier, best_batch
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
@@ -29,7 +29,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from returns_pipeline.classify.bundle import load_bundle
-from returns_pipeline.classify.keras_runtime import KerasClassifier
+from returns_pipeline.classify.runtimes.keras_runtime import KerasClassifier
 classifier = KerasClassifier(load_bundle(Path(sys.argv[1])))
 for pixels in map(Path, sys.argv[2:]):
     np.save(pixels.with_suffix(".answers.npy"), classifier.predict(np.load(pixels)).probabilities)
@@ -163,7 +163,7 @@ def test_openvino_starts_alone() -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from returns_pipeline.classify.bundle import load_bundle\n"
-        "from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier\n"
+        "from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier\n"
         "assert 'openvino' not in sys.modules\n"
         "classifier = OpenVINOClassifier(load_bundle(Path(sys.argv[1])))\n"
         "compiled = classifier._request.get_compiled_model()\n"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from returns_pipeline import nightly, registry
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.models import ModelRef, ModelStage

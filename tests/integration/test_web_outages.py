@@ -17,7 +17,7 @@ import requests
 import sqlalchemy as sa
 
 from returns_pipeline import nightly
-from returns_pipeline.classify.stub_runtime import StubClassifier
+from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.records.access import Role

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from returns_pipeline import doctor
-from returns_pipeline.classify import to_predictions
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, load_bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
+from returns_pipeline.classify.predictions import to_predictions
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import WantedPrecision
 from returns_pipeline.records.predictions import Decision, Scores

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from returns_pipeline.classify import TOP, load_classifier, to_predictions
 from returns_pipeline.classify.bundle import Bundle, find_bundle, load_bundle
+from returns_pipeline.classify.predictions import TOP, to_predictions
+from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.records.predictions import Decision, Scores

@@ -17,7 +17,7 @@ from returns_pipeline.classify.bundle import (
     file_sha256,
     load_bundle,
 )
-from returns_pipeline.classify.keras_archive import require_safe
+from returns_pipeline.classify.runtimes.keras_archive import require_safe
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import PROJECT_ROOT
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.classify import openvino_feature_map
+from returns_pipeline.classify.runtimes import openvino_feature_map
 from returns_pipeline.records.predictions import GradCamMap
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.classify import openvino_feature_map
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
-from returns_pipeline.classify.openvino_gradcam import GradCam
+from returns_pipeline.classify.runtimes import openvino_feature_map
+from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.records.predictions import GradCamMap, Scores

@@ -6,7 +6,7 @@ import numpy as np
 import structlog
 
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, Bundle
-from returns_pipeline.classify.openvino_runtime import OpenVINOClassifier
+from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.predictions import GradCamMap, Scores
 

@@ -1,0 +1,56 @@
+"""The rule from a model's scores to predictions."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.classify.confidence import tempered
+from returns_pipeline.records.predictions import Decision, Prediction, Scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: How many of the best labels are kept with a prediction.
+TOP = 5
+
+
+def to_predictions(
+    bundle: Bundle, scores: Scores, review_threshold: "float | NDArray[np.float64]", kept: int = TOP
+) -> Sequence[Prediction]:
+    """Return one prediction for each row of `scores`, with the probabilities calibrated.
+
+    The main category is the one that the best label belongs to, its probability the sum over that
+    category's labels. Below `review_threshold`, one for all labels or float64 [labels], the decision is left
+    to a person. The `kept` best labels stay with each prediction.
+    """
+    if not len(scores.probabilities):
+        return []
+    probabilities = tempered(scores.probabilities, bundle.temperature)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :kept]
+    values = np.take_along_axis(probabilities, best, axis=1).astype(np.float64)
+    mains = sorted(set(bundle.main_categories))
+    main_of = np.array([mains.index(main) for main in bundle.main_categories])
+    belongs = (main_of[:, None] == np.arange(len(mains))[None, :]).astype(np.float32)
+    of_main = (probabilities @ belongs)[np.arange(len(best)), main_of[best[:, 0]]]
+    sure = values[:, 0] >= np.broadcast_to(review_threshold, len(bundle.labels))[best[:, 0]]
+    return [
+        Prediction(
+            label_index=indices[0],
+            label=bundle.labels[indices[0]],
+            probability=probability,
+            main_label=bundle.main_categories[indices[0]],
+            main_probability=main_chance,
+            top=tuple(zip(indices, chances, strict=True)),
+            decision=Decision.AUTO if is_sure else Decision.REVIEW,
+        )
+        for indices, probability, chances, main_chance, is_sure in zip(
+            best.tolist(),
+            values[:, 0].tolist(),
+            values.round(6).tolist(),
+            np.minimum(of_main, 1.0).tolist(),
+            sure.tolist(),
+            strict=True,
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Programs that run a bundle's model, behind one registry."""
