@@ -6,14 +6,16 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from alembic import context
 
-from returns_pipeline.store.web_tables import metadata  # of all tables, those of the web too
+from returns_pipeline.store.database import LASTING
+from returns_pipeline.store.tables import metadata
 
 _LOCK = 7_243_011  # any number that nothing else in the database uses
 
 
 def _run() -> None:
     engine: sa.Engine = context.config.attributes["engine"]
-    connection = engine.connect().execution_options(returns_writing=True)
+    # SQLite takes the write lock first: a second migration waits for it, then finds nothing to do.
+    connection = engine.connect().execution_options(**LASTING)
     with connection, _unchecked(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             # Two containers that start together must not both migrate, and none may wait for ever.

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.access import Access, Role
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.web_tables import api_tokens, users
+from returns_pipeline.store.tables import api_tokens, users
 
 
 def add_user(db: Database, name: str, password_hash: str, role: Role) -> None:

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import Filter, ImageState, Picture, Shown
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import images, model_versions, predictions, runs
-from returns_pipeline.store.web_tables import reviews
+from returns_pipeline.store.tables import images, model_versions, predictions, reviews, runs
 
 
 class Order(StrEnum):

@@ -18,13 +18,13 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     UNFINISHED,
     chunks,
+    embeddings,
     escape_path,
     images,
     model_versions,
     predictions,
     runs,
 )
-from returns_pipeline.store.web_tables import embeddings
 
 
 class LeaseLostError(PipelineError):

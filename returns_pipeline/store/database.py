@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.store.web_tables import metadata  # of all tables, those of the web too
+from returns_pipeline.store.tables import metadata
 
 _BUSY_SECONDS = 30
 #: Most KiB of SQLite's pages in each process: paths come in no order, so the index of an intake of 200,000
@@ -19,7 +19,8 @@ _BUSY_SECONDS = 30
 _CACHE_KIB = 24 * 1024
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
-_LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
+#: Execution options of a transaction that a power failure does not undo.
+LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
 
 
 class Database:
@@ -56,7 +57,7 @@ class Database:
         """
         with (
             _faults(self.url),
-            self._engine.connect().execution_options(**(_LASTING if lasting else _WRITING)) as connection,
+            self._engine.connect().execution_options(**(LASTING if lasting else _WRITING)) as connection,
             connection.begin(),
         ):
             yield connection

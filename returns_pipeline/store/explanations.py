@@ -11,8 +11,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded
 from returns_pipeline.store.browsing import ANSWER, PICTURE, picture_of
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, model_versions, predictions, runs
-from returns_pipeline.store.web_tables import embeddings, explanations
+from returns_pipeline.store.tables import embeddings, explanations, images, model_versions, predictions, runs
 
 #: Chunks that are read at once: 3 MB of the largest.
 _AT_ONCE = 20

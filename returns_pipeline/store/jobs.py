@@ -6,8 +6,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.jobs import Job, JobKind
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import runs
-from returns_pipeline.store.web_tables import OPEN, jobs
+from returns_pipeline.store.tables import OPEN, jobs, runs
 
 #: Of several intakes each has a run, whose request's id is the job's with something after a hyphen. A range,
 #: not a pattern: that uses the index.

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.jobs import KeyedRequest, RequestKey
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images
-from returns_pipeline.store.web_tables import request_keys
+from returns_pipeline.store.tables import images, request_keys
 
 
 class KeyTakenError(PipelineError):

@@ -9,8 +9,16 @@ from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, model_versions, predictions, runs
-from returns_pipeline.store.web_tables import HELD, WAITING, review_changes, reviews
+from returns_pipeline.store.tables import (
+    HELD,
+    WAITING,
+    images,
+    model_versions,
+    predictions,
+    review_changes,
+    reviews,
+    runs,
+)
 
 #: Two multipliers and a prime: which sure answers are audited, and when, looks random and is repeatable.
 _CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003

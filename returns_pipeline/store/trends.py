@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import chunks, images, predictions, runs
-from returns_pipeline.store.web_tables import run_labels, run_stages
+from returns_pipeline.store.tables import chunks, images, predictions, run_labels, run_stages, runs
 
 
 def count_labels(db: Database, run_id: int) -> None:

@@ -12,8 +12,8 @@ from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Filter
 from returns_pipeline.store import browsing, explanations, images
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.store.web_tables import embeddings
-from returns_pipeline.store.web_tables import explanations as rows
+from returns_pipeline.store.tables import embeddings
+from returns_pipeline.store.tables import explanations as rows
 from tests.support import Installation, write_images
 
 

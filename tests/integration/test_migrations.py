@@ -1,9 +1,13 @@
 """Migrations are production code: forwards, back and forwards again, on both databases."""
 
+import subprocess
+from pathlib import Path
+
 import sqlalchemy as sa
 
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.web_tables import metadata  # of all tables, those of the web too
+from returns_pipeline.store.tables import metadata
+from tests.support import CLI, Installation
 
 
 def test_the_head_revision_makes_the_tables_of_the_code(database_url: str) -> None:
@@ -54,3 +58,24 @@ def test_models_and_runs_of_before_the_registry_are_kept(database_url: str) -> N
         assert connection.exec_driver_sql("SELECT count(*) FROM runs").scalar_one() == 1
     database.downgrade("base")
     database.close()
+
+
+def test_migrations_that_start_together_wait_for_each_other(home: Installation, tmp_path: Path) -> None:
+    """Four `db upgrade` at once of an empty database all succeed, and each leaves the newest revision."""
+    database = home.database
+    database.downgrade("base")
+    processes = [
+        subprocess.Popen(
+            [*CLI, "db", "upgrade"],
+            env=home.environment(),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    printed = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, printed
+    assert database.revision() == (database.revision()[1],) * 2
+    assert database.differences() == []

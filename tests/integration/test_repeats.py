@@ -19,7 +19,7 @@ from returns_pipeline.records.jobs import JobKind, RequestKey
 from returns_pipeline.store import access, jobs, received, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.keys import KeyTakenError
-from returns_pipeline.store.web_tables import request_keys
+from returns_pipeline.store.tables import request_keys
 from returns_pipeline.web import spool
 from tests.support import Installation, write_images
 from tests.web import Site, batch_of, site

@@ -1,0 +1,86 @@
+"""What all tables are made of: their metadata and the types of their columns."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+#: SQLite numbers rows by itself in INTEGER columns only; PostgreSQL needs BIGINT for a billion images.
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware datetime in UTC; SQLite, which has no time zones, keeps it without one."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert to UTC; a naive datetime is a defect."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class PathText(sa.types.TypeDecorator[str]):
+    """A path as text, its bytes that are no UTF-8 escaped."""
+
+    impl = sa.Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Escape what the database would refuse."""
+        return None if value is None else escape_path(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Undo the escapes."""
+        return _unescape(value) if value is not None and "\\" in value else value
+
+
+def escape_path(path: str) -> str:
+    r"""Return a path as a database takes it: a byte that is no UTF-8 becomes `\xNN`, a backslash `\\`."""
+    if path.isascii() and "\\" not in path:
+        return path
+    escaped = path.replace("\\", "\\\\")
+    return "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in escaped)
+
+
+def _unescape(text: str) -> str:
+    parts: list[str] = []
+    position = 0
+    while position < len(text):
+        if text.startswith("\\\\", position):
+            parts.append("\\")
+            position += 2
+        elif text.startswith("\\x", position):
+            parts.append(chr(0xDC00 + int(text[position + 2 : position + 4], 16)))
+            position += 4
+        else:
+            parts.append(text[position])
+            position += 1
+    return "".join(parts)
+
+
+def one_of(column: str, *values: str) -> sa.CheckConstraint:
+    """Return the constraint that a column has one of some values."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)

@@ -1,0 +1,71 @@
+"""Images and their predictions."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.tables.columns import BigId, PathText, metadata, one_of
+
+images = sa.Table(
+    "images",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("chunk_id", sa.ForeignKey("chunks.id"), nullable=False),
+    sa.Column("source_path", PathText, nullable=False),
+    # True while the file lies in the intake folder as this row's: no other row may take it then.
+    sa.Column("in_intake", sa.Boolean, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("code", sa.String(32)),
+    sa.Column("detail", sa.Text),
+    sa.Column("sha256", sa.String(64)),
+    sa.Column("format", sa.String(16)),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    # Where the file goes; it is there once in_intake is false.
+    sa.Column("archived_path", PathText),
+    one_of("state", "pending", "classified", "quarantined", "failed"),
+    sa.CheckConstraint("state IN ('pending', 'classified') OR code IS NOT NULL", name="code"),
+)
+
+sa.Index(
+    "uq_images_intake",
+    images.c.source_path,
+    unique=True,
+    postgresql_where=images.c.in_intake,
+    sqlite_where=images.c.in_intake,
+)
+
+sa.Index("ix_images_chunk", images.c.chunk_id)
+
+sa.Index("ix_images_run", images.c.run_id, images.c.id)
+
+predictions = sa.Table(
+    "predictions",
+    metadata,
+    # The key makes a second write of the same answer change nothing.
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
+    sa.Column("label_index", sa.Integer, nullable=False),
+    sa.Column("label", sa.String(100), nullable=False),
+    sa.Column("probability", sa.Float, nullable=False),
+    sa.Column("main_label", sa.String(100), nullable=False),
+    sa.Column("main_probability", sa.Float, nullable=False),
+    # [[label index, probability], …], best first.
+    sa.Column("top", sa.JSON, nullable=False),
+    sa.Column("decision", sa.String(8), nullable=False),
+    one_of("decision", "auto", "review"),
+    sqlite_with_rowid=False,
+)
+
+#: Embeddings of the classified images of each chunk of a night, one row for all of them.
+embeddings = sa.Table(
+    "embeddings",
+    metadata,
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
+    sa.Column("chunk_id", sa.ForeignKey("chunks.id"), primary_key=True, autoincrement=False),
+    # int64, little-endian, one for each row of `vectors`.
+    sa.Column("image_ids", sa.LargeBinary, nullable=False),
+    # int8, 64 for each image: see classify.embedding.
+    sa.Column("vectors", sa.LargeBinary, nullable=False),
+)

@@ -1,0 +1,64 @@
+"""Versions of models and their history."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.tables.columns import UtcDateTime, metadata, one_of
+
+_ACTIVE = sa.text("stage = 'active'")
+
+_SHADOW = sa.text("shadow_share IS NOT NULL")
+
+model_versions = sa.Table(
+    "model_versions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False, server_default="candidate"),
+    # The part of each night's images that it answers beside the active version; usually none.
+    sa.Column("shadow_share", sa.Float),
+    sa.UniqueConstraint("name", "version"),
+    one_of("stage", "candidate", "active", "archived"),
+    sa.CheckConstraint(
+        "shadow_share IS NULL OR (shadow_share > 0 AND shadow_share <= 1 AND stage <> 'active')",
+        name="shadow_share",
+    ),
+)
+
+# One version of a name works at night, whatever two people do at once.
+sa.Index(
+    "uq_model_versions_active",
+    model_versions.c.name,
+    unique=True,
+    postgresql_where=_ACTIVE,
+    sqlite_where=_ACTIVE,
+)
+
+sa.Index(
+    "uq_model_versions_shadow",
+    model_versions.c.name,
+    unique=True,
+    postgresql_where=_SHADOW,
+    sqlite_where=_SHADOW,
+)
+
+#: What was done to the models, oldest first; a row is never changed.
+model_changes = sa.Table(
+    "model_changes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("from_version", sa.Integer),
+    sa.Column("to_version", sa.Integer),
+    sa.Column("forced", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    one_of("action", "register", "promote", "rollback", "first use", "shadow"),
+)
+
+sa.Index("ix_model_changes_name", model_changes.c.name, model_changes.c.id)

@@ -1,0 +1,59 @@
+"""The review queue and what people did in it."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.tables.columns import BigId, UtcDateTime, metadata, one_of
+
+#: Term of the partial index of what still waits for a person.
+WAITING = sa.text("reviewed_at IS NULL")
+
+#: The same of what somebody looks at.
+HELD = sa.text("held_by IS NOT NULL")
+
+#: The images that a person should look at: those that the model was unsure of, and a sample of the others.
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    # Ascending is the order of reviewing: of a doubt its probability, of an audit a random number.
+    sa.Column("rank", sa.Float, nullable=False),
+    # Who looks at it now: nobody else gets it until then.
+    sa.Column("held_by", sa.String(100)),
+    sa.Column("held_until", UtcDateTime),
+    sa.Column("reviewed_at", UtcDateTime),
+    sa.Column("reviewer", sa.String(100)),
+    sa.Column("label", sa.String(100)),
+    sa.Column("main_label", sa.String(100)),
+    sa.Column("was_right", sa.Boolean),
+    one_of("kind", "doubt", "audit"),
+    sa.CheckConstraint(
+        "reviewed_at IS NULL OR (reviewer IS NOT NULL AND label IS NOT NULL AND main_label IS NOT NULL "
+        "AND was_right IS NOT NULL)",
+        name="whole",
+    ),
+)
+
+sa.Index("ix_reviews_waiting", reviews.c.rank, postgresql_where=WAITING, sqlite_where=WAITING)
+
+sa.Index("ix_reviews_run", reviews.c.run_id)
+
+sa.Index("ix_reviews_held", reviews.c.held_by, postgresql_where=HELD, sqlite_where=HELD)
+
+#: What people did, oldest first; a row is never changed.
+review_changes = sa.Table(
+    "review_changes",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("image_id", sa.ForeignKey("images.id"), nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("who", sa.String(100), nullable=False),
+    sa.Column("action", sa.String(8), nullable=False),
+    sa.Column("label", sa.String(100)),
+    one_of("action", "accept", "correct", "skip", "undo"),
+)
+
+sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)
+
+sa.Index("ix_review_changes_who", review_changes.c.who, review_changes.c.id)

@@ -1,0 +1,93 @@
+"""Runs, their chunks, and what is counted when one closes."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, metadata, one_of
+
+NOT_CLOSED = sa.text("runs.state <> 'closed'")
+
+#: Terms of partial indexes. A query that should use one must hold its very words: no database infers them
+#: from a parameter.
+UNFINISHED = sa.text("chunks.state <> 'done'")
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    # The request that opened the run: a message that is delivered twice opens one run.
+    sa.Column("request_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("directory", PathText),
+    sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    # When the scan or the closing last showed that it is alive; the sweep starts it again after a lease.
+    sa.Column("touched_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+    sa.Column("seen", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("classified", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quarantined", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("csv_path", PathText),
+    sa.Column("report_path", PathText),
+    one_of("kind", "nightly", "catch-up", "adhoc", "retry", "api"),
+    one_of("state", "scanning", "running", "closing", "closed"),
+    sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
+)
+
+sa.Index(
+    "ix_runs_open",
+    runs.c.state,
+    postgresql_where=NOT_CLOSED,
+    sqlite_where=NOT_CLOSED,
+)
+
+chunks = sa.Table(
+    "chunks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    # The message that holds the lease: delivered again, its first process is dead, so it may claim again.
+    sa.Column("lease_owner", sa.String(64)),
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("sent_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("worker", sa.String(255)),
+    # What the last attempt met that could say so; empty when its process just died.
+    sa.Column("error", sa.Text),
+    # Milliseconds by stage: read, decode, predict, store, archive.
+    sa.Column("timings", sa.JSON),
+    one_of("state", "open", "leased", "done"),
+)
+
+sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
+
+sa.Index(
+    "ix_chunks_unfinished",
+    chunks.c.state,
+    chunks.c.lease_until,
+    postgresql_where=UNFINISHED,
+    sqlite_where=UNFINISHED,
+)
+
+#: How many images of a closed run have each label: counted once, shown every morning.
+run_labels = sa.Table(
+    "run_labels",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("label", sa.String(100), primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+)
+
+#: Seconds that the processes of a closed run have spent in each stage.
+run_stages = sa.Table(
+    "run_stages",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("stage", sa.String(16), primary_key=True),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
