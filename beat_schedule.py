@@ -4,7 +4,7 @@ from typing import Any
 
 from celery.schedules import crontab
 
-from returns_pipeline.queueing import CONTROL, SCAN, SWEEP
+from returns_pipeline.records.tasks import CONTROL, Task
 from returns_pipeline.settings import Settings
 
 _HOUR = 3600
@@ -16,14 +16,14 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         # The scan takes everything that is there, so a message that outlives a day would add nothing. It is
         # scheduled: two beats ask for the same run, and a night that was missed is asked for by the sweep.
         "nightly-scan": {
-            "task": SCAN,
+            "task": Task.SCAN.value,
             "schedule": crontab(hour=settings.scan_hour, minute=settings.scan_minute),
             "kwargs": {"scheduled": True},
             "options": {"queue": CONTROL, "expires": 23 * _HOUR},
         },
         # A sweep that waited for a minute is overtaken by the next one.
         "sweep": {
-            "task": SWEEP,
+            "task": Task.SWEEP.value,
             "schedule": 60.0,
             "options": {"queue": CONTROL, "expires": 55},
         },

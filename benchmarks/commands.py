@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, main
-from returns_pipeline.embedded import Processes
-from returns_pipeline.follow import follow
-from returns_pipeline.queueing import CLASSIFY_PATHS, CeleryQueue, make_app
+from returns_pipeline.broker.celery_queue import open_queue
+from returns_pipeline.host.embedded import Processes
+from returns_pipeline.host.follow import follow
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import environment_of
 from returns_pipeline.store.database import Database
 
@@ -29,7 +30,7 @@ def measure(job: Job) -> Measurement:
     settings = own_settings(job, worker_processes=1)
     database = Database(settings.database_url)
     database.upgrade()
-    queue = CeleryQueue(make_app(settings))
+    queue = open_queue(settings)
     environment = {**os.environ, **environment_of(settings)}
     times = max(job.rounds, _LEAST_TIMES)
     with Processes(settings) as processes:
@@ -37,7 +38,7 @@ def measure(job: Job) -> Measurement:
         processes.start_workers()
         for _ in range(_RUNS):
             request = str(uuid.uuid4())
-            queue.send(CLASSIFY_PATHS, [str(file) for file in job.files(1)], request_id=request)
+            queue.send(Task.CLASSIFY_PATHS, [str(file) for file in job.files(1)], request_id=request)
             follow(database, queue, request)
         helped = _timed(("--help",), environment, times)
         status = _timed(("status",), environment, times)

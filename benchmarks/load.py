@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.data.fashion import write_images
 from benchmarks.workloads import shipped
-from returns_pipeline.embedded import Processes
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.settings import Settings, settings_of_home
 from returns_pipeline.store.database import Database
 

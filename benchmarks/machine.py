@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from returns_pipeline.embedded import redis_server
+from returns_pipeline.host.embedded import redis_server
 
 _PACKAGES = ("celery", "keras", "tensorflow-cpu", "openvino", "pillow", "sqlalchemy", "ray")
 _GIBIBYTE = 1024**3

@@ -7,9 +7,9 @@ from kombu import Connection
 
 from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, main
-from returns_pipeline.embedded import Processes
-from returns_pipeline.queueing import BULK, CeleryQueue, make_app
-from returns_pipeline.records.runs import RunKind
+from returns_pipeline.broker.celery_queue import open_queue
+from returns_pipeline.host.embedded import Processes
+from returns_pipeline.records.tasks import BULK, Task
 
 _CHUNKS = 1000
 _IMAGES_IN_A_CHUNK = 1000
@@ -23,7 +23,7 @@ def measure(job: Job) -> Measurement:
     """Send the messages of a million images in chunks of 1,000 to a Redis that nobody reads from."""
     settings = own_settings(job)
     settings.home.mkdir(parents=True)
-    queue = CeleryQueue(make_app(settings))
+    queue = open_queue(settings)
     seconds, held = [], []
     with Processes(settings) as processes, Connection(settings.broker_url) as connection:
         processes.start_redis()
@@ -31,11 +31,11 @@ def measure(job: Job) -> Measurement:
         redis = channel.client
         for _ in range(job.rounds):
             # The first message brings what is not a message: connections, scripts, the queue's own entry.
-            queue.send_chunk(_FIRST_ID, RunKind.NIGHTLY)
+            queue.send(Task.CLASSIFY_CHUNK, _FIRST_ID)
             before = _used(redis)
             began = time.perf_counter()
             for number in range(1, _CHUNKS + 1):
-                queue.send_chunk(_FIRST_ID + number, RunKind.NIGHTLY)
+                queue.send(Task.CLASSIFY_CHUNK, _FIRST_ID + number)
             seconds.append(time.perf_counter() - began)
             held.append(_used(redis) - before)
             redis.delete(BULK)

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 
 from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, main
-from returns_pipeline.embedded import Processes
+from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.follow import follow
-from returns_pipeline.queueing import CLASSIFY_PATHS, CeleryQueue, make_app
+from returns_pipeline.host.embedded import Processes
+from returns_pipeline.host.follow import follow
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import chunks
 
@@ -30,7 +31,7 @@ def measure(job: Job) -> Measurement:
     settings = own_settings(job, worker_processes=1)
     database = Database(settings.database_url)
     database.upgrade()
-    queue = CeleryQueue(make_app(settings))
+    queue = open_queue(settings)
     image = str(job.files(1)[0])
     seconds, megabytes = [], []
     with Processes(settings) as processes:
@@ -80,7 +81,7 @@ def _replace(process: psutil.Process) -> tuple[float, int]:
 def _classify(database: Database, queue: CeleryQueue, image: str) -> tuple[int, float]:
     """Classify one image; return the id of the process that did it, and when it was done, in Unix time."""
     request = str(uuid.uuid4())
-    queue.send(CLASSIFY_PATHS, [image], request_id=request)
+    queue.send(Task.CLASSIFY_PATHS, [image], request_id=request)
     run = follow(database, queue, request)
     if run.counts.classified != 1:
         raise PipelineError(f"Run {run.id} did not classify {image}.")

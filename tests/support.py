@@ -17,17 +17,17 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import FaultCode
-from returns_pipeline.inline import InlineQueue
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
 from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.training.fashion_mnist import DEBIAN_DIR
+from returns_pipeline.usecases.context import Context
 
 #: Where the data set is to be had it must be there in CI, so that nothing is skipped unseen.
 needs_fashion_mnist = pytest.mark.skipif(
@@ -102,10 +102,10 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def inline(self) -> tuple[Pipeline, InlineQueue]:
+    def inline(self) -> tuple[Context, InProcessQueue]:
         """Return the pipeline in this process, with the stub classifier and the broker's twin."""
-        queue = InlineQueue()
-        return Pipeline(self.settings, self.database, queue, StubClassifier), queue
+        queue = InProcessQueue()
+        return Context(self.settings, self.database, queue, StubClassifier), queue
 
 
 def states(home: Installation, run_id: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import requests
 
-from returns_pipeline.embedded import Processes
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.access import Role
 from returns_pipeline.settings import settings_of_home
 from returns_pipeline.store import access

@@ -1,7 +1,7 @@
 """`celery -A workers.app`: the app, nothing else."""
 
 from beat_schedule import beat_schedule
-from returns_pipeline.queueing import make_app
+from returns_pipeline.broker.app import make_app
 from returns_pipeline.settings import load_settings
 
 settings = load_settings()

@@ -7,26 +7,26 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
 
-from returns_pipeline import registry
+from returns_pipeline.broker.celery_queue import CeleryQueue
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
-from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.queueing import CeleryQueue
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import models
+from returns_pipeline.usecases.context import Context
 from workers.app import app, settings
 
-_opened: dict[int, Pipeline] = {}
+_opened: dict[int, Context] = {}
 
 
-def pipeline() -> Pipeline:
+def context() -> Context:
     """Return this process's pipeline. The first task opens it, so a replacement child starts at once."""
     here = os.getpid()
     if here not in _opened:
         _opened.clear()
         _spare_the_collector()
-        _opened[here] = Pipeline(
+        _opened[here] = Context(
             settings=settings,
             db=Database(settings.database_url),
             queue=CeleryQueue(app),
@@ -57,10 +57,10 @@ def _refuse_to_start_broken(**_: Any) -> None:
     try:
         database = Database(settings.database_url)
         database.require_current()
-        for bundle in registry.configured(settings, database):
+        for bundle in models.configured(settings, database):
             review_thresholds(bundle, settings.review_threshold)
         database.close()
-        CeleryQueue(app).check()
+        CeleryQueue(app).lengths()
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault}\n")
         raise SystemExit(3) from None

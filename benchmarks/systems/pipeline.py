@@ -18,11 +18,12 @@ from beat_schedule import beat_schedule
 from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, link, main
 from benchmarks.memory import Watch, growth
-from returns_pipeline.embedded import Processes
+from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.follow import follow
-from returns_pipeline.queueing import CLASSIFY_PATHS, CeleryQueue, make_app
+from returns_pipeline.host.embedded import Processes
+from returns_pipeline.host.follow import follow
 from returns_pipeline.records.runs import RunSummary
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
@@ -53,7 +54,7 @@ def measure(job: Job, workers: Workers = usual_workers) -> Measurement:
     database = Database(settings.database_url)
     database.upgrade()
     settings.incoming_dir.mkdir(parents=True)
-    queue = CeleryQueue(make_app(settings))
+    queue = open_queue(settings)
     detail: dict[str, Any] = {"processes": settings.worker_processes, "chunk_size": settings.chunk_size}
     with Processes(settings) as processes:
         processes.start_redis()
@@ -87,7 +88,7 @@ def _warm(job: Job, settings: Settings, database: Database, queue: CeleryQueue) 
     for _ in range(_WARM_TRIES):
         requests = [str(uuid.uuid4()) for _ in range(2 * settings.worker_processes)]
         for request in requests:
-            queue.send(CLASSIFY_PATHS, paths, request_id=request)
+            queue.send(Task.CLASSIFY_PATHS, paths, request_id=request)
         for request in requests:
             follow(database, queue, request)
         seen = _query(settings, "SELECT count(DISTINCT worker) FROM chunks")
@@ -107,7 +108,7 @@ def _round(
     nightly = beat_schedule(settings)["nightly-scan"]
     request_id = str(uuid.uuid4())
     began = time.perf_counter()
-    queue.send(nightly["task"], request_id=request_id, queue=nightly["options"]["queue"])
+    queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
     _wait(settings, request_id)
     seconds = time.perf_counter() - began
     run = follow(database, queue, request_id)

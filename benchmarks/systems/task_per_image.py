@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from benchmarks.home import own_settings
 from benchmarks.measuring import Job, Measurement, main, require_rows, started
 from benchmarks.systems import task_app
-from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.host.embedded import Processes
 
 if TYPE_CHECKING:
     from subprocess import Popen

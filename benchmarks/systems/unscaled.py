@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from benchmarks.measuring import Job, Measurement, main, started
 from benchmarks.systems import pipeline
-from returns_pipeline.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.queueing import CeleryQueue, make_app
+from returns_pipeline.host.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
 from returns_pipeline.settings import Settings, environment_of
 
 _APP = "benchmarks.systems.unscaled_worker"
@@ -29,7 +29,7 @@ def _workers(processes: Processes, settings: Settings) -> Iterator[None]:
         (settings.home / "logs" / "worker-unscaled.log").open("wb") as log,
         started(command, log, environment_of(settings)) as worker,
     ):
-        queue = CeleryQueue(make_app(settings))
+        queue = open_queue(settings)
         deadline = time.monotonic() + _START_SECONDS
         while len(queue.workers(timeout=0.5)) < 2:
             processes.check()

@@ -9,10 +9,11 @@ def demo() -> None:
     import uuid
 
     from beat_schedule import beat_schedule
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.cli import output
-    from returns_pipeline.embedded import Processes
-    from returns_pipeline.follow import follow
-    from returns_pipeline.queueing import CeleryQueue, make_app
+    from returns_pipeline.host.embedded import Processes
+    from returns_pipeline.host.follow import follow
+    from returns_pipeline.records.tasks import Task
     from returns_pipeline.settings import PROJECT_ROOT, load_settings, settings_of_home
     from returns_pipeline.store.database import Database
 
@@ -29,9 +30,9 @@ def demo() -> None:
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
         typer.echo(f"{len(samples)} photos came in: {output.shown(settings.incoming_dir)}")
-        queue = CeleryQueue(make_app(settings))
+        queue = open_queue(settings)
         nightly = beat_schedule(settings)["nightly-scan"]
         request_id = str(uuid.uuid4())
-        queue.send(nightly["task"], request_id=request_id, queue=nightly["options"]["queue"])
+        queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
         summary = follow(database, queue, request_id)
     output.print_run(summary)

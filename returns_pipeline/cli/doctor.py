@@ -12,7 +12,7 @@ def doctor(
 ) -> None:
     """Check everything a night needs and say what to do about what is wrong. Exit code 3 on a fault."""
     from returns_pipeline.cli import output
-    from returns_pipeline.doctor import examine
+    from returns_pipeline.host.doctor import examine
     from returns_pipeline.settings import load_settings
 
     checks = examine(load_settings())

@@ -23,10 +23,10 @@ Reason = Annotated[str, typer.Option(help="Why, for those who read the history."
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
     """Show every version, on disk and in the database."""
-    from returns_pipeline import registry
     from returns_pipeline.cli import model_output
+    from returns_pipeline.usecases import models
 
-    found = registry.versions(*_opened())
+    found = models.versions(*_opened())
     if as_json:
         _print_json([model_output.version_as_dict(version) for version in found])
     else:
@@ -41,15 +41,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show everything about one version: labels, data, metrics and what was done to it."""
-    from returns_pipeline import registry
     from returns_pipeline.cli import model_output
-    from returns_pipeline.store import models
+    from returns_pipeline.store.models import history
+    from returns_pipeline.usecases import models
 
     settings, database = _opened()
-    version = registry.show(settings, database, model)
+    version = models.show(settings, database, model)
     changes = [
         change
-        for change in models.history(database, version.ref.name)
+        for change in history(database, version.ref.name)
         if version.ref.version in (change.before, change.after)
     ]
     if as_json:
@@ -71,10 +71,10 @@ def register(
     who: Who = "",
 ) -> None:
     """Copy a bundle among the models, as a candidate. It is not used until it is promoted."""
-    from returns_pipeline import registry
+    from returns_pipeline.usecases import models
 
     settings, database = _opened()
-    ref, is_new = registry.register(settings, database, path, name, who or registry.person())
+    ref, is_new = models.register(settings, database, path, name, who or models.person())
     if is_new:
         typer.echo(f"{ref} is registered as a candidate; `returns-pipeline models promote {ref}` uses it.")
     else:
@@ -91,12 +91,10 @@ def promote(
     reason: Reason = "",
 ) -> None:
     """Let new runs use a version, after looking whether it is sound and not worse. No worker restarts."""
-    from returns_pipeline import registry
+    from returns_pipeline.usecases import models
 
     settings, database = _opened()
-    done = registry.promote(
-        settings, database, model, who=who or registry.person(), reason=reason, force=force
-    )
+    done = models.promote(settings, database, model, who=who or models.person(), reason=reason, force=force)
     instead = f" instead of {done.before}" if done.before not in (None, done.ref.version) else ""
     typer.echo(f"{done.ref} is active{instead}: new runs use it. {done.remark}")
 
@@ -106,10 +104,10 @@ def rollback(
     name: Annotated[str, typer.Argument(help="Name of the model.")], who: Who = "", reason: Reason = ""
 ) -> None:
     """Let new runs use the version again that was active before the present one."""
-    from returns_pipeline import registry
+    from returns_pipeline.usecases import models
 
     settings, database = _opened()
-    done = registry.rollback(settings, database, name, who=who or registry.person(), reason=reason)
+    done = models.rollback(settings, database, name, who=who or models.person(), reason=reason)
     typer.echo(f"{done.ref} is active again instead of {done.before}: new runs use it.")
 
 
@@ -121,14 +119,14 @@ def shadow(
     who: Who = "",
 ) -> None:
     """Let a candidate answer for a part of each night too; reports keep the active version's answers."""
-    from returns_pipeline import registry
+    from returns_pipeline.usecases import models
 
     settings, database = _opened()
-    who = who or registry.person()
+    who = who or models.person()
     if off:
-        typer.echo(f"{registry.end_shadow(database, model, who)} is no shadow any more.")
+        typer.echo(f"{models.end_shadow(database, model, who)} is no shadow any more.")
         return
-    ref = registry.shadow(settings, database, model, share, who)
+    ref = models.shadow(settings, database, model, share, who)
     typer.echo(
         f"{ref} answers for {share:.0%} of each night's images beside the active version; "
         f"`returns-pipeline models compare {ref} --shadow` shows where they differ."
@@ -160,13 +158,13 @@ def compare(
 
 
 def _compare_shadow(model: str, *, as_json: bool) -> None:
-    from returns_pipeline import registry
     from returns_pipeline.cli import model_output
     from returns_pipeline.report.answers import count_changes
-    from returns_pipeline.store import models
+    from returns_pipeline.store.models import shadowed
+    from returns_pipeline.usecases import models
 
     settings, database = _opened()
-    pairs = models.shadowed(database, registry.show(settings, database, model).ref)
+    pairs = shadowed(database, models.show(settings, database, model).ref)
     if as_json:
         _print_json(model_output.changes_as_dict(count_changes(pairs)))
     else:
@@ -180,10 +178,10 @@ def history(
 ) -> None:
     """Show what was done to the models, when and by whom."""
     from returns_pipeline.cli import model_output
-    from returns_pipeline.store import models
+    from returns_pipeline.store.models import history
 
     _, database = _opened()
-    changes = models.history(database, name)
+    changes = history(database, name)
     if as_json:
         _print_json([model_output.change_as_dict(change) for change in changes])
     else:

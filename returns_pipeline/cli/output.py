@@ -14,7 +14,7 @@ from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import OpenWork, RunSummary
 
 if TYPE_CHECKING:
-    from returns_pipeline.doctor import Check
+    from returns_pipeline.host.doctor import Check
 
 _console = Console()
 

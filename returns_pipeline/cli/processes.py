@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from returns_pipeline.embedded import Processes
+    from returns_pipeline.host.embedded import Processes
     from returns_pipeline.store.database import Database
 
 #: What a command does not know itself goes on to Celery or Flower as it is.
@@ -21,22 +21,22 @@ def worker(context: typer.Context) -> None:
 
 def beat(context: typer.Context) -> None:
     """Start the scheduler of the nightly scan; the same as `celery -A workers.app beat`."""
-    from returns_pipeline.queueing import CeleryQueue, make_app
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    CeleryQueue(make_app(settings)).check()
+    open_queue(settings).lengths()
     settings.home.mkdir(parents=True, exist_ok=True)
     _celery("beat", *context.args)
 
 
 def flower(context: typer.Context) -> None:
     """Start Flower, the page that shows the queue, on RETURNS_FLOWER_HOST:RETURNS_FLOWER_PORT."""
-    from returns_pipeline.queueing import CeleryQueue, make_app
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    CeleryQueue(make_app(settings)).check()
+    open_queue(settings).lengths()
     password = settings.flower_password.get_secret_value()
     if password:
         # In the environment, not in the arguments: those are shown to every user of the machine.
@@ -50,10 +50,10 @@ def up() -> None:
     """Run everything in one terminal, embedded: Redis, workers, beat and Flower. Ctrl-C ends it."""
     import signal
 
-    from returns_pipeline import registry
-    from returns_pipeline.embedded import Processes, require_free_port
+    from returns_pipeline.host.embedded import Processes, require_free_port
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
+    from returns_pipeline.usecases import models
     from returns_pipeline.web.access import Keeper
 
     settings = load_settings()
@@ -61,7 +61,7 @@ def up() -> None:
     require_free_port(settings.web_host, settings.web_port, "RETURNS_WEB_PORT")
     database = Database(settings.database_url)
     database.upgrade()
-    registry.configured(settings, database)
+    models.configured(settings, database)
     keeper = Keeper(settings, database)
     keeper.require_somebody(settings)
     folders = [intake.folder for intake in settings.every_intake]

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from returns_pipeline.records.runs import RunSummary
+    from returns_pipeline.records.tasks import Argument, Task
     from returns_pipeline.settings import Settings
     from returns_pipeline.store.database import Database
 
@@ -29,29 +30,30 @@ def scan(
 ) -> None:
     """Enqueue a scan of the intake folder now: the task that beat enqueues at night."""
     from returns_pipeline.photos.intake import require_folder
-    from returns_pipeline.queueing import SCAN
+    from returns_pipeline.records.tasks import Task
 
     if directory:
         require_folder(directory)
     if directory is None and _settings().intakes:
         _scan_each(wait=wait, as_json=as_json)
     else:
-        _request(SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+        _request(Task.SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
 
 
 def _scan_each(*, wait: bool, as_json: bool) -> None:
     """Ask for a scan of every intake in one request; follow the run of each."""
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.cli import output
-    from returns_pipeline.follow import follow
-    from returns_pipeline.queueing import SCAN, CeleryQueue, make_app
-    from returns_pipeline.schedule import request_of_intake
+    from returns_pipeline.host.follow import follow
+    from returns_pipeline.records.tasks import Task
+    from returns_pipeline.usecases.schedule import request_of_intake
 
     settings = _settings()
     database = _database(settings)
-    queue = CeleryQueue(make_app(settings))
-    queue.check()
+    queue = open_queue(settings)
+    queue.lengths()
     request_id = str(uuid.uuid4())
-    queue.send(SCAN, None, request_id=request_id)
+    queue.send(Task.SCAN, None, request_id=request_id)
     if not wait:
         _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
         return
@@ -81,13 +83,13 @@ def classify(
 
     With --run, the images of an old run, and with --wait, print what another model changes.
     """
-    from returns_pipeline.queueing import CLASSIFY_PATHS
+    from returns_pipeline.records.tasks import Task
 
     if run_id is not None and model and not paths:
         _replay(run_id, model, wait=wait, as_json=as_json)
     elif run_id is None and paths:
-        options = {"model": model} if model else {}
-        _request(CLASSIFY_PATHS, _files(paths), wait=wait, as_json=as_json, show_images=True, **options)
+        arguments = (_files(paths), model) if model else (_files(paths),)
+        _request(Task.CLASSIFY_PATHS, *arguments, wait=wait, as_json=as_json, show_images=True)
     else:
         raise typer.BadParameter("Name image files, or --run with --model.")
 
@@ -107,11 +109,11 @@ def _files(paths: list[Path]) -> list[str]:
 
 
 def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
-    from returns_pipeline.queueing import REPLAY
+    from returns_pipeline.records.tasks import Task
 
     database = _database()
     _existing(database, run_id)
-    summary = _ask(REPLAY, run_id, model, wait=wait, as_json=as_json)
+    summary = _ask(Task.REPLAY, run_id, model, wait=wait, as_json=as_json)
     if summary is None:
         return
     from returns_pipeline.cli import model_output, output
@@ -178,11 +180,11 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Enqueue quarantined and failed images again, in a run of their own."""
-    from returns_pipeline.queueing import RETRY
+    from returns_pipeline.records.tasks import Task
 
     if run_id is not None:
         _existing(_database(), run_id)
-    _request(RETRY, run_id, wait=wait, as_json=as_json, show_images=True)
+    _request(Task.RETRY, run_id, wait=wait, as_json=as_json, show_images=True)
 
 
 def status(as_json: Json = False) -> None:
@@ -190,19 +192,19 @@ def status(as_json: Json = False) -> None:
     from concurrent.futures import ThreadPoolExecutor
     from dataclasses import replace
 
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.cli import output
     from returns_pipeline.errors import TransientFault
-    from returns_pipeline.queueing import CeleryQueue, make_app
 
     settings = _settings()
-    queue = CeleryQueue(make_app(settings))
+    queue = open_queue(settings)
     with ThreadPoolExecutor(1) as aside:
         # How many workers there are nobody knows, so all of this time is waited, though an answer takes
         # some 10 ms. Meanwhile the database is asked, and what that needs is imported.
         answers = aside.submit(queue.workers, timeout=0.3)
-        from returns_pipeline.schedule import next_due
         from returns_pipeline.store import images, runs
         from returns_pipeline.store.database import utc_now
+        from returns_pipeline.usecases.schedule import next_due
 
         database = _database(settings)
         status = output.Status(
@@ -227,15 +229,13 @@ def status(as_json: Json = False) -> None:
 
 
 def _request(
-    task: str,
-    argument: object,
-    *,
+    task: "Task",
+    *arguments: "Argument",
     wait: bool,
     as_json: bool,
     show_images: bool = False,
-    **options: Any,
 ) -> None:
-    summary = _ask(task, argument, wait=wait, as_json=as_json, **options)
+    summary = _ask(task, *arguments, wait=wait, as_json=as_json)
     if summary is None:
         return
     from returns_pipeline.cli import output
@@ -253,17 +253,17 @@ def _request(
         output.print_run(summary)
 
 
-def _ask(task: str, *arguments: object, wait: bool, as_json: bool, **options: Any) -> "RunSummary | None":
+def _ask(task: "Task", *arguments: "Argument", wait: bool, as_json: bool) -> "RunSummary | None":
     """Send a request and return its closed run; without `wait` say that it is sent and return None."""
-    from returns_pipeline.follow import follow
-    from returns_pipeline.queueing import CeleryQueue, make_app
+    from returns_pipeline.broker.celery_queue import open_queue
+    from returns_pipeline.host.follow import follow
 
     settings = _settings()
     database = _database(settings) if wait else None
-    queue = CeleryQueue(make_app(settings))
-    queue.check()  # at once; sending would first try for a while to hear of the result
+    queue = open_queue(settings)
+    queue.lengths()  # at once; sending would first try for a while to hear of the result
     request_id = str(uuid.uuid4())
-    queue.send(task, *arguments, request_id=request_id, **options)
+    queue.send(task, *arguments, request_id=request_id)
     if database is None:
         _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
         return None

@@ -9,7 +9,7 @@ def web() -> None:
     """Start the web page and the REST interface on RETURNS_WEB_HOST:RETURNS_WEB_PORT."""
     import uvicorn
 
-    from returns_pipeline.embedded import require_free_port
+    from returns_pipeline.host.embedded import require_free_port
     from returns_pipeline.logs import configure_logging
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database

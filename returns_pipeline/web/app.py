@@ -14,13 +14,13 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import PipelineError, TransientFault
-from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
 from returns_pipeline.web.access import Keeper
 from returns_pipeline.web.asking import Asker
@@ -48,10 +48,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url)
-        queue = CeleryQueue(make_app(settings, _PATIENCE))
+        queue = open_queue(settings, _PATIENCE)
         app.state.queue = queue
-        app.state.pipeline = Pipeline(settings, database, queue, _loads_no_model)
-        app.state.asker = Asker(app.state.pipeline)
+        app.state.context = Context(settings, database, queue, _loads_no_model)
+        app.state.asker = Asker(app.state.context)
         app.state.batches = asyncio.Semaphore(2)
         app.state.keeper = Keeper(settings, database)
         app.state.readiness = Cached(partial(health.readiness, database, queue), health.READY_SECONDS)

@@ -11,14 +11,14 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.interactive import Accepted, accept, earlier
-from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.queueing import EXPLAINED_SECONDS
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import FoundFile, ImageState, Received
 from returns_pipeline.records.jobs import RequestKey
+from returns_pipeline.records.tasks import EXPLAINED_SECONDS, Task
 from returns_pipeline.store import explanations, received
 from returns_pipeline.store.keys import KeyTakenError
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.uploads import Accepted, accept, earlier
 from returns_pipeline.web import spool
 from returns_pipeline.web.errors import ConflictError, NoAnswerError
 
@@ -54,9 +54,9 @@ class Kept:
 class Asker:
     """One for each process of the web."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, context: Context) -> None:
         """Keep the pipeline's connections."""
-        self._pipeline = pipeline
+        self._pipeline = context
         self._bundles: dict[str, Bundle] = {}
         self._waiting: dict[asyncio.Future[None], set[int]] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -148,7 +148,7 @@ class Asker:
             return found
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(EXPLAINED_SECONDS), self._explainers:
-                await run_in_threadpool(self._pipeline.queue.send_explain, image_id)
+                await run_in_threadpool(self._pipeline.queue.send, Task.EXPLAIN, image_id)
                 while (found := await run_in_threadpool(explanations.find, db, image_id)) is None:
                     await asyncio.sleep(_EXPLAINED_PAUSE)
                 return found

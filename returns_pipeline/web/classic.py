@@ -52,7 +52,7 @@ async def process_batch(
     key: Key = None,
 ) -> JSONResponse:
     """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
-    settings = request.app.state.pipeline.settings
+    settings = request.app.state.context.settings
     # Two at once: a large one takes memory for its text, its images and what is between.
     async with request.app.state.batches:
         contents = await run_in_threadpool(_contents, await request.body(), settings.api_max_images, detail)

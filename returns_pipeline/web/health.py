@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.queueing import INTERACTIVE, CeleryQueue
+from returns_pipeline.records.tasks import INTERACTIVE, Queue
 from returns_pipeline.store.database import Database
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def readyz(request: Request) -> JSONResponse:
     return JSONResponse(found, 200 if is_ready else 503)
 
 
-def readiness(database: Database, queue: CeleryQueue) -> dict[str, str]:
+def readiness(database: Database, queue: Queue) -> dict[str, str]:
     """Ask each part, and return what is said about it to anybody: no path, no address."""
     checks: dict[str, tuple[Callable[[], object], str]] = {
         "database": (database.require_current, "does not answer, or needs `returns-pipeline db upgrade`"),
-        "broker": (queue.check, "does not answer"),
+        "broker": (queue.lengths, "does not answer"),
         "worker": (lambda: _require_worker(queue), _NO_WORKER),
     }
     found: dict[str, str] = {}
@@ -62,6 +62,6 @@ def readiness(database: Database, queue: CeleryQueue) -> dict[str, str]:
     return found
 
 
-def _require_worker(queue: CeleryQueue) -> None:
+def _require_worker(queue: Queue) -> None:
     if INTERACTIVE not in queue.served(timeout=1):
         raise PipelineError("No worker answers that classifies images.")

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.queueing import CeleryQueue
+from returns_pipeline.records.tasks import Queue
 from returns_pipeline.store import images, models, reviews, trends
 from returns_pipeline.store.database import Database, utc_now
 
@@ -30,7 +30,7 @@ def metrics(request: Request) -> Response:
     return Response(request.app.state.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def exposition(database: Database, queue: CeleryQueue) -> bytes:
+def exposition(database: Database, queue: Queue) -> bytes:
     """Return every metric in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(_Collector(database, queue))
@@ -40,7 +40,7 @@ def exposition(database: Database, queue: CeleryQueue) -> bytes:
 class _Collector:
     """Asks when it is asked."""
 
-    def __init__(self, database: Database, queue: CeleryQueue) -> None:
+    def __init__(self, database: Database, queue: Queue) -> None:
         self._db, self._queue = database, queue
 
     def describe(self) -> list[Metric]:

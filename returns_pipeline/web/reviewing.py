@@ -18,7 +18,7 @@ _MOST_LABELS = 5
 
 def next_item(state: Any, who: str) -> ReviewItem | None:
     """Hold the next image for somebody and return it as it is shown; None when nothing waits."""
-    item = reviews.take(state.pipeline.db, who, HOLD_SECONDS)
+    item = reviews.take(state.context.db, who, HOLD_SECONDS)
     return shown(state, item) if item else None
 
 
@@ -47,7 +47,7 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
     Raises NotFoundError for an image that nobody needs to look at, RequestError for a label that the model
     does not know, ConflictError when somebody else was faster.
     """
-    item = reviews.find(state.pipeline.db, image_id) if 0 < image_id < 2**63 else None
+    item = reviews.find(state.context.db, image_id) if 0 < image_id < 2**63 else None
     if item is None:
         raise NotFoundError(f"Image {image_id} does not wait for a review.")
     bundle = _bundle(state, item)
@@ -68,7 +68,7 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
 
 def _stored(state: Any, who: str, image_id: int, label: str, main: str) -> ReviewAction:
     try:
-        return reviews.decide(state.pipeline.db, who, image_id, label, main)
+        return reviews.decide(state.context.db, who, image_id, label, main)
     except TransientFault:
         raise
     except PipelineError as fault:

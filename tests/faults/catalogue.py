@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.queueing import BULK, CLASSIFY_CHUNK
 from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.tasks import BULK, Task
 from returns_pipeline.store import runs, tables
 from tests.databases import postgres_away
 from tests.faults.files import (
@@ -158,11 +158,11 @@ def deliver_twice(night: Night) -> int:
     chunks = _chunks(night)
     for _ in range(3):
         for chunk_id in chunks:
-            night.queue().send(CLASSIFY_CHUNK, chunk_id, queue=BULK)
+            night.queue().send(Task.CLASSIFY_CHUNK, chunk_id, queue=BULK)
     night.finish(request)
     for chunk_id in _chunks(night):
-        night.queue().send(CLASSIFY_CHUNK, chunk_id, queue=BULK)
-    until(lambda: night.queue().is_idle())
+        night.queue().send(Task.CLASSIFY_CHUNK, chunk_id, queue=BULK)
+    until(lambda: not night.queue().lengths()[BULK])
     return 3 * len(chunks)
 
 
@@ -173,7 +173,7 @@ def scan_at_once(night: Night) -> int:
     night.start_worker("two")
     requests = [night.scan() for _ in range(4)]
     for _ in range(2):
-        night.queue().send_night()
+        night.queue().send(Task.SCAN, None, True)
     for request in requests:
         until(partial(night.closed, request))
     until(lambda: len(runs.latest(night.home.database, 10)) == len(requests) + 1)

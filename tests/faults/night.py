@@ -20,10 +20,11 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from returns_pipeline.embedded import Processes
+from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.queueing import SCAN, SWEEP, CeleryQueue, make_app
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import PROJECT_ROOT, load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
@@ -100,12 +101,12 @@ class Night:
     def scan(self) -> str:
         """Ask for a scan; return its request id."""
         request_id = str(uuid.uuid4())
-        self.queue().send(SCAN, request_id=request_id)
+        self.queue().send(Task.SCAN, request_id=request_id)
         return request_id
 
     def queue(self) -> CeleryQueue:
         """Return a fresh connection to the broker."""
-        return CeleryQueue(make_app(self.home.settings))
+        return open_queue(self.home.settings)
 
     def run_of(self, request_id: str) -> RunSummary | None:
         """Return the run of a request, or None while there is none or the database is away."""
@@ -186,9 +187,9 @@ def night(
 def _sweep(home: Installation, ended: threading.Event) -> None:
     while not ended.wait(_SWEEP_SECONDS):
         try:
-            queue = CeleryQueue(make_app(home.settings))
+            queue = open_queue(home.settings)
             if queue.lengths()["control"] < 5:  # beat's own expire instead
-                queue.send(SWEEP)
+                queue.send(Task.SWEEP)
         except TransientFault:
             continue
 

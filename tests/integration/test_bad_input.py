@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from returns_pipeline.embedded import Processes
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.settings import embedded_socket
 from returns_pipeline.store import runs
 from tests.support import Installation, digests, write_images

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import FaultCode
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, load_settings
 from returns_pipeline.store.database import Database
 from tests.support import CLI, Installation, write_images

@@ -7,22 +7,23 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from returns_pipeline import explaining, nightly
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Filter
 from returns_pipeline.store import browsing, explanations, images
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.tables import embeddings
 from returns_pipeline.store.tables import explanations as rows
+from returns_pipeline.usecases.explanations import explain
+from returns_pipeline.usecases.runs import classify_paths, scan
 from tests.support import Installation, write_images
 
 
 def night(home: Installation, name: str, count: int, start: int = 0) -> int:
     """Classify `count` new images of the intake; return the run."""
     write_images(home.settings.incoming_dir, count, start)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, name)
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = scan(context, name)
+    queue.deliver(context)
     return run_id
 
 
@@ -34,7 +35,7 @@ def ids(home: Installation, run_id: int) -> dict[str, int]:
 
 def explained(home: Installation, image_id: int) -> Explanation | None:
     """Explain an image as a worker does."""
-    explaining.explain(home.inline()[0], image_id)
+    explain(home.inline()[0], image_id)
     return explanations.find(home.database, image_id)
 
 
@@ -59,9 +60,9 @@ def test_the_most_alike_are_of_earlier_returns(home: Installation) -> None:
 def test_only_what_came_back_is_compared(home: Installation) -> None:
     """Photos that somebody only asked about are no returns: the next one is not like them."""
     asked = write_images(home.settings.home / "asked", 5)
-    pipeline, queue = home.inline()
-    run_id = nightly.classify_paths(pipeline, "asked", [str(path) for path in asked])
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = classify_paths(context, "asked", [str(path) for path in asked])
+    queue.deliver(context)
     with home.database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(embeddings)).scalar_one() == 0
     found = explained(home, max(ids(home, run_id).values()))
@@ -124,9 +125,9 @@ def test_a_file_that_is_being_moved_is_found(home: Installation) -> None:
 def test_no_other_photo_is_explained(home: Installation) -> None:
     """A file that was overwritten since, as large as before, is not the one that was classified."""
     photo, other = write_images(home.settings.home / "asked", 2)
-    pipeline, queue = home.inline()
-    run_id = nightly.classify_paths(pipeline, "asked", [str(photo)])
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = classify_paths(context, "asked", [str(photo)])
+    queue.deliver(context)
     content = other.read_bytes()
     photo.write_bytes(content[: photo.stat().st_size].ljust(photo.stat().st_size, b"x"))
     found = explained(home, *ids(home, run_id).values())
@@ -136,7 +137,7 @@ def test_no_other_photo_is_explained(home: Installation) -> None:
 
 def test_old_images_are_compared_with_older_ones(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many came since: what is compared are the last ones before an image, chunk by chunk."""
-    monkeypatch.setattr(explaining, "_COMPARED", 15)
+    monkeypatch.setattr("returns_pipeline.usecases.explanations._COMPARED", 15)
     monkeypatch.setattr(explanations, "_AT_ONCE", 1)
     first = night(home, "first", 40)
     night(home, "second", 60, 100)

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from returns_pipeline import nightly
-from returns_pipeline.inline import InlineQueue
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.photos.intake import find_files
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.runs import scan
+from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, write_images
 
 _TABLES = "images|chunks|runs|predictions"
@@ -87,12 +89,12 @@ _LOAD = (
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home: Installation) -> None:
     """SQLite, which plans without looking at how many rows there are, finds each step's rows by an index."""
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     write_images(home.settings.incoming_dir, 30)
-    nightly.scan(pipeline, "earlier")
-    queue.deliver(pipeline)
+    scan(context, "earlier")
+    queue.deliver(context)
     with _remembered(home) as statements:
-        _a_night(home, pipeline, queue, photos=3)
+        _a_night(home, context, queue, photos=3)
     assert len(statements) > 25
     assert _slow(home, statements) == {}
 
@@ -104,43 +106,43 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
     Ten runs of 100,000, chunks of 1,000: PostgreSQL decides by how many rows there are, so they are there.
     """
     settings = home.settings.model_copy(update={"chunk_size": _IMAGES_OF_A_CHUNK})
-    pipeline, queue = replace(home.inline()[0], settings=settings), InlineQueue()
-    pipeline = replace(pipeline, queue=queue)
+    context, queue = replace(home.inline()[0], settings=settings), InProcessQueue()
+    context = replace(context, queue=queue)
     write_images(settings.incoming_dir, 3)
-    nightly.scan(pipeline, "earlier")
-    queue.deliver(pipeline)
+    scan(context, "earlier")
+    queue.deliver(context)
     with home.database.write() as connection:
         for statement in _LOAD:
             connection.exec_driver_sql(statement)
     with _remembered(home) as statements:
-        _repair(home, pipeline)
+        _repair(home, context)
         chunks.recent_cost(home.database, ModelRef("stub", 1))
-        _a_night(home, pipeline, queue, photos=_IMAGES_OF_A_CHUNK)
+        _a_night(home, context, queue, photos=_IMAGES_OF_A_CHUNK)
         _close(home, 1000 + _COMPLETE)
         runs.progress(home.database, 1000 + _OPEN)
     assert len(statements) > 35
     assert _slow(home, statements) == {}
 
 
-def _a_night(home: Installation, pipeline: Pipeline, queue: InlineQueue, photos: int) -> None:
+def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos: int) -> None:
     """Take one run from its scan to its report, and sweep."""
     write_images(home.settings.incoming_dir, photos, start=1_000_000)
-    run_id = nightly.scan(pipeline, "request")
-    mine = list(queue.chunks)
+    run_id = scan(context, "request")
+    mine = [message for message in queue.messages if message.task is Task.CLASSIFY_CHUNK]
     # A queue that has lost its messages: the sweep looks for chunks that nobody will bring.
     queue.lose_everything()
-    nightly.sweep(pipeline)
+    sweep(context)
     # What the sweep has sent again is not worked on: there are rows, but no such files.
     queue.lose_everything()
-    queue.chunks.extend(mine)
-    queue.deliver(pipeline)
+    queue.messages.extend(mine)
+    queue.deliver(context)
     list(images.results(home.database, run_id))
     runs.progress(home.database, run_id)
 
 
-def _repair(home: Installation, pipeline: Pipeline) -> None:
+def _repair(home: Installation, context: Context) -> None:
     """Do what a night does only when something goes wrong: a file is gone, a chunk is given back."""
-    database, settings = home.database, pipeline.settings
+    database, settings = home.database, context.settings
     model = ModelRef("other", 1)
     run_id = runs.open_run(database, RunRequest("gone", RunKind.NIGHTLY, None, model, "0" * 64, {}))
     write_images(settings.incoming_dir, 10)

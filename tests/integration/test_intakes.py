@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from returns_pipeline import nightly
-from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.models import ModelRef
-from returns_pipeline.schedule import request_of_intake
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Intake, load_settings
 from returns_pipeline.store import runs, tables
+from returns_pipeline.usecases.runs import scan, scan_intakes, scan_night
+from returns_pipeline.usecases.schedule import request_of_intake
+from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, assert_promise_kept, digests, write_images, write_stub_bundle
 
 NIGHT = datetime(2026, 5, 4, 2, 0, tzinfo=UTC)
@@ -36,12 +38,12 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
     write_images(clothes, 7)
     write_images(shoes, 12, start=100)
     came_in = [digests(clothes), digests(shoes)]
-    pipeline, queue = home.inline()
-    opened = nightly.scan_night(pipeline, NIGHT)
-    queue.deliver(pipeline)
-    assert nightly.scan_night(pipeline, NIGHT + timedelta(minutes=1)) == opened
-    swapped = pipeline.settings.model_copy(update={"intakes": home.settings.intakes[::-1]})
-    assert nightly.scan_night(replace(pipeline, settings=swapped), NIGHT) == opened[::-1]
+    context, queue = home.inline()
+    opened = scan_night(context, NIGHT)
+    queue.deliver(context)
+    assert scan_night(context, NIGHT + timedelta(minutes=1)) == opened
+    swapped = context.settings.model_copy(update={"intakes": home.settings.intakes[::-1]})
+    assert scan_night(replace(context, settings=swapped), NIGHT) == opened[::-1]
     assert [runs.model_of(home.database, run) for run in opened] == [
         ModelRef("stub", 1),
         ModelRef("shoes", 1),
@@ -54,40 +56,40 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
 def test_a_missing_intake_keeps_no_other_from_its_night(home: Installation) -> None:
     """What is wrong with one is told after the others were scanned; the sweep asks until it is mended."""
     home, clothes, shoes = _two(home)
-    pipeline, queue = home.inline()
-    nightly.scan_night(pipeline, NIGHT)
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    scan_night(context, NIGHT)
+    queue.deliver(context)
     with home.database.write() as connection:
         connection.execute(sa.update(tables.runs).values(opened_at=NIGHT))
     clothes.rmdir()
     write_images(shoes, 3)
     came_in = digests(shoes)
     with pytest.raises(ConfigFault, match="clothes does not exist"):
-        nightly.scan_night(pipeline)
-    queue.deliver(pipeline)
+        scan_night(context)
+    queue.deliver(context)
     (newest,) = runs.latest(home.database, 1)
     assert str(newest.model) == "shoes/1"
     assert_promise_kept(home, newest.id, came_in)
-    nightly.sweep(pipeline)
-    assert queue.nights == 1
+    sweep(context)
+    assert len(queue.waiting(Task.SCAN)) == 1
     clothes.mkdir()
-    queue.deliver(pipeline)
-    nightly.sweep(pipeline)
-    assert queue.nights == 0
+    queue.deliver(context)
+    sweep(context)
+    assert not queue.waiting(Task.SCAN)
 
 
 def test_a_scan_of_an_intake_that_was_cut_short_goes_on_with_its_model(home: Installation) -> None:
     """The sweep's message names the request and the folder; the model is the run's own."""
     home, clothes, shoes = _two(home)
     write_images(shoes, 3)
-    pipeline, _ = home.inline()
-    opened = nightly.scan_intakes(pipeline, "request")
+    context, _ = home.inline()
+    opened = scan_intakes(context, "request")
     for run_id in opened:
         run = runs.find(home.database, run_id)
         assert run is not None
         assert run.directory in {clothes, shoes}
     request = request_of_intake("request", home.settings, "shoes")
-    assert nightly.scan(pipeline, request, shoes) == opened[1]
+    assert scan(context, request, shoes) == opened[1]
     assert runs.model_of(home.database, opened[1]) == ModelRef("shoes", 1)
 
 

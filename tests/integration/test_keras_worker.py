@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline.embedded import Processes
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store.database import Database
 from tests.support import SAMPLES, Installation

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline import nightly, working
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.inline import InlineQueue
 from returns_pipeline.photos import intake
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks, images, runs
+from returns_pipeline.usecases.chunks import classify_chunk
+from returns_pipeline.usecases.context import queue_of
+from returns_pipeline.usecases.runs import classify_paths, close_run, retry, scan
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 
@@ -25,9 +28,9 @@ def test_a_run_keeps_the_promise(home: Installation) -> None:
     (incoming / "empty.png").touch()
     (incoming / "notes.jpg").write_text("not an image")
     came_in = digests(incoming)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
     found = states(home, run_id)
     assert found["empty.png"] == found["notes.jpg"] == ImageState.QUARANTINED
@@ -37,15 +40,15 @@ def test_a_run_keeps_the_promise(home: Installation) -> None:
 
 def test_the_same_names_may_come_back(home: Installation) -> None:
     """Identity is the row, not the name: another picture of the same name is another image."""
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     came_in = digests(home.settings.incoming_dir)
     for night in range(2):
         path = write_images(home.settings.incoming_dir, 1)[0]
         with path.open("ab") as stream:
             stream.write(bytes([night]))
         came_in += digests(home.settings.incoming_dir)
-        nightly.scan(pipeline, f"night {night}")
-        queue.deliver(pipeline)
+        scan(context, f"night {night}")
+        queue.deliver(context)
     assert digests(home.settings.archive_dir) == came_in
     assert came_in.total() == 2
 
@@ -54,10 +57,10 @@ def test_two_scans_never_take_the_same_file(home: Installation) -> None:
     """While a file waits in the intake it belongs to one row, whoever scans."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    first = nightly.scan(pipeline, "first")
-    second = nightly.scan(pipeline, "second")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    first = scan(context, "first")
+    second = scan(context, "second")
+    queue.deliver(context)
     assert_promise_kept(home, first, came_in)
     empty = runs.find(home.database, second)
     assert empty is not None
@@ -68,12 +71,12 @@ def test_a_scan_that_is_delivered_twice_is_one_run(home: Installation) -> None:
     """The request's id makes the second delivery go on with the first one's run."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "same")
-    assert nightly.scan(pipeline, "same") == run_id
-    queue.deliver(pipeline)
-    assert nightly.scan(pipeline, "same") == run_id
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = scan(context, "same")
+    assert scan(context, "same") == run_id
+    queue.deliver(context)
+    assert scan(context, "same") == run_id
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -81,38 +84,38 @@ def test_a_chunk_that_is_delivered_twice_counts_once(home: Installation) -> None
     """Delivered again while open, when done and after the run closed, a chunk changes nothing."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    twice = [*queue.chunks, *queue.chunks]
-    queue.chunks.extend(twice)
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    twice = queue.waiting(Task.CLASSIFY_CHUNK) * 2
+    queue.messages.extend([*queue.messages, *queue.messages])
+    queue.deliver(context)
     for chunk_id in twice:
-        working.classify_chunk(pipeline, chunk_id, "message")
-    nightly.close_run(pipeline, run_id)
+        classify_chunk(context, chunk_id, "message")
+    close_run(context, run_id)
     assert_promise_kept(home, run_id, came_in)
 
 
 def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_seen(home: Installation) -> None:
     """The new file stays in the intake for the next scan; the row says `changed`."""
     path = write_images(home.settings.incoming_dir, 1)[0]
-    pipeline, queue = home.inline()
-    first = nightly.scan(pipeline, "first")
+    context, queue = home.inline()
+    first = scan(context, "first")
     path.write_bytes(path.read_bytes() + b"more")
     newer = digests(home.settings.incoming_dir)
-    queue.deliver(pipeline)
+    queue.deliver(context)
     assert [image.code for image in images.results(home.database, first)] == ["changed"]
-    second = nightly.scan(pipeline, "second")
-    queue.deliver(pipeline)
+    second = scan(context, "second")
+    queue.deliver(context)
     assert_promise_kept(home, second, newer)
 
 
 def test_a_file_that_vanished_is_a_row(home: Installation) -> None:
     """A file that somebody removed after the scan is counted, with its reason."""
     paths = write_images(home.settings.incoming_dir, 2)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     paths[0].unlink()
-    queue.deliver(pipeline)
+    queue.deliver(context)
     found = {image.path: image.code for image in images.results(home.database, run_id)}
     assert found == {str(paths[0]): "vanished", str(paths[1]): None}
 
@@ -122,9 +125,9 @@ def test_ad_hoc_files_stay_where_they_are(home: Installation, tmp_path: Path) ->
     paths = write_images(tmp_path / "elsewhere", 12)
     names = [str(path) for path in [*paths, paths[0]]] + ["/nowhere/gone.png"]
     before = digests(tmp_path / "elsewhere")
-    pipeline, queue = home.inline()
-    run_ids = [nightly.classify_paths(pipeline, request, names) for request in ("a", "a", "b")]
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_ids = [classify_paths(context, request, names) for request in ("a", "a", "b")]
+    queue.deliver(context)
     assert run_ids[0] == run_ids[1] != run_ids[2]
     for run_id in set(run_ids):
         found = list(images.results(home.database, run_id))
@@ -137,31 +140,31 @@ def test_retry_classifies_what_was_set_aside(home: Installation) -> None:
     """A retried image is a row of a new run and goes where its new result says; a second retry finds none."""
     bad = home.settings.incoming_dir / "image_1_label_0.png"
     bad.write_bytes(b"")
-    pipeline, queue = home.inline()
-    first = nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    first = scan(context, "request")
+    queue.deliver(context)
     (quarantined,) = images.results(home.database, first)
     assert quarantined.archived_path is not None
     good = write_images(home.settings.home / "repaired", 1)[0]
     shutil.copy(good, quarantined.archived_path)
-    second = nightly.retry(pipeline, "again", first)
-    queue.deliver(pipeline)
+    second = retry(context, "again", first)
+    queue.deliver(context)
     (retried,) = images.results(home.database, second)
     assert (retried.state, retried.label) == (ImageState.CLASSIFIED, "dark")
     assert retried.archived_path is not None
     assert Path(retried.archived_path).is_relative_to(home.settings.archive_dir)
     assert not Path(quarantined.archived_path).exists()
-    third = nightly.retry(pipeline, "once more", None)
-    queue.deliver(pipeline)
+    third = retry(context, "once more", None)
+    queue.deliver(context)
     assert list(images.results(home.database, third)) == []
 
 
 def test_a_missing_intake_folder_opens_no_run(home: Installation) -> None:
     """A scan of a folder that is not there is refused with what to do, and leaves no row."""
     home.settings.incoming_dir.rmdir()
-    pipeline, _ = home.inline()
+    context, _ = home.inline()
     with pytest.raises(ConfigFault, match="does not exist"):
-        nightly.scan(pipeline, "request")
+        scan(context, "request")
     assert runs.latest(home.database, 10) == []
 
 
@@ -181,9 +184,9 @@ def test_names_that_are_no_text_are_kept(home: Installation) -> None:
         shutil.copy(os.fsencode(source), folder + b"/" + name)
     source.unlink()
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    queue.deliver(context)
     found = list(images.results(home.database, run_id))
     assert {os.fsencode(image.name) for image in found} == set(names)
     assert {image.state for image in found} == {"classified"}
@@ -194,14 +197,14 @@ def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
     """A folder that holds the database, the archive or the models, or lies in one, is refused untouched."""
     settings = home.settings
     write_images(settings.incoming_dir, 1)
-    pipeline, queue = home.inline()
-    nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    scan(context, "request")
+    queue.deliver(context)
     before = digests(settings.home)
     own = [settings.home, settings.home.parent, settings.archive_dir, settings.archive_dir / "run-1"]
     for folder in [*own, settings.models_dir / "stub", settings.incoming_dir / ".." / "archive"]:
         with pytest.raises(ConfigFault, match="cannot be scanned"):
-            nightly.scan(pipeline, f"scan of {folder}", folder)
+            scan(context, f"scan of {folder}", folder)
     assert digests(settings.home) == before
     assert len(runs.latest(home.database, 10)) == 1
 
@@ -210,10 +213,10 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     """A scan that saw a file before another run's worker moved it makes no row for what is gone."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     listed = list(intake.find_files(home.settings.incoming_dir))
-    first = nightly.scan(pipeline, "first")
-    queue.deliver(pipeline)
+    first = scan(context, "first")
+    queue.deliver(context)
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     second = runs.open_run(
         home.database, RunRequest("late", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
@@ -229,15 +232,15 @@ def test_photos_meet_no_file_of_another_installation(home: Installation) -> None
     stranger = home.settings.archive_dir / "run-1" / "1" / f"1-{path.name}"
     stranger.parent.mkdir(parents=True)
     stranger.write_bytes(b"an older photo")
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     with pytest.raises(ConfigFault, match="another file"):
-        queue.deliver(pipeline)
+        queue.deliver(context)
     assert digests(home.settings.incoming_dir) == came_in
     assert stranger.read_bytes() == b"an older photo"
     stranger.unlink()
     _resend(home, queue)
-    queue.deliver(pipeline)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -245,33 +248,33 @@ def test_a_file_that_cannot_be_moved_holds_up_no_other(home: Installation) -> No
     """The others of its chunk are moved; the run closes when the one can be."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     first = next(images.results(home.database, run_id))
     in_the_way = home.settings.archive_dir / "run-1" / "1" / f"{first.id}-{first.name}"
     in_the_way.mkdir(parents=True)
     with pytest.raises(ConfigFault):
-        queue.deliver(pipeline)
+        queue.deliver(context)
     assert digests(home.settings.incoming_dir).total() == 1
     in_the_way.rmdir()
     _resend(home, queue)
-    queue.deliver(pipeline)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
 def test_a_bundle_that_was_replaced_answers_for_no_open_run(home: Installation) -> None:
     """A run is pinned to the very model it was opened for, not to what lies under its name now."""
     write_images(home.settings.incoming_dir, 2)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     replace(bundle, labels=("a", "b", "c", "d")).save()
     with pytest.raises(ConfigFault, match="not the one"):
-        queue.deliver(pipeline)
+        queue.deliver(context)
     assert set(states(home, run_id).values()) == {ImageState.PENDING}
 
 
-def _resend(home: Installation, queue: InlineQueue) -> None:
+def _resend(home: Installation, queue: InProcessQueue) -> None:
     """Send every open chunk, as the sweep does after a while."""
     for chunk_id, kind in chunks.lost(home.database, 0, 10):
-        queue.send_chunk(chunk_id, kind)
+        queue.send(Task.CLASSIFY_CHUNK, chunk_id, queue=queue_of(kind))

@@ -20,8 +20,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from returns_pipeline.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
-from returns_pipeline.queueing import make_app
+from returns_pipeline.broker.app import make_app
+from returns_pipeline.host.embedded import CLASSIFY_WORKER, CONTROL_WORKER, Processes
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store import runs

@@ -5,24 +5,28 @@ import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from returns_pipeline import nightly, working
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.inline import InlineQueue
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.runs import RunKind, RunRequest
+from returns_pipeline.records.tasks import Argument, Task
 from returns_pipeline.store import chunks, images, runs, tables
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases.chunks import classify_chunk
+from returns_pipeline.usecases.runs import scan, scan_night
+from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 
@@ -30,15 +34,15 @@ def test_the_sweep_sends_what_the_broker_lost(home: Installation) -> None:
     """Emptying the broker loses no image: the database knows what is open."""
     write_images(home.settings.incoming_dir, 25)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     queue.lose_everything()
-    nightly.sweep(pipeline)
-    assert not queue.chunks, "a chunk that was sent just now is not lost yet"
+    sweep(context)
+    assert not queue.waiting(Task.CLASSIFY_CHUNK), "a chunk that was sent just now is not lost yet"
     _age(home, tables.chunks.c.sent_at)
-    nightly.sweep(pipeline)
-    assert len(queue.chunks) == 3
-    queue.deliver(pipeline)
+    sweep(context)
+    assert len(queue.waiting(Task.CLASSIFY_CHUNK)) == 3
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -46,12 +50,12 @@ def test_the_sweep_closes_a_run_whose_closing_was_lost(home: Installation) -> No
     """A run closes because its rows say so, even when the message that should close it is gone."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    working.classify_chunk(pipeline, queue.chunks.popleft(), "message")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    classify_chunk(context, queue.take(Task.CLASSIFY_CHUNK), "message")
     queue.lose_everything()
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
+    sweep(context)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -59,17 +63,17 @@ def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> 
     """A lease that ends without a result is taken over, and the late worker's result is dropped."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     held = chunks.claim(home.database, chunk_id, "its message", "a worker that dies", 600)
     assert held is not None
-    working.classify_chunk(pipeline, chunk_id, "message")
+    classify_chunk(context, chunk_id, "message")
     assert set(states(home, run_id).values()) == {ImageState.PENDING}
     _age(home, tables.chunks.c.lease_until)
     _age(home, tables.chunks.c.sent_at)
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
+    sweep(context)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
     with pytest.raises(chunks.LeaseLostError):
         chunks.store(home.database, held, [])
@@ -79,15 +83,15 @@ def test_a_scan_that_was_cut_short_goes_on(home: Installation) -> None:
     """The sweep starts a scan again whose worker died in the middle of it, in the same run."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     request = RunRequest("request", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
     run_id = runs.open_run(home.database, request)
-    nightly.sweep(pipeline)
-    assert not queue.scans
+    sweep(context)
+    assert not queue.waiting(Task.SCAN)
     _age(home, tables.runs.c.touched_at)
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
+    sweep(context)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -95,16 +99,16 @@ def test_a_move_that_was_cut_short_is_finished(home: Installation) -> None:
     """A disk that refuses leaves the result stored and the chunk open; afterwards the rest is moved."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     home.settings.archive_dir.parent.mkdir(exist_ok=True)
     home.settings.archive_dir.write_text("a file where the folder should be")
     with pytest.raises(TransientFault, match="cannot be moved"):
-        working.classify_chunk(pipeline, chunk_id, "message")
+        classify_chunk(context, chunk_id, "message")
     home.settings.archive_dir.unlink()
-    working.classify_chunk(pipeline, chunk_id, "message")
-    queue.deliver(pipeline)
+    classify_chunk(context, chunk_id, "message")
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -112,14 +116,14 @@ def test_a_report_that_cannot_be_written_leaves_the_run_open(home: Installation)
     """A run is closed with its report or not at all; the sweep tries again."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     home.settings.report_dir.write_text("a file where the folder should be")
     with pytest.raises(TransientFault, match="cannot be written"):
-        queue.deliver(pipeline)
+        queue.deliver(context)
     home.settings.report_dir.unlink()
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
+    sweep(context)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -128,11 +132,11 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
     paths = write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     deadly = paths[6]
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     deaths = 0
-    while queue.chunks:
-        chunk_id = queue.chunks.popleft()
+    while queue.waiting(Task.CLASSIFY_CHUNK):
+        chunk_id = queue.take(Task.CLASSIFY_CHUNK)
         held = chunks.claim(home.database, chunk_id, f"message {deaths}", "a worker", 600)
         assert held is not None
         dies = str(deadly) in [image.path for image in held.images]
@@ -143,11 +147,11 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
         ):
             deaths += 1  # the lease stays, as it does when a process dies
             _age(home, tables.chunks.c.lease_until)
-            queue.send_chunk(chunk_id, RunKind.NIGHTLY)
+            queue.send(Task.CLASSIFY_CHUNK, chunk_id)
         else:
             _unclaim(home, held)
-            working.classify_chunk(pipeline, chunk_id, "the next message")
-    queue.deliver(pipeline)
+            classify_chunk(context, chunk_id, "the next message")
+    queue.deliver(context)
     found = {image.path: image.code for image in images.results(home.database, run_id)}
     assert found.pop(str(deadly)) == "killed_worker"
     assert set(found.values()) == {None}
@@ -166,10 +170,10 @@ def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> N
                 raise ZeroDivisionError("a defect")
             return super().predict(pixels)
 
-    pipeline, queue = home.inline()
-    pipeline = replace(pipeline, load_classifier=Broken)
-    run_id = nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    context = replace(context, load_classifier=Broken)
+    run_id = scan(context, "request")
+    queue.deliver(context)
     failed = list(images.results(home.database, run_id, ImageState.FAILED))
     assert [(image.name, image.code) for image in failed] == [("image_6_label_3.png", "gave_up")]
     assert "ZeroDivisionError('a defect')" in str(failed[0].detail)
@@ -181,13 +185,13 @@ def test_a_message_that_comes_again_takes_its_own_lease_over(home: Installation)
     """After a child's death the same message is delivered again and does not wait for the lease to end."""
     write_images(home.settings.incoming_dir, 1)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     assert chunks.claim(home.database, chunk_id, "its message", "a worker that dies", 600)
     assert chunks.claim(home.database, chunk_id, "another message", "another worker", 600) is None
-    working.classify_chunk(pipeline, chunk_id, "its message")
-    queue.deliver(pipeline)
+    classify_chunk(context, chunk_id, "its message")
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -195,16 +199,16 @@ def test_progress_renews_a_lease(home: Installation) -> None:
     """A chunk that takes longer than its lease stays with its worker as long as images go by."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    pipeline = replace(pipeline, settings=home.settings.model_copy(update={"lease_seconds": 0.001}))
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
+    context, queue = home.inline()
+    context = replace(context, settings=home.settings.model_copy(update={"lease_seconds": 0.001}))
+    run_id = scan(context, "request")
+    chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     held = chunks.claim(home.database, chunk_id, "message", "worker", 0.001)
     assert held is not None
     chunks.renew(home.database, held, 600)
     assert chunks.expired(home.database, 0, 10) == []
-    working.classify_chunk(pipeline, chunk_id, "message")
-    queue.deliver(pipeline)
+    classify_chunk(context, chunk_id, "message")
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -213,16 +217,16 @@ def test_a_broker_that_is_away_stops_no_scan(home: Installation) -> None:
     write_images(home.settings.incoming_dir, 25)
     came_in = digests(home.settings.incoming_dir)
 
-    class Away(InlineQueue):
-        def send_chunk(self, chunk_id: int, kind: RunKind) -> None:
-            raise TransientFault(f"The broker is away, {chunk_id} and {kind} are not sent.")
+    class Away(InProcessQueue):
+        def send(self, task: Task, *arguments: Argument, **_: Any) -> None:
+            raise TransientFault(f"The broker is away, {task} {arguments} is not sent.")
 
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(replace(pipeline, queue=Away()), "request")
+    context, queue = home.inline()
+    run_id = scan(replace(context, queue=Away()), "request")
     assert len(states(home, run_id)) == 25
     _age(home, tables.chunks.c.sent_at)
-    nightly.sweep(pipeline)
-    queue.deliver(pipeline)
+    sweep(context)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -230,35 +234,33 @@ def test_a_night_has_one_run_whoever_asks(home: Installation) -> None:
     """Two beats, a late one and the sweep ask for the same night: one run, and the photos once."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     due = datetime(2026, 3, 1, 2, tzinfo=UTC)
-    asked = [
-        run for late in (0, 1, 7000) for run in nightly.scan_night(pipeline, due + timedelta(seconds=late))
-    ]
-    queue.deliver(pipeline)
-    asked += nightly.scan_night(pipeline, due + timedelta(hours=23))
-    nightly.sweep(pipeline, due + timedelta(hours=23))
-    assert queue.nights == 0
+    asked = [run for late in (0, 1, 7000) for run in scan_night(context, due + timedelta(seconds=late))]
+    queue.deliver(context)
+    asked += scan_night(context, due + timedelta(hours=23))
+    sweep(context, due + timedelta(hours=23))
+    assert not queue.waiting(Task.SCAN)
     assert len(set(asked)) == 1
     assert_promise_kept(home, asked[0], came_in)
 
 
 def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
     """A machine that was off at the time scans once when it comes back; a new installation does not."""
-    pipeline, queue = home.inline()
-    nightly.sweep(pipeline)
-    assert queue.nights == 0, "nothing was missed before the first run"
-    nightly.scan(pipeline, "the first one")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    sweep(context)
+    assert not queue.waiting(Task.SCAN), "nothing was missed before the first run"
+    scan(context, "the first one")
+    queue.deliver(context)
     with home.database.write() as connection:
         connection.execute(sa.update(tables.runs).values(opened_at=utc_now() - timedelta(days=3)))
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
     for _ in range(3):
-        nightly.sweep(pipeline)
-    queue.deliver(pipeline)
-    nightly.sweep(pipeline)
-    assert queue.nights == 0
+        sweep(context)
+    queue.deliver(context)
+    sweep(context)
+    assert not queue.waiting(Task.SCAN)
     newest, first = runs.latest(home.database, 5)
     assert first.kind is RunKind.NIGHTLY
     # Within minutes after the scheduled time it counts as punctual.
@@ -270,17 +272,17 @@ def test_a_missing_model_marks_no_image(home: Installation) -> None:
     """A bundle that is gone stops the chunk with a sentence; after the repair the work goes on."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks[0]
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    chunk_id = queue.waiting(Task.CLASSIFY_CHUNK)[0]
     folder = home.settings.models_dir / "stub"
     shutil.move(folder, folder.with_name("hidden"))
     for _ in range(home.settings.max_attempts + 1):
         with pytest.raises(ConfigFault, match="no model bundle"):
-            working.classify_chunk(pipeline, chunk_id, "message")
+            classify_chunk(context, chunk_id, "message")
     assert set(states(home, run_id).values()) == {ImageState.PENDING}
     shutil.move(folder.with_name("hidden"), folder)
-    queue.deliver(pipeline)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -302,20 +304,20 @@ def test_a_fault_of_the_disk_is_told_and_blames_no_image(
     source = write_images(home.settings.incoming_dir, 1)[0]
     source.rename(os.fsdecode(os.fsencode(home.settings.incoming_dir) + b"/caf\xe9.png"))
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
-    chunk_id = queue.chunks.popleft()
+    context, queue = home.inline()
+    run_id = scan(context, "request")
+    chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     with monkeypatch.context() as broken:
         broken.setattr(os, "read", _fails)
         for _ in range(home.settings.max_attempts + 2):
             with pytest.raises(TransientFault):
-                working.classify_chunk(pipeline, chunk_id, "message")
+                classify_chunk(context, chunk_id, "message")
     with home.database.read() as connection:
         row = connection.execute(sa.select(tables.chunks).where(tables.chunks.c.id == chunk_id)).one()
     assert (row.state, row.attempts) == ("open", 0)
     assert "udce9.png cannot be read" in row.error
-    queue.send_chunk(chunk_id, RunKind.NIGHTLY)
-    queue.deliver(pipeline)
+    queue.send(Task.CLASSIFY_CHUNK, chunk_id)
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -327,15 +329,15 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
     """An error of ours while a run is closed leaves it open for the sweep, not stuck for leases."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, "request")
+    context, queue = home.inline()
+    run_id = scan(context, "request")
     with monkeypatch.context() as broken:
-        broken.setattr(nightly, "write_report", lambda *_: 1 / 0)
+        broken.setattr("returns_pipeline.usecases.runs.write_report", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            queue.deliver(pipeline)
-    nightly.sweep(pipeline)
-    assert list(queue.closings) == [run_id]
-    queue.deliver(pipeline)
+            queue.deliver(context)
+    sweep(context)
+    assert queue.waiting(Task.CLOSE_RUN) == [run_id]
+    queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
 
 
@@ -343,7 +345,7 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
 def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> None:
     """The commits that others rely on outlast a power failure: a request taken, results stored."""
     write_images(home.settings.incoming_dir, 2)
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     synchronous, durable = "", {}
 
     def watch(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -353,8 +355,8 @@ def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> N
         durable[statement[:40]] = synchronous
 
     sa.event.listen(home.database._engine, "before_cursor_execute", watch)
-    nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    scan(context, "request")
+    queue.deliver(context)
     taken, stored = (
         next(level for statement, level in durable.items() if statement.startswith(words))
         for words in ("INSERT INTO runs", "UPDATE images SET state")
@@ -366,12 +368,12 @@ def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> N
 def test_what_an_image_costs_is_learnt_from_its_models_nights(home: Installation) -> None:
     """Only whole work of that model tells: no small chunk, no other model, no chunk that was only moved."""
     write_images(home.settings.incoming_dir, 40)
-    pipeline, queue = home.inline()
-    pipeline = replace(pipeline, settings=home.settings.model_copy(update={"chunk_size": 20}))
+    context, queue = home.inline()
+    context = replace(context, settings=home.settings.model_copy(update={"chunk_size": 20}))
     model = ModelRef("stub", 1)
     assert chunks.recent_cost(home.database, model) is None
-    nightly.scan(pipeline, "request")
-    queue.deliver(pipeline)
+    scan(context, "request")
+    queue.deliver(context)
     with home.database.write() as connection:
         for chunk_id, timings in ((1, {"decode": 1000.0, "predict": 3000.0}), (2, {"archive": 90_000.0})):
             connection.execute(

@@ -10,24 +10,26 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from returns_pipeline import nightly, registry
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ModelAction, ModelFacts, ModelRef, ModelStage
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.store import models, runs, tables
+from returns_pipeline.store import runs, tables
+from returns_pipeline.store.models import activate, every, history
+from returns_pipeline.usecases import models
+from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, digests, write_images, write_stub_bundle
 
 SHIPPED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
 
 
 def _stages(home: Installation, name: str = "stub") -> dict[int, ModelStage]:
-    found = registry.versions(home.settings, home.database, name)
+    found = models.versions(home.settings, home.database, name)
     return {version.ref.version: version.stage for version in found}
 
 
-def _promote(home: Installation, model: str, **options: Any) -> registry.Activation:
-    return registry.promote(home.settings, home.database, model, who="a person", **options)
+def _promote(home: Installation, model: str, **options: Any) -> models.Activation:
+    return models.promote(home.settings, home.database, model, who="a person", **options)
 
 
 def _measured(bundle: Bundle, accuracy: float, *, n: int = 1000, test: str | None = "same") -> Bundle:
@@ -39,9 +41,9 @@ def _measured(bundle: Bundle, accuracy: float, *, n: int = 1000, test: str | Non
 
 def _used(home: Installation, request: str) -> str:
     """Scan and return the model of the run."""
-    pipeline, queue = home.inline()
-    run_id = nightly.scan(pipeline, request)
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    run_id = scan(context, request)
+    queue.deliver(context)
     return str(runs.model_of(home.database, run_id))
 
 
@@ -54,7 +56,7 @@ def test_a_new_version_is_used_only_once_it_is_promoted(home: Installation) -> N
     _promote(home, "stub/2", reason="it is newer")
     assert _used(home, "third") == "stub/2"
     assert _stages(home) == {1: ModelStage.ARCHIVED, 2: ModelStage.ACTIVE}
-    first, second = models.history(home.database, "stub")
+    first, second = history(home.database, "stub")
     assert (first.action, first.before, first.after) == (ModelAction.FIRST_USE, None, 1)
     assert (second.action, second.before, second.after) == (ModelAction.PROMOTE, 1, 2)
     assert (second.who, second.reason, second.forced) == ("a person", "it is newer", False)
@@ -63,10 +65,10 @@ def test_a_new_version_is_used_only_once_it_is_promoted(home: Installation) -> N
 def test_a_pinned_version_is_used_whatever_is_active(home: Installation) -> None:
     """NAME/VERSION in the settings asks no registry and changes none."""
     write_stub_bundle(home.settings.models_dir, version=2)
-    pipeline, _ = home.inline()
-    pinned = replace(pipeline, settings=home.settings.model_copy(update={"model": "stub/1"}))
-    assert str(runs.model_of(home.database, nightly.scan(pinned, "request"))) == "stub/1"
-    assert models.history(home.database) == []
+    context, _ = home.inline()
+    pinned = replace(context, settings=home.settings.model_copy(update={"model": "stub/1"}))
+    assert str(runs.model_of(home.database, scan(pinned, "request"))) == "stub/1"
+    assert history(home.database) == []
 
 
 def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None:
@@ -74,13 +76,13 @@ def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None
     write_stub_bundle(home.settings.models_dir, version=2, side=16)
     write_stub_bundle(home.settings.models_dir, version=3, side=4)
     _promote(home, "stub/1")
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     opened = []
     for version in (1, 2, 3):
         _promote(home, f"stub/{version}")
         write_images(home.settings.incoming_dir, 12, start=100 * version)
-        opened.append(nightly.scan(pipeline, f"night {version}"))
-    queue.deliver(pipeline)
+        opened.append(scan(context, f"night {version}"))
+    queue.deliver(context)
     with home.database.read() as connection:
         answered = connection.execute(
             sa.select(tables.images.c.run_id, tables.model_versions.c.version)
@@ -89,7 +91,7 @@ def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None
             .distinct()
         ).all()
     assert sorted(map(tuple, answered)) == list(zip(opened, (1, 2, 3), strict=True))
-    assert [bundle.version for bundle, _ in pipeline.loaded.values()] == [2, 3]
+    assert [bundle.version for bundle, _ in context.loaded.values()] == [2, 3]
 
 
 def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
@@ -99,12 +101,12 @@ def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
     for version in (1, 2, 3):
         _promote(home, f"stub/{version}")
     for version in (2, 1):
-        done = registry.rollback(home.settings, home.database, "stub", who="a person")
+        done = models.rollback(home.settings, home.database, "stub", who="a person")
         assert (done.ref, done.before) == (ModelRef("stub", version), version + 1)
         assert _stages(home)[version] is ModelStage.ACTIVE
     with pytest.raises(ConfigFault, match="No version of stub was active before"):
-        registry.rollback(home.settings, home.database, "stub", who="a person")
-    assert [change.action for change in models.history(home.database)] == ["promote"] * 3 + ["rollback"] * 2
+        models.rollback(home.settings, home.database, "stub", who="a person")
+    assert [change.action for change in history(home.database)] == ["promote"] * 3 + ["rollback"] * 2
 
 
 def test_two_changes_at_once_are_one_after_the_other(home: Installation) -> None:
@@ -117,13 +119,13 @@ def test_two_changes_at_once_are_one_after_the_other(home: Installation) -> None
     def change(version: int) -> bool:
         bundle = find_bundle(home.settings.models_dir, f"stub/{version}")
         facts = ModelFacts(bundle.ref, bundle.digest, {})
-        return models.activate(home.database, facts, ModelAction.PROMOTE, "somebody", "", expected=1)
+        return activate(home.database, facts, ModelAction.PROMOTE, "somebody", "", expected=1)
 
     with ThreadPoolExecutor(4) as pool:
         changed = list(pool.map(change, versions))
     assert changed.count(True) == 1
     (active,) = [version for version, stage in _stages(home).items() if stage is ModelStage.ACTIVE]
-    assert [change.after for change in models.history(home.database)] == [1, active]
+    assert [change.after for change in history(home.database)] == [1, active]
 
 
 def test_the_database_itself_refuses_a_second_active_version(home: Installation) -> None:
@@ -140,14 +142,14 @@ def test_a_change_that_fails_changes_nothing(home: Installation) -> None:
     bundle = write_stub_bundle(home.settings.models_dir, version=2)
     for version in (1, 2, 1):
         _promote(home, f"stub/{version}")
-    before = models.history(home.database)
+    before = history(home.database)
     replace(bundle, labels=("a", "b", "c", "d")).save()
     with pytest.raises(ConfigFault, match="not the one that was registered"):
         _promote(home, "stub/2", force=True)
     with pytest.raises(ConfigFault, match="not the one that was registered"):
-        registry.rollback(home.settings, home.database, "stub", who="a person")
+        models.rollback(home.settings, home.database, "stub", who="a person")
     assert _stages(home) == {1: ModelStage.ACTIVE, 2: ModelStage.ARCHIVED}
-    assert models.history(home.database) == before
+    assert history(home.database) == before
 
 
 def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installation) -> None:
@@ -165,7 +167,7 @@ def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installatio
     assert "not measurably worse" in _promote(home, "stub/3", force=True).remark
     _promote(home, "stub/1")
     _promote(home, "stub/2", force=True)
-    assert [change.forced for change in models.history(home.database)] == [False, False, False, True]
+    assert [change.forced for change in history(home.database)] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -194,15 +196,15 @@ def test_registering_copies_a_bundle_whole(home: Installation, tmp_path: Path) -
     shutil.copytree(SHIPPED, elsewhere)
     before = digests(elsewhere)
     for name, version in (("fashion-mnist", 1), ("stub", 2)):
-        ref, is_new = registry.register(home.settings, home.database, elsewhere, name, "a person")
+        ref, is_new = models.register(home.settings, home.database, elsewhere, name, "a person")
         assert (ref, is_new) == (ModelRef(name, version), True)
         bundle = find_bundle(home.settings.models_dir, str(ref))
         assert all(bundle.file(file).is_file() for file in bundle.sha256)
-        assert registry.register(home.settings, home.database, elsewhere, name, "a person") == (ref, False)
+        assert models.register(home.settings, home.database, elsewhere, name, "a person") == (ref, False)
     assert digests(elsewhere) == before
     assert {path.name for path in home.settings.models_dir.iterdir()} == {"fashion-mnist", "stub"}
     assert _stages(home) == {1: ModelStage.CANDIDATE, 2: ModelStage.CANDIDATE}
-    assert [change.action for change in models.history(home.database)] == ["register"] * 2
+    assert [change.action for change in history(home.database)] == ["register"] * 2
 
 
 def test_a_version_whose_folder_is_gone_keeps_its_number(sqlite_home: Installation) -> None:
@@ -213,9 +215,9 @@ def test_a_version_whose_folder_is_gone_keeps_its_number(sqlite_home: Installati
     kept = shutil.copytree(bundle.folder, home.settings.home / "kept")
     shutil.rmtree(bundle.folder)
     replace(bundle, folder=kept, labels=("a", "b", "c", "d")).save()
-    ref, _ = registry.register(home.settings, home.database, kept, None, "a person")
+    ref, _ = models.register(home.settings, home.database, kept, None, "a person")
     assert ref == ModelRef("stub", 3)
-    gone = registry.show(home.settings, home.database, "stub/2")
+    gone = models.show(home.settings, home.database, "stub/2")
     assert (gone.bundle, gone.stage) == (None, ModelStage.ACTIVE)
 
 
@@ -238,12 +240,12 @@ def test_a_bundle_that_is_refused_leaves_nothing(sqlite_home: Installation, tmp_
         (tmp_path / "none", "no model bundle"),
     ):
         with pytest.raises(ConfigFault, match=sentence):
-            registry.register(home.settings, home.database, folder, None, "a person")
+            models.register(home.settings, home.database, folder, None, "a person")
     with pytest.raises(ConfigFault, match="cannot name a model"):
-        registry.register(home.settings, home.database, SHIPPED, "../up", "a person")
+        models.register(home.settings, home.database, SHIPPED, "../up", "a person")
     assert digests(home.settings.models_dir) == before
     assert [path.name for path in home.settings.models_dir.iterdir()] == ["stub"]
-    assert models.every(home.database) == []
+    assert every(home.database) == []
 
 
 def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installation) -> None:

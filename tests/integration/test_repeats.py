@@ -10,16 +10,16 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from returns_pipeline import interactive
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.interactive import Accepted
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import JobKind, RequestKey
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import access, jobs, received, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.store.tables import request_keys
+from returns_pipeline.usecases.uploads import Accepted, accept, earlier, tidy
 from returns_pipeline.web import spool
 from tests.support import Installation, write_images
 from tests.web import Site, batch_of, site
@@ -121,50 +121,50 @@ def labels(home: Installation, accepted: Accepted) -> list[int]:
 
 def test_a_key_is_taken_once(home: Installation) -> None:
     """Of eight that take it at the same moment one has rows and messages; the others find its answers."""
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     several = [spooled(home, 150) for _ in range(8)]
     right = [int(Path(file.path).stem.rpartition("_")[2]) for file in several[0]]
     key = RequestKey("ann's", "a digest")
     start = threading.Barrier(len(several))
 
-    def accept(files: list[FoundFile]) -> Accepted | None:
+    def attempt(files: list[FoundFile]) -> Accepted | None:
         start.wait()
         try:
-            return interactive.accept(pipeline, files, key)
+            return accept(context, files, key)
         except KeyTakenError:
             spool.discard(file.path for file in files)
             return None
 
     with ThreadPoolExecutor(len(several)) as clients:
-        taken = [each for each in clients.map(accept, several) if each]
+        taken = [each for each in clients.map(attempt, several) if each]
     assert len(taken) == 1
     assert rows(home) == 150
-    assert sorted(queue.chunks) == sorted(taken[0].chunk_ids)
-    queue.deliver(pipeline)
-    found = interactive.earlier(pipeline, key)
+    assert sorted(queue.waiting(Task.CLASSIFY_CHUNK)) == sorted(taken[0].chunk_ids)
+    queue.deliver(context)
+    found = earlier(context, key)
     assert found is not None
     assert (found[0].images, found[1]) == (taken[0].images, True)
     assert labels(home, found[0]) == right
     assert list(home.settings.spool_dir.iterdir()) == []
-    other = interactive.earlier(pipeline, key._replace(sha256="another"))
+    other = earlier(context, key._replace(sha256="another"))
     assert other is not None
     assert not other[1]
-    assert interactive.earlier(pipeline, key._replace(id="till's")) is None
+    assert earlier(context, key._replace(id="till's")) is None
 
 
 def test_a_key_lasts_a_day(home: Installation) -> None:
     """The sweep forgets it, and the same request counts again: not before."""
-    pipeline, _ = home.inline()
+    context, _ = home.inline()
     key = RequestKey("ann's", "a digest")
-    interactive.accept(pipeline, spooled(home, 1), key)
+    accept(context, spooled(home, 1), key)
     for hours, is_kept in ((0, True), (23, True), (25, False)):
         with home.database.write() as connection:
             connection.execute(sa.update(request_keys).values(created_at=utc_now() - timedelta(hours=hours)))
-        interactive.tidy(pipeline, utc_now())
-        assert (interactive.earlier(pipeline, key) is not None) == is_kept
-    interactive.accept(pipeline, spooled(home, 1), key)
+        tidy(context, utc_now())
+        assert (earlier(context, key) is not None) == is_kept
+    accept(context, spooled(home, 1), key)
     with pytest.raises(KeyTakenError):
-        interactive.accept(pipeline, spooled(home, 1), key)
+        accept(context, spooled(home, 1), key)
     assert rows(home) == 2
 
 

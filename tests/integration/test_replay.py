@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline import nightly
-from returns_pipeline.embedded import Processes
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.models import AnswerPair
 from returns_pipeline.report.answers import count_changes
 from returns_pipeline.store import images, runs
+from returns_pipeline.usecases.runs import classify_paths, replay, scan
 from tests.support import Installation, digests, write_images, write_stub_bundle
 
 OTHERS = ("dark", "dim", "bright", "snow")
@@ -32,14 +32,14 @@ def test_a_replay_changes_nothing_of_the_old_run(home: Installation) -> None:
     """Files stay in the archive, old answers stay, and each old answer has a new one beside it."""
     photos = write_images(home.settings.incoming_dir, 25)
     (home.settings.incoming_dir / "broken.png").write_bytes(b"")
-    pipeline, queue = home.inline()
-    first = nightly.scan(pipeline, "night")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    first = scan(context, "night")
+    queue.deliver(context)
     before, files = _results(home, first), digests(home.settings.archive_dir)
     _other_version(home)
-    second = nightly.replay(pipeline, "replay", first, "stub/2")
-    assert nightly.replay(pipeline, "replay", first, "stub/2") == second
-    queue.deliver(pipeline)
+    second = replay(context, "replay", first, "stub/2")
+    assert replay(context, "replay", first, "stub/2") == second
+    queue.deliver(context)
     assert _results(home, first) == before
     assert digests(home.settings.archive_dir) == files
     assert str(runs.model_of(home.database, second)) == "stub/2"
@@ -56,12 +56,12 @@ def test_files_that_are_gone_since_have_no_second_answer(home: Installation, tmp
     names = [os.fsencode(str(path)) for path in photos]
     odd = Path(os.fsdecode(names[0][:-4] + b"-caf\xe9.png"))
     photos[0].rename(odd)
-    pipeline, queue = home.inline()
-    first = nightly.classify_paths(pipeline, "request", [str(odd), *map(str, photos[1:])])
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    first = classify_paths(context, "request", [str(odd), *map(str, photos[1:])])
+    queue.deliver(context)
     photos[2].unlink()
-    second = nightly.replay(pipeline, "replay", first, "stub/1")
-    queue.deliver(pipeline)
+    second = replay(context, "replay", first, "stub/1")
+    queue.deliver(context)
     changes = count_changes(images.replayed(home.database, first, second))
     assert (changes.same, changes.changed, changes.unanswered) == (2, 0, 1)
     assert [pair.path for pair in changes.files] == [str(photos[2])]
@@ -70,12 +70,12 @@ def test_files_that_are_gone_since_have_no_second_answer(home: Installation, tmp
 def test_an_open_run_is_not_replayed(home: Installation) -> None:
     """Its images are still coming in, so that two answers could not be compared."""
     write_images(home.settings.incoming_dir, 1)
-    pipeline, _ = home.inline()
-    run_id = nightly.scan(pipeline, "night")
+    context, _ = home.inline()
+    run_id = scan(context, "night")
     with pytest.raises(PipelineError, match="still open"):
-        nightly.replay(pipeline, "replay", run_id, "stub/1")
+        replay(context, "replay", run_id, "stub/1")
     with pytest.raises(PipelineError, match="does not exist"):
-        nightly.replay(pipeline, "replay", run_id + 1, "stub/1")
+        replay(context, "replay", run_id + 1, "stub/1")
     assert len(runs.latest(home.database, 5)) == 1
 
 

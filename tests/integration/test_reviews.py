@@ -4,21 +4,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from returns_pipeline import nightly
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
+from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, write_images
 
 
 def closed_run(home: Installation, count: int = 60, **settings: object) -> int:
     """Let a night pass over some images; return its run."""
     write_images(home.settings.incoming_dir, count)
-    pipeline, queue = home.inline()
-    changed = pipeline.settings.model_copy(update=settings)
-    object.__setattr__(pipeline, "settings", changed)
-    run_id = nightly.scan(pipeline, "night")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    changed = context.settings.model_copy(update=settings)
+    object.__setattr__(context, "settings", changed)
+    run_id = scan(context, "night")
+    queue.deliver(context)
     return run_id
 
 

@@ -10,16 +10,18 @@ import pytest
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from returns_pipeline import nightly, registry
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.models import ModelRef, ModelStage
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.report.answers import Changes, count_changes
-from returns_pipeline.shadowing import is_in_sample
-from returns_pipeline.store import images, models, runs, tables
+from returns_pipeline.store import images, runs, tables
+from returns_pipeline.store.models import every, history, shadowed
+from returns_pipeline.usecases import models
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.runs import classify_paths, scan
+from returns_pipeline.usecases.shadow import is_in_sample
 from tests.support import (
     Audit,
     Installation,
@@ -36,17 +38,17 @@ SECOND = ModelRef("stub", 2)
 
 def _candidate(home: Installation) -> None:
     """Promote stub/1 and write stub/2, of another size, which calls white photos snow."""
-    registry.promote(home.settings, home.database, "stub/1", who="a person")
+    models.promote(home.settings, home.database, "stub/1", who="a person")
     bundle = write_stub_bundle(home.settings.models_dir, version=2, side=16)
     replace(bundle, labels=OTHERS, main_categories=OTHERS).save()
 
 
 def _shadow(home: Installation, share: float) -> None:
-    registry.shadow(home.settings, home.database, "stub/2", share, "a person")
+    models.shadow(home.settings, home.database, "stub/2", share, "a person")
 
 
 def _beside(home: Installation) -> Changes:
-    return count_changes(models.shadowed(home.database, SECOND))
+    return count_changes(shadowed(home.database, SECOND))
 
 
 def _a_night(
@@ -54,10 +56,10 @@ def _a_night(
 ) -> int:
     """Take one night from its scan to its report; return its run."""
     write_images(home.settings.incoming_dir, photos)
-    pipeline, queue = home.inline()
-    pipeline = replace(pipeline, load_classifier=load)
-    run_id = nightly.scan(pipeline, "night")
-    queue.deliver(pipeline)
+    context, queue = home.inline()
+    context = replace(context, load_classifier=load)
+    run_id = scan(context, "night")
+    queue.deliver(context)
     return run_id
 
 
@@ -143,14 +145,14 @@ def test_a_shadow_that_fails_or_ends_its_process_spoils_nothing(home: Installati
     error: BaseException = ZeroDivisionError("a defect")
     assert_promise_kept(home, _a_night(home, 5, Failing), came_in)
     error = SystemExit("the process ends")
-    pipeline, queue = home.inline()
-    pipeline = replace(pipeline, load_classifier=Failing)
+    context, queue = home.inline()
+    context = replace(context, load_classifier=Failing)
     write_images(home.settings.incoming_dir, 5, start=100)
     came_in += digests(home.settings.incoming_dir)
-    nightly.scan(pipeline, "another night")
+    scan(context, "another night")
     with pytest.raises(SystemExit):
-        queue.deliver(pipeline)
-    queue.deliver(pipeline)
+        queue.deliver(context)
+    queue.deliver(context)
     assert audit(home, came_in) == Audit(10, 0, 0, [])
 
 
@@ -160,7 +162,7 @@ def test_a_slow_shadow_stops_before_the_chunks_time_is_up(sqlite_home: Installat
     _candidate(home)
     _shadow(home, 1)
     write_images(home.settings.incoming_dir, 10)
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
 
     class Slow(StubClassifier):
         batch = 1
@@ -171,9 +173,9 @@ def test_a_slow_shadow_stops_before_the_chunks_time_is_up(sqlite_home: Installat
             return super().predict(pixels)
 
     settings = home.settings.model_copy(update={"chunk_seconds": 1})
-    pipeline = Pipeline(settings, home.database, queue, Slow)
-    run_id = nightly.scan(pipeline, "night")
-    queue.deliver(pipeline)
+    context = Context(settings, home.database, queue, Slow)
+    run_id = scan(context, "night")
+    queue.deliver(context)
     run = runs.find(home.database, run_id)
     assert run is not None
     assert run.counts.classified == 10
@@ -184,10 +186,10 @@ def test_ad_hoc_runs_have_no_shadow(home: Installation) -> None:
     """Somebody waits for them; a trial can wait for the night."""
     _candidate(home)
     _shadow(home, 1)
-    pipeline, queue = home.inline()
+    context, queue = home.inline()
     paths = write_images(home.settings.home / "photos", 3)
-    nightly.classify_paths(pipeline, "request", map(str, paths))
-    queue.deliver(pipeline)
+    classify_paths(context, "request", map(str, paths))
+    queue.deliver(context)
     with home.database.read() as connection:
         count = sa.select(sa.func.count()).select_from(tables.predictions)
         assert connection.execute(count).scalar_one() == 3
@@ -198,21 +200,21 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
     _candidate(home)
     write_stub_bundle(home.settings.models_dir, version=3)
     with pytest.raises(ConfigFault, match="is active"):
-        registry.shadow(home.settings, home.database, "stub/1", 0.1, "a person")
+        models.shadow(home.settings, home.database, "stub/1", 0.1, "a person")
     for share in (0.0, 1.5, float("nan")):
         with pytest.raises(ConfigFault, match="no part of a night"):
             _shadow(home, share)
     with pytest.raises(ConfigFault, match="No version of stub is a shadow"):
-        registry.end_shadow(home.database, "stub", "a person")
+        models.end_shadow(home.database, "stub", "a person")
     _shadow(home, 0.1)
-    registry.shadow(home.settings, home.database, "stub/3", 0.2, "a person")
-    registry.promote(home.settings, home.database, "stub/3", who="a person")
+    models.shadow(home.settings, home.database, "stub/3", 0.2, "a person")
+    models.promote(home.settings, home.database, "stub/3", who="a person")
     _shadow(home, 0.1)
-    assert registry.end_shadow(home.database, "stub", "a person") == SECOND
-    rows = models.every(home.database)
+    assert models.end_shadow(home.database, "stub", "a person") == SECOND
+    rows = every(home.database)
     assert [row.shadow_share for row in rows] == [None] * 3
     assert rows[2].stage is ModelStage.ACTIVE
-    moves = [(change.action, change.before, change.after) for change in models.history(home.database)]
+    moves = [(change.action, change.before, change.after) for change in history(home.database)]
     assert moves == [
         ("promote", None, 1),
         ("shadow", None, 2),
@@ -221,7 +223,7 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
         ("shadow", None, 2),
         ("shadow", 2, None),
     ]
-    assert registry.rollback(home.settings, home.database, "stub", who="a person").ref.version == 1
+    assert models.rollback(home.settings, home.database, "stub", who="a person").ref.version == 1
 
 
 @pytest.mark.slow

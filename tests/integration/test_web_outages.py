@@ -16,13 +16,13 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from returns_pipeline import nightly
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
-from returns_pipeline.pipeline import Pipeline
-from returns_pipeline.queueing import CeleryQueue, make_app
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import access, jobs, tables
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.sweep import sweep as send_open_work_again
 from returns_pipeline.web.access import hash_password
 from tests.databases import postgres_away, postgres_server
 from tests.faults.night import until
@@ -87,7 +87,7 @@ def sweep(here: Site) -> None:
     """Do what beat asks for every minute, once what was sent counts as lost."""
     settings = here.home.settings
     time.sleep(settings.resend_seconds)
-    nightly.sweep(Pipeline(settings, here.home.database, CeleryQueue(make_app(settings)), StubClassifier))
+    send_open_work_again(Context(settings, here.home.database, open_queue(settings), StubClassifier))
 
 
 def timed(here: Site, method: str, path: str, **options: Any) -> requests.Response:

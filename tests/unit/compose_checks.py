@@ -18,7 +18,7 @@ from click import ClickException, Context
 from jsonschema import Draft202012Validator
 
 from returns_pipeline.cli import app as cli
-from returns_pipeline.queueing import QUEUES
+from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from returns_pipeline import doctor
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, load_bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.classify.predictions import to_predictions
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.host import doctor
 from returns_pipeline.records.models import WantedPrecision
 from returns_pipeline.records.predictions import Decision, Scores
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import environment_of, load_settings
 from returns_pipeline.store import images
 from returns_pipeline.training import calibration, evaluation
@@ -208,8 +209,8 @@ def test_a_night_decides_by_the_wanted_precision(sqlite_home: Installation) -> N
     bundle = load_bundle(settings.models_dir / "stub" / "1")
     replace(bundle, reliability=STAIRS).save()
     write_images(settings.incoming_dir, 8)
-    pipeline, queue = replace(sqlite_home, settings=settings).inline()
-    queue.send_scan("night", None)
-    queue.deliver(pipeline)
+    context, queue = replace(sqlite_home, settings=settings).inline()
+    queue.send(Task.SCAN, request_id="night")
+    queue.deliver(context)
     found = {image.label_index: image.decision for image in images.results(sqlite_home.database, 1)}
     assert found == {0: "auto", 1: "review", 2: "review", 3: "auto"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline.queueing import make_app
+from returns_pipeline.broker.app import make_app
 from returns_pipeline.settings import PREFIX, Settings, load_settings
 from tests.unit.compose_checks import (
     DOCKERFILE,

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from returns_pipeline.schedule import last_due, next_due, night_request
 from returns_pipeline.settings import Settings, load_settings
+from returns_pipeline.usecases.schedule import last_due, next_due, night_request
 
 
 def _settings(hour: int, minute: int, zone: str = "Europe/Berlin") -> Settings:

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline import registry
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.access import Role
-from returns_pipeline.registry import Version
-from returns_pipeline.store import models
+from returns_pipeline.store.models import history
+from returns_pipeline.usecases import models
+from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.errors import NotFoundError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
 from returns_pipeline.web.text import pathless
@@ -31,13 +31,13 @@ def list_models(request: Request, person: Person) -> HTMLResponse:
 
 
 def _page(request: Request, role: Role) -> HTMLResponse:
-    pipeline = request.app.state.pipeline
-    found = registry.versions(pipeline.settings, pipeline.db)
+    context = request.app.state.context
+    found = models.versions(context.settings, context.db)
     listed = [
         (name, [_row(each) for each in reversed(list(versions))])
         for name, versions in groupby(found, key=lambda each: each.ref.name)
     ]
-    changes = [change for name, _ in listed for change in models.history(pipeline.db, name)]
+    changes = [change for name, _ in listed for change in history(context.db, name)]
     newest = sorted(changes, key=lambda change: change.changed_at, reverse=True)[:_CHANGES]
     return show(
         request,
@@ -89,12 +89,12 @@ async def promote(request: Request, person: Person, name: str, version: int) -> 
     """Make a version the active one."""
     form = await form_of(request, person, Role.OPERATOR)
     await run_in_threadpool(_existing, request, name, version)
-    pipeline, reason = request.app.state.pipeline, text_of(form, "reason")
+    context, reason = request.app.state.context, text_of(form, "reason")
 
     def work() -> None:
-        registry.promote(
-            pipeline.settings,
-            pipeline.db,
+        models.promote(
+            context.settings,
+            context.db,
             f"{name}/{version}",
             who=person.name,
             reason=reason,
@@ -135,10 +135,10 @@ async def rollback(request: Request, person: Person, name: str) -> Response:
     """Make the version before the active one again."""
     form = await form_of(request, person, Role.OPERATOR)
     await run_in_threadpool(_existing, request, name, None)
-    pipeline, reason = request.app.state.pipeline, text_of(form, "reason")
+    context, reason = request.app.state.context, text_of(form, "reason")
 
     def work() -> None:
-        registry.rollback(pipeline.settings, pipeline.db, name, who=person.name, reason=reason)
+        models.rollback(context.settings, context.db, name, who=person.name, reason=reason)
 
     try:
         await run_in_threadpool(work)
@@ -152,7 +152,7 @@ def show_report(request: Request, _: Person, name: str, version: int, path: str)
     """Show a file of a version's evaluation."""
     _existing(request, name, version)
     try:
-        folder = find_bundle(request.app.state.pipeline.settings.models_dir, f"{name}/{version}").folder
+        folder = find_bundle(request.app.state.context.settings.models_dir, f"{name}/{version}").folder
     except PipelineError as fault:
         raise NotFoundError(fault.message) from None
     report = (folder / "report").resolve()
@@ -166,7 +166,7 @@ def show_report(request: Request, _: Person, name: str, version: int, path: str)
 
 
 def _existing(request: Request, name: str, version: int | None) -> None:
-    pipeline = request.app.state.pipeline
-    known = registry.versions(pipeline.settings, pipeline.db, name)
+    context = request.app.state.context
+    known = models.versions(context.settings, context.db, name)
     if not known or (version is not None and version not in {each.ref.version for each in known}):
         raise NotFoundError(f"There is no model {name}{f'/{version}' if version else ''}.")

@@ -53,7 +53,7 @@ def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
 
 
 def _waiting(request: Request) -> str:
-    found = reviews.waiting(request.app.state.pipeline.db, _COUNTED)
+    found = reviews.waiting(request.app.state.context.db, _COUNTED)
     return "" if not found else f"{found:,}" if found < _COUNTED else f"{_COUNTED - 1:,}+"
 
 

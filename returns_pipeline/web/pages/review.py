@@ -39,7 +39,7 @@ async def say(request: Request, person: Person) -> Response:
 
 
 def _do(request: Request, who: str, action: str, image: int, label: str) -> None:
-    database = request.app.state.pipeline.db
+    database = request.app.state.context.db
     if action == ReviewAction.UNDO:
         if reviews.undo(database, who, reviewing.HOLD_SECONDS) is None:
             raise RequestError("There is no review of yours to take back.")

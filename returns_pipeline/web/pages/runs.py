@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline import requests
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageState
@@ -15,6 +14,7 @@ from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.store import browsing, runs, trends
 from returns_pipeline.store.browsing import Order
+from returns_pipeline.usecases.jobs import ask
 from returns_pipeline.web.access import Principal
 from returns_pipeline.web.errors import ConflictError
 from returns_pipeline.web.pages.page import Person, explanation, form_of, root_of, show, to
@@ -33,7 +33,7 @@ def list_runs(
     request: Request, _: Person, before: Annotated[int | None, Query(ge=1, lt=2**31)] = None
 ) -> HTMLResponse:
     """Show the newest runs."""
-    database = request.app.state.pipeline.db
+    database = request.app.state.context.db
     found = runs.latest(database, _RUNS + 1, before)
     shown = found[:_RUNS]
     return show(request, "runs.html", runs=shown, next=shown[-1].id if len(found) > _RUNS else None)
@@ -53,7 +53,7 @@ def show_run(
 ) -> HTMLResponse:
     """Show a run and a page of its images."""
     run = existing(request, run_id)
-    database = request.app.state.pipeline.db
+    database = request.app.state.context.db
     # What was left empty in the form, or is no such thing, filters nothing.
     wanted = Filter(
         run_id,
@@ -97,7 +97,7 @@ async def retry(request: Request, person: Person, run_id: int) -> RedirectRespon
 def _retry(request: Request, person: Principal, run_id: int) -> None:
     if existing(request, run_id).state is not RunState.CLOSED:
         raise ConflictError("The run is still open.", "Try again when it is closed.")
-    requests.ask(request.app.state.pipeline, JobKind.RETRY, run_id, person.name)
+    ask(request.app.state.context, JobKind.RETRY, run_id, person.name)
 
 
 @router.get("/images/{image_id}")
@@ -112,7 +112,7 @@ async def show_image(
 
 
 def _image(request: Request, image: Image, why: dict[str, Any] | None) -> HTMLResponse:
-    answers = browsing.answers(request.app.state.pipeline.db, image.id)
+    answers = browsing.answers(request.app.state.context.db, image.id)
     for answer in answers:
         labels = _labels(request, answer["model"])
         answer["best"] = [(labels.get(index, str(index)), chance) for index, chance in answer["top"][:5]]

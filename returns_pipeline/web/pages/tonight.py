@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from returns_pipeline.errors import PipelineError, TransientFault
-from returns_pipeline.queueing import INTERACTIVE, CeleryQueue
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
+from returns_pipeline.records.tasks import INTERACTIVE, Queue
 from returns_pipeline.report.html import sentence
-from returns_pipeline.schedule import next_due
 from returns_pipeline.store import images, runs, trends
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases.schedule import next_due
 from returns_pipeline.web.access import LOCAL, Principal
 from returns_pipeline.web.charts import Column, columns
 from returns_pipeline.web.pages.login import with_session
@@ -51,8 +51,8 @@ def tonight(request: Request, token: Annotated[str | None, Query(max_length=200)
 
 def _page(request: Request) -> Response:
     person_of(request)
-    pipeline = request.app.state.pipeline
-    database: Database = pipeline.db
+    context = request.app.state.context
+    database: Database = context.db
     work = images.open_work(database)
     newest = runs.latest(database, 3 * _TREND)
     nights = [run for run in newest if run.kind in {RunKind.NIGHTLY, RunKind.CATCH_UP}]
@@ -63,7 +63,7 @@ def _page(request: Request) -> Response:
     return show(
         request,
         "tonight.html",
-        next_night=next_due(pipeline.settings, utc_now()),
+        next_night=next_due(context.settings, utc_now()),
         faults=_faults(request.app.state.queue),
         open_runs=[run for run in runs.unclosed(database) if run.kind is not RunKind.API],
         work=work,
@@ -119,7 +119,7 @@ def _told(each: Share) -> str:
     return f"{each.label}: {each.images:,} images, {each.share:.1%}{usually}"
 
 
-def _faults(queue: CeleryQueue) -> list[str]:
+def _faults(queue: Queue) -> list[str]:
     """Return what keeps work from being done now."""
     try:
         if INTERACTIVE not in queue.served(timeout=0.3):

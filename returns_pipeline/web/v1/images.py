@@ -59,7 +59,7 @@ def list_images(
     after = unpack(cursor)
     if after is not None and not is_cursor(after, order):
         raise RequestError("This is no cursor of this order.", "Send the `next` of the page before.")
-    database = request.app.state.pipeline.db
+    database = request.app.state.context.db
     found, following = browsing.page(database, wanted, order, after and tuple(after), limit)
     return Images(images=[Image.of(image) for image in found], next=pack(following))
 
@@ -81,7 +81,7 @@ def _is_chance(value: object) -> bool:
 def show_image(request: Request, _: Viewer, image_id: int) -> ImageWithAnswers:
     """Return one image."""
     image = Image.of(existing(request, image_id))
-    answers = browsing.answers(request.app.state.pipeline.db, image_id)
+    answers = browsing.answers(request.app.state.context.db, image_id)
     return ImageWithAnswers(**image.model_dump(), predictions=[Prediction(**each) for each in answers])
 
 
@@ -94,9 +94,9 @@ def show_image(request: Request, _: Viewer, image_id: int) -> ImageWithAnswers:
 def show_thumbnail(request: Request, _: Viewer, image_id: int, size: _Size = 160) -> Response:
     """Return a picture of at most `size` pixels on its longer side."""
     existing(request, image_id)
-    pipeline = request.app.state.pipeline
-    picture = browsing.picture(pipeline.db, image_id)
-    return _picture(image_id, thumbnails.of(picture, size, pipeline.settings) if picture else None)
+    context = request.app.state.context
+    picture = browsing.picture(context.db, image_id)
+    return _picture(image_id, thumbnails.of(picture, size, context.settings) if picture else None)
 
 
 def _picture(image_id: int, webp: bytes | None) -> Response:
@@ -127,11 +127,11 @@ async def explain(request: Request, _: Viewer, image_id: int) -> Explanation:
 async def show_heatmap(request: Request, _: Viewer, image_id: int, size: _Size = 160) -> Response:
     """Return a picture of at most `size` pixels on its longer side."""
     found = await _explanation(request, image_id)
-    pipeline = request.app.state.pipeline
+    context = request.app.state.context
 
     def drawn() -> bytes | None:
-        picture = browsing.picture(pipeline.db, image_id)
-        return explained.overlay(picture, found, size, pipeline.settings) if picture else None
+        picture = browsing.picture(context.db, image_id)
+        return explained.overlay(picture, found, size, context.settings) if picture else None
 
     return _picture(image_id, await run_in_threadpool(drawn))
 
@@ -154,13 +154,13 @@ def similar_of(request: Request, found: Explained) -> list[Similar]:
     return [
         Similar(**Image.of(image).model_dump(), similarity=similarity)
         for image_id, similarity in found.similar
-        if (image := browsing.find(request.app.state.pipeline.db, image_id))
+        if (image := browsing.find(request.app.state.context.db, image_id))
     ]
 
 
 def existing(request: Request, image_id: int) -> Shown:
     """Return an image. Raises NotFoundError when there is none of this id."""
-    found = browsing.find(request.app.state.pipeline.db, image_id) if 0 < image_id < 2**63 else None
+    found = browsing.find(request.app.state.context.db, image_id) if 0 < image_id < 2**63 else None
     if found is None:
         raise NotFoundError(f"There is no image {image_id}.")
     return found

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, status
 
-from returns_pipeline import requests
 from returns_pipeline.records.jobs import Job as Asked
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import jobs
+from returns_pipeline.usecases.jobs import Progress, again, ask, state_of, states_of
 from returns_pipeline.web.access import Operator, Principal, Viewer
 from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.text import pathless
@@ -29,12 +29,9 @@ Key = Annotated[
 @router.get("/jobs", summary="The newest jobs")
 def list_jobs(request: Request, _: Viewer, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[Job]:
     """Return the newest jobs, newest first."""
-    pipeline = request.app.state.pipeline
-    newest = jobs.latest(pipeline.db, limit)
-    return [
-        _job(job, progress)
-        for job, progress in zip(newest, requests.states_of(pipeline, newest), strict=True)
-    ]
+    context = request.app.state.context
+    newest = jobs.latest(context.db, limit)
+    return [_job(job, progress) for job, progress in zip(newest, states_of(context, newest), strict=True)]
 
 
 @router.post("/scans", status_code=status.HTTP_202_ACCEPTED, summary="Scan the intake now")
@@ -66,7 +63,7 @@ def show_job(request: Request, _: Viewer, job_id: str) -> Job:
 def cancel(request: Request, _: Operator, job_id: str) -> Job:
     """Cancel a job. One whose run is open cannot be cancelled: its images have come in."""
     _existing(request, job_id)
-    if not jobs.cancel(request.app.state.pipeline.db, job_id):
+    if not jobs.cancel(request.app.state.context.db, job_id):
         raise ConflictError("This job has begun, or is cancelled already.", "Look at its run.")
     return _shown(request, _existing(request, job_id))
 
@@ -82,29 +79,29 @@ def retry_job(request: Request, _: Operator, job_id: str) -> Job:
     state = _shown(request, job).state
     if state not in {"failed", "cancelled"}:
         raise ConflictError(f"This job is {state}.", "Retry what has failed or was cancelled.")
-    requests.again(request.app.state.pipeline, job)
+    again(request.app.state.context, job)
     return _shown(request, _existing(request, job_id))
 
 
 def _ask(request: Request, person: Principal, kind: JobKind, run_id: int | None, key: str | None) -> Job:
-    job = requests.ask(request.app.state.pipeline, kind, run_id, person.name, key)
+    job = ask(request.app.state.context, kind, run_id, person.name, key)
     if job.run_id != run_id:
         raise ConflictError("This Idempotency-Key was used for another request.", "Use a new key.")
     return _shown(request, job)
 
 
 def _existing(request: Request, job_id: str) -> Asked:
-    found = jobs.find(request.app.state.pipeline.db, job_id)
+    found = jobs.find(request.app.state.context.db, job_id)
     if found is None:
         raise NotFoundError("There is no such job.")
     return found
 
 
 def _shown(request: Request, job: Asked) -> Job:
-    return _job(job, requests.state_of(request.app.state.pipeline, job))
+    return _job(job, state_of(request.app.state.context, job))
 
 
-def _job(job: Asked, progress: requests.Progress) -> Job:
+def _job(job: Asked, progress: Progress) -> Job:
     return Job(
         id=job.id,
         kind=job.kind,

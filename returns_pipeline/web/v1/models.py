@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 
-from returns_pipeline import registry
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.usecases import models
 from returns_pipeline.web.access import Operator, Viewer
 from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.v1.schemas import Model, Models, Promotion, Reason
@@ -16,21 +16,21 @@ router = APIRouter(tags=["models"])
 @router.get("/models", summary="Every version of every model")
 def list_models(request: Request, _: Viewer) -> Models:
     """Return every version by name and number."""
-    pipeline = request.app.state.pipeline
-    return Models(models=[Model.of(each) for each in registry.versions(pipeline.settings, pipeline.db)])
+    context = request.app.state.context
+    return Models(models=[Model.of(each) for each in models.versions(context.settings, context.db)])
 
 
 @router.post("/models/{name}/{version}/promote", summary="Let runs use this version from now on")
 def promote(request: Request, person: Operator, name: str, version: int, reason: Reason) -> Promotion:
     """Make a version the active one. Refused when it is broken, or measurably worse and not forced."""
-    pipeline = request.app.state.pipeline
-    known = {each.ref.version for each in registry.versions(pipeline.settings, pipeline.db, name)}
+    context = request.app.state.context
+    known = {each.ref.version for each in models.versions(context.settings, context.db, name)}
     if version not in known:
         raise NotFoundError(f"There is no version {version} of {name}.")
     try:
-        done = registry.promote(
-            pipeline.settings,
-            pipeline.db,
+        done = models.promote(
+            context.settings,
+            context.db,
             f"{name}/{version}",
             who=person.name,
             reason=reason.reason,
@@ -49,11 +49,11 @@ def rollback(
     x_reason: Annotated[str, Header(max_length=1000, description="Why.")] = "",
 ) -> Promotion:
     """Make the version active again that was so before the present one."""
-    pipeline = request.app.state.pipeline
-    if not registry.versions(pipeline.settings, pipeline.db, name):
+    context = request.app.state.context
+    if not models.versions(context.settings, context.db, name):
         raise NotFoundError(f"There is no model {name}.")
     try:
-        done = registry.rollback(pipeline.settings, pipeline.db, name, who=person.name, reason=x_reason)
+        done = models.rollback(context.settings, context.db, name, who=person.name, reason=x_reason)
     except ConfigFault as fault:
         raise ConflictError(fault.message, fault.advice) from None
     return Promotion(active=str(done.ref), before=done.before, remark=done.remark)

@@ -34,7 +34,7 @@ def decide(request: Request, person: Reviewer, image_id: int, verdict: Verdict) 
 @router.post("/reviews/{image_id}/skip", summary="Look at an image later")
 def skip(request: Request, person: Reviewer, image_id: int) -> Reviewed:
     """Put an image at the end of the queue and take the next one."""
-    database = request.app.state.pipeline.db
+    database = request.app.state.context.db
     if not (0 < image_id < 2**63 and reviews.skip(database, person.name, image_id)):
         raise NotFoundError(f"Image {image_id} does not wait for a review of yours.")
     return Reviewed(action="skip", item=reviewing.next_item(request.app.state, person.name))
@@ -43,7 +43,7 @@ def skip(request: Request, person: Reviewer, image_id: int) -> Reviewed:
 @router.post("/reviews/undo/last", summary="Take the newest review back")
 def undo(request: Request, person: Reviewer) -> Reviewed:
     """Take back the newest review of whoever asks that still stands; the image is theirs again."""
-    item = reviews.undo(request.app.state.pipeline.db, person.name, reviewing.HOLD_SECONDS)
+    item = reviews.undo(request.app.state.context.db, person.name, reviewing.HOLD_SECONDS)
     if item is None:
         raise ConflictError("There is no review of yours to take back.")
     return Reviewed(action=ReviewAction.UNDO.value, item=reviewing.shown(request.app.state, item))

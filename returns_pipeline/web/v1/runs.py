@@ -33,7 +33,7 @@ def list_runs(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> Runs:
     """Return a page of runs, newest first."""
-    database: Database = request.app.state.pipeline.db
+    database: Database = request.app.state.context.db
     before = unpack(cursor)
     is_id = isinstance(before, int) and 0 < before < 2**31
     found = runs.latest(database, limit + 1, before if is_id else None)
@@ -56,7 +56,7 @@ def show_run(request: Request, _: Viewer, run_id: int) -> Run:
 def follow_run(request: Request, _: Viewer, run_id: int) -> StreamingResponse:
     """Send `{"state", "done", "total"}` whenever it changes, until the run is closed."""
     existing(request, run_id)
-    database: Database = request.app.state.pipeline.db
+    database: Database = request.app.state.context.db
 
     async def events() -> AsyncIterator[str]:
         told = ""
@@ -97,14 +97,14 @@ def export_run(
     """Send every image of a run with its answer, row by row."""
     existing(request, run_id)
     kind = export.KINDS[format]
-    rows: Iterator[bytes] = kind.write(request.app.state.pipeline.db, run_id)
+    rows: Iterator[bytes] = kind.write(request.app.state.context.db, run_id)
     name = f"attachment; filename=run-{run_id}.{format}"
     return StreamingResponse(rows, media_type=kind.media_type, headers={"Content-Disposition": name})
 
 
 def existing(request: Request, run_id: int) -> RunSummary:
     """Return a run. Raises NotFoundError when there is none of this id."""
-    found = runs.find(request.app.state.pipeline.db, run_id) if 0 < run_id < 2**31 else None
+    found = runs.find(request.app.state.context.db, run_id) if 0 < run_id < 2**31 else None
     if found is None:
         raise NotFoundError(f"There is no run {run_id}.")
     return found

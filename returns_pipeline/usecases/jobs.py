@@ -5,12 +5,19 @@ import uuid
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+import structlog
+
 from returns_pipeline.errors import PipelineError, TransientFault
-from returns_pipeline.pipeline import Pipeline, Queue
 from returns_pipeline.records.jobs import Job, JobKind
 from returns_pipeline.records.runs import RunState
-from returns_pipeline.schedule import request_of_intake
+from returns_pipeline.records.tasks import Queue, Task
 from returns_pipeline.store import jobs, runs
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.schedule import request_of_intake
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+_TASKS = {JobKind.SCAN: Task.SCAN, JobKind.RETRY: Task.RETRY}
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -23,40 +30,50 @@ class Progress(NamedTuple):
     error: str | None
 
 
-def ask(pipeline: Pipeline, kind: JobKind, run_id: int | None, who: str, key: str | None = None) -> Job:
+def ask(context: Context, kind: JobKind, run_id: int | None, who: str, key: str | None = None) -> Job:
     """Add a job and send it; one that `who` has asked for with the same `key` is found again."""
     # The same key of the same person is the same request, and so the same run.
     text = f"{who}\n{kind}\n{key}" if key else uuid.uuid4().hex
     job_id = f"job-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
-    job, is_new = jobs.add(pipeline.db, job_id, kind, run_id, who)
+    job, is_new = jobs.add(context.db, job_id, kind, run_id, who)
     if is_new:
-        send(pipeline, job)
+        send(context, job)
     return job
 
 
-def again(pipeline: Pipeline, job: Job) -> None:
+def again(context: Context, job: Job) -> None:
     """Do a job after all that failed or was cancelled. Raises TransientFault without a broker."""
     # First: with the error of the last time it would count as failed before it has begun.
-    pipeline.queue.forget(job.id)
-    jobs.reopen(pipeline.db, job.id)
-    send(pipeline, job)
+    context.queue.forget(job.id)
+    jobs.reopen(context.db, job.id)
+    send(context, job)
 
 
-def send(pipeline: Pipeline, job: Job) -> None:
+def send(context: Context, job: Job) -> None:
     """Send a job's message; what the broker does not take, the sweep sends."""
-    if pipeline.send(pipeline.queue.send_job, job):
-        jobs.mark_sent(pipeline.db, job.id)
+    try:
+        send_message(context, job)
+    except TransientFault as fault:
+        log.warning("left_to_the_sweep", reason=fault.message)
+        return
+    jobs.mark_sent(context.db, job.id)
 
 
-def state_of(pipeline: Pipeline, job: Job) -> Progress:
+def send_message(context: Context, job: Job) -> None:
+    """Send a job's message under the job's own id. Raises TransientFault without a broker."""
+    arguments = () if job.kind is JobKind.SCAN else (job.run_id,)
+    context.queue.send(_TASKS[job.kind], *arguments, request_id=job.id)
+
+
+def state_of(context: Context, job: Job) -> Progress:
     """Return how far a job is, its run once there is one, and what ended it if that was a fault."""
-    return states_of(pipeline, [job])[0]
+    return states_of(context, [job])[0]
 
 
-def states_of(pipeline: Pipeline, several: Iterable[Job]) -> list[Progress]:
+def states_of(context: Context, several: Iterable[Job]) -> list[Progress]:
     """Return how far each job is; a broker that does not answer for one is not waited for again."""
-    ends = _Ends(pipeline.queue)
-    return [_state(pipeline, job, ends) for job in several]
+    ends = _Ends(context.queue)
+    return [_state(context, job, ends) for job in several]
 
 
 class _Ends:
@@ -75,12 +92,12 @@ class _Ends:
         return None
 
 
-def _state(pipeline: Pipeline, job: Job, ends: _Ends) -> Progress:
+def _state(context: Context, job: Job, ends: _Ends) -> Progress:
     if job.cancelled_at:
         return Progress("cancelled", None, None)
     if job.error:
         return Progress("failed", None, job.error)
-    settings, db = pipeline.settings, pipeline.db
+    settings, db = context.settings, context.db
     # Of several intakes a scan opens several runs: the last one's state is the job's.
     models = [intake.model for intake in settings.every_intake] if job.kind is JobKind.SCAN else []
     names = [request_of_intake(job.id, settings, model) for model in models] or [job.id]

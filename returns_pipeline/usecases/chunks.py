@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import structlog
 
-from returns_pipeline import shadowing
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.classify.predictions import TOP, to_predictions
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.photos import archive, decoding, imaging
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.predictions import Embedded
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import chunks
+from returns_pipeline.usecases import shadow
+from returns_pipeline.usecases.context import Context
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,10 +48,10 @@ _CONFIG_PAUSE_SECONDS = 2.0
 class _Renewal:
     """Renews a chunk's lease, but only by progress: a process that hangs loses its chunk to another."""
 
-    def __init__(self, pipeline: Pipeline, claim: Claim) -> None:
+    def __init__(self, context: Context, claim: Claim) -> None:
         """Begin with the lease as it is."""
-        self._pipeline, self._claim = pipeline, claim
-        self._seconds = pipeline.settings.lease_seconds
+        self._pipeline, self._claim = context, claim
+        self._seconds = context.settings.lease_seconds
         self._next = time.monotonic() + self._seconds / 3
 
     def progress(self) -> None:
@@ -61,7 +61,7 @@ class _Renewal:
             self._next = time.monotonic() + self._seconds / 3
 
 
-def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
+def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
     """Classify, store and archive one chunk; do nothing when another process has it or it is done.
 
     `owner` is the message that asks: delivered again after its worker died, it takes its own lease over at
@@ -70,23 +70,23 @@ def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
     Raises PipelineError after giving the chunk back: its images stay pending.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    claim = chunks.claim(pipeline.db, chunk_id, owner, worker, pipeline.settings.lease_seconds)
+    claim = chunks.claim(context.db, chunk_id, owner, worker, context.settings.lease_seconds)
     if claim is None:
         log.info("chunk_skipped", chunk=chunk_id)
         return
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(run=claim.run_id, chunk=chunk_id, attempt=claim.attempt):
         if claim.attempt > 1 and len(claim.images) > 1:
-            _split(pipeline, claim)
+            _split(context, claim)
             return
         try:
-            outcomes = _work(pipeline, claim)
+            outcomes = _work(context, claim)
         except chunks.LeaseLostError:
             log.warning("chunk_lease_lost")
             return
         except PipelineError as fault:
             # The world's or the operator's, not this chunk's.
-            chunks.release(pipeline.db, claim, str(fault), counts=False)
+            chunks.release(context.db, claim, str(fault), counts=False)
             if isinstance(fault, ConfigFault):
                 # A worker without its model must not drain the queue faster than the others work.
                 time.sleep(_CONFIG_PAUSE_SECONDS)
@@ -94,42 +94,42 @@ def classify_chunk(pipeline: Pipeline, chunk_id: int, owner: str) -> None:
         except Exception as error:
             # An error of ours: tried again in halves, until the image that meets it stands alone.
             log.exception("chunk_error")
-            chunks.release(pipeline.db, claim, repr(error), counts=True)
-            pipeline.send(pipeline.queue.send_chunk, chunk_id, claim.kind)
+            chunks.release(context.db, claim, repr(error), counts=True)
+            context.send_chunk(chunk_id, claim.kind)
             return
-        pipeline.close_if_complete(claim.run_id)
+        context.close_if_complete(claim.run_id)
         # The chunk is done: a shadow that ends this process ends nothing else.
-        shadowing.answer_beside(pipeline, claim, outcomes, began)
+        shadow.answer_beside(context, claim, outcomes, began)
 
 
-def _split(pipeline: Pipeline, claim: Claim) -> None:
-    other = chunks.split(pipeline.db, claim)
+def _split(context: Context, claim: Claim) -> None:
+    other = chunks.split(context.db, claim)
     log.warning("chunk_split", images=len(claim.images), other=other)
     for chunk_id in (claim.chunk_id, other):
-        pipeline.send(pipeline.queue.send_chunk, chunk_id, claim.kind)
+        context.send_chunk(chunk_id, claim.kind)
 
 
-def _work(pipeline: Pipeline, claim: Claim) -> list[Outcome]:
+def _work(context: Context, claim: Claim) -> list[Outcome]:
     timings: Timings = {}
     outcomes: list[Outcome] = []
     if claim.images:
-        given_up = claim.attempt > pipeline.settings.max_attempts
-        work = _give_up(pipeline, claim) if given_up else _classify(pipeline, claim, timings)
+        given_up = claim.attempt > context.settings.max_attempts
+        work = _give_up(context, claim) if given_up else _classify(context, claim, timings)
         outcomes = work.outcomes
         with _timed(timings, "store"):
-            chunks.store(pipeline.db, claim, outcomes, work.embedded)
+            chunks.store(context.db, claim, outcomes, work.embedded)
     with _timed(timings, "archive"):
-        gone = archive.move_all(_moves(pipeline, claim, outcomes), _Renewal(pipeline, claim).progress)
-    chunks.finish(pipeline.db, claim, gone, timings)
+        gone = archive.move_all(_moves(context, claim, outcomes), _Renewal(context, claim).progress)
+    chunks.finish(context.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
     return outcomes
 
 
-def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Move]:
+def _moves(context: Context, claim: Claim, outcomes: list[Outcome]) -> list[Move]:
     """Return the chunk's moves; asks the database only when an earlier attempt has stored some of them."""
     if len(outcomes) < claim.size:
-        return chunks.moves(pipeline.db, claim.chunk_id)
+        return chunks.moves(context.db, claim.chunk_id)
     images = {image.id: image for image in claim.images}
     return [
         Move(image.id, image.path, outcome.destination, image.size, image.mtime_ns)
@@ -138,32 +138,32 @@ def _moves(pipeline: Pipeline, claim: Claim, outcomes: list[Outcome]) -> list[Mo
     ]
 
 
-def _give_up(pipeline: Pipeline, claim: Claim) -> _Work:
+def _give_up(context: Context, claim: Claim) -> _Work:
     """Set aside an image that stands alone: it killed its workers, or an error of ours met it each time."""
     if claim.error:
         state, code = ImageState.FAILED, FaultCode.GAVE_UP
     else:
         state, code = ImageState.QUARANTINED, FaultCode.KILLED_WORKER
     detail = f"{code.sentence} {claim.error or ''}".strip()
-    return _Work([_without_answer(pipeline, claim, image, state, code, detail) for image in claim.images])
+    return _Work([_without_answer(context, claim, image, state, code, detail) for image in claim.images])
 
 
-def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> _Work:
-    settings = pipeline.settings
-    bundle, classifier = pipeline.model(str(claim.model), claim.model_sha256)
+def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
+    settings = context.settings
+    bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
     # Whoever asks over HTTP gets every label's probability.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
-    lease = _Renewal(pipeline, claim)
+    lease = _Renewal(context, claim)
     folder = _folder(settings.archive_dir, claim)
     outcomes: list[Outcome] = []
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
         for image, (code, detail) in batch.refused:
-            outcomes.append(_without_answer(pipeline, claim, image, ImageState.QUARANTINED, code, detail))
+            outcomes.append(_without_answer(context, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
             predictions = to_predictions(bundle, scores, thresholds, kept)
@@ -183,11 +183,11 @@ def _classify(pipeline: Pipeline, claim: Claim, timings: Timings) -> _Work:
 
 
 def _without_answer(
-    pipeline: Pipeline, claim: Claim, image: PendingImage, state: ImageState, code: FaultCode, detail: str
+    context: Context, claim: Claim, image: PendingImage, state: ImageState, code: FaultCode, detail: str
 ) -> Outcome:
     # A file that is not there, or not the one that was seen, is not ours to move.
     not_ours = code in {FaultCode.VANISHED, FaultCode.CHANGED}
-    folder = None if not_ours else _folder(pipeline.settings.quarantine_dir, claim)
+    folder = None if not_ours else _folder(context.settings.quarantine_dir, claim)
     target = archive.destination(folder, image.id, image.path) if folder else None
     return Outcome(image_id=image.id, state=state, code=code, detail=detail, destination=target)
 

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from returns_pipeline import registry
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.photos.intake import require_folder
-from returns_pipeline.queueing import QUEUES, CeleryQueue, make_app
-from returns_pipeline.schedule import next_due
+from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
 from returns_pipeline.store.database import Database, safe, utc_now
+from returns_pipeline.usecases import models
+from returns_pipeline.usecases.schedule import next_due
 
 _LEAST_FREE_BYTES = 1024**3
 
@@ -68,12 +69,12 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 
 def _broker(settings: Settings) -> str:
-    waiting = CeleryQueue(make_app(settings)).lengths()
+    waiting = open_queue(settings).lengths()
     return "answers; waiting: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
 
 
 def _workers(settings: Settings) -> str:
-    served = CeleryQueue(make_app(settings)).served(timeout=1.0)
+    served = open_queue(settings).served(timeout=1.0)
     missing = [name for name in QUEUES if name not in served]
     if missing:
         raise ConfigFault(
@@ -88,7 +89,7 @@ def _workers(settings: Settings) -> str:
 def _model(settings: Settings) -> str:
     if _run("database", _database, settings).ok:
         with _opened(settings) as database:
-            bundles = registry.configured(settings, database)
+            bundles = models.configured(settings, database)
     else:  # what the first run would use
         bundles = [find_bundle(settings.models_dir, intake.model) for intake in settings.every_intake]
     for bundle in bundles:

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from returns_pipeline.errors import PipelineError, TransientFault
-from returns_pipeline.queueing import CeleryQueue
 from returns_pipeline.records.runs import Progress as Counted
 from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.records.tasks import Queue
 from returns_pipeline.store import images, runs
 from returns_pipeline.store.database import Database
 
@@ -16,9 +16,7 @@ _POLL_SECONDS = 0.05
 _SILENCE_SECONDS = 5.0
 
 
-def follow(
-    database: Database, queue: CeleryQueue, request_id: str, asked_as: str | None = None
-) -> RunSummary:
+def follow(database: Database, queue: Queue, request_id: str, asked_as: str | None = None) -> RunSummary:
     """Wait until the run that `request_id` asked for is closed; return it.
 
     `asked_as` is the message that asked for it, where that has another id: it opens several runs.
@@ -50,7 +48,7 @@ def follow(
 
 
 def _tell_fault(
-    database: Database, queue: CeleryQueue, run_id: int, now: Counted, console: Console, known: str
+    database: Database, queue: Queue, run_id: int, now: Counted, console: Console, known: str
 ) -> str:
     """Say once what keeps the run from going on; it goes on by itself when that is mended."""
     fault = images.open_work(database, run_id).fault
@@ -68,7 +66,7 @@ def _tell_fault(
     return fault or known
 
 
-def _opened(database: Database, queue: CeleryQueue, request_id: str, message: str) -> int:
+def _opened(database: Database, queue: Queue, request_id: str, message: str) -> int:
     asked = time.monotonic()
     while (run_id := runs.find_request(database, request_id)) is None:
         error = queue.error_of(message)

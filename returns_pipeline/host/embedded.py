@@ -16,8 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.queueing import BULK, CONTROL, INTERACTIVE, CeleryQueue, make_app
+from returns_pipeline.records.tasks import BULK, CONTROL, INTERACTIVE
 from returns_pipeline.settings import Settings, embedded_socket, environment_of
 
 _START_SECONDS = 60
@@ -116,7 +117,7 @@ class Processes:
         """Start a worker for scans and one for images; return when both take work."""
         self.start("worker-control", *CONTROL_WORKER)
         self.start("worker-cpu", *CLASSIFY_WORKER)
-        queue = CeleryQueue(make_app(self._settings))
+        queue = open_queue(self._settings)
 
         def both_answer() -> bool:
             self.check()
@@ -246,7 +247,7 @@ def _answers(settings: Settings) -> bool:
     if not embedded_socket(settings.home).exists():
         return False
     try:
-        CeleryQueue(make_app(settings)).check()
+        open_queue(settings).lengths()
     except TransientFault:
         return False
     return True

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.photos import decoding, imaging
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.store import explanations
+from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -24,27 +24,27 @@ _SHOWN, _COMPARED = 3, 100_000
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
-def explain(pipeline: Pipeline, image_id: int) -> None:
+def explain(context: Context, image_id: int) -> None:
     """Explain a classified image, once however often it is asked; do nothing for another one.
 
     Why it could not be explained is kept for a minute. Raises TransientFault when the disk is at fault.
     """
-    if explanations.find(pipeline.db, image_id) is not None:
+    if explanations.find(context.db, image_id) is not None:
         return
-    image = explanations.to_explain(pipeline.db, image_id)
+    image = explanations.to_explain(context.db, image_id)
     if image is None:
         return
     try:
-        explanation = _explained(pipeline, image_id, image)
+        explanation = _explained(context, image_id, image)
     except (ImageFault, ConfigFault) as fault:
         explanation = _none(str(fault))
-    explanations.save(pipeline.db, image_id, image.model_version_id, explanation)
+    explanations.save(context.db, image_id, image.model_version_id, explanation)
     log.info("image_explained", image=image_id, model=str(image.model), fault=explanation.fault)
 
 
-def _explained(pipeline: Pipeline, image_id: int, image: ToExplain) -> Explanation:
-    bundle, classifier = pipeline.model(str(image.model), image.model_sha256)
-    decoded = _decoded(pipeline, image_id, bundle.input)
+def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation:
+    bundle, classifier = context.model(str(image.model), image.model_sha256)
+    decoded = _decoded(context, image_id, bundle.input)
     found = classifier.gradcam(decoded.pixels, image.label_index)
     if found is None:
         return _none(
@@ -53,27 +53,27 @@ def _explained(pipeline: Pipeline, image_id: int, image: ToExplain) -> Explanati
     height, width = found.heat.shape
     heat = np.rint(found.heat * 255).astype(np.uint8).tobytes()
     (vector,) = embeddings(found.features[np.newaxis])
-    return Explanation(None, height, width, heat, _similar(pipeline, image_id, image, vector))
+    return Explanation(None, height, width, heat, _similar(context, image_id, image, vector))
 
 
-def _decoded(pipeline: Pipeline, image_id: int, want: ImageInput) -> Decoded:
+def _decoded(context: Context, image_id: int, want: ImageInput) -> Decoded:
     """Return the pixels of the very file that was classified, wherever it is being moved to.
 
     Raises ImageFault when it is gone or another one.
     """
     for pause in _PAUSES:
         try:
-            return _decoded_now(pipeline, image_id, want)
+            return _decoded_now(context, image_id, want)
         except ImageFault as fault:
             if fault.code not in {FaultCode.VANISHED, FaultCode.CHANGED}:
                 raise
             time.sleep(pause)
-    return _decoded_now(pipeline, image_id, want)
+    return _decoded_now(context, image_id, want)
 
 
-def _decoded_now(pipeline: Pipeline, image_id: int, want: ImageInput) -> Decoded:
-    limits = imaging.Limits(pipeline.settings.max_file_bytes, pipeline.settings.max_pixels)
-    image = explanations.to_explain(pipeline.db, image_id)
+def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
+    limits = imaging.Limits(context.settings.max_file_bytes, context.settings.max_pixels)
+    image = explanations.to_explain(context.db, image_id)
     if image is None:
         raise ImageFault(FaultCode.VANISHED)
     decoded = imaging.decode(decoding.read_again(image.picture, limits), want, limits)
@@ -83,12 +83,12 @@ def _decoded_now(pipeline: Pipeline, image_id: int, want: ImageInput) -> Decoded
 
 
 def _similar(
-    pipeline: Pipeline, image_id: int, image: ToExplain, vector: NDArray[np.int8]
+    context: Context, image_id: int, image: ToExplain, vector: NDArray[np.int8]
 ) -> list[tuple[int, float]]:
     """Return (image id, cosine) of the earlier returns whose embeddings are nearest, nearest first."""
     best: list[tuple[float, int]] = []
     for embedded in explanations.earlier_embeddings(
-        pipeline.db, image.model_version_id, image.chunk_id, _COMPARED
+        context.db, image.model_version_id, image.chunk_id, _COMPARED
     ):
         ids = np.frombuffer(embedded.image_ids, "<i8")
         found = cosines(np.frombuffer(embedded.vectors, np.int8).reshape(-1, DIMENSIONS), vector)

@@ -9,11 +9,11 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.predictions import to_predictions
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.photos import decoding, imaging
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.chunks import Claim, Shadow
 from returns_pipeline.records.images import ImageState, Outcome, PendingImage
 from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.store import chunks
+from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -27,7 +27,7 @@ class _LateError(PipelineError):
     """The chunk's time is used up."""
 
 
-def answer_beside(pipeline: Pipeline, claim: Claim, outcomes: Sequence[Outcome], began: float) -> None:
+def answer_beside(context: Context, claim: Claim, outcomes: Sequence[Outcome], began: float) -> None:
     """Let the shadow of a finished chunk's model answer for its sample of the classified images.
 
     `began` is when the chunk was begun, on time.monotonic. Never raises: what goes wrong is logged, and the
@@ -46,12 +46,12 @@ def answer_beside(pipeline: Pipeline, claim: Claim, outcomes: Sequence[Outcome],
     answers: list[tuple[int, Prediction]] = []
     try:
         if sample:
-            _answer(pipeline, claim.shadow, sample, began, answers)
+            _answer(context, claim.shadow, sample, began, answers)
     except Exception as error:
         # A candidate is on trial: any fault of its own ends its part, not the night's.
         log.warning("shadow_failed", model=str(claim.shadow.model), reason=str(error) or repr(error))
     try:
-        chunks.store_beside(pipeline.db, claim.shadow, answers)
+        chunks.store_beside(context.db, claim.shadow, answers)
     except PipelineError as fault:
         log.warning("shadow_failed", model=str(claim.shadow.model), reason=str(fault))
 
@@ -62,13 +62,13 @@ def is_in_sample(image_id: int, share: float) -> bool:
 
 
 def _answer(
-    pipeline: Pipeline,
+    context: Context,
     shadow: Shadow,
     sample: Sequence[PendingImage],
     began: float,
     answers: list[tuple[int, Prediction]],
 ) -> None:
-    settings = pipeline.settings
+    settings = context.settings
     deadline = began + _PART_OF_TIME * settings.chunk_seconds
 
     def progress() -> None:
@@ -76,7 +76,7 @@ def _answer(
             raise _LateError("The shadow is too slow for a whole chunk: the rest of its sample is left out.")
 
     progress()
-    bundle, classifier = pipeline.model(str(shadow.model), shadow.model_sha256)
+    bundle, classifier = context.model(str(shadow.model), shadow.model_sha256)
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     # At the size that it wants, which need not be the other model's.
     decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)

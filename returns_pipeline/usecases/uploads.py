@@ -17,9 +17,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.opening import run_request
 from returns_pipeline.photos import chunking, intake
-from returns_pipeline.pipeline import Pipeline
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelRef
@@ -27,6 +25,8 @@ from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import keys, received, runs
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.runs import run_request
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -49,39 +49,39 @@ class Accepted(NamedTuple):
     images: tuple[int, ...]
 
 
-def accept(pipeline: Pipeline, files: Sequence[FoundFile], key: RequestKey | None = None) -> Accepted:
+def accept(context: Context, files: Sequence[FoundFile], key: RequestKey | None = None) -> Accepted:
     """Make rows for files of the spool, then send their chunks, which the sweep sends if the broker does not.
 
     Raises ConfigFault when the model is not there, TransientFault when the database does not answer,
     KeyTakenError when another request has the `key`: then there are no rows for these files.
     """
-    request = run_request(pipeline, "", RunKind.API, pipeline.settings.spool_dir)
+    request = run_request(context, "", RunKind.API, context.settings.spool_dir)
     for _ in range(2):
-        request = replace(request, id=_request_id(utc_now(), pipeline.settings, request))
+        request = replace(request, id=_request_id(utc_now(), context.settings, request))
         # Asked first: a refused INSERT would use up a number of PostgreSQL's every time.
-        run_id = runs.find_request(pipeline.db, request.id) or runs.open_run(pipeline.db, request)
+        run_id = runs.find_request(context.db, request.id) or runs.open_run(context.db, request)
         try:
             chunk_ids = runs.add_chunks(
-                pipeline.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there, key
+                context.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there, key
             )
         except runs.NotScanningError:
             # Its day ended between the two statements.
             continue
         for chunk_id in chunk_ids:
-            if not pipeline.send(pipeline.queue.send_chunk, chunk_id, RunKind.API):
+            if not context.send_chunk(chunk_id, RunKind.API):
                 break
-        ids = received.image_ids(pipeline.db, chunk_ids)
+        ids = received.image_ids(context.db, chunk_ids)
         return Accepted(run_id, request.model, tuple(chunk_ids), tuple(ids[file.path] for file in files))
     raise TransientFault("The run of the day takes no more images.", "Try again.")
 
 
-def earlier(pipeline: Pipeline, key: RequestKey) -> tuple[Accepted, bool] | None:
+def earlier(context: Context, key: RequestKey) -> tuple[Accepted, bool] | None:
     """Return the request that has taken a key, and whether it has the same images; None without one."""
-    found = keys.find(pipeline.db, key.id)
+    found = keys.find(context.db, key.id)
     if found is None:
         return None
-    chunk_ids = tuple(received.chunks_of(pipeline.db, found.images))
-    model = runs.model_of(pipeline.db, found.run_id)
+    chunk_ids = tuple(received.chunks_of(context.db, found.images))
+    model = runs.model_of(context.db, found.run_id)
     return Accepted(found.run_id, model, chunk_ids, found.images), found.sha256 == key.sha256
 
 
@@ -90,20 +90,20 @@ def _request_id(moment: datetime, settings: Settings, request: RunRequest) -> st
     return f"api-{day}-{request.model_sha256[:32]}"
 
 
-def tidy(pipeline: Pipeline, now: datetime) -> None:
+def tidy(context: Context, now: datetime) -> None:
     """End the runs of the days before, forget old keys, and delete what requests have left in the spool."""
-    midnight = now.astimezone(ZoneInfo(pipeline.settings.timezone)).replace(
+    midnight = now.astimezone(ZoneInfo(context.settings.timezone)).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
-    received.end_days(pipeline.db, midnight)
-    keys.forget(pipeline.db, now - _KEY_LASTS)
+    received.end_days(context.db, midnight)
+    keys.forget(context.db, now - _KEY_LASTS)
     try:
         # Rows have real paths.
-        with os.scandir(pipeline.settings.spool_dir.resolve()) as entries:
+        with os.scandir(context.settings.spool_dir.resolve()) as entries:
             old = [entry.path for entry in entries if _is_orphan(entry, now.timestamp())]
     except FileNotFoundError:
         return
-    for path in received.unknown(pipeline.db, old):
+    for path in received.unknown(context.db, old):
         log.info("spool_tidied", path=path)
         with contextlib.suppress(OSError):
             Path(path).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The message broker: Celery, and its twin inside one process."""

@@ -1,0 +1,74 @@
+"""The Celery app for a broker: its queues, its limits, how it retries. Nothing connects here."""
+
+from celery import Celery
+from kombu import Queue as KombuQueue
+
+from returns_pipeline.records.tasks import CONTROL, QUEUES, TASK_QUEUES, Task
+from returns_pipeline.settings import Settings
+
+_VISIBILITY_SECONDS = 3600
+_TASK_SECONDS = 3000
+#: Seconds that the broker may take to answer a sender that is in no hurry.
+_SEND_SECONDS = 30
+
+
+def make_app(settings: Settings, patience: float | None = None) -> Celery:
+    """Return the Celery app for the settings' broker. Nothing connects.
+
+    With `patience` the broker is given up after so many seconds without an answer, not only where messages
+    are sent but also where results are kept: somebody waits. Without it results are waited for as long as
+    Celery does by itself, as a worker should that has one to keep.
+    """
+    transport = {
+        "visibility_timeout": _VISIBILITY_SECONDS,
+        # Serve the queues in the order of QUEUES instead of in turn.
+        "queue_order_strategy": "priority",
+        "socket_timeout": patience or _SEND_SECONDS,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }
+    app = Celery("returns_pipeline", broker=settings.broker_url, backend=settings.broker_url)
+    app.conf.update(
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        task_queues=[KombuQueue(name) for name in QUEUES],
+        task_default_queue=CONTROL,
+        task_routes={task.value: {"queue": queue} for task, queue in TASK_QUEUES.items()},
+        task_create_missing_queues=False,
+        # A message leaves the queue when its work is done; a worker that dies gives it back. A task that
+        # kills its worker is tried again twice, not for ever.
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        task_retry_on_worker_lost=True,
+        task_time_limit=_TASK_SECONDS,
+        task_annotations={
+            task.value: {"time_limit": settings.chunk_seconds} for task in (Task.CLASSIFY_CHUNK, Task.EXPLAIN)
+        },
+        visibility_timeout=_VISIBILITY_SECONDS,
+        broker_transport_options=transport,
+        result_backend_transport_options={"visibility_timeout": _VISIBILITY_SECONDS},
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=5,
+        result_expires=86_400,
+        worker_prefetch_multiplier=1,
+        worker_concurrency=settings.worker_processes or None,
+        worker_max_memory_per_child=settings.worker_memory_mb * 1024,
+        worker_proc_alive_timeout=120,
+        worker_soft_shutdown_timeout=60,
+        worker_enable_soft_shutdown_on_idle=True,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # Flower shows only what workers and senders tell.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+        timezone=settings.timezone,
+        enable_utc=True,
+        beat_schedule_filename=str(settings.home / "beat-schedule"),
+    )
+    if patience is not None:
+        # Celery subscribes to a result before it sends the message, and reconnects twenty times for that.
+        results = {**app.conf.result_backend_transport_options, "retry_policy": {"max_retries": 0}}
+        app.conf.update(redis_socket_timeout=patience, result_backend_transport_options=results)
+    return app

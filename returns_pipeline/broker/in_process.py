@@ -1,0 +1,104 @@
+"""The message broker's twin inside one process: keeps messages and delivers them on demand.
+
+For tests and for trying a use case by hand; it can also deliver a message twice, or lose all of them.
+"""
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from returns_pipeline.records.tasks import QUEUES, TASK_QUEUES, Argument, Task
+from returns_pipeline.usecases import chunks, explanations, runs
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.sweep import sweep
+
+
+class Message(NamedTuple):
+    """One message as it was sent."""
+
+    task: Task
+    arguments: tuple[Argument, ...]
+    request_id: str | None
+    queue: str
+
+
+class InProcessQueue:
+    """Holds messages in the order in which they were sent."""
+
+    def __init__(self) -> None:
+        """Begin without messages."""
+        self.messages: deque[Message] = deque()
+        self._numbers = itertools.count()
+
+    def send(
+        self, task: Task, *arguments: Argument, request_id: str | None = None, queue: str | None = None
+    ) -> None:
+        """Keep one message."""
+        self.messages.append(Message(task, arguments, request_id, queue or TASK_QUEUES[task]))
+
+    def lengths(self) -> dict[str, int]:
+        """Return how many messages wait in each queue."""
+        counts = Counter(message.queue for message in self.messages)
+        return {name: counts[name] for name in QUEUES}
+
+    def workers(self, timeout: float = 1.0) -> set[str]:  # noqa: ARG002 - replies at once
+        """Return the one worker that there is: this process."""
+        return {"in-process"}
+
+    def served(self, timeout: float = 1.0) -> dict[str, set[str]]:
+        """Return this process for every queue."""
+        return {name: self.workers(timeout) for name in QUEUES}
+
+    def error_of(self, request_id: str) -> BaseException | None:  # noqa: ARG002 - errors are raised here
+        """Return None: a request that fails raises from `deliver`."""
+        return None
+
+    def forget(self, request_id: str) -> None:
+        """Do nothing: no error is kept."""
+
+    def waiting(self, task: Task) -> list[Any]:
+        """Return the first argument of each waiting message of a task, oldest first."""
+        return [next(iter(message.arguments), None) for message in self.messages if message.task is task]
+
+    def take(self, task: Task) -> Any:
+        """Remove the oldest message of a task and return its first argument."""
+        message = next(message for message in self.messages if message.task is task)
+        self.messages.remove(message)
+        return next(iter(message.arguments), None)
+
+    def lose_everything(self) -> None:
+        """Forget every message, as a broker does that is emptied."""
+        self.messages.clear()
+
+    def deliver(self, context: Context) -> None:
+        """Do the work of every message, and of those that are sent meanwhile."""
+        while self.messages:
+            message = self.messages.popleft()
+            request_id = message.request_id or f"message {next(self._numbers)}"
+            _WORK[message.task](context, request_id, *message.arguments)
+
+
+def _scan(context: Context, request_id: str, directory: str | None = None, scheduled: bool = False) -> None:
+    if scheduled:
+        runs.scan_night(context)
+    elif directory:
+        runs.scan(context, request_id, Path(directory))
+    else:
+        runs.scan_intakes(context, request_id)
+
+
+#: What a worker does for each task: called with the context, the message's id and its arguments.
+_WORK: dict[Task, Callable[..., object]] = {
+    Task.SCAN: _scan,
+    Task.CLASSIFY_PATHS: runs.classify_paths,
+    Task.REPLAY: runs.replay,
+    Task.RETRY: lambda context, request_id, run_id=None: runs.retry(context, request_id, run_id),
+    Task.CLASSIFY_CHUNK: lambda context, request_id, chunk_id: chunks.classify_chunk(
+        context, chunk_id, request_id
+    ),
+    Task.CLOSE_RUN: lambda context, _, run_id: runs.close_run(context, run_id),
+    Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),
+    Task.SWEEP: lambda context, _: sweep(context),
+}
