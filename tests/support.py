@@ -26,7 +26,7 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
 from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database
-from returns_pipeline.training.fashion_mnist import DEBIAN_DIR
+from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
 from returns_pipeline.usecases.context import Context
 
 #: Where the data set is to be had it must be there in CI, so that nothing is skipped unseen.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training import fashion_mnist
+from returns_pipeline.training.labelled import fashion_mnist
 
 _SAMPLES = PROJECT_ROOT / "samples"
 

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from returns_pipeline.training.checks import Findings
+    from returns_pipeline.training.labelled.checks import Findings
 
 app = typer.Typer(help="Write datasets as image files; check photos before a training.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def fashion_mnist(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
 ) -> None:
     """Write Fashion-MNIST as PNG files named image_{i}_label_{label}.png."""
-    from returns_pipeline.training import fashion_mnist as dataset
+    from returns_pipeline.training.labelled import fashion_mnist as dataset
 
     data = dataset.load(split)
     count = sum(1 for _ in dataset.write_png(data.images[:limit], data.labels[:limit], out))
@@ -39,7 +39,7 @@ def from_csv(
     flat: Annotated[bool, typer.Option("--flat", help="All in one folder, not one for each label.")] = False,
 ) -> None:
     """Write a CSV file of grey pixels, one line an image, as PNG files in a folder for each label."""
-    from returns_pipeline.training import from_csv as pixels
+    from returns_pipeline.training.labelled import from_csv as pixels
 
     with _progress("Writing") as advance:
         count = 0
@@ -57,8 +57,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Read every photo and say what would spoil a training. Exit code 1 when something would."""
-    from returns_pipeline.training import checks
-    from returns_pipeline.training.folders import read_tree
+    from returns_pipeline.training.labelled import checks
+    from returns_pipeline.training.labelled.folders import read_tree
 
     tree = read_tree(folder, mapping)
     with _progress("Checking") as advance:
@@ -102,7 +102,7 @@ def _show(findings: "Findings", folder: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from returns_pipeline.training.names import printable
+    from returns_pipeline.training.labelled.names import printable
 
     console = Console()
     console.print(Text(f"Readable photos in {printable(folder)}"), soft_wrap=True, highlight=False)

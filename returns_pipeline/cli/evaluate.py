@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from returns_pipeline.classify.bundle import Bundle
     from returns_pipeline.report.summary import CsvAnswers
     from returns_pipeline.settings import Settings
-    from returns_pipeline.training.comparing import Comparison
-    from returns_pipeline.training.judging import Answers, Photos
+    from returns_pipeline.training.evaluation.comparing import Comparison
+    from returns_pipeline.training.evaluation.judging import Answers, Photos
 
 #: Labels and files that a terminal shows; JSON and the page have all.
 _MOST_LINES = 20
@@ -58,9 +58,9 @@ def evaluate(
 
     from returns_pipeline.classify.confidence import review_thresholds, tempered
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.judging import Thumbnails, ask, read_data
-    from returns_pipeline.training.pictures import Sample
-    from returns_pipeline.training.report import Story, write_report
+    from returns_pipeline.training.evaluation.judging import Thumbnails, ask, read_data
+    from returns_pipeline.training.pages.evaluation_report import Story, write_report
+    from returns_pipeline.training.pages.pictures import Sample
 
     settings = load_settings()
     bundle = _bundle(settings, model)
@@ -148,8 +148,8 @@ def compare_models(
     import numpy as np
 
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.comparing import compare
-    from returns_pipeline.training.judging import Photos, ask, read_data
+    from returns_pipeline.training.evaluation.comparing import compare
+    from returns_pipeline.training.evaluation.judging import Photos, ask, read_data
 
     settings = load_settings()
     bundles = [_bundle(settings, first), _bundle(settings, second)]
@@ -255,7 +255,7 @@ def _print_json(value: Any) -> None:
 def _accuracy_numbers(found: "CsvAnswers") -> dict[str, Any]:
     import numpy as np
 
-    from returns_pipeline.training.evaluation import class_scores
+    from returns_pipeline.training.evaluation.scores import class_scores
 
     indices = sorted({index for pair in found.pairs for index in pair})
     place = {index: row for row, index in enumerate(indices)}

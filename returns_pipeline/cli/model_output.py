@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from returns_pipeline.records.models import ModelChange
-from returns_pipeline.report.answers import Changes
+from returns_pipeline.report.changes import Changes
 from returns_pipeline.usecases.models import Version
 
 #: Changed files that are printed for people; JSON has all.

@@ -159,7 +159,7 @@ def compare(
 
 def _compare_shadow(model: str, *, as_json: bool) -> None:
     from returns_pipeline.cli import model_output
-    from returns_pipeline.report.answers import count_changes
+    from returns_pipeline.report.changes import count_changes
     from returns_pipeline.store.models import shadowed
     from returns_pipeline.usecases import models
 

@@ -117,7 +117,7 @@ def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
     if summary is None:
         return
     from returns_pipeline.cli import model_output, output
-    from returns_pipeline.report.answers import count_changes
+    from returns_pipeline.report.changes import count_changes
     from returns_pipeline.store import images
 
     pairs = images.replayed(database, run_id, summary.id)

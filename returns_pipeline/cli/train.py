@@ -15,7 +15,7 @@ import typer
 from returns_pipeline.errors import ConfigFault
 
 if TYPE_CHECKING:
-    from returns_pipeline.training.course import Recipe
+    from returns_pipeline.training.recipes.train import Recipe
 
 app = typer.Typer(help="Train a model and write it as a new bundle.", no_args_is_help=True)
 
@@ -75,7 +75,7 @@ def fashion_mnist(
     """Train the small CNN on Fashion-MNIST: about 90 s on two cores."""
     _begin(name)
     from returns_pipeline.cli import training
-    from returns_pipeline.training.recipe_fashion_mnist import Request, train
+    from returns_pipeline.training.recipes.fashion_mnist import Request, train
 
     command = f"returns-pipeline train fashion-mnist --name {name} --epochs {epochs} --seed {seed}"
     request = Request(
@@ -104,7 +104,7 @@ def fashion_mnist_plus(
     """Train a better CNN on Fashion-MNIST, as fast to ask as the small one: about 30 minutes on two cores."""
     _begin(name)
     from returns_pipeline.cli import training
-    from returns_pipeline.training.recipe_fashion_mnist_plus import Request, train
+    from returns_pipeline.training.recipes.fashion_mnist_plus import Request, train
 
     request = Request(
         name=_toy(name, smoke),
@@ -145,7 +145,7 @@ def cnn(
 ) -> None:
     """Train a small network from scratch on class folders of photos."""
     _begin(name, data, mapping)
-    from returns_pipeline.training.recipe_cnn import Cnn
+    from returns_pipeline.training.recipes.cnn import Cnn
 
     _train(context, Cnn(**_own(context, Cnn)))
 
@@ -181,7 +181,7 @@ def transfer(
     """Train a new head, and the end of a backbone that has seen other pictures, on class folders."""
     _begin(name, data, mapping)
     from returns_pipeline.classify.bundle import find_bundle
-    from returns_pipeline.training.recipe_transfer import BACKBONES, BUNDLE, Transfer
+    from returns_pipeline.training.recipes.transfer import BACKBONES, BUNDLE, Transfer
 
     options = {**_own(context, Transfer), "models_dir": _models_dir(models_dir)}
     if backbone.startswith(BUNDLE):
@@ -225,7 +225,7 @@ def outfit(
 ) -> None:
     """Train two heads, main and sub category, on MAIN/SUB folders, or on class folders with --mapping."""
     _begin(name, data, mapping)
-    from returns_pipeline.training.recipe_outfit import BACKBONES, Outfit
+    from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
     if backbone not in BACKBONES:
         raise ConfigFault(f"There is no backbone {backbone!r}.", advice=f"Choose {', '.join(BACKBONES)}.")
@@ -242,7 +242,7 @@ def _begin(name: str, data: Path | None = None, mapping: Path | None = None) -> 
         )
     training.require_keras()
     if data is not None:
-        from returns_pipeline.training.folders import read_tree
+        from returns_pipeline.training.labelled.folders import read_tree
 
         read_tree(data, mapping)
 
@@ -256,7 +256,7 @@ def _own(context: typer.Context, recipe: type) -> dict[str, Any]:
 def _train(context: typer.Context, recipe: "Recipe") -> None:
     """Train with the options that all recipes have."""
     from returns_pipeline.cli import training
-    from returns_pipeline.training.course import Request, train
+    from returns_pipeline.training.recipes.train import Request, train
 
     given = context.params
     common = {field.name: given[field.name] for field in dataclasses.fields(Request) if field.name in given}

@@ -11,7 +11,7 @@ from typing import TextIO
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
-from returns_pipeline.report import html, table
+from returns_pipeline.report import csv_table, page
 from returns_pipeline.report.summary import Tally
 
 CSV_NAME = "results.csv"
@@ -27,13 +27,13 @@ def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Pa
     tally = Tally()
     csv_path, html_path = folder / CSV_NAME, folder / HTML_NAME
     with _whole_file(csv_path) as stream:
-        write = table.writer(stream)
+        write = csv_table.writer(stream)
         for result in results:
             write(result)
             tally.add(result)
     summary = replace(summary, csv=csv_path, report=html_path)
     with _whole_file(html_path) as stream:
-        stream.write(html.render(summary, tally, folder))
+        stream.write(page.render(summary, tally, folder))
     return summary
 
 

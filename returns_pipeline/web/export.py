@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.images import ImageResult
-from returns_pipeline.report.table import printable, writer
+from returns_pipeline.report.csv_table import printable, writer
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
 

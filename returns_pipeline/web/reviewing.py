@@ -6,7 +6,7 @@ from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.records.reviews import ReviewItem as Item
-from returns_pipeline.report.table import printable
+from returns_pipeline.report.csv_table import printable
 from returns_pipeline.store import reviews
 from returns_pipeline.web.errors import ConflictError, NotFoundError, RequestError
 from returns_pipeline.web.v1.schemas import ReviewItem

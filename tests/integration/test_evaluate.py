@@ -15,7 +15,7 @@ from PIL import Image
 from returns_pipeline.classify.bundle import Bundle, load_bundle
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.judging import read_data
+from returns_pipeline.training.evaluation.judging import read_data
 from tests.support import LABELS, Installation, write_images, write_stub_bundle
 
 

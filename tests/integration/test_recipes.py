@@ -12,9 +12,9 @@ from PIL import Image
 from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.publishing import LEAST_AGREEMENT
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training.course import Request, train
-from returns_pipeline.training.recipe_outfit import Outfit
-from returns_pipeline.training.recipe_transfer import Transfer
+from returns_pipeline.training.recipes.outfit import Outfit
+from returns_pipeline.training.recipes.train import Request, train
+from returns_pipeline.training.recipes.transfer import Transfer
 from tests.support import Installation
 
 COLOURS = {"red skirt": (200, 30, 40), "green hat": (40, 180, 60), "blue jeans": (40, 60, 190)}

@@ -10,7 +10,7 @@ from returns_pipeline.errors import PipelineError
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.models import AnswerPair
-from returns_pipeline.report.answers import count_changes
+from returns_pipeline.report.changes import count_changes
 from returns_pipeline.store import images, runs
 from returns_pipeline.usecases.runs import classify_paths, replay, scan
 from tests.support import Installation, digests, write_images, write_stub_bundle

@@ -17,7 +17,7 @@ from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifi
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training import fashion_mnist
+from returns_pipeline.training.labelled import fashion_mnist
 from tests.support import needs_fashion_mnist
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ModelRef, ModelStage
 from returns_pipeline.records.predictions import Scores
-from returns_pipeline.report.answers import Changes, count_changes
+from returns_pipeline.report.changes import Changes, count_changes
 from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.models import every, history, shadowed
 from returns_pipeline.usecases import models

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.training import efficientnet_lite
-from returns_pipeline.training.torch_weights import read_state_dict
+from returns_pipeline.training.networks import efficientnet_lite
+from returns_pipeline.training.networks.torch_weights import read_state_dict
 
 #: For each variant the mean over places of PyTorch's features for `drawn`, float32 [1280]. Made with the
 #: packages efficientnet-lite-pytorch 0.1.0 and torch.

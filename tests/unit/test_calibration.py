@@ -20,7 +20,8 @@ from returns_pipeline.records.predictions import Decision, Scores
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import environment_of, load_settings
 from returns_pipeline.store import images
-from returns_pipeline.training import calibration, evaluation
+from returns_pipeline.training.evaluation import scores
+from returns_pipeline.training.recipes import calibration
 from tests.support import Installation, write_images, write_stub_bundle
 
 
@@ -51,9 +52,9 @@ def test_the_fit_finds_how_much_too_sure_a_model_is(sharpness: float) -> None:
     truth, probabilities = answers(20_000, 6, sharpness)
     found = calibration.fit_temperature(truth, probabilities)
     assert found == pytest.approx(sharpness, rel=0.05)
-    best = evaluation.cross_entropy(truth, tempered(probabilities, found))
+    best = scores.cross_entropy(truth, tempered(probabilities, found))
     for other in (found * 0.95, found * 1.05):
-        assert evaluation.cross_entropy(truth, tempered(probabilities, other)) > best
+        assert scores.cross_entropy(truth, tempered(probabilities, other)) > best
 
 
 def test_a_model_without_a_mistake_keeps_a_finite_temperature() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from returns_pipeline.training.comparing import compare, mcnemar, paired_interval, wilson
+from returns_pipeline.training.evaluation.comparing import compare, mcnemar, paired_interval, wilson
 
 
 def test_mcnemar_of_hand_made_examples() -> None:

@@ -12,11 +12,11 @@ from PIL import Image, ImageFilter
 from returns_pipeline.errors import ConfigFault, FaultCode
 from returns_pipeline.photos import imaging
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training import duplicates, photos
-from returns_pipeline.training.checks import Findings, check, require_sound
-from returns_pipeline.training.folders import Photos, read_tree
-from returns_pipeline.training.photos import load_pixels
-from returns_pipeline.training.split import Split, stratified
+from returns_pipeline.training.labelled import duplicates, photos
+from returns_pipeline.training.labelled.checks import Findings, check, require_sound
+from returns_pipeline.training.labelled.folders import Photos, read_tree
+from returns_pipeline.training.labelled.photos import load_pixels
+from returns_pipeline.training.labelled.split import Split, stratified
 
 SIZE = ImageInput(16, 12, 3)
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.training import from_csv
-from returns_pipeline.training.folders import read_tree
+from returns_pipeline.training.labelled import from_csv
+from returns_pipeline.training.labelled.folders import read_tree
 from tests.support import CLI
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from returns_pipeline.classify.bundle import LABEL_LENGTH
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.training import names
-from returns_pipeline.training.folders import Labels, match_labels, read_tree
+from returns_pipeline.training.labelled import names
+from returns_pipeline.training.labelled.folders import Labels, match_labels, read_tree
 
 
 def make(root: Path, *files: str) -> Path:

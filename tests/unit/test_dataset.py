@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.training import fashion_mnist
+from returns_pipeline.training.labelled import fashion_mnist
 from tests.support import needs_fashion_mnist
 
 

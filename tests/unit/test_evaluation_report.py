@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from returns_pipeline.training import evaluation
-from returns_pipeline.training.pictures import Sample
-from returns_pipeline.training.report import Story, write_report
+from returns_pipeline.training.evaluation import scores
+from returns_pipeline.training.pages.evaluation_report import Story, write_report
+from returns_pipeline.training.pages.pictures import Sample
 
 Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
 
@@ -86,7 +86,7 @@ def test_the_numbers_of_a_report_are_those_of_the_evaluation(tmp_path: Path) -> 
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == numbers
     truth, probabilities = told.judged.truth, told.answers
     assert numbers["n"] == 200
-    assert numbers["accuracy"] == evaluation.accuracy(truth, probabilities)
+    assert numbers["accuracy"] == scores.accuracy(truth, probabilities)
     assert numbers["main_accuracy"] >= numbers["sub_accuracy"] == numbers["accuracy"]
     assert sum(map(sum, numbers["confusion_matrix"])) == 200
     assert sum(entry["support"] for entry in numbers["per_class"]) == 200

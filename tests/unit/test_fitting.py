@@ -10,11 +10,11 @@ import pytest
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.fitting import Batches, Plan, Record, Workshop, fit
-from returns_pipeline.training.folders import Labels
-from returns_pipeline.training.networks import MAIN, SUB, small_backbone, two_heads
-from returns_pipeline.training.recipe_fashion_mnist_plus import vary
-from returns_pipeline.training.variation import Variation
+from returns_pipeline.training.labelled.augmentation import Variation
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks.heads import MAIN, SUB, small_backbone, two_heads
+from returns_pipeline.training.recipes.fashion_mnist_plus import vary
+from returns_pipeline.training.recipes.fitting import Batches, Plan, Record, Workshop, fit
 
 EPOCHS, BATCH = 4, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 1), np.uint8)

@@ -15,7 +15,7 @@ from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle, file_sha256, l
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training import export
+from returns_pipeline.training.recipes import export
 from tests.support import needs_fashion_mnist
 
 COMMITTED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"

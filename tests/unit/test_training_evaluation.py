@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from returns_pipeline.training import evaluation
-from returns_pipeline.training.reliability import Review, coverage_curve, reliability_curve, review
-from returns_pipeline.training.split import split_indices
+from returns_pipeline.training.evaluation import scores
+from returns_pipeline.training.evaluation.reliability import (
+    Review,
+    coverage_curve,
+    reliability_curve,
+    review,
+)
+from returns_pipeline.training.labelled.split import split_indices
 
 TRUTH = np.array([0, 0, 0, 1, 1, 2], np.uint8)
 PREDICTED = np.array([0, 0, 1, 1, 1, 0])
@@ -28,37 +33,37 @@ def test_the_division_is_always_the_same() -> None:
 
 def test_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:
     """Every image is in exactly one cell."""
-    matrix = evaluation.confusion_matrix(TRUTH, PREDICTED, 3)
+    matrix = scores.confusion_matrix(TRUTH, PREDICTED, 3)
     assert matrix.tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
 def test_precision_recall_and_f1_of_a_hand_made_example() -> None:
     """A label that is never predicted scores 0 instead of dividing by 0."""
-    scores = evaluation.class_scores(evaluation.confusion_matrix(TRUTH, PREDICTED, 3))
-    assert scores.precision == pytest.approx([2 / 3, 2 / 3, 0])
-    assert scores.recall == pytest.approx([2 / 3, 1, 0])
-    assert scores.f1 == pytest.approx([2 / 3, 4 / 5, 0])
-    assert scores.support.tolist() == [3, 2, 1]
+    found = scores.class_scores(scores.confusion_matrix(TRUTH, PREDICTED, 3))
+    assert found.precision == pytest.approx([2 / 3, 2 / 3, 0])
+    assert found.recall == pytest.approx([2 / 3, 1, 0])
+    assert found.f1 == pytest.approx([2 / 3, 4 / 5, 0])
+    assert found.support.tolist() == [3, 2, 1]
 
 
 def test_accuracy_and_cross_entropy_of_a_hand_made_example() -> None:
     """Loss is the mean of -ln p of the true label, and stays finite when p is 0."""
     truth = np.array([0, 1], np.uint8)
     probabilities = np.array([[0.5, 0.5 - 1e-6], [0.75, 0.25]], np.float32)
-    assert evaluation.accuracy(truth, probabilities) == 0.5
-    assert evaluation.cross_entropy(truth, probabilities) == pytest.approx(np.log(8) / 2)
+    assert scores.accuracy(truth, probabilities) == 0.5
+    assert scores.cross_entropy(truth, probabilities) == pytest.approx(np.log(8) / 2)
     certain_and_wrong = np.array([[0.0, 1.0]], np.float32)
-    assert evaluation.cross_entropy(truth[:1], certain_and_wrong) == pytest.approx(-np.log(1e-7))
+    assert scores.cross_entropy(truth[:1], certain_and_wrong) == pytest.approx(-np.log(1e-7))
 
 
 def test_top_accuracy_counts_the_most_probable_labels() -> None:
     """The true label is first, third and fourth."""
     rows = np.array([[0.4, 0.3, 0.2, 0.1]] * 3, np.float32)
     truth = np.array([0, 2, 3])
-    assert [evaluation.top_accuracy(truth, rows, count) for count in (1, 2, 3, 4)] == pytest.approx(
+    assert [scores.top_accuracy(truth, rows, count) for count in (1, 2, 3, 4)] == pytest.approx(
         [1 / 3, 1 / 3, 2 / 3, 1]
     )
-    assert evaluation.top_accuracy(truth[:1], rows[:1, :2]) == 1
+    assert scores.top_accuracy(truth[:1], rows[:1, :2]) == 1
 
 
 def test_the_calibration_error_of_a_hand_made_example() -> None:
@@ -104,9 +109,9 @@ def test_two_heads_of_a_hand_made_example() -> None:
     """The main category is that of the best sub-category; by the sum it would be another for one image."""
     mains = ("bags", "shoes", "shoes")
     rows = np.array([[0.4, 0.35, 0.25], [0.1, 0.5, 0.4], [0.2, 0.1, 0.7]], np.float32)
-    heads = evaluation.two_heads(np.array([0, 2, 2]), rows, mains)
+    heads = scores.two_heads(np.array([0, 2, 2]), rows, mains)
     assert heads.main_accuracy == 1
     assert heads.sub_accuracy == pytest.approx(2 / 3)
     assert heads.contradictions == pytest.approx(1 / 3)
-    assert evaluation.judge(np.array([0, 2, 2]), rows, mains).heads == heads
-    assert evaluation.judge(np.array([0, 2, 2]), rows).heads is None
+    assert scores.judge(np.array([0, 2, 2]), rows, mains).heads == heads
+    assert scores.judge(np.array([0, 2, 2]), rows).heads is None

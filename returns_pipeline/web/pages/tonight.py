@@ -10,7 +10,7 @@ from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.tasks import INTERACTIVE, Queue
-from returns_pipeline.report.html import sentence
+from returns_pipeline.report.page import sentence
 from returns_pipeline.store import images, runs, trends
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.schedule import next_due

@@ -11,7 +11,7 @@ from returns_pipeline.records.images import Shown
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
-from returns_pipeline.report.table import printable
+from returns_pipeline.report.csv_table import printable
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.text import pathless

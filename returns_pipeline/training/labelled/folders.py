@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.photos.intake import PARTIAL_SUFFIXES
-from returns_pipeline.training import names
+from returns_pipeline.training.labelled import names
 
 _PARTS = {
     "train": "train",

@@ -14,14 +14,14 @@ import numpy as np
 
 from returns_pipeline.classify.bundle import Bundle, file_sha256
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training import checks
-from returns_pipeline.training.bundling import Part, Trained, ask, bundle_up
-from returns_pipeline.training.fitting import Batches, Plan, Record, Workshop, fit
-from returns_pipeline.training.folders import Labels, Photos, Tree, read_tree
-from returns_pipeline.training.networks import MAIN, SUB, Network
-from returns_pipeline.training.photos import load_pixels
-from returns_pipeline.training.split import stratified
-from returns_pipeline.training.variation import Variation
+from returns_pipeline.training.labelled import checks
+from returns_pipeline.training.labelled.augmentation import Variation
+from returns_pipeline.training.labelled.folders import Labels, Photos, Tree, read_tree
+from returns_pipeline.training.labelled.photos import load_pixels
+from returns_pipeline.training.labelled.split import stratified
+from returns_pipeline.training.networks.heads import MAIN, SUB, Network
+from returns_pipeline.training.recipes.bundling import Part, Trained, ask, bundle_up
+from returns_pipeline.training.recipes.fitting import Batches, Plan, Record, Workshop, fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

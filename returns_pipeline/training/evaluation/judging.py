@@ -15,8 +15,8 @@ from returns_pipeline.photos.intake import describe, find_files, require_folder
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.report.summary import label_in_name
-from returns_pipeline.training import names
-from returns_pipeline.training.folders import match_labels, read_tree
+from returns_pipeline.training.labelled import names
+from returns_pipeline.training.labelled.folders import match_labels, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,11 +15,11 @@ import keras
 import numpy as np
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.training import fashion_mnist
-from returns_pipeline.training.architectures import better_cnn
-from returns_pipeline.training.bundling import Part, Trained, bundle_up
-from returns_pipeline.training.fitting import Batches, Plan, Progress, Workshop, fit
-from returns_pipeline.training.folders import Labels
+from returns_pipeline.training.labelled import fashion_mnist
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks.small_cnns import better_cnn
+from returns_pipeline.training.recipes.bundling import Part, Trained, bundle_up
+from returns_pipeline.training.recipes.fitting import Batches, Plan, Progress, Workshop, fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

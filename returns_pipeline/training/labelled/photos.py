@@ -17,7 +17,7 @@ from returns_pipeline.photos.decoding import Refusal, read
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import load_settings
-from returns_pipeline.training.folders import Photos
+from returns_pipeline.training.labelled.folders import Photos
 
 #: Files that are decoded, or wait to be taken, for each thread.
 _AHEAD = 8

@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.training.torch_weights import read_state_dict
+from returns_pipeline.training.networks.torch_weights import read_state_dict
 
 #: Repeats, kernel, stride, expansion, filters of each stage of the unscaled network.
 _STAGES = (

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.training import evaluation, page, pictures, plots
-from returns_pipeline.training.reliability import Review, reliability_curve, review
+from returns_pipeline.training.evaluation import scores
+from returns_pipeline.training.evaluation.reliability import Review, reliability_curve, review
+from returns_pipeline.training.pages import html_page, pictures, plots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from returns_pipeline.training.pictures import Sample
+    from returns_pipeline.training.pages.pictures import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,17 @@ def write_report(folder: "Path", story: Story) -> dict[str, Any]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     truth = story.judged.truth
-    judged = evaluation.judge(truth, story.answers, story.mains)
+    judged = scores.judge(truth, story.answers, story.mains)
     chosen = review(truth, story.answers, story.thresholds)
     figures = _figures(story, judged, chosen)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=plots.DPI, metadata={"Software": None})
     numbers = _numbers(story, judged, chosen)
     (folder / "metrics.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    text = page.render(
+    text = html_page.render(
         title=story.title,
         command=story.command,
-        summary=page.summary(judged, story.labels, chosen, story.rule, numbers.get("ece_uncalibrated"))
+        summary=html_page.summary(judged, story.labels, chosen, story.rule, numbers.get("ece_uncalibrated"))
         | dict(story.facts),
         judged=judged,
         labels=story.labels,
@@ -79,7 +80,7 @@ def write_report(folder: "Path", story: Story) -> dict[str, Any]:
     return numbers
 
 
-def _figures(story: Story, judged: evaluation.Evaluation, chosen: Review) -> "dict[str, Figure]":
+def _figures(story: Story, judged: scores.Evaluation, chosen: Review) -> "dict[str, Figure]":
     """Return the figures by the name of their file, in the order of the page."""
     truth, labels, sample = story.judged.truth, story.labels, story.judged
     before = None if story.uncalibrated is None else reliability_curve(truth, story.uncalibrated)
@@ -117,11 +118,11 @@ def _drawn(draw: np.random.Generator, count: int) -> "NDArray[np.int64]":
     return draw.choice(count, min(pictures.MOST, count), replace=False)
 
 
-def _numbers(story: Story, judged: evaluation.Evaluation, chosen: Review) -> dict[str, Any]:
-    numbers = {"command": story.command, **evaluation.numbers(judged, story.labels)}
+def _numbers(story: Story, judged: scores.Evaluation, chosen: Review) -> dict[str, Any]:
+    numbers = {"command": story.command, **scores.numbers(judged, story.labels)}
     if story.uncalibrated is not None:
         numbers["ece_uncalibrated"] = reliability_curve(story.judged.truth, story.uncalibrated).error
-        numbers["loss_uncalibrated"] = evaluation.cross_entropy(story.judged.truth, story.uncalibrated)
+        numbers["loss_uncalibrated"] = scores.cross_entropy(story.judged.truth, story.uncalibrated)
     numbers["review"] = {"rule": story.rule, **asdict(chosen)}
     numbers["labels"] = list(story.labels)
     numbers["counts"] = {part: values.tolist() for part, values in story.counts.items()}

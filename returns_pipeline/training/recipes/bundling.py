@@ -15,11 +15,12 @@ from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.classify.publishing import LEAST_AGREEMENT, draft_folder, publish
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training import evaluation, export
-from returns_pipeline.training.calibration import calibrated
-from returns_pipeline.training.folders import Labels
-from returns_pipeline.training.pictures import Sample
-from returns_pipeline.training.report import Story, write_report
+from returns_pipeline.training.evaluation import scores
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.pages.evaluation_report import Story, write_report
+from returns_pipeline.training.pages.pictures import Sample
+from returns_pipeline.training.recipes import export
+from returns_pipeline.training.recipes.calibration import calibrated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,7 +155,7 @@ def _exported(
 
 
 def _metrics(trained: Trained, judging: Part, served: "NDArray[np.float32]") -> dict[str, float]:
-    found = evaluation.judge(judging.truth, served, _mains(trained.labels))
+    found = scores.judge(judging.truth, served, _mains(trained.labels))
     main = {"main_accuracy": found.heads.main_accuracy} if found.heads else {}
     return {
         "n": found.n,

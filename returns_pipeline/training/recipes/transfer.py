@@ -16,10 +16,10 @@ from keras import layers
 from returns_pipeline.classify.bundle import KERAS_MODEL, find_bundle
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.fitting import Plan
-from returns_pipeline.training.folders import Labels
-from returns_pipeline.training.networks import Network, one_head, pretrained
-from returns_pipeline.training.variation import Variation
+from returns_pipeline.training.labelled.augmentation import Variation
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks.heads import Network, one_head, pretrained
+from returns_pipeline.training.recipes.fitting import Plan
 
 BACKBONES = ("resnet50", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "none")
 #: A backbone out of a model that is already here: bundle:NAME or bundle:NAME/VERSION.

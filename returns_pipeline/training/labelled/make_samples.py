@@ -1,6 +1,6 @@
 """Writes samples/, which `returns-pipeline demo` classifies.
 
-Run `python -m returns_pipeline.training.make_samples`.
+Run `python -m returns_pipeline.training.labelled.make_samples`.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training import fashion_mnist
+from returns_pipeline.training.labelled import fashion_mnist
 
 SEED = 2017
 COUNT = 300

@@ -11,10 +11,10 @@ import keras
 from keras import layers
 
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.fitting import Plan
-from returns_pipeline.training.folders import Labels
-from returns_pipeline.training.networks import Network, one_head, small_backbone
-from returns_pipeline.training.variation import Variation
+from returns_pipeline.training.labelled.augmentation import Variation
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks.heads import Network, one_head, small_backbone
+from returns_pipeline.training.recipes.fitting import Plan
 
 SIZE = ImageInput(224, 224, 3)
 

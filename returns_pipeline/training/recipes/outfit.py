@@ -12,10 +12,10 @@ from keras import layers
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.fitting import Plan
-from returns_pipeline.training.folders import Labels
-from returns_pipeline.training.networks import Network, pretrained, two_heads
-from returns_pipeline.training.variation import Variation
+from returns_pipeline.training.labelled.augmentation import Variation
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks.heads import Network, pretrained, two_heads
+from returns_pipeline.training.recipes.fitting import Plan
 
 BACKBONES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet50", "none")
 #: Part of all steps in which the learning rate rises: pretrained weights are not shaken by a random head.

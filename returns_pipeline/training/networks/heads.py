@@ -13,8 +13,8 @@ from keras import layers
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training import efficientnet_lite
-from returns_pipeline.training.folders import Labels
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks import efficientnet_lite
 
 #: Outputs of the trained form: of a network with two heads both, else only the first.
 SUB, MAIN = "sub", "main"

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from returns_pipeline.training.evaluation import ClassScores
-    from returns_pipeline.training.reliability import CoverageCurve, ReliabilityCurve, Review
+    from returns_pipeline.training.evaluation.reliability import (
+        CoverageCurve,
+        ReliabilityCurve,
+        Review,
+    )
+    from returns_pipeline.training.evaluation.scores import ClassScores
 
 DPI = 110
 BLUE, GREY = "#2166ac", "#999999"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.training.reliability import (
+from returns_pipeline.training.evaluation.reliability import (
     CoverageCurve,
     ReliabilityCurve,
     coverage_curve,

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from returns_pipeline.errors import ConfigFault, FaultCode
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training import duplicates
-from returns_pipeline.training.folders import Labels, Tree
-from returns_pipeline.training.names import printable
-from returns_pipeline.training.photos import decode_all
+from returns_pipeline.training.labelled import duplicates
+from returns_pipeline.training.labelled.folders import Labels, Tree
+from returns_pipeline.training.labelled.names import printable
+from returns_pipeline.training.labelled.photos import decode_all
 
 LEAST_PHOTOS = 10
 MOST_UNREADABLE = 0.05

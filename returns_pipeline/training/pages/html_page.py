@@ -8,8 +8,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from returns_pipeline.training.evaluation import Evaluation
-    from returns_pipeline.training.reliability import Review
+    from returns_pipeline.training.evaluation.reliability import Review
+    from returns_pipeline.training.evaluation.scores import Evaluation
 
 #: How many pairs of labels the page lists of those that are mistaken for one another.
 _MOST_PAIRS = 10

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from matplotlib.figure import Figure
 
-from returns_pipeline.training.plots import shortened
+from returns_pipeline.training.pages.plots import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

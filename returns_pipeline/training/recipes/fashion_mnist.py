@@ -17,14 +17,16 @@ from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training import evaluation, export, fashion_mnist
-from returns_pipeline.training.architectures import small_cnn
-from returns_pipeline.training.calibration import calibrated
-from returns_pipeline.training.fashion_mnist import LABELS, SIDE, Dataset
-from returns_pipeline.training.pictures import Sample
-from returns_pipeline.training.reliability import reliability_curve
-from returns_pipeline.training.report import Story, write_report
-from returns_pipeline.training.split import SPLIT_SEED, split_indices
+from returns_pipeline.training.evaluation import scores
+from returns_pipeline.training.evaluation.reliability import reliability_curve
+from returns_pipeline.training.labelled import fashion_mnist
+from returns_pipeline.training.labelled.fashion_mnist import LABELS, SIDE, Dataset
+from returns_pipeline.training.labelled.split import SPLIT_SEED, split_indices
+from returns_pipeline.training.networks.small_cnns import small_cnn
+from returns_pipeline.training.pages.evaluation_report import Story, write_report
+from returns_pipeline.training.pages.pictures import Sample
+from returns_pipeline.training.recipes import export
+from returns_pipeline.training.recipes.calibration import calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +96,10 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
             data=_describe(request, parts),
             metrics={
                 "n": len(parts.held_out.labels),
-                "accuracy": evaluation.accuracy(parts.held_out.labels, held_out),
-                "loss": evaluation.cross_entropy(parts.held_out.labels, held_out),
-                "official_accuracy": evaluation.accuracy(parts.official.labels, official),
-                "official_loss": evaluation.cross_entropy(parts.official.labels, official),
+                "accuracy": scores.accuracy(parts.held_out.labels, held_out),
+                "loss": scores.cross_entropy(parts.held_out.labels, held_out),
+                "official_accuracy": scores.accuracy(parts.official.labels, official),
+                "official_loss": scores.cross_entropy(parts.official.labels, official),
                 "official_n": len(parts.official.labels),
                 "official_ece": reliability_curve(parts.official.labels, official).error,
                 "official_ece_calibrated": reliability_curve(parts.official.labels, after).error,

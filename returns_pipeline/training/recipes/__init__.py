@@ -1,0 +1,1 @@
+"""Recipes: from labelled photos to a published bundle."""
