@@ -18,7 +18,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.settings import settings_of_home
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
-from returns_pipeline.web.access import digest, new_token
+from returns_pipeline.web.security.access import digest, new_token
 from tests.support import Installation, write_images, write_stub_bundle
 
 

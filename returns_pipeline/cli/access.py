@@ -31,7 +31,7 @@ _LEAST_LETTERS = 8
 def add_user(name: Name, password: Password, role: RoleOption = Role.REVIEWER) -> None:
     """Add a user."""
     from returns_pipeline.store import access
-    from returns_pipeline.web.access import hash_password
+    from returns_pipeline.web.security.access import hash_password
 
     access.add_user(_database(), _sound(name), hash_password(_strong(password)), role)
     typer.echo(f"{name} is a {role} and can log in.")
@@ -41,7 +41,7 @@ def add_user(name: Name, password: Password, role: RoleOption = Role.REVIEWER) -
 def change_password(name: Name, password: Password) -> None:
     """Give a user another password; all sessions of the user end."""
     from returns_pipeline.store import access
-    from returns_pipeline.web.access import hash_password
+    from returns_pipeline.web.security.access import hash_password
 
     access.change_user(_database(), name, password_hash=hash_password(_strong(password)))
     typer.echo(f"{name} has another password.")
@@ -86,7 +86,7 @@ def list_users(as_json: Json = False) -> None:
 def add_token(name: Name, role: RoleOption = Role.REVIEWER) -> None:
     """Make a token for a machine and print it, this once."""
     from returns_pipeline.store import access
-    from returns_pipeline.web.access import digest, new_token
+    from returns_pipeline.web.security.access import digest, new_token
 
     token = new_token()
     access.add_token(_database(), _sound(name), digest(token), role)
@@ -121,7 +121,7 @@ def _database() -> "Database":
 
 
 def _sound(name: str) -> str:
-    from returns_pipeline.web.access import LOCAL
+    from returns_pipeline.web.security.access import LOCAL
 
     if name == LOCAL or not name.isprintable() or not 0 < len(name.strip()) <= 100:
         raise typer.BadParameter(f"{name!r} cannot be a name: 1 to 100 letters, not {LOCAL!r}.")

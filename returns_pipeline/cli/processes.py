@@ -54,7 +54,7 @@ def up() -> None:
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
     from returns_pipeline.usecases import models
-    from returns_pipeline.web.access import Keeper
+    from returns_pipeline.web.security.access import Keeper
 
     settings = load_settings()
     require_free_port(settings.flower_host, settings.flower_port, "RETURNS_FLOWER_PORT")

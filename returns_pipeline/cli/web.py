@@ -13,8 +13,8 @@ def web() -> None:
     from returns_pipeline.logs import configure_logging
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
-    from returns_pipeline.web.access import Keeper
     from returns_pipeline.web.app import create_app
+    from returns_pipeline.web.security.access import Keeper
 
     settings = load_settings()
     configure_logging(settings)

@@ -7,7 +7,8 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,8 +37,12 @@ _CHUNK = 128
 _ORPHAN_SECONDS = 3600
 #: How long a request that is sent again with its key gets the answers of the first time.
 _KEY_LASTS = timedelta(days=1)
-#: How files of the spool are called: the request, the image's place in it, the sender's name for it.
+#: A file of the spool is named REQUEST-NUMBER-NAME: the request's id, the image's place in it, and what is
+#: left of the sender's name for it.
 _SPOOLED = re.compile(r"[0-9a-f]{32}-\d{6}-")
+#: Letters of a sender's file name that stay, from its end.
+_KEPT = 60
+_STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Accepted(NamedTuple):
@@ -47,6 +52,40 @@ class Accepted(NamedTuple):
     model: ModelRef
     chunk_ids: tuple[int, ...]
     images: tuple[int, ...]
+
+
+def write_spool(folder: Path, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+    """Write (name, content) pairs as files of `folder`, all or none; return them in the same order.
+
+    Raises TransientFault when the disk takes no more.
+    """
+    request = uuid.uuid4().hex
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (name, content) in enumerate(images):
+            path = folder / f"{request}-{number:06}-{_safe_name(name)}"
+            written.append(path)
+            path.write_bytes(content)
+    except OSError as error:
+        discard(written)
+        raise TransientFault(
+            f"The images cannot be kept: {error.strerror}.", "Free some space in RETURNS_SPOOL_DIR."
+        ) from error
+    return [intake.describe(path) for path in written]
+
+
+def discard(paths: Iterable[Path | str]) -> None:
+    """Delete files that got no row."""
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+
+
+def _safe_name(name: str) -> str:
+    """Return what of a sender's file name can stand in one of ours: no folder, nothing hidden."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = _STRANGE.sub("_", last)
+    return kept[-_KEPT:].lstrip(".") or "image"
 
 
 def accept(context: Context, files: Sequence[FoundFile], key: RequestKey | None = None) -> Accepted:

@@ -22,14 +22,14 @@ from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
-from returns_pipeline.web.access import Keeper
-from returns_pipeline.web.asking import Asker
-from returns_pipeline.web.cached import Cached
 from returns_pipeline.web.errors import RequestError
-from returns_pipeline.web.headers import SafeHeaders
-from returns_pipeline.web.limits import BodyLimit
 from returns_pipeline.web.pages.page import LogInFirstError, root_of, show
-from returns_pipeline.web.text import pathless
+from returns_pipeline.web.queries.answers import Asker
+from returns_pipeline.web.queries.cached import Cached
+from returns_pipeline.web.render.text import pathless
+from returns_pipeline.web.security.access import Keeper
+from returns_pipeline.web.security.headers import SafeHeaders
+from returns_pipeline.web.security.limits import BodyLimit
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 

@@ -15,9 +15,9 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError
 from returns_pipeline.records.images import ImageState, Received
-from returns_pipeline.web.access import Principal, Reviewer
-from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError, TooManyError
+from returns_pipeline.web.queries.answers import Answer, Asker
+from returns_pipeline.web.security.access import Principal, Reviewer
 from returns_pipeline.web.v1.jobs import Key
 from returns_pipeline.web.v1.schemas import FAULTS
 

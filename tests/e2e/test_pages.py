@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import access, reviews
-from returns_pipeline.web.access import hash_password
+from returns_pipeline.web.security.access import hash_password
 from tests.support import write_images, write_stub_bundle
 from tests.web import Site, closed_run, site
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
-from returns_pipeline.web.access import hash_password
+from returns_pipeline.web.security.access import hash_password
 from tests.proxy import proxy
 from tests.support import LABELS
 from tests.web import Site, batch_of, closed_run, site

@@ -19,8 +19,7 @@ from returns_pipeline.store import access, jobs, received, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.store.tables import request_keys
-from returns_pipeline.usecases.uploads import Accepted, accept, earlier, tidy
-from returns_pipeline.web import spool
+from returns_pipeline.usecases.uploads import Accepted, accept, discard, earlier, tidy, write_spool
 from tests.support import Installation, write_images
 from tests.web import Site, batch_of, site
 
@@ -108,7 +107,7 @@ def test_images_without_an_answer_are_the_same_again(here: Site) -> None:
 def spooled(home: Installation, count: int) -> list[FoundFile]:
     """Return a request's files in the spool, as the web writes them."""
     paths = write_images(home.settings.home / "sent", count)
-    return spool.write_all(home.settings.spool_dir, [(path.name, path.read_bytes()) for path in paths])
+    return write_spool(home.settings.spool_dir, [(path.name, path.read_bytes()) for path in paths])
 
 
 def labels(home: Installation, accepted: Accepted) -> list[int]:
@@ -132,7 +131,7 @@ def test_a_key_is_taken_once(home: Installation) -> None:
         try:
             return accept(context, files, key)
         except KeyTakenError:
-            spool.discard(file.path for file in files)
+            discard(file.path for file in files)
             return None
 
     with ThreadPoolExecutor(len(several)) as clients:

@@ -23,7 +23,7 @@ from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import access, jobs, tables
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.sweep import sweep as send_open_work_again
-from returns_pipeline.web.access import hash_password
+from returns_pipeline.web.security.access import hash_password
 from tests.databases import postgres_away, postgres_server
 from tests.faults.night import until
 from tests.support import digests, write_images

@@ -8,9 +8,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.records.access import Role
-from returns_pipeline.web.access import COOKIE, SESSION_SECONDS, Keeper, Principal, require_same_origin
 from returns_pipeline.web.errors import TooOftenError, UnauthorizedError
 from returns_pipeline.web.pages.page import Person, form_of, root_of, show, text_of, to
+from returns_pipeline.web.security.access import (
+    COOKIE,
+    SESSION_SECONDS,
+    Keeper,
+    Principal,
+    require_same_origin,
+)
 
 router = APIRouter()
 

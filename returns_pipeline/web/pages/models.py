@@ -15,7 +15,7 @@ from returns_pipeline.usecases import models
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.errors import NotFoundError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
-from returns_pipeline.web.text import pathless
+from returns_pipeline.web.render.text import pathless
 
 router = APIRouter()
 

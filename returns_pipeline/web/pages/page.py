@@ -12,13 +12,13 @@ from starlette.datastructures import FormData
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import reviews
-from returns_pipeline.web.access import Keeper, Principal, require_ours, require_role
 from returns_pipeline.web.errors import UnauthorizedError
-from returns_pipeline.web.text import pathless
+from returns_pipeline.web.render.text import pathless
+from returns_pipeline.web.security.access import Keeper, Principal, require_ours, require_role
 from returns_pipeline.web.v1.images import similar_of
 
 if TYPE_CHECKING:
-    from returns_pipeline.web.asking import Asker
+    from returns_pipeline.web.queries.answers import Asker
 
 _templates = Environment(
     loader=PackageLoader("returns_pipeline.web"),

@@ -7,10 +7,10 @@ from starlette.concurrency import run_in_threadpool
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
-from returns_pipeline.web import reviewing
-from returns_pipeline.web.access import Principal, require_role
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
+from returns_pipeline.web.queries import review_items
+from returns_pipeline.web.security.access import Principal, require_role
 
 router = APIRouter()
 
@@ -41,15 +41,15 @@ async def say(request: Request, person: Person) -> Response:
 def _do(request: Request, who: str, action: str, image: int, label: str) -> None:
     database = request.app.state.context.db
     if action == ReviewAction.UNDO:
-        if reviews.undo(database, who, reviewing.HOLD_SECONDS) is None:
+        if reviews.undo(database, who, review_items.HOLD_SECONDS) is None:
             raise RequestError("There is no review of yours to take back.")
     elif action == ReviewAction.SKIP:
         reviews.skip(database, who, image)
     else:
-        reviewing.decide(request.app.state, who, image, label)
+        review_items.decide(request.app.state, who, image, label)
 
 
 def _page(request: Request, person: Principal, fault: str = "") -> HTMLResponse:
-    item = reviewing.next_item(request.app.state, person.name)
+    item = review_items.next_item(request.app.state, person.name)
     counts = request.app.state.review_counts()
     return show(request, "review.html", 409 if fault else 200, item=item, counts=counts, fault=fault)

@@ -15,9 +15,9 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.store import browsing, runs, trends
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.usecases.jobs import ask
-from returns_pipeline.web.access import Principal
 from returns_pipeline.web.errors import ConflictError
 from returns_pipeline.web.pages.page import Person, explanation, form_of, root_of, show, to
+from returns_pipeline.web.security.access import Principal
 from returns_pipeline.web.v1.images import existing as existing_image
 from returns_pipeline.web.v1.images import is_cursor
 from returns_pipeline.web.v1.runs import existing

@@ -14,14 +14,14 @@ from returns_pipeline.report.page import sentence
 from returns_pipeline.store import images, runs, trends
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.schedule import next_due
-from returns_pipeline.web.access import LOCAL, Principal
-from returns_pipeline.web.charts import Column, columns
 from returns_pipeline.web.pages.login import with_session
 from returns_pipeline.web.pages.page import person_of, show, to
-from returns_pipeline.web.text import pathless
+from returns_pipeline.web.render.charts import Column, columns
+from returns_pipeline.web.render.text import pathless
+from returns_pipeline.web.security.access import LOCAL, Principal
 
 if TYPE_CHECKING:
-    from returns_pipeline.web.access import Keeper
+    from returns_pipeline.web.security.access import Keeper
 
 router = APIRouter()
 

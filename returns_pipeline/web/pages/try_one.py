@@ -8,9 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from returns_pipeline.records.access import Role
-from returns_pipeline.web.asking import Answer, Asker
 from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
+from returns_pipeline.web.queries.answers import Answer, Asker
 
 router = APIRouter()
 

@@ -10,10 +10,11 @@ from returns_pipeline.records.explanations import Explanation as Explained
 from returns_pipeline.records.images import Filter, ImageState, Shown
 from returns_pipeline.store import browsing
 from returns_pipeline.store.browsing import Order
-from returns_pipeline.web import explained, thumbnails
-from returns_pipeline.web.access import Viewer
 from returns_pipeline.web.errors import NoAnswerError, NotFoundError, RequestError
-from returns_pipeline.web.text import pathless
+from returns_pipeline.web.queries import explanations
+from returns_pipeline.web.render import thumbnails
+from returns_pipeline.web.render.text import pathless
+from returns_pipeline.web.security.access import Viewer
 from returns_pipeline.web.v1.schemas import (
     Explanation,
     Image,
@@ -26,7 +27,7 @@ from returns_pipeline.web.v1.schemas import (
 )
 
 if TYPE_CHECKING:
-    from returns_pipeline.web.asking import Asker
+    from returns_pipeline.web.queries.answers import Asker
 
 router = APIRouter(tags=["images"])
 
@@ -131,7 +132,7 @@ async def show_heatmap(request: Request, _: Viewer, image_id: int, size: _Size =
 
     def drawn() -> bytes | None:
         picture = browsing.picture(context.db, image_id)
-        return explained.overlay(picture, found, size, context.settings) if picture else None
+        return explanations.overlay(picture, found, size, context.settings) if picture else None
 
     return _picture(image_id, await run_in_threadpool(drawn))
 

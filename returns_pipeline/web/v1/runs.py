@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.store import runs
 from returns_pipeline.web import export
-from returns_pipeline.web.access import Viewer
 from returns_pipeline.web.errors import NotFoundError
+from returns_pipeline.web.security.access import Viewer
 from returns_pipeline.web.v1.schemas import Run, Runs, pack, unpack
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report.csv_table import printable
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.errors import RequestError
-from returns_pipeline.web.text import pathless
+from returns_pipeline.web.render.text import pathless
 
 
 class _Answer(BaseModel):

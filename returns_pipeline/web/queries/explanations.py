@@ -6,7 +6,7 @@ from PIL import Image
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Picture
 from returns_pipeline.settings import Settings
-from returns_pipeline.web import thumbnails
+from returns_pipeline.web.render import thumbnails
 
 #: Where the model looked most: a colour that is told from photos of clothes, and by the colour-blind.
 _COLOUR = np.array([255, 96, 0], np.float32)

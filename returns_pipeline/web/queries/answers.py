@@ -18,8 +18,7 @@ from returns_pipeline.records.tasks import EXPLAINED_SECONDS, Task
 from returns_pipeline.store import explanations, received
 from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.uploads import Accepted, accept, earlier
-from returns_pipeline.web import spool
+from returns_pipeline.usecases.uploads import Accepted, accept, discard, earlier, write_spool
 from returns_pipeline.web.errors import ConflictError, NoAnswerError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
@@ -81,7 +80,7 @@ class Asker:
     def _keep(self, images: Sequence[tuple[str, bytes]], key_id: str | None) -> Kept:
         key = RequestKey(key_id, _digest(images)) if key_id else None
         before = self._earlier(key) if key else None
-        files = [] if before else spool.write_all(self._pipeline.settings.spool_dir, images)
+        files = [] if before else write_spool(self._pipeline.settings.spool_dir, images)
         return Kept(files, key, before)
 
     def _earlier(self, key: RequestKey) -> Accepted | None:
@@ -117,7 +116,7 @@ class Asker:
             return accept(self._pipeline, kept.files, kept.key)
         except KeyTakenError:
             # The same request, at the same time: the other one's images are the ones that count.
-            spool.discard(file.path for file in kept.files)
+            discard(file.path for file in kept.files)
             found = self._earlier(kept.key) if kept.key else None
             if found is None:
                 raise
@@ -125,7 +124,7 @@ class Asker:
         except BaseException:
             # Those that have a row are the workers'. What cannot be found out now, the sweep tidies.
             with contextlib.suppress(TransientFault):
-                spool.discard(received.unknown(self._pipeline.db, [file.path for file in kept.files]))
+                discard(received.unknown(self._pipeline.db, [file.path for file in kept.files]))
             raise
 
     async def explanation(self, image_id: int) -> Explanation | None:

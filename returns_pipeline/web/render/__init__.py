@@ -1,0 +1,1 @@
+"""Text, charts and thumbnails as pages show them."""
