@@ -47,17 +47,22 @@ _SENTENCES = {
 class PipelineError(Exception):
     """Base of every error that this package raises on purpose.
 
-    `exit_code` is what the command line ends with when nobody handles the error.
+    `message` says what is wrong and `advice` what to do about it, a sentence each. Both may have named fields
+    like `{name}`, which are filled from the `parameters`: `template` and `parameters` together are what a
+    translation needs. `exit_code` is what the command line ends with, `http_status` what the web answers
+    with: each family states both here, once.
     """
 
     exit_code = 1
+    http_status = 500
 
-    def __init__(self, message: str, advice: str = "") -> None:
-        """Keep `message` (what is wrong) and `advice` (what to do about it), a sentence each."""
-        # Both are arguments of the exception: it is built again from them in another process.
-        super().__init__(message, advice)
-        self.message = message
-        self.advice = advice
+    def __init__(self, message: str, advice: str = "", **parameters: object) -> None:
+        """Keep the sentences and what their fields stand for."""
+        self.template, self.advice_template, self.parameters = message, advice, parameters
+        self.message = message.format(**parameters) if parameters else message
+        self.advice = advice.format(**parameters) if parameters else advice
+        # An exception is built again from its arguments in another process.
+        super().__init__(self.message, self.advice)
 
     def __str__(self) -> str:
         """Return the message followed by the advice."""
@@ -65,21 +70,44 @@ class PipelineError(Exception):
 
 
 class ImageFault(PipelineError):
-    """The image's own fault: recorded in its row, never retried."""
+    """An image that cannot be classified because of its own file: recorded in its row, never retried."""
 
-    def __init__(self, code: FaultCode, detail: str = "") -> None:
+    http_status = 422
+
+    def __init__(self, code: FaultCode, detail: str = "", **parameters: object) -> None:
         """Keep the `code` and a `detail` that says more than the code's sentence."""
-        super().__init__(detail or code.sentence)
+        super().__init__(detail or code.sentence, **parameters)
         self.code = code
         self.detail = self.message
         self.args = (code, self.detail)
 
 
 class TransientFault(PipelineError):
-    """The world's fault (disk, database, broker): may heal, so the work is tried again."""
+    """A transient failure of disk, database or broker; retried."""
+
+    http_status = 503
 
 
 class ConfigFault(PipelineError):
-    """The operator's fault: stops with a sentence to act on; no image is touched for it."""
+    """A wrong setting, bundle or machine: an operator corrects it, no image is touched."""
 
     exit_code = 3
+
+
+class RefusedError(PipelineError):
+    """A request that cannot be done as it was made; nothing was changed."""
+
+    exit_code = 3
+    http_status = 400
+
+
+class NotFoundError(RefusedError):
+    """A request for something that does not exist."""
+
+    http_status = 404
+
+
+class ConflictError(RefusedError):
+    """A request that does not fit the present state; it may fit later."""
+
+    http_status = 409

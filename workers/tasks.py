@@ -1,14 +1,14 @@
 """Every task on one screen. Each is a doorway: ids to values, one call of a use case.
 
 A TransientFault is retried with a growing delay of seconds; then the sweep, which asks the database, sends
-the work again. A ConfigFault is not retried: only a person can mend it.
+the work again. ConfigFault and RefusedError are not retried: only a person can mend them.
 """
 
 from pathlib import Path
 from typing import Any
 
 from returns_pipeline.broker.client_paths import ClientPathsTask
-from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
 from returns_pipeline.usecases import chunks, explanations, runs
 from returns_pipeline.usecases.sweep import sweep as send_open_work_again
 from workers.app import app
@@ -22,7 +22,7 @@ _RETRY: dict[str, Any] = {
     # After a worker process has died. A longer delay would leave the message unacknowledged.
     "default_retry_delay": 2,
     # Expected: logged as one line, without a traceback.
-    "throws": (TransientFault, ConfigFault),
+    "throws": (TransientFault, ConfigFault, RefusedError),
 }
 
 

@@ -285,12 +285,12 @@ def _database(settings: "Settings | None" = None) -> "Database":
 
 
 def _existing(database: "Database", run_id: int) -> "RunSummary":
-    from returns_pipeline.errors import PipelineError
+    from returns_pipeline.errors import NotFoundError
     from returns_pipeline.store import runs
 
     found = runs.find(database, run_id)
     if found is None:
-        raise PipelineError(
+        raise NotFoundError(
             f"There is no run {run_id}.", "`returns-pipeline runs list` shows the runs there are."
         )
     return found

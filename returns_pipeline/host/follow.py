@@ -5,7 +5,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.errors import NotFoundError, PipelineError, TransientFault
 from returns_pipeline.records.runs import Progress as Counted
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.records.tasks import Queue
@@ -43,7 +43,7 @@ def follow(database: Database, queue: Queue, request_id: str, asked_as: str | No
             time.sleep(_POLL_SECONDS)
     closed = runs.find(database, run_id)
     if closed is None:
-        raise PipelineError(f"Run {run_id} has been deleted.")
+        raise NotFoundError(f"Run {run_id} has been deleted.")
     return closed
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.settings import Settings
 
@@ -30,7 +30,7 @@ def require_folder(root: Path) -> None:
 
 
 def refuse_own_folders(root: Path, settings: Settings) -> None:
-    """Raise ConfigFault when `root` holds what is this program's own, or lies in it."""
+    """Raise RefusedError when `root` holds what is this program's own, or lies in it."""
     folders = {
         "the archive": settings.archive_dir,
         "the quarantine": settings.quarantine_dir,
@@ -46,8 +46,8 @@ def refuse_own_folders(root: Path, settings: Settings) -> None:
         raise _own_folder(root, f"the program's own files ({settings.home})")
 
 
-def _own_folder(root: Path, what: str) -> ConfigFault:
-    return ConfigFault(
+def _own_folder(root: Path, what: str) -> RefusedError:
+    return RefusedError(
         f"{root} cannot be scanned: it would take {what} for returned items.",
         "Name a folder that holds nothing but photos.",
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
 
@@ -101,7 +101,7 @@ class CsvAnswers:
 def answers_of_csv(path: Path) -> CsvAnswers:
     """Read a CSV with at least the columns `filename` and `prediction` (class indices); `label` is its name.
 
-    Raises PipelineError when the file is not such a CSV.
+    Raises RefusedError when the file is not such a CSV.
     """
     pairs: Counter[tuple[int, int]] = Counter()
     names: dict[int, str] = {}
@@ -119,13 +119,13 @@ def answers_of_csv(path: Path) -> CsvAnswers:
                 elif expected is not None:
                     unanswered += 1
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise PipelineError(f"{path} cannot be read as a results CSV: {error!r}.") from error
+        raise RefusedError(f"{path} cannot be read as a results CSV: {error!r}.") from error
     return CsvAnswers(pairs, names, unanswered)
 
 
 def accuracy_of_csv(path: Path) -> Accuracy:
     """Return the accuracy of a results CSV against the labels in its file names.
 
-    Raises PipelineError when the file is not such a CSV.
+    Raises RefusedError when the file is not such a CSV.
     """
     return answers_of_csv(path).accuracy

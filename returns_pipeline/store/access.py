@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.access import Access, Role
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import api_tokens, users
 
 
 def add_user(db: Database, name: str, password_hash: str, role: Role) -> None:
-    """Add a user. Raises PipelineError when there is one of this name."""
+    """Add a user. Raises ConflictError when there is one of this name."""
     _add(db, users, "user", name=name, password_hash=password_hash, role=role)
 
 
@@ -23,7 +23,7 @@ def change_user(
     role: Role | None = None,
     is_disabled: bool | None = None,
 ) -> None:
-    """Change what is given. Raises PipelineError when there is no such user."""
+    """Change what is given. Raises NotFoundError when there is no such user."""
     values: dict[str, object] = {}
     if password_hash is not None:
         values["password_hash"] = password_hash
@@ -34,7 +34,7 @@ def change_user(
     with db.write() as connection:
         changed = connection.execute(sa.update(users).where(users.c.name == name).values(values))
     if not changed.rowcount:
-        raise PipelineError(f"There is no user {name!r}.", "`returns-pipeline users list` shows them.")
+        raise NotFoundError(f"There is no user {name!r}.", "`returns-pipeline users list` shows them.")
 
 
 def user(db: Database, name: str) -> tuple[Access, str] | None:
@@ -46,7 +46,7 @@ def user(db: Database, name: str) -> tuple[Access, str] | None:
 
 
 def add_token(db: Database, name: str, sha256: str, role: Role) -> None:
-    """Add a machine's token by its digest. Raises PipelineError when there is one of this name."""
+    """Add a machine's token by its digest. Raises ConflictError when there is one of this name."""
     _add(db, api_tokens, "token", name=name, sha256=sha256, role=role)
 
 
@@ -60,11 +60,11 @@ def _add(db: Database, table: sa.Table, kind: str, *, name: str, **values: objec
             .returning(table.c.id)
         ).first()
     if added is None:
-        raise PipelineError(f"There is a {kind} {name!r} already.", "Choose another name.")
+        raise ConflictError(f"There is a {kind} {name!r} already.", "Choose another name.")
 
 
 def revoke_token(db: Database, name: str) -> None:
-    """Let a token open nothing any more. Raises PipelineError when there is no such token."""
+    """Let a token open nothing any more. Raises NotFoundError when there is no such token."""
     with db.write() as connection:
         changed = connection.execute(
             sa.update(api_tokens)
@@ -72,7 +72,7 @@ def revoke_token(db: Database, name: str) -> None:
             .values(revoked_at=utc_now())
         )
     if not changed.rowcount:
-        raise PipelineError(
+        raise NotFoundError(
             f"There is no token {name!r} that works.", "`returns-pipeline tokens list` shows them."
         )
 

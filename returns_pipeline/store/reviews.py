@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import ConflictError
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem
 from returns_pipeline.store.database import Database, utc_now
@@ -133,7 +133,7 @@ def _item(connection: sa.Connection, image_id: int) -> ReviewItem:
 def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -> ReviewAction:
     """Store what somebody says an image is; return whether the model was right.
 
-    Raises PipelineError when somebody else has reviewed it or looks at it now.
+    Raises ConflictError when somebody else has reviewed it or looks at it now.
     """
     now = utc_now()
     with db.write() as connection:
@@ -165,7 +165,7 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
             .returning(reviews.c.was_right)
         ).one_or_none()
         if decided is None:
-            raise PipelineError(
+            raise ConflictError(
                 "Somebody else has reviewed this image meanwhile, or looks at it now.", "Go on with the next."
             )
         action = ReviewAction.ACCEPT if decided.was_right else ReviewAction.CORRECT

@@ -12,7 +12,14 @@ from pathlib import Path
 from returns_pipeline.classify import vetting
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle, versions_of
 from returns_pipeline.classify.publishing import draft_folder, publish
-from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.errors import (
+    ConfigFault,
+    ConflictError,
+    NotFoundError,
+    PipelineError,
+    RefusedError,
+    TransientFault,
+)
 from returns_pipeline.records.models import (
     ModelAction,
     ModelChange,
@@ -122,7 +129,7 @@ def show(settings: Settings, db: Database, model: str) -> Version:
     ref = known or find_bundle(settings.models_dir, model).ref
     version = _version(settings, ref, models.find(db, ref))
     if version.bundle is None and version.row is None:
-        raise ConfigFault(version.fault, "`returns-pipeline models list` shows every version.")
+        raise NotFoundError(version.fault, "`returns-pipeline models list` shows every version.")
     return version
 
 
@@ -143,11 +150,11 @@ def register(
     """
     name = name or load_bundle(folder, placed=False).name
     if not _NAME.fullmatch(name):
-        raise ConfigFault(
+        raise RefusedError(
             f"{name!r} cannot name a model.", "Use `--name` with words of letters and digits joined by `-`."
         )
     if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
-        raise ConfigFault(f"{folder} is or holds a link.", "Copy what it leads to into the folder.")
+        raise RefusedError(f"{folder} is or holds a link.", "Copy what it leads to into the folder.")
     with draft_folder(settings.models_dir) as draft:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
         # The copy is looked at: nobody can change it afterwards.
@@ -176,7 +183,7 @@ def promote(
         return Activation(bundle.ref, bundle.version, "It was active before.")
     comparison = _compare(settings, bundle, active)
     if comparison.worse and not force:
-        raise ConfigFault(
+        raise ConflictError(
             f"{bundle.ref} was not promoted. {comparison.sentence}",
             "Promote it all the same with --force, or train a better one.",
         )
@@ -194,7 +201,7 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
     """
     stack = _stack(models.history(db, name))
     if len(stack) < 2:
-        raise ConfigFault(
+        raise ConflictError(
             f"No version of {name} was active before the present one.",
             f"`returns-pipeline models history {name}` shows every change.",
         )
@@ -210,13 +217,13 @@ def shadow(settings: Settings, db: Database, model: str, share: float, who: str)
     Raises ConfigFault, with nothing changed, when the bundle is broken or is the active one.
     """
     if not 0 < share <= 1:
-        raise ConfigFault(
+        raise RefusedError(
             f"{share:g} is no part of a night.", "Give --share above 0 and at most 1, like 0.1."
         )
     bundle = find_bundle(settings.models_dir, _exact(model))
     vetting.require_sound(bundle, settings.runtime)
     if not models.shadow(db, _facts(bundle), share, who):
-        raise ConfigFault(f"{bundle.ref} is active: it answers for every image.", "Name a candidate.")
+        raise ConflictError(f"{bundle.ref} is active: it answers for every image.", "Name a candidate.")
     return bundle.ref
 
 
@@ -225,7 +232,9 @@ def end_shadow(db: Database, model: str, who: str) -> ModelRef:
     name = model.partition("/")[0]
     version = models.end_shadow(db, name, who)
     if version is None:
-        raise ConfigFault(f"No version of {name} is a shadow.", "`returns-pipeline models list` shows them.")
+        raise NotFoundError(
+            f"No version of {name} is a shadow.", "`returns-pipeline models list` shows them."
+        )
     return ModelRef(name, version)
 
 
@@ -278,7 +287,7 @@ def _stack(changes: list[ModelChange]) -> list[int]:
 
 def _exact(model: str) -> str:
     if "/" not in model:
-        raise ConfigFault(f"{model!r} names no version.", "Write NAME/VERSION, like fashion-mnist/1.")
+        raise RefusedError(f"{model!r} names no version.", "Write NAME/VERSION, like fashion-mnist/1.")
     return model
 
 

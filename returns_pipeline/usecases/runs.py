@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
 from returns_pipeline.photos import chunking, intake
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
@@ -38,9 +38,9 @@ def run_request(
 
 
 def require_wanted(context: Context, request_id: str) -> None:
-    """Raise ConfigFault for a request that somebody has cancelled meanwhile."""
+    """Raise ConflictError for a request that somebody has cancelled meanwhile."""
     if jobs.is_cancelled(context.db, request_id):
-        raise ConfigFault("This request was cancelled.", "Ask for it again if it is wanted after all.")
+        raise ConflictError("This request was cancelled.", "Ask for it again if it is wanted after all.")
 
 
 def chunk_size(context: Context, model: ModelRef) -> int:
@@ -152,15 +152,14 @@ def classify_paths(context: Context, request_id: str, paths: Iterable[str], mode
 def replay(context: Context, request_id: str, run_id: int, model: str) -> int:
     """Open an ad hoc run for the classified images of a closed run, with another model; return its id.
 
-    The files stay where they lie now, and so do the answers that the old run gave. Raises PipelineError when
-    there is no such run or it is open.
+    The files stay where they are now, and so do the predictions of the old run. Raises NotFoundError for a
+    run that does not exist, ConflictError for an open one.
     """
     old = runs.find(context.db, run_id)
-    if old is None or old.state is not RunState.CLOSED:
-        raise PipelineError(
-            f"Run {run_id} {'is still open' if old else 'does not exist'}.",
-            "`returns-pipeline runs list` shows the runs there are; replay one that is closed.",
-        )
+    if old is None:
+        raise NotFoundError(f"Run {run_id} does not exist.", "`returns-pipeline runs list` shows every run.")
+    if old.state is not RunState.CLOSED:
+        raise ConflictError(f"Run {run_id} is still open.", "Replay it when it is closed.")
     classified = images.results(context.db, run_id, ImageState.CLASSIFIED)
     # Under the very path that the database has, by which the two answers are found together.
     paths = dict.fromkeys(image.lies_at for image in classified)

@@ -22,7 +22,6 @@ from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
-from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import LogInFirstError, root_of, show
 from returns_pipeline.web.queries.answers import Asker
 from returns_pipeline.web.queries.cached import Cached
@@ -86,9 +85,7 @@ def _loads_no_model(_: Bundle) -> NoReturn:
 def _explained(request: Request, fault: Exception) -> Response:
     """Answer a fault that has words for it: what is wrong, and what to do."""
     assert isinstance(fault, PipelineError)  # noqa: S101 - what it is registered for
-    status = (
-        fault.status if isinstance(fault, RequestError) else 503 if isinstance(fault, TransientFault) else 500
-    )
+    status = fault.http_status
     advice = pathless(fault.advice)
     if status >= 500:
         number = uuid.uuid4().hex[:12]

@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import FaultCode, PipelineError
+from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
 from returns_pipeline.records.images import ImageState, Received
-from returns_pipeline.web.errors import RequestError, TooManyError
+from returns_pipeline.web.errors import TooManyError
 from returns_pipeline.web.queries.answers import Answer, Asker
 from returns_pipeline.web.security.access import Principal, Reviewer
 from returns_pipeline.web.v1.jobs import Key
@@ -94,10 +94,10 @@ def _images_of(body: bytes) -> list[str]:
     try:
         content = pydantic_core.from_json(body)
     except ValueError as error:
-        raise RequestError(f"The request is no JSON: {error}.", 'Send {"images": ["<base64>", …]}.') from None
+        raise RefusedError(f"The request is no JSON: {error}.", 'Send {"images": ["<base64>", …]}.') from None
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
-        raise RequestError(
+        raise RefusedError(
             "`images` is missing or is not a list of texts.", 'Send {"images": ["<base64>", …]}.'
         )
     return images
@@ -126,8 +126,8 @@ def is_our_fault(image: Received) -> bool:
     return image.state == ImageState.FAILED or image.code in {FaultCode.VANISHED, FaultCode.CHANGED}
 
 
-def _unreadable(position: int, reason: str | None) -> RequestError:
-    return RequestError(
+def _unreadable(position: int, reason: str | None) -> RefusedError:
+    return RefusedError(
         f"Image {position} (counted from 0) cannot be read. {reason or ''}".strip(),
         "Send it as a JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC; `?detail=1` answers for the others.",
     )
@@ -169,7 +169,7 @@ async def predict(request: Request, person: Reviewer, key: Key = None) -> JSONRe
     async with request.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
-            raise RequestError(
+            raise RefusedError(
                 "There is no file.", "Send the photo as the multipart field `file`, with its name."
             )
         name, content = file.filename, await file.read()
@@ -179,7 +179,7 @@ async def predict(request: Request, person: Reviewer, key: Key = None) -> JSONRe
     if image.label is None and is_our_fault(image):
         raise PipelineError(f"The photo was not classified. {image.detail or ''}")
     if image.label is None:
-        raise RequestError(f"The photo cannot be read. {image.detail or ''}".strip())
+        raise RefusedError(f"The photo cannot be read. {image.detail or ''}".strip())
     return JSONResponse(_outfit(image, answer.bundle))
 
 

@@ -1,18 +1,12 @@
 """What can be wrong with a request, each with its HTTP status."""
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import RefusedError
 
 
-class RequestError(PipelineError):
-    """A request that is not answered as it was meant; `status` is the HTTP status of the answer."""
-
-    status = 400
-
-
-class TooLargeError(RequestError):
+class TooLargeError(RefusedError):
     """More bytes than a request may have."""
 
-    status = 413
+    http_status = 413
 
     def __init__(self, most: int) -> None:
         """Say how many there may be."""
@@ -22,43 +16,31 @@ class TooLargeError(RequestError):
         )
 
 
-class TooManyError(RequestError):
+class TooManyError(RefusedError):
     """More images than a request may have."""
 
-    status = 413
+    http_status = 413
 
 
-class NoAnswerError(RequestError):
+class NoAnswerError(RefusedError):
     """No worker has answered in time; what was sent is classified all the same."""
 
-    status = 503
+    http_status = 503
 
 
-class UnauthorizedError(RequestError):
+class UnauthorizedError(RefusedError):
     """Nobody known asks."""
 
-    status = 401
+    http_status = 401
 
 
-class ForbiddenError(RequestError):
+class ForbiddenError(RefusedError):
     """Somebody known asks for what they may not do."""
 
-    status = 403
+    http_status = 403
 
 
-class NotFoundError(RequestError):
-    """There is no such thing."""
-
-    status = 404
-
-
-class ConflictError(RequestError):
-    """What is asked does not fit what is there now."""
-
-    status = 409
-
-
-class TooOftenError(RequestError):
+class TooOftenError(RefusedError):
     """Somebody asks too often."""
 
-    status = 429
+    http_status = 429

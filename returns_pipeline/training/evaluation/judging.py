@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from returns_pipeline.classify.runtimes.registry import load_classifier
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos import imaging
 from returns_pipeline.photos.decoding import Decoder, read
 from returns_pipeline.photos.intake import describe, find_files, require_folder
@@ -89,7 +89,7 @@ def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | N
 
     `root` has a folder for each label, named as it or by its index, or folders of main categories with such
     folders; or files whose names carry the index, `…label_N…`. `mapping` is a CSV or JSON file that gives
-    each label its main category. Raises ConfigFault when there is no photo with a label, a label is not one
+    each label its main category. Raises RefusedError when there is no photo with a label, a label is not one
     of the bundle's, or belongs to another main category there.
     """
     require_folder(root)
@@ -107,7 +107,7 @@ def ask(
 ) -> Answers:
     """Return a bundle's answers to photos, read batch by batch; `on_progress` takes files done and all files.
 
-    Raises ConfigFault when the model cannot be loaded or no file can be read, TransientFault when the disk
+    Raises RefusedError when the model cannot be loaded or no file can be read, TransientFault when the disk
     is at fault.
     """
     threads = settings.worker_threads or len(os.sched_getaffinity(0))
@@ -131,7 +131,7 @@ def ask(
         indices += [image.id for image in batch.images]
         sizes += [(facts.width, facts.height) for facts in batch.facts]
     if not indices:
-        raise ConfigFault(
+        raise RefusedError(
             f"None of the {len(images):,} files can be read; the first: {unreadable[0].detail}",
             advice="Name a folder of photos.",
         )
@@ -146,7 +146,7 @@ def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
         return None
     highest = max(label for _, label in known)
     if highest >= len(labels):
-        raise ConfigFault(
+        raise RefusedError(
             f"A file in {root} carries label_{highest}, but the model has {len(labels)} labels, from 0 to "
             f"{len(labels) - 1}.",
             advice="Name photos that are labelled for this model.",
@@ -159,7 +159,7 @@ def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
 def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
     tree = read_tree(root, mapping, least_classes=1)
     if len(tree.parts) > 1:
-        raise ConfigFault(
+        raise RefusedError(
             f"{root} has the parts {', '.join(tree.parts)}.", advice="Name one of their folders instead."
         )
     (part,) = tree.parts.values()
@@ -168,7 +168,7 @@ def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
         for label, main, place in zip(tree.labels.names, tree.labels.mains, places, strict=True):
             known = bundle.main_categories[place]
             if names.key(main) != names.key(known):
-                raise ConfigFault(
+                raise RefusedError(
                     f"{label} belongs to {main} in {mapping or root}, but to {known} in {bundle.ref}.",
                     advice="Correct the main category, or leave main categories out: the model knows them.",
                 )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from returns_pipeline.errors import ConfigFault, FaultCode
+from returns_pipeline.errors import FaultCode, RefusedError
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled import duplicates
@@ -119,9 +119,9 @@ def check(tree: Tree, on_progress: Callable[[int, int], None]) -> Findings:
 
 
 def require_sound(findings: Findings, force: bool) -> None:
-    """Raise ConfigFault with all that would spoil the result, unless `force`."""
+    """Raise RefusedError with all that would spoil the result, unless `force`."""
     if findings.spoiling and not force:
-        raise ConfigFault(
+        raise RefusedError(
             "The photos would spoil the result:\n- " + "\n- ".join(findings.spoiling),
             advice="`returns-pipeline data check` shows all. Mend it, or train all the same with --force.",
         )

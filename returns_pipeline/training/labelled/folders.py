@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos.intake import PARTIAL_SUFFIXES
 from returns_pipeline.training.labelled import names
 
@@ -105,8 +105,8 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
     """Return the labels and the photos of `root`, whose layouts are this module's first lines.
 
     `mapping` is a CSV or JSON file that gives each label its main category. Hidden files and such as are
-    evidently no pictures are passed over; whether the others can be read is not looked at. Raises ConfigFault
-    that names the folder and says what to do, also when there are fewer than `least_classes` labels.
+    evidently no pictures are passed over; whether the others can be read is not looked at. Raises
+    RefusedError that names the folder and says what to do, also when there are fewer than `least_classes` labels.
     """
     _require_folder(root)
     parts = {part: _leaves(folder, least_classes) for part, folder in _part_folders(root).items()}
@@ -116,7 +116,7 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
     for part in others:
         parts[part] = _as_in(leading, parts[part], part)
     if len(labels.names) < least_classes:
-        raise ConfigFault(
+        raise RefusedError(
             f"{root} has one class folder only, {leading[0].path.name}.",
             advice=f"{_EXPECTED}, and at least {least_classes} labels.",
         )
@@ -126,7 +126,7 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
     photos = {part: _photos(leaves) for part, leaves in parts.items()}
     for part, found in photos.items():
         if not found.paths:
-            raise ConfigFault(
+            raise RefusedError(
                 f"There is no photo in the class folders of {root} ({part}).", advice=f"{_EXPECTED}."
             )
     return Tree(root, labels, photos)
@@ -136,7 +136,7 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
     """Return, for each label of class folders, the index of that label in `known`: int64 [labels].
 
     Matched are spellings (`T-shirt_top` is `T-shirt/top`), else a number alone is the index itself. Raises
-    ConfigFault that lists `known` for a folder that matches none, or when two match one.
+    RefusedError that lists `known` for a folder that matches none, or when two match one.
     """
     by_key = {names.key(names.parse(label).label): index for index, label in enumerate(known)}
     by_key |= {names.key(label): index for index, label in enumerate(known)}
@@ -147,12 +147,12 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
         if index is None and name.isascii() and name.isdigit() and int(name) < len(known):
             index = int(name)
         if index is None:
-            raise ConfigFault(
+            raise RefusedError(
                 f"No label of the model is called {name!r}.",
                 advice=f"Rename the class folder as the label or as its number, from 0. {listed}",
             )
         if index in taken:
-            raise ConfigFault(
+            raise RefusedError(
                 f"The folders {taken[index]!r} and {name!r} are both {known[index]!r}, a label of the model.",
                 advice=f"Put their photos together. {listed}",
             )
@@ -162,11 +162,11 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
 
 def _require_folder(root: Path) -> None:
     if not root.exists():
-        raise ConfigFault(
+        raise RefusedError(
             f"The folder {root} does not exist.", advice="Name the folder with the class folders."
         )
     if not root.is_dir():
-        raise ConfigFault(f"{root} is a file, not a folder.", advice=f"{_EXPECTED}.")
+        raise RefusedError(f"{root} is a file, not a folder.", advice=f"{_EXPECTED}.")
 
 
 def _part_folders(root: Path) -> dict[str, Path]:
@@ -176,7 +176,7 @@ def _part_folders(root: Path) -> dict[str, Path]:
     for folder in folders:
         part = _PARTS.get(folder.name.lower())
         if part in parts:
-            raise ConfigFault(
+            raise RefusedError(
                 f"{parts[part]} and {folder} are both {part} folders.", advice="Keep one of them."
             )
         if part:
@@ -184,14 +184,14 @@ def _part_folders(root: Path) -> dict[str, Path]:
     if not {"train", "validation"} <= parts.keys():
         if len(parts) < len(folders) or not parts:
             return {"all": root}
-        raise ConfigFault(
+        raise RefusedError(
             f"{root} is divided but has no folder {'train' if 'train' not in parts else 'validation'}.",
             advice="Name a folder that holds train and validation (and test, if there is one), or one whose "
             "folders are the classes; that is divided by the training itself.",
         )
     for folder in folders:
         if folder not in parts.values():
-            raise ConfigFault(
+            raise RefusedError(
                 f"{folder} lies beside the folder {parts['train'].name} and is no part of the division.",
                 advice="Beside train, validation and test there may be no other folder: move it away.",
             )
@@ -202,7 +202,7 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
     """Return the folders of photos of one part, each label once."""
     listing = _list(root)
     if not listing.folders:
-        raise ConfigFault(f"{root} has no class folders.", advice=f"{_EXPECTED}.")
+        raise RefusedError(f"{root} has no class folders.", advice=f"{_EXPECTED}.")
     _refuse_strays(listing)
     inside = {folder: _list(folder, root) for folder in listing.folders}
     nested = [folder for folder, found in inside.items() if found.folders]
@@ -212,14 +212,14 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
         leaves = []
         for folder, found in inside.items():
             if not found.folders:
-                raise ConfigFault(
+                raise RefusedError(
                     f"{folder} has no folders in it, but {nested[0]} has: it is unclear what the labels are.",
                     advice=f"{_EXPECTED} everywhere.",
                 )
             _refuse_strays(found)
             leaves += [_sub_leaf(sub, folder, root) for sub in found.folders]
         if len(inside) == 1 and least_classes > 1:
-            raise ConfigFault(
+            raise RefusedError(
                 f"{root} holds one folder only, {nested[0].name}.",
                 advice=f"If its folders are the classes, name {nested[0]}. {_EXPECTED}.",
             )
@@ -230,7 +230,7 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
 def _sub_leaf(folder: Path, main: Path, root: Path) -> _Leaf:
     found = _list(folder, main, root)
     if found.folders:
-        raise ConfigFault(
+        raise RefusedError(
             f"{found.folders[0]} lies too deep: it is unclear what it stands for.",
             advice=f"{_EXPECTED}. Move its photos up into {folder}.",
         )
@@ -247,7 +247,7 @@ def _leaf(folder: Path, main: str | None, photos: list[Path]) -> _Leaf:
 
 def _refuse_strays(listing: _Listing) -> None:
     if listing.photos:
-        raise ConfigFault(
+        raise RefusedError(
             f"{listing.photos[0]} lies beside folders, in none of them.",
             advice=f"{_EXPECTED}. Move it into the folder of its label, or away.",
         )
@@ -258,7 +258,7 @@ def _refuse_twice(leaves: Iterable[_Leaf]) -> None:
     for leaf in leaves:
         other = seen.setdefault(leaf.key, leaf)
         if other is not leaf:
-            raise ConfigFault(
+            raise RefusedError(
                 f"{other.path} and {leaf.path} are one label, {leaf.name.label!r}: numbers before a label, "
                 "capitals, spaces, `-` and `_` make no difference.",
                 advice="Put their photos together, or give one another name.",
@@ -291,7 +291,7 @@ def _labels(leaves: list[_Leaf]) -> Labels:
         names.require_label(label, leaf.path)
         other = seen.setdefault(names.key(label), leaf)
         if other is not leaf:
-            raise ConfigFault(
+            raise RefusedError(
                 f"{other.path} and {leaf.path} are both called {label!r}.", advice="Give one another name."
             )
     mains = tuple(leaf.main or label for label, leaf in zip(labels, leaves, strict=True))
@@ -299,17 +299,17 @@ def _labels(leaves: list[_Leaf]) -> Labels:
 
 
 def _as_in(leading: list[_Leaf], leaves: list[_Leaf], part: str) -> list[_Leaf]:
-    """Return the folders of another part in the order of the labels. Raises ConfigFault for other labels."""
+    """Return the folders of another part in the order of the labels. Raises RefusedError for other labels."""
     by_key = {leaf.key: leaf for leaf in leaves}
     for leaf in leading:
         if leaf.key not in by_key:
-            raise ConfigFault(
+            raise RefusedError(
                 f"The {part} folder has no folder for {leaf.path}.",
                 advice="Give train, validation and test a folder for each label, if need be an empty one.",
             )
     ordered = [by_key.pop(leaf.key) for leaf in leading]
     for leaf in by_key.values():
-        raise ConfigFault(
+        raise RefusedError(
             f"{leaf.path} is a label that the train folder does not have.",
             advice="Give train, validation and test the same labels.",
         )
@@ -318,14 +318,14 @@ def _as_in(leading: list[_Leaf], leaves: list[_Leaf], part: str) -> list[_Leaf]:
 
 def _with_mains(labels: Labels, leaves: list[_Leaf], mapping: Path) -> Labels:
     if leaves[0].main is not None:
-        raise ConfigFault(
+        raise RefusedError(
             f"The folders have main categories already, so {mapping} is one too many.",
             advice="Leave out the mapping, or put all class folders into one folder.",
         )
     mains = names.read_mapping(mapping)
     missing = [label for label in labels.names if names.key(label) not in mains]
     if missing:
-        raise ConfigFault(
+        raise RefusedError(
             f"{mapping} has no main category for {', '.join(missing)}.", advice="Add a line for each of them."
         )
     return replace(labels, mains=tuple(mains[names.key(label)] for label in labels.names))
@@ -338,7 +338,7 @@ def _photos(leaves: list[_Leaf]) -> Photos:
 
 
 def _list(folder: Path, *above: Path) -> _Listing:
-    """Return what lies in a folder. Raises ConfigFault where a link leads back to a folder `above` it."""
+    """Return what lies in a folder. Raises RefusedError where a link leads back to a folder `above` it."""
     folders, photos = [], []
     try:
         own = folder.resolve(strict=True)
@@ -358,14 +358,14 @@ def _list(folder: Path, *above: Path) -> _Listing:
     ) as error:  # RuntimeError: how Python 3.11 and 3.12 report a circle of links
         if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
             raise _circle(folder) from error
-        raise ConfigFault(
+        raise RefusedError(
             f"The folder {folder} cannot be read: {error.strerror}.", advice="Let this user list it."
         ) from error
     return _Listing(folders, photos)
 
 
-def _circle(folder: Path) -> ConfigFault:
-    return ConfigFault(
+def _circle(folder: Path) -> RefusedError:
+    return RefusedError(
         f"A symbolic link of {folder} leads in a circle.",
         advice="Remove the link, or put the photos in its place.",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 
 _ADVICE = (
     "Expected are a header `label,pixel1,…` and lines of whole numbers: the label, then the pixels row by "
@@ -21,7 +21,7 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
     """Write a line as the grey PNG file `out`/LABEL/image_{i}_label_{label}.png and yield its path.
 
     With `flat` all lie in `out` itself. At most `limit` lines are taken; the file is read as a stream. A file
-    of the same name is replaced. Raises ConfigFault that names the file and the line.
+    of the same name is replaced. Raises RefusedError that names the file and the line.
     """
     try:
         with source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
@@ -42,7 +42,7 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
     except csv.Error as error:
         raise _fault(source, rows.line_num + 1, str(error)) from error
     except OSError as error:
-        raise ConfigFault(
+        raise RefusedError(
             f"{error.filename or source}: {error.strerror}.",
             advice="Name a file that can be read, and a folder that can be written.",
         ) from error
@@ -61,5 +61,5 @@ def _values(source: Path, line: int, row: list[str], columns: int) -> tuple[int,
     return int(values[0]), pixels.astype(np.uint8)
 
 
-def _fault(source: Path, line: int, detail: str) -> ConfigFault:
-    return ConfigFault(f"{source}, line {line}: {detail}.", advice=_ADVICE)
+def _fault(source: Path, line: int, detail: str) -> RefusedError:
+    return RefusedError(f"{source}, line {line}: {detail}.", advice=_ADVICE)

@@ -18,7 +18,7 @@ COUNT = 300
 def make_samples(out_dir: Path) -> list[Path]:
     """Write COUNT images of the official test set and three files that are not images; return all paths.
 
-    The same call gives the same bytes. Raises ConfigFault when Fashion-MNIST is not to be had.
+    The same call gives the same bytes. Raises RefusedError when Fashion-MNIST is not to be had.
     """
     test = fashion_mnist.load("test")
     chosen = np.sort(np.random.default_rng(SEED).choice(len(test.images), COUNT, replace=False))

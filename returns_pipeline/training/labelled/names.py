@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from returns_pipeline.classify.bundle import LABEL_LENGTH
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 
 #: `0_pants`, `3-dress`, `12 hat`, and a number alone.
 _NUMBERED = re.compile(r"([0-9]+)(?:[ _.-]+(?=\S)(.*))?", re.DOTALL)
@@ -41,14 +41,14 @@ def printable(text: object) -> str:
 
 
 def require_label(label: str, origin: Path) -> None:
-    """Raise ConfigFault for a label that a bundle cannot keep; `origin` is the folder or file it is from."""
+    """Raise RefusedError for a label that a bundle cannot keep; `origin` is the folder or file it is from."""
     if not label or not label.isprintable():
-        raise ConfigFault(
+        raise RefusedError(
             f"{str(origin)!r} cannot name a label: it has letters that cannot be shown.",
             advice="Rename it with letters, digits, spaces, `-` and `_`.",
         )
     if len(label) > LABEL_LENGTH:
-        raise ConfigFault(
+        raise RefusedError(
             f"{origin} gives a label of {len(label)} letters; at most {LABEL_LENGTH} are kept.",
             advice="Give it a shorter name.",
         )
@@ -57,7 +57,7 @@ def require_label(label: str, origin: Path) -> None:
 def read_mapping(path: Path) -> dict[str, str]:
     """Return the main category of each label, by `key`, from a CSV file `sub,main` or a JSON object.
 
-    Raises ConfigFault that names the file, and the line where there is one.
+    Raises RefusedError that names the file, and the line where there is one.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -100,8 +100,8 @@ def _csv_pairs(path: Path, text: str) -> list[tuple[str, str, str]]:
     return pairs
 
 
-def _no_mapping(path: Path, detail: str) -> ConfigFault:
-    return ConfigFault(
+def _no_mapping(path: Path, detail: str) -> RefusedError:
+    return RefusedError(
         f"{path} does not say the main categories: {detail}.",
         advice="Write a CSV file with the header `sub,main` and a line for each label, or a JSON object "
         'like {"dress": "clothes"}.',

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.folders import Labels
 from returns_pipeline.training.networks import efficientnet_lite
@@ -52,7 +52,7 @@ def small_backbone(size: ImageInput) -> Any:
 def resnet50(size: ImageInput) -> Any:
     """Return Keras' ResNet50 with ImageNet's weights, which Keras downloads, and its preprocessing inside.
 
-    In: float32 [n, h, w, 3] RGB pixels 0..255. Raises ConfigFault where the weights cannot be had.
+    In: float32 [n, h, w, 3] RGB pixels 0..255. Raises RefusedError where the weights cannot be had.
     """
     try:
         network = keras.applications.ResNet50(include_top=False, weights="imagenet", input_shape=size.shape)
@@ -78,7 +78,7 @@ def pretrained(name: str, size: ImageInput) -> Any:
     if name == "none":
         return small_backbone(size)
     if size.channels != 3:
-        raise ConfigFault(f"The backbone {name} takes colours.", advice="Leave out --grey.")
+        raise RefusedError(f"The backbone {name} takes colours.", advice="Leave out --grey.")
     if name == "resnet50":
         return resnet50(size)
     return efficientnet_lite.backbone(name, size.height)

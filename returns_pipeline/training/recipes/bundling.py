@@ -79,7 +79,7 @@ class Trained:
 def bundle_up(trained: Trained, models_dir: Path) -> Bundle:
     """Write and publish a bundle with its report; return it as it lies in its folder.
 
-    Raises ConfigFault, and leaves nothing behind, when the export does not name the labels that Keras names.
+    Raises RefusedError, and leaves nothing behind, when the export does not name the labels that Keras names.
     """
     judging = trained.parts[trained.judged]
     answers = {

@@ -12,7 +12,7 @@ from returns_pipeline.classify.bundle import (
 )
 from returns_pipeline.classify.publishing import LEAST_AGREEMENT
 from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier, import_openvino
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,10 +53,10 @@ def agreement(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np
 
 
 def verify(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]") -> float:
-    """Return `agreement`. Raises ConfigFault when it is too low: such an export must not be served."""
+    """Return `agreement`. Raises RefusedError when it is too low: such an export must not be served."""
     found = agreement(bundle, pixels, expected)
     if found < LEAST_AGREEMENT:
-        raise ConfigFault(
+        raise RefusedError(
             f"The OpenVINO export agrees with Keras on {found:.2%} of {len(pixels):,} images; "
             f"{LEAST_AGREEMENT:.1%} are needed.",
             advice="No bundle was written. Install the versions of requirements-train.txt and train again.",

@@ -70,8 +70,8 @@ def train(request: Request, on_progress: "Progress") -> Bundle:
     """Train, judge, export and publish one bundle; return it as it lies in its folder.
 
     `on_progress` is called after each batch with the batches done, all batches, and Keras' numbers so far in
-    the epoch. Nothing is left behind when training is interrupted. Raises ConfigFault when the data is not to
-    be had or the export does not answer as Keras does.
+    the epoch. Nothing is left behind when training is interrupted. Raises RefusedError when the data is not
+    available or the export does not answer as Keras does.
     """
     parts = _load(request.smoke)
     with publishing.draft_folder(request.models_dir) as folder:

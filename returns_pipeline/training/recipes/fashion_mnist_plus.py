@@ -56,7 +56,7 @@ def train(request: Request, on_progress: Progress) -> Bundle:
     """Train, judge, export and publish one bundle; return it as it lies in its folder.
 
     Ctrl-C ends the training with what it has; `resume` goes on with one that was cut short. Raises
-    ConfigFault when the data is not to be had.
+    RefusedError when the data is not to be had.
     """
     parts = _parts(request.smoke)
     purpose = json.dumps([RECIPE, request.epochs, request.seed, parts["train"].fingerprint])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,7 +151,7 @@ class Workshop:
     def __init__(self, folder: Path, purpose: str, *, resume: bool) -> None:
         """Take the folder. Without `resume` what an earlier training left there is deleted.
 
-        Raises ConfigFault when there is nothing to resume, or it is of another purpose.
+        Raises RefusedError when there is nothing to resume, or it is of another purpose.
         """
         self.folder, self._purpose, self._resume = folder, purpose, resume
         if resume:
@@ -163,12 +163,12 @@ class Workshop:
     def _require_same(self) -> None:
         path = self.folder / _STATE
         if not path.is_file():
-            raise ConfigFault(
+            raise RefusedError(
                 f"There is no interrupted training in {self.folder}.",
                 advice="Leave out --resume to begin anew.",
             )
         if json.loads(path.read_text(encoding="utf-8"))["purpose"] != self._purpose:
-            raise ConfigFault(
+            raise RefusedError(
                 f"The interrupted training in {self.folder} had other options or other photos.",
                 advice="Give the options that it had, or leave out --resume to begin anew.",
             )

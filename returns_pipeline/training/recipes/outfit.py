@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
@@ -52,10 +52,10 @@ class Outfit:
     def build(self, labels: Labels) -> Network:
         """Return the network for these labels.
 
-        Raises ConfigFault when the labels have no main categories, or the backbone cannot be had.
+        Raises RefusedError when the labels have no main categories, or the backbone cannot be had.
         """
         if labels.mains == labels.names:
-            raise ConfigFault(
+            raise RefusedError(
                 "The recipe outfit needs main categories, and these folders have none.",
                 advice="Put the folders into MAIN/SUB/, or name each label's main category in a file for "
                 "--mapping; for one head use `returns-pipeline train transfer`.",
@@ -85,7 +85,7 @@ def _thaw(backbone: Any, first: str) -> None:
     late = next((number for number, name in enumerate(names) if name.startswith(first)), None)
     if late is None:
         blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
-        raise ConfigFault(
+        raise RefusedError(
             f"{backbone.name} has no layer {first!r}.", advice=f"Choose of {', '.join(blocks)}."
         )
     for number, layer in enumerate(backbone.layers):

@@ -114,7 +114,7 @@ class Request:
 def train(request: Request, recipe: Recipe, listener: Listener) -> Bundle:
     """Train, judge, export and publish one bundle; return it as it lies in its folder.
 
-    Raises ConfigFault when the photos are not fit to learn from, and `force` is not set; when a package is
+    Raises RefusedError when the photos are not fit to learn from, and `force` is not set; when a package is
     missing; when the export does not answer as Keras does.
     """
     listener.stage("Looking at the photos")

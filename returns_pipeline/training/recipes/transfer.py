@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from returns_pipeline.classify.bundle import KERAS_MODEL, find_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
@@ -51,7 +51,7 @@ class Transfer:
         return Plan(self.epochs, self.patience)
 
     def build(self, labels: Labels) -> Network:
-        """Return the network for these labels. Raises ConfigFault when the backbone cannot be had."""
+        """Return the network for these labels. Raises RefusedError when the backbone cannot be had."""
         backbone = self._backbone()
         if self.backbone != "none":
             freeze(backbone, self.trained_layers)
@@ -100,14 +100,14 @@ def _flat(model: Any) -> list[Any]:
 def of_bundle(models_dir: Path, model: str) -> Any:
     """Return the part of a bundle's network that sees: the backbone that it was trained with.
 
-    In: pixels 0..255 [n, h, w, c] of the bundle's size. Out: float32 [n, h', w', filters]. Raises ConfigFault
-    when there is no such bundle, or nothing in it gives pictures.
+    In: pixels 0..255 [n, h, w, c] of the bundle's size. Out: float32 [n, h', w', filters]. Raises
+    RefusedError when there is no such bundle, or nothing in it gives pictures.
     """
     bundle = find_bundle(models_dir, model)
     network = keras.saving.load_model(bundle.file(KERAS_MODEL), safe_mode=True, compile=False)
     found = _seeing(network)
     if found is None:
-        raise ConfigFault(
+        raise RefusedError(
             f"The model {bundle.ref} has no convolutions that another one could begin with.",
             advice="Choose another --backbone.",
         )

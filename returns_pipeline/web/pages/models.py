@@ -8,12 +8,11 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.errors import ConfigFault, NotFoundError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.records.access import Role
 from returns_pipeline.store.models import history
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.models import Version
-from returns_pipeline.web.errors import NotFoundError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
 from returns_pipeline.web.render.text import pathless
 
@@ -103,7 +102,7 @@ async def promote(request: Request, person: Person, name: str, version: int) -> 
 
     try:
         await run_in_threadpool(work)
-    except (ConfigFault, TransientFault) as fault:
+    except (ConfigFault, RefusedError, TransientFault) as fault:
         return await run_in_threadpool(_promoting, request, name, version, reason, pathless(str(fault)))
     return to(request, "/models")
 
@@ -142,7 +141,7 @@ async def rollback(request: Request, person: Person, name: str) -> Response:
 
     try:
         await run_in_threadpool(work)
-    except (ConfigFault, TransientFault) as fault:
+    except (ConfigFault, RefusedError, TransientFault) as fault:
         return await run_in_threadpool(_rolling, request, name, reason, pathless(str(fault)))
     return to(request, "/models")
 

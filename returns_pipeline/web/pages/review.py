@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
-from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
 from returns_pipeline.web.queries import review_items
 from returns_pipeline.web.security.access import Principal, require_role
@@ -32,7 +32,7 @@ async def say(request: Request, person: Person) -> Response:
         await run_in_threadpool(
             _do, request, person.name, action, int(image) if image.isdecimal() else 0, label
         )
-    except RequestError as fault:
+    except RefusedError as fault:
         return await run_in_threadpool(_page, request, person, fault.message)
     answer: RedirectResponse = to(request, "/review")
     return answer
@@ -42,7 +42,7 @@ def _do(request: Request, who: str, action: str, image: int, label: str) -> None
     database = request.app.state.context.db
     if action == ReviewAction.UNDO:
         if reviews.undo(database, who, review_items.HOLD_SECONDS) is None:
-            raise RequestError("There is no review of yours to take back.")
+            raise RefusedError("There is no review of yours to take back.")
     elif action == ReviewAction.SKIP:
         reviews.skip(database, who, image)
     else:

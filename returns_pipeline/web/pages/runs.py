@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import ConflictError, PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageState
 from returns_pipeline.records.jobs import JobKind
@@ -15,7 +15,6 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.store import browsing, runs, trends
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.usecases.jobs import ask
-from returns_pipeline.web.errors import ConflictError
 from returns_pipeline.web.pages.page import Person, explanation, form_of, root_of, show, to
 from returns_pipeline.web.security.access import Principal
 from returns_pipeline.web.v1.images import existing as existing_image

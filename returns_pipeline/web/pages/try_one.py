@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
-from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
 from returns_pipeline.web.queries.answers import Answer, Asker
 
@@ -30,7 +30,7 @@ async def ask(request: Request, person: Person) -> HTMLResponse:
     began = time.perf_counter()
     try:
         found = await _asked(request.app.state.asker, given.get("file"))
-    except RequestError as fault:
+    except RefusedError as fault:
         values = {"answer": None, "fault": str(fault)}
         return await run_in_threadpool(show, request, "try.html", fault.status, **values)
     shown = _shown(found, (time.perf_counter() - began) * 1000)
@@ -40,11 +40,11 @@ async def ask(request: Request, person: Person) -> HTMLResponse:
 
 async def _asked(asker: Asker, file: object) -> Answer:
     if not isinstance(file, UploadFile) or not file.filename:
-        raise RequestError("Choose a photo first.")
+        raise RefusedError("Choose a photo first.")
     found = await asker.ask([(file.filename, await file.read())])
     (image,) = found.images
     if image.label is None:
-        raise RequestError(f"The photo cannot be read. {image.detail or ''}".strip())
+        raise RefusedError(f"The photo cannot be read. {image.detail or ''}".strip())
     return found
 
 

@@ -10,7 +10,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
-from returns_pipeline.errors import TransientFault
+from returns_pipeline.errors import ConflictError, TransientFault
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import FoundFile, ImageState, Received
 from returns_pipeline.records.jobs import RequestKey
@@ -19,7 +19,7 @@ from returns_pipeline.store import explanations, received
 from returns_pipeline.store.keys import KeyTakenError
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.uploads import Accepted, accept, discard, earlier, write_spool
-from returns_pipeline.web.errors import ConflictError, NoAnswerError
+from returns_pipeline.web.errors import NoAnswerError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 

@@ -3,12 +3,16 @@
 from typing import Any
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.errors import (
+    ConfigFault,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.records.reviews import ReviewItem as Item
 from returns_pipeline.report.csv_table import printable
 from returns_pipeline.store import reviews
-from returns_pipeline.web.errors import ConflictError, NotFoundError, RequestError
 from returns_pipeline.web.v1.schemas import ReviewItem
 
 #: How long an image is somebody's who does nothing with it.
@@ -44,7 +48,7 @@ def shown(state: Any, item: Item) -> ReviewItem:
 def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
     """Store what somebody says an image is.
 
-    Raises NotFoundError for an image that nobody needs to look at, RequestError for a label that the model
+    Raises NotFoundError for an image that nobody needs to look at, RefusedError for a label that the model
     does not know, ConflictError when somebody else was faster.
     """
     item = reviews.find(state.context.db, image_id) if 0 < image_id < 2**63 else None
@@ -59,7 +63,7 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
             "Accept its answer, or skip the image.",
         )
     if label not in bundle.labels:
-        raise RequestError(
+        raise RefusedError(
             f"{bundle.ref} knows no label {label!r}.", f"Choose of {', '.join(bundle.labels)}."
         )
     main = bundle.main_categories[bundle.labels.index(label)]
@@ -67,12 +71,7 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
 
 
 def _stored(state: Any, who: str, image_id: int, label: str, main: str) -> ReviewAction:
-    try:
-        return reviews.decide(state.context.db, who, image_id, label, main)
-    except TransientFault:
-        raise
-    except PipelineError as fault:
-        raise ConflictError(fault.message, fault.advice) from None
+    return reviews.decide(state.context.db, who, image_id, label, main)
 
 
 def _labels(state: Any, item: Item) -> tuple[str, ...]:

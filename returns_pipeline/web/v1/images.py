@@ -6,11 +6,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.explanations import Explanation as Explained
 from returns_pipeline.records.images import Filter, ImageState, Shown
 from returns_pipeline.store import browsing
 from returns_pipeline.store.browsing import Order
-from returns_pipeline.web.errors import NoAnswerError, NotFoundError, RequestError
+from returns_pipeline.web.errors import NoAnswerError
 from returns_pipeline.web.queries import explanations
 from returns_pipeline.web.render import thumbnails
 from returns_pipeline.web.render.text import pathless
@@ -55,11 +56,11 @@ def list_images(
 ) -> Images:
     """Return a page of images with the answers of their runs' models."""
     if order is Order.DOUBT and run is None:
-        raise RequestError("Only the images of one run are shown by doubt.", "Name it: `run=ID`.")
+        raise RefusedError("Only the images of one run are shown by doubt.", "Name it: `run=ID`.")
     wanted = Filter(run, state, label, decision, code, min_probability, max_probability)
     after = unpack(cursor)
     if after is not None and not is_cursor(after, order):
-        raise RequestError("This is no cursor of this order.", "Send the `next` of the page before.")
+        raise RefusedError("This is no cursor of this order.", "Send the `next` of the page before.")
     database = request.app.state.context.db
     found, following = browsing.page(database, wanted, order, after and tuple(after), limit)
     return Images(images=[Image.of(image) for image in found], next=pack(following))

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, status
 
+from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.jobs import Job as Asked
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import jobs
 from returns_pipeline.usecases.jobs import Progress, again, ask, state_of, states_of
-from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.render.text import pathless
 from returns_pipeline.web.security.access import Operator, Principal, Viewer
 from returns_pipeline.web.v1.runs import existing

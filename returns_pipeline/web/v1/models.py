@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, ConflictError, NotFoundError
 from returns_pipeline.usecases import models
-from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.security.access import Operator, Viewer
 from returns_pipeline.web.v1.schemas import Model, Models, Promotion, Reason
 

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request
 
+from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.store import reviews
-from returns_pipeline.web.errors import ConflictError, NotFoundError
 from returns_pipeline.web.queries import review_items
 from returns_pipeline.web.security.access import Reviewer, Viewer
 from returns_pipeline.web.v1.schemas import Next, ReviewCounts, Reviewed, Verdict

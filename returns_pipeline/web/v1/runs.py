@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.store import runs
 from returns_pipeline.web import export
-from returns_pipeline.web.errors import NotFoundError
 from returns_pipeline.web.security.access import Viewer
 from returns_pipeline.web.v1.schemas import Run, Runs, pack, unpack
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import Shown
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report.csv_table import printable
 from returns_pipeline.usecases.models import Version
-from returns_pipeline.web.errors import RequestError
 from returns_pipeline.web.render.text import pathless
 
 
@@ -275,10 +275,10 @@ def pack(cursor: object) -> str | None:
 
 
 def unpack(text: str | None) -> Any:
-    """Return the cursor that `pack` wrote. Raises RequestError for anything else."""
+    """Return the cursor that `pack` wrote. Raises RefusedError for anything else."""
     if text is None:
         return None
     try:
         return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
-        raise RequestError("This is no cursor.", "Send the `next` of the page before.") from None
+        raise RefusedError("This is no cursor.", "Send the `next` of the page before.") from None
