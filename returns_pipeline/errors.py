@@ -76,7 +76,7 @@ class ImageFault(PipelineError):
 
     def __init__(self, code: FaultCode, detail: str = "", **parameters: object) -> None:
         """Keep the `code` and a `detail` that says more than the code's sentence."""
-        super().__init__(detail or code.sentence, **parameters)
+        super().__init__(detail or code.sentence, "", **parameters)
         self.code = code
         self.detail = self.message
         self.args = (code, self.detail)

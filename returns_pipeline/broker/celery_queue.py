@@ -97,6 +97,7 @@ def _faults() -> Iterator[None]:
 
 def _no_answer(error: BaseException) -> TransientFault:
     return TransientFault(
-        f"The broker does not answer: {str(error).rstrip('.')}.",
+        "The broker does not answer: {reason}.",
         advice="Start it (`returns-pipeline up` starts an embedded one) or correct RETURNS_BROKER_URL.",
+        reason=str(error).rstrip("."),
     )

@@ -78,13 +78,18 @@ class Bundle:
         expected = self.sha256.get(name)
         if expected is None or not path.is_file():
             raise ConfigFault(
-                f"The model bundle {self.ref} has no {name} in {self.folder}.",
+                "The model bundle {bundle_ref} has no {name} in {folder}.",
                 advice="Restore the bundle's folder or choose another model with RETURNS_MODEL.",
+                bundle_ref=self.ref,
+                name=name,
+                folder=self.folder,
             )
         if file_sha256(path) != expected:
             raise ConfigFault(
-                f"{path} is not the file that bundle {self.ref} was made with (sha256 differs).",
+                "{path} is not the file that bundle {bundle_ref} was made with (sha256 differs).",
                 advice="Restore the bundle's folder or train the model again.",
+                path=path,
+                bundle_ref=self.ref,
             )
         return path
 
@@ -125,28 +130,41 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
         )
     except FileNotFoundError:
         raise ConfigFault(
-            f"There is no model bundle in {folder} ({MANIFEST} is missing).",
+            "There is no model bundle in {folder} ({manifest} is missing).",
             advice="Set RETURNS_MODELS_DIR and RETURNS_MODEL to a bundle that exists, or train one: "
             "`returns-pipeline train fashion-mnist`.",
+            folder=folder,
+            manifest=MANIFEST,
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigFault(
-            f"{manifest} cannot be read as a model bundle: {error!r}.",
+            "{manifest} cannot be read as a model bundle: {reason!r}.",
             advice="Restore the bundle's folder or train the model again.",
+            manifest=manifest,
+            reason=error,
         ) from error
     if placed and (folder.parent.name, folder.name) != (bundle.name, str(bundle.version)):
         raise ConfigFault(
-            f"{manifest} is of the bundle {bundle.ref}, but lies in {folder.parent.name}/{folder.name}.",
+            "{manifest} is of the bundle {bundle_ref}, but lies in {parent_name}/{folder_name}.",
             advice="Move the folder to its name, or train a version of its own.",
+            manifest=manifest,
+            bundle_ref=bundle.ref,
+            parent_name=folder.parent.name,
+            folder_name=folder.name,
         )
     if len(bundle.labels) != len(bundle.main_categories) or not bundle.labels:
-        raise ConfigFault(f"{manifest} must name one main category for each of its labels.")
+        raise ConfigFault("{manifest} must name one main category for each of its labels.", manifest=manifest)
     if max(map(len, (*bundle.labels, *bundle.main_categories))) > LABEL_LENGTH:
-        raise ConfigFault(f"{manifest} has a label of more than {LABEL_LENGTH} letters.")
+        raise ConfigFault(
+            "{manifest} has a label of more than {label_length} letters.",
+            manifest=manifest,
+            label_length=LABEL_LENGTH,
+        )
     if not (0 < bundle.temperature < math.inf) or len(bundle.reliability) not in {0, len(bundle.labels)}:
         raise ConfigFault(
-            f"{manifest} must have a temperature above 0, and reliability for each label or for none.",
+            "{manifest} must have a temperature above 0, and reliability for each label or for none.",
             advice="Restore the bundle's folder or train the model again.",
+            manifest=manifest,
         )
     return bundle
 
@@ -171,19 +189,25 @@ def find_bundle(models_dir: Path, model: str) -> Bundle:
     name, _, version = model.partition("/")
     if not re.fullmatch(r"\w+([.-]\w+)*", name):
         raise ConfigFault(
-            f"{model!r} is not a model.", advice="Write NAME or NAME/VERSION, like fashion-mnist/1."
+            "{model!r} is not a model.",
+            advice="Write NAME or NAME/VERSION, like fashion-mnist/1.",
+            model=model,
         )
     if version:
         if not version.isdecimal():
             raise ConfigFault(
-                f"{model!r} is not a model.", advice="Write NAME or NAME/VERSION, like fashion-mnist/1."
+                "{model!r} is not a model.",
+                advice="Write NAME or NAME/VERSION, like fashion-mnist/1.",
+                model=model,
             )
         return load_bundle(models_dir / name / version)
     versions = versions_of(models_dir, name)
     if not versions:
         raise ConfigFault(
-            f"There is no model {name!r} in {models_dir}.",
+            "There is no model {name!r} in {models_dir}.",
             advice="Set RETURNS_MODELS_DIR and RETURNS_MODEL to a bundle that exists, or train one: "
             "`returns-pipeline train fashion-mnist`.",
+            name=name,
+            models_dir=models_dir,
         )
     return load_bundle(models_dir / name / str(versions[-1]))

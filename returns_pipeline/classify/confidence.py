@@ -44,10 +44,12 @@ def review_thresholds(bundle: Bundle, rule: ReviewThreshold) -> "NDArray[np.floa
         return np.full(len(bundle.labels), rule)
     if not bundle.reliability:
         raise ConfigFault(
-            f"RETURNS_REVIEW_THRESHOLD={rule} needs to know how often {bundle.ref} is right, and its "
+            "RETURNS_REVIEW_THRESHOLD={rule} needs to know how often {bundle_ref} is right, and its "
             "bundle does not say.",
             advice="Set RETURNS_REVIEW_THRESHOLD to a probability, like 0.8, or train the model again: new "
             "bundles say it.",
+            rule=rule,
+            bundle_ref=bundle.ref,
         )
     return np.array([_reaching(staircase, rule.precision) for staircase in bundle.reliability])
 

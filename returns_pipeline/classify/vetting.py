@@ -33,7 +33,11 @@ def require_whole(bundle: Bundle) -> None:
     for name in bundle.sha256:
         place = PurePosixPath(name)
         if place.is_absolute() or ".." in place.parts:
-            raise ConfigFault(f"The bundle {bundle.ref} lists {name!r}, which is not a file inside of it.")
+            raise ConfigFault(
+                "The bundle {bundle_ref} lists {name!r}, which is not a file inside of it.",
+                bundle_ref=bundle.ref,
+                name=name,
+            )
         bundle.file(name)
     if KERAS_MODEL in bundle.sha256:
         require_safe(bundle.folder / KERAS_MODEL)
@@ -47,9 +51,12 @@ def require_sound(bundle: Bundle, runtime: str) -> None:
         if agreement is None or not agreement >= LEAST_AGREEMENT:
             known = "nobody knows how often" if agreement is None else f"on {agreement:.2%} of the images"
             raise ConfigFault(
-                f"The OpenVINO export of {bundle.ref} agrees with Keras {known}; "
-                f"{LEAST_AGREEMENT:.1%} are needed.",
+                "The OpenVINO export of {bundle_ref} agrees with Keras {known}; "
+                "{least_agreement:.1%} are needed.",
                 "Train the model again: `returns-pipeline train` measures it.",
+                bundle_ref=bundle.ref,
+                known=known,
+                least_agreement=LEAST_AGREEMENT,
             )
     _smoke(bundle, runtime)
 
@@ -65,7 +72,10 @@ def _smoke(bundle: Bundle, runtime: str) -> None:
     except Exception as error:
         # Whatever a runtime says of a file that it cannot run.
         raise ConfigFault(
-            f"The model of bundle {bundle.ref} does not run: {error!r}.", "Train or export the model again."
+            "The model of bundle {bundle_ref} does not run: {reason!r}.",
+            "Train or export the model again.",
+            bundle_ref=bundle.ref,
+            reason=error,
         ) from error
     expected = (_SMOKE_IMAGES, len(bundle.labels))
     if answers.shape != expected:
@@ -78,8 +88,10 @@ def _smoke(bundle: Bundle, runtime: str) -> None:
 
 def _bad_answer(bundle: Bundle, what: str) -> ConfigFault:
     return ConfigFault(
-        f"The answers of {bundle.ref} for images of noise {what}.",
+        "The answers of {bundle_ref} for images of noise {what}.",
         "End the model with a softmax over its labels and train or export it again.",
+        bundle_ref=bundle.ref,
+        what=what,
     )
 
 

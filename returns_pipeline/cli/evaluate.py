@@ -117,12 +117,17 @@ def accuracy(
     from returns_pipeline.report.summary import answers_of_csv
 
     if not predictions.is_file():
-        raise ConfigFault(f"There is no file {predictions}.", advice="Name the results.csv of a run.")
+        raise ConfigFault(
+            "There is no file {predictions}.",
+            advice="Name the results.csv of a run.",
+            predictions=predictions,
+        )
     found = answers_of_csv(predictions)
     if not found.pairs:
         raise ConfigFault(
-            f"No file name in {predictions} with a prediction carries a label.",
+            "No file name in {predictions} with a prediction carries a label.",
             advice="A name must have `label_N`, N being the index of the true label, like photo_label_3.png.",
+            predictions=predictions,
         )
     numbers = _accuracy_numbers(found)
     if as_json:
@@ -188,8 +193,9 @@ def _require_matplotlib() -> None:
         importlib.import_module("matplotlib")
     except ImportError as error:
         raise ConfigFault(
-            f"The page of an evaluation needs Matplotlib: {error}.",
+            "The page of an evaluation needs Matplotlib: {reason}.",
             advice="`pip install -r requirements-train.txt`.",
+            reason=error,
         ) from error
 
 
@@ -219,18 +225,23 @@ def _in_labels_of(bundles: "list[Bundle]", photos: "Photos") -> "NDArray[np.int6
     first, second = bundles
     if photos.numbered and first.labels != second.labels:
         raise ConfigFault(
-            f"The photos are labelled by an index, and {first.ref} and {second.ref} do not have the same "
+            "The photos are labelled by an index, and {first_ref} and {second_ref} do not have the same "
             "labels in the same order.",
             advice="Sort the photos into folders that have their labels' names.",
+            first_ref=first.ref,
+            second_ref=second.ref,
         )
     places = {label: index for index, label in enumerate(second.labels)}
     used = [first.labels[index] for index in np.unique(photos.truth)]
     missing = [label for label in used if label not in places]
     if missing:
         raise ConfigFault(
-            f"{second.ref} does not know {missing[0]!r}, a label of the photos, so it cannot be compared "
-            f"with {first.ref}.",
+            "{second_ref} does not know {missing!r}, a label of the photos, so it cannot be compared "
+            "with {first_ref}.",
             advice="Compare models of the same labels.",
+            second_ref=second.ref,
+            missing=missing[0],
+            first_ref=first.ref,
         )
     return np.array([places.get(label, -1) for label in first.labels], np.int64)[photos.truth]
 

@@ -291,7 +291,9 @@ def _existing(database: "Database", run_id: int) -> "RunSummary":
     found = runs.find(database, run_id)
     if found is None:
         raise NotFoundError(
-            f"There is no run {run_id}.", "`returns-pipeline runs list` shows the runs there are."
+            "There is no run {run_id}.",
+            "`returns-pipeline runs list` shows the runs there are.",
+            run_id=run_id,
         )
     return found
 

@@ -188,7 +188,11 @@ def transfer(
         options["size"] = find_bundle(options["models_dir"], backbone.removeprefix(BUNDLE)).input
     elif backbone not in BACKBONES:
         raise ConfigFault(
-            f"There is no backbone {backbone!r}.", advice=f"Choose {', '.join(BACKBONES)} or {BUNDLE}NAME."
+            "There is no backbone {backbone!r}.",
+            advice="Choose {backbones} or {bundle}NAME.",
+            backbone=backbone,
+            backbones=", ".join(BACKBONES),
+            bundle=BUNDLE,
         )
     _train(context, Transfer(**options))
 
@@ -228,7 +232,12 @@ def outfit(
     from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
     if backbone not in BACKBONES:
-        raise ConfigFault(f"There is no backbone {backbone!r}.", advice=f"Choose {', '.join(BACKBONES)}.")
+        raise ConfigFault(
+            "There is no backbone {backbone!r}.",
+            advice="Choose {backbones}.",
+            backbone=backbone,
+            backbones=", ".join(BACKBONES),
+        )
     _train(context, Outfit(**_own(context, Outfit)))
 
 
@@ -238,7 +247,9 @@ def _begin(name: str, data: Path | None = None, mapping: Path | None = None) -> 
 
     if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII):
         raise ConfigFault(
-            f"{name!r} cannot name a model.", advice="Use words of letters and digits joined by `-`."
+            "{name!r} cannot name a model.",
+            advice="Use words of letters and digits joined by `-`.",
+            name=name,
         )
     training.require_keras()
     if data is not None:

@@ -23,8 +23,9 @@ def require_keras() -> None:
     missing = [name for name in ("keras", "matplotlib", "scipy") if find_spec(name) is None]
     if missing:
         raise ConfigFault(
-            f"Training needs Keras and TensorFlow: {', '.join(missing)} is not installed.",
+            "Training needs Keras and TensorFlow: {missing} is not installed.",
             advice="`pip install -r requirements-train.txt`.",
+            missing=", ".join(missing),
         )
 
 

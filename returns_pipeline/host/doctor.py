@@ -78,8 +78,10 @@ def _workers(settings: Settings) -> str:
     missing = [name for name in QUEUES if name not in served]
     if missing:
         raise ConfigFault(
-            f"No worker serves the queue {' nor '.join(missing)}.",
-            f"Start one: `returns-pipeline worker -Q {','.join(missing)}`, or all: `returns-pipeline up`.",
+            "No worker serves the queue {missing_names}.",
+            "Start one: `returns-pipeline worker -Q {queues}`, or all: `returns-pipeline up`.",
+            missing_names=" nor ".join(missing),
+            queues=",".join(missing),
         )
     return "every queue is served: " + ", ".join(
         sorted({worker for names in served.values() for worker in names})
@@ -119,7 +121,10 @@ def _folders(settings: Settings) -> str:
             probe.unlink()
         except OSError as error:
             raise ConfigFault(
-                f"{folder} cannot be written: {error.strerror}.", "Give this user permission to write there."
+                "{folder} cannot be written: {reason}.",
+                "Give this user permission to write there.",
+                folder=folder,
+                reason=error.strerror,
             ) from error
         devices.add(there.stat().st_dev)
     if len(devices) > 1:
@@ -131,7 +136,10 @@ def _disk(settings: Settings) -> str:
     free = shutil.disk_usage(_nearest(settings.home)).free
     if free < _LEAST_FREE_BYTES:
         raise ConfigFault(
-            f"Only {free / 1e9:.1f} GB are free below {settings.home}.", "Make room before the night."
+            "Only {free:.1f} GB are free below {home}.",
+            "Make room before the night.",
+            free=free / 1e9,
+            home=settings.home,
         )
     return f"{free / 1e9:.1f} GB free"
 

@@ -93,8 +93,9 @@ class Processes:
         _private_folder(socket.parent)
         if _somebody_listens(socket):
             raise ConfigFault(
-                f"An embedded Redis for {self._settings.home} runs already.",
+                "An embedded Redis for {home} runs already.",
                 "Stop the other `returns-pipeline up` first, or set RETURNS_HOME to another folder.",
+                home=self._settings.home,
             )
         socket.unlink(missing_ok=True)
         folder = self._settings.home / "redis"
@@ -178,8 +179,12 @@ class Processes:
             self.check()
             if time.monotonic() > deadline:
                 raise TransientFault(
-                    f"The process {name} did not start within {_START_SECONDS} s: {self._last_line(name)}",
-                    f"Its whole log is {self._log(name)}.",
+                    "The process {name} did not start within {start_seconds} s: {line}",
+                    "Its whole log is {log}.",
+                    name=name,
+                    start_seconds=_START_SECONDS,
+                    line=self._last_line(name),
+                    log=self._log(name),
                 )
             time.sleep(0.02)
 
@@ -238,8 +243,12 @@ def require_free_port(host: str, port: int, setting: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ConfigFault(
-                f"Nothing can listen on {host}:{port}: {error.strerror}.",
-                f"Set {setting} to a free port.",
+                "Nothing can listen on {host}:{port}: {reason}.",
+                "Set {setting} to a free port.",
+                host=host,
+                port=port,
+                reason=error.strerror,
+                setting=setting,
             ) from error
 
 
@@ -259,8 +268,9 @@ def _private_folder(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise ConfigFault(
-            f"{folder} is not a folder of this user alone.",
+            "{folder} is not a folder of this user alone.",
             "Remove it, or set TMPDIR to a folder of your own.",
+            folder=folder,
         )
 
 

@@ -43,7 +43,7 @@ def follow(database: Database, queue: Queue, request_id: str, asked_as: str | No
             time.sleep(_POLL_SECONDS)
     closed = runs.find(database, run_id)
     if closed is None:
-        raise NotFoundError(f"Run {run_id} has been deleted.")
+        raise NotFoundError("Run {run_id} has been deleted.", run_id=run_id)
     return closed
 
 
@@ -74,7 +74,7 @@ def _opened(database: Database, queue: Queue, request_id: str, message: str) -> 
             raise (
                 error
                 if isinstance(error, PipelineError)
-                else PipelineError(f"The request failed: {error!r}.")
+                else PipelineError("The request failed: {reason!r}.", reason=error)
             )
         if time.monotonic() - asked > _SILENCE_SECONDS:
             if not queue.workers():

@@ -73,7 +73,9 @@ def _names(folder: str) -> set[str]:
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError as error:
-        raise TransientFault(f"{folder} cannot be listed: {error.strerror}.") from error
+        raise TransientFault(
+            "{folder} cannot be listed: {reason}.", folder=folder, reason=error.strerror
+        ) from error
 
 
 def move(request: Move, *, is_free: bool = False) -> bool:
@@ -99,8 +101,11 @@ def move(request: Move, *, is_free: bool = False) -> bool:
             return _rename(source, target, request)
     except OSError as error:
         raise TransientFault(
-            f"{source} cannot be moved to {target}: {error.strerror}.",
+            "{source} cannot be moved to {target}: {reason}.",
             "Make room, or give the workers' user permission to write there; the sweep tries again.",
+            source=source,
+            target=target,
+            reason=error.strerror,
         ) from error
     return True
 
@@ -112,7 +117,9 @@ def _sync_all(folders: Iterable[str]) -> None:
         try:
             _sync(str(folder))
         except OSError as error:
-            raise TransientFault(f"{folder} cannot be written to the disk: {error.strerror}.") from error
+            raise TransientFault(
+                "{folder} cannot be written to the disk: {reason}.", folder=folder, reason=error.strerror
+            ) from error
 
 
 def _sync(path: str) -> None:
@@ -140,9 +147,10 @@ def _require_ours(target: str, request: Move) -> None:
     found = os.lstat(target)
     if found.st_size != request.size or abs(found.st_mtime_ns - request.mtime_ns) > _COARSEST_NS:
         raise ConfigFault(
-            f"{target} is another file than the one that belongs there.",
+            "{target} is another file than the one that belongs there.",
             "The folder is another installation's or an older database's: set RETURNS_ARCHIVE_DIR and "
             "RETURNS_QUARANTINE_DIR to folders of this one's own.",
+            target=target,
         )
 
 

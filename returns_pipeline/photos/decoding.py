@@ -137,7 +137,9 @@ def read(image: PendingImage, limits: imaging.Limits) -> bytes:
             if image.size > limits.max_bytes:
                 raise ImageFault(
                     FaultCode.TOO_LARGE,
-                    f"The file has {image.size:,} bytes; at most {limits.max_bytes:,} are accepted.",
+                    "The file has {size:,} bytes; at most {max_bytes:,} are accepted.",
+                    size=image.size,
+                    max_bytes=limits.max_bytes,
                 )
             data = os.read(descriptor, image.size)
             while len(data) < image.size and (more := os.read(descriptor, image.size - len(data))):
@@ -149,9 +151,14 @@ def read(image: PendingImage, limits: imaging.Limits) -> bytes:
         raise ImageFault(FaultCode.VANISHED) from None
     except OSError as error:
         if error.errno in _THE_FILES_OWN:
-            raise ImageFault(FaultCode.UNREADABLE, f"The file cannot be read: {error.strerror}.") from error
+            raise ImageFault(
+                FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror
+            ) from error
         raise TransientFault(
-            f"{image.path} cannot be read: {error.strerror}.", "Look after the disk; the sweep tries again."
+            "{path} cannot be read: {reason}.",
+            "Look after the disk; the sweep tries again.",
+            path=image.path,
+            reason=error.strerror,
         ) from error
 
 
@@ -166,7 +173,10 @@ def read_again(picture: Picture, limits: imaging.Limits) -> bytes:
         raise ImageFault(FaultCode.VANISHED) from None
     except OSError as error:
         raise TransientFault(
-            f"{picture.path} cannot be read: {error.strerror}.", "Look after the disk, then try again."
+            "{path} cannot be read: {reason}.",
+            "Look after the disk, then try again.",
+            path=picture.path,
+            reason=error.strerror,
         ) from error
     return read(PendingImage(0, picture.path, picture.size, time_ns), limits)
 

@@ -157,7 +157,7 @@ def _sniff(data: bytes) -> str:
     if format_of_brand:
         return format_of_brand
     if data.startswith(_REFUSED) or brand in _OTHER_BRANDS or _NETPBM.match(data) or _is_svg(data):
-        raise ImageFault(FaultCode.UNSUPPORTED_FORMAT, f"Accepted are {', '.join(FORMATS)}.")
+        raise ImageFault(FaultCode.UNSUPPORTED_FORMAT, "Accepted are {formats}.", formats=", ".join(FORMATS))
     raise ImageFault(FaultCode.NOT_AN_IMAGE)
 
 
@@ -266,7 +266,9 @@ def _refuse_too_many(pixels: int, limits: Limits) -> None:
     if pixels > limits.max_pixels:
         raise ImageFault(
             FaultCode.TOO_MANY_PIXELS,
-            f"The image has {pixels:,} pixels to decode; at most {limits.max_pixels:,} are accepted.",
+            "The image has {pixels:,} pixels to decode; at most {max_pixels:,} are accepted.",
+            pixels=pixels,
+            max_pixels=limits.max_pixels,
         )
 
 
@@ -397,12 +399,16 @@ def _refused_by_the_decoder(data: bytes, name: str) -> ImageFault:
         factory(io.BytesIO(data), b"")
     except (SyntaxError, IndexError, TypeError, struct.error) as error:
         return _damaged(error, f"The file begins as {name} but its header is damaged")
-    return ImageFault(FaultCode.TRUNCATED, f"The file begins as {name} but its header is damaged.")
+    return ImageFault(FaultCode.TRUNCATED, "The file begins as {name} but its header is damaged.", name=name)
 
 
 def _damaged(error: Exception, what: str = "The image's data is damaged") -> ImageFault:
     # A reason may quote the file: nothing that a database or a terminal would choke on goes through.
     reason = "".join(c if c.isprintable() else "?" for c in str(error)[:200]).rstrip(".")
     if _UNSUPPORTED.search(reason):
-        return ImageFault(FaultCode.UNSUPPORTED_FORMAT, f"Images of this kind are not accepted: {reason}.")
-    return ImageFault(FaultCode.TRUNCATED, f"{what}: {reason or type(error).__name__}.")
+        return ImageFault(
+            FaultCode.UNSUPPORTED_FORMAT, "Images of this kind are not accepted: {reason}.", reason=reason
+        )
+    return ImageFault(
+        FaultCode.TRUNCATED, "{what}: {reason}.", what=what, reason=reason or type(error).__name__
+    )

@@ -20,13 +20,16 @@ def require_folder(root: Path) -> None:
     """Raise ConfigFault unless `root` is a folder that can be listed."""
     if not root.exists():
         raise ConfigFault(
-            f"The folder {root} does not exist.",
+            "The folder {root} does not exist.",
             "Create it, or name the folder where the photos arrive: RETURNS_INCOMING_DIR, or `scan --dir`.",
+            root=root,
         )
     if not root.is_dir():
-        raise ConfigFault(f"{root} is a file, not a folder.", "Name a folder; `classify` takes single files.")
+        raise ConfigFault(
+            "{root} is a file, not a folder.", "Name a folder; `classify` takes single files.", root=root
+        )
     if not os.access(root, os.R_OK | os.X_OK):
-        raise ConfigFault(f"The folder {root} cannot be read.", "Let the workers' user list it.")
+        raise ConfigFault("The folder {root} cannot be read.", "Let the workers' user list it.", root=root)
 
 
 def refuse_own_folders(root: Path, settings: Settings) -> None:
@@ -48,8 +51,10 @@ def refuse_own_folders(root: Path, settings: Settings) -> None:
 
 def _own_folder(root: Path, what: str) -> RefusedError:
     return RefusedError(
-        f"{root} cannot be scanned: it would take {what} for returned items.",
+        "{root} cannot be scanned: it would take {what} for returned items.",
         "Name a folder that holds nothing but photos.",
+        root=root,
+        what=what,
     )
 
 
@@ -83,7 +88,9 @@ def find_files(root: Path) -> Iterator[FoundFile]:
                         yield found
         except OSError as error:
             if folder == str(root):
-                raise TransientFault(f"The folder {root} cannot be listed: {error.strerror}.") from error
+                raise TransientFault(
+                    "The folder {root} cannot be listed: {reason}.", root=root, reason=error.strerror
+                ) from error
             log.warning("folder_skipped", folder=folder, reason=error.strerror)
 
 

@@ -9,13 +9,36 @@ from returns_pipeline.records.models import ModelRef
 
 
 class RunKind(StrEnum):
-    """Who asked for a run."""
+    """Why a run was opened.
+
+    A kind that a newer version of this program wrote is read as UNKNOWN, which is never written.
+    """
 
     NIGHTLY = "nightly"
     CATCH_UP = "catch-up"
+    SCAN = "scan"
     ADHOC = "adhoc"
     RETRY = "retry"
     API = "api"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "RunKind":  # noqa: ARG003 - whatever it is
+        return cls.UNKNOWN
+
+    @property
+    def is_night(self) -> bool:
+        """Whether the run is a night's, opened in time or later."""
+        return self in NIGHTS
+
+    @property
+    def is_of_intake(self) -> bool:
+        """Whether the run's photos came through an intake folder: they are returned items for certain."""
+        return self in OF_INTAKE
+
+
+NIGHTS = frozenset({RunKind.NIGHTLY, RunKind.CATCH_UP})
+OF_INTAKE = NIGHTS | {RunKind.SCAN}
 
 
 class RunState(StrEnum):

@@ -52,6 +52,8 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
         with suppress(OSError):
             partial.unlink()
         raise TransientFault(
-            f"The report {path} cannot be written: {error.strerror}.",
+            "The report {path} cannot be written: {reason}.",
             advice="Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute.",
+            path=path,
+            reason=error.strerror,
         ) from error

@@ -119,7 +119,9 @@ def answers_of_csv(path: Path) -> CsvAnswers:
                 elif expected is not None:
                     unanswered += 1
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise RefusedError(f"{path} cannot be read as a results CSV: {error!r}.") from error
+        raise RefusedError(
+            "{path} cannot be read as a results CSV: {reason!r}.", path=path, reason=error
+        ) from error
     return CsvAnswers(pairs, names, unanswered)
 
 

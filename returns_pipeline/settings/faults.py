@@ -14,8 +14,9 @@ def refuse_unknown(prefix: str, known: Set[str]) -> None:
     for name in sorted(os.environ):
         if name.startswith(prefix) and name not in known:
             raise ConfigFault(
-                f"{_not_a_setting(name, known)}.",
+                "{name}.",
                 advice="Remove it from the environment; docs/settings.md lists every setting.",
+                name=_not_a_setting(name, known),
             )
 
 

@@ -34,7 +34,9 @@ def change_user(
     with db.write() as connection:
         changed = connection.execute(sa.update(users).where(users.c.name == name).values(values))
     if not changed.rowcount:
-        raise NotFoundError(f"There is no user {name!r}.", "`returns-pipeline users list` shows them.")
+        raise NotFoundError(
+            "There is no user {name!r}.", "`returns-pipeline users list` shows them.", name=name
+        )
 
 
 def user(db: Database, name: str) -> tuple[Access, str] | None:
@@ -60,7 +62,9 @@ def _add(db: Database, table: sa.Table, kind: str, *, name: str, **values: objec
             .returning(table.c.id)
         ).first()
     if added is None:
-        raise ConflictError(f"There is a {kind} {name!r} already.", "Choose another name.")
+        raise ConflictError(
+            "There is a {kind} {name!r} already.", "Choose another name.", kind=kind, name=name
+        )
 
 
 def revoke_token(db: Database, name: str) -> None:
@@ -73,7 +77,7 @@ def revoke_token(db: Database, name: str) -> None:
         )
     if not changed.rowcount:
         raise NotFoundError(
-            f"There is no token {name!r} that works.", "`returns-pipeline tokens list` shows them."
+            "There is no token {name!r} that works.", "`returns-pipeline tokens list` shows them.", name=name
         )
 
 

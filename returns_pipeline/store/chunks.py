@@ -12,7 +12,7 @@ from returns_pipeline.records.chunks import Claim, Shadow
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
-from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
@@ -112,7 +112,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
 
 
 def _shadow(run: Any) -> Shadow | None:
-    if run.shadow_id is None or run.kind not in {RunKind.NIGHTLY, RunKind.CATCH_UP}:
+    if run.shadow_id is None or not RunKind(run.kind).is_of_intake:
         return None
     model = ModelRef(run.name, run.shadow_version)
     return Shadow(model, run.shadow_id, run.shadow_sha256, run.shadow_share)
@@ -260,7 +260,7 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
         .where(
             model_versions.c.name == model.name,
             model_versions.c.version == model.version,
-            runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP]),
+            runs.c.kind.in_(OF_INTAKE),
             runs.c.seen >= _TELLING,
         )
         .order_by(runs.c.id.desc())
@@ -325,7 +325,7 @@ def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> 
         .values(lease_token=held.token, **values)
     )
     if ours.rowcount != 1:
-        raise LeaseLostError(f"Chunk {held.chunk_id} was claimed by another process.")
+        raise LeaseLostError("Chunk {chunk_id} was claimed by another process.", chunk_id=held.chunk_id)
 
 
 _RESULT = ("state", "code", "detail", "sha256", "format", "width", "height", "archived_path", "id")

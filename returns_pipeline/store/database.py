@@ -79,8 +79,10 @@ class Database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise ConfigFault(
-                    f"The folder of the database {self.url.database} cannot be made: {error.strerror}.",
+                    "The folder of the database {database} cannot be made: {reason}.",
                     "Set RETURNS_HOME or RETURNS_DATABASE_URL to a place that can be written.",
+                    database=self.url.database,
+                    reason=error.strerror,
                 ) from error
         with _faults(self.url):
             command.upgrade(self._alembic(), revision)
@@ -116,7 +118,9 @@ class Database:
         """Raise ConfigFault unless the database answers and has the tables that this code needs."""
         advice = "Run `returns-pipeline db upgrade`."
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
-            raise ConfigFault(f"The database file {self.url.database} does not exist.", advice=advice)
+            raise ConfigFault(
+                "The database file {database} does not exist.", advice=advice, database=self.url.database
+            )
         try:
             current, head = self.revision()
         except TransientFault as fault:
@@ -125,7 +129,9 @@ class Database:
             ) from fault
         if current != head:
             found = f"revision {current}" if current else "no tables yet"
-            raise ConfigFault(f"The database has {found}; this version needs {head}.", advice=advice)
+            raise ConfigFault(
+                "The database has {found}; this version needs {head}.", advice=advice, found=found, head=head
+            )
 
     def _alembic(self) -> Any:
         from alembic.config import Config
@@ -159,8 +165,10 @@ def _faults(url: sa.URL) -> Iterator[None]:
     ) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise TransientFault(
-            f"The database {shown} does not answer: {reason.rstrip('.')}.",
+            "The database {shown} does not answer: {reason}.",
             advice="Start it or correct RETURNS_DATABASE_URL, then try again.",
+            shown=shown,
+            reason=reason.rstrip("."),
         ) from error
 
 

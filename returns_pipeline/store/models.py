@@ -16,7 +16,7 @@ from returns_pipeline.records.models import (
     ModelRow,
     ModelStage,
 )
-from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.runs import OF_INTAKE
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, model_changes, model_versions, predictions, runs
 
@@ -42,8 +42,9 @@ def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
     ).one()
     if row.sha256 != facts.sha256:
         raise ConfigFault(
-            f"The bundle {facts.ref} is not the one that was registered under this version (sha256 differs).",
+            "The bundle {facts_ref} is not the one that was registered under this version (sha256 differs).",
             advice="Restore the old bundle, or give the new one the next version number.",
+            facts_ref=facts.ref,
         )
     return int(row.id)
 
@@ -166,7 +167,7 @@ def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
             sa.and_(
                 runs.c.opened_at >= candidate.c.created_at,
                 runs.c.model_version_id != candidate.c.id,
-                runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP]),
+                runs.c.kind.in_(OF_INTAKE),
             ),
         )
         .join(images, images.c.run_id == runs.c.id)

@@ -12,7 +12,15 @@ from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelFacts, ModelRef
-from returns_pipeline.records.runs import Progress, RunCounts, RunKind, RunRequest, RunState, RunSummary
+from returns_pipeline.records.runs import (
+    NIGHTS,
+    Progress,
+    RunCounts,
+    RunKind,
+    RunRequest,
+    RunState,
+    RunSummary,
+)
 from returns_pipeline.store import bulk, keys, models
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
@@ -86,7 +94,7 @@ def add_chunks(
             .values(touched_at=utc_now())
         )
         if touched.rowcount == 0:
-            raise NotScanningError(f"Run {run_id} takes no more files.")
+            raise NotScanningError("Run {run_id} takes no more files.", run_id=run_id)
         if key:
             keys.take(db, connection, key, run_id)
         added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
@@ -215,7 +223,11 @@ def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummar
         row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one()
         summary = replace(_summary(connection, row), state=RunState.CLOSED, closed_at=closed_at)
     if summary.counts.pending:
-        raise PipelineError(f"Run {run_id} has {summary.counts.pending} images without a result.")
+        raise PipelineError(
+            "Run {run_id} has {pending} images without a result.",
+            run_id=run_id,
+            pending=summary.counts.pending,
+        )
     return summary
 
 
@@ -317,7 +329,7 @@ def latest(db: Database, limit: int, before: int | None = None) -> list[RunSumma
 
 def newest_night(db: Database) -> RunSummary | None:
     """Return the newest run that answered a night, in time or late; None before the first."""
-    nights = runs.c.kind.in_([RunKind.NIGHTLY, RunKind.CATCH_UP])
+    nights = runs.c.kind.in_(NIGHTS)
     with db.read() as connection:
         row = connection.execute(_SUMMARY.where(nights).order_by(runs.c.id.desc()).limit(1)).one_or_none()
         return _summary(connection, row) if row else None

@@ -39,9 +39,6 @@ class _Work(NamedTuple):
     embedded: Embedded | None = None
 
 
-#: Kinds of runs whose images are returns for sure; others' may only have been asked about.
-_RETURNS = {RunKind.NIGHTLY, RunKind.CATCH_UP}
-
 _CONFIG_PAUSE_SECONDS = 2.0
 
 
@@ -167,7 +164,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
             predictions = to_predictions(bundle, scores, thresholds, kept)
-            if claim.kind in _RETURNS and scores.features is not None:
+            if claim.kind.is_of_intake and scores.features is not None:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):

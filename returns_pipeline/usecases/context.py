@@ -43,8 +43,10 @@ class Context:
             bundle = find_bundle(self.settings.models_dir, name)
             if bundle.digest != sha256:
                 raise ConfigFault(
-                    f"The bundle {name} in {self.settings.models_dir} is not the one the run was opened for.",
+                    "The bundle {name} in {models_dir} is not the one the run was opened for.",
                     "Give every worker the same bundles; a changed one needs a new version number.",
+                    name=name,
+                    models_dir=self.settings.models_dir,
                 )
             while len(self.loaded) >= _MOST_LOADED:
                 del self.loaded[next(iter(self.loaded))]

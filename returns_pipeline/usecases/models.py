@@ -151,10 +151,14 @@ def register(
     name = name or load_bundle(folder, placed=False).name
     if not _NAME.fullmatch(name):
         raise RefusedError(
-            f"{name!r} cannot name a model.", "Use `--name` with words of letters and digits joined by `-`."
+            "{name!r} cannot name a model.",
+            "Use `--name` with words of letters and digits joined by `-`.",
+            name=name,
         )
     if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
-        raise RefusedError(f"{folder} is or holds a link.", "Copy what it leads to into the folder.")
+        raise RefusedError(
+            "{folder} is or holds a link.", "Copy what it leads to into the folder.", folder=folder
+        )
     with draft_folder(settings.models_dir) as draft:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
         # The copy is looked at: nobody can change it afterwards.
@@ -184,8 +188,10 @@ def promote(
     comparison = _compare(settings, bundle, active)
     if comparison.worse and not force:
         raise ConflictError(
-            f"{bundle.ref} was not promoted. {comparison.sentence}",
+            "{bundle_ref} was not promoted. {sentence}",
             "Promote it all the same with --force, or train a better one.",
+            bundle_ref=bundle.ref,
+            sentence=comparison.sentence,
         )
     before = active.facts.ref.version if active else None
     forced = force and comparison.worse
@@ -202,8 +208,9 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
     stack = _stack(models.history(db, name))
     if len(stack) < 2:
         raise ConflictError(
-            f"No version of {name} was active before the present one.",
-            f"`returns-pipeline models history {name}` shows every change.",
+            "No version of {name} was active before the present one.",
+            "`returns-pipeline models history {name}` shows every change.",
+            name=name,
         )
     bundle = find_bundle(settings.models_dir, f"{name}/{stack[-2]}")
     vetting.require_sound(bundle, settings.runtime)
@@ -218,12 +225,14 @@ def shadow(settings: Settings, db: Database, model: str, share: float, who: str)
     """
     if not 0 < share <= 1:
         raise RefusedError(
-            f"{share:g} is no part of a night.", "Give --share above 0 and at most 1, like 0.1."
+            "{share:g} is no part of a night.", "Give --share above 0 and at most 1, like 0.1.", share=share
         )
     bundle = find_bundle(settings.models_dir, _exact(model))
     vetting.require_sound(bundle, settings.runtime)
     if not models.shadow(db, _facts(bundle), share, who):
-        raise ConflictError(f"{bundle.ref} is active: it answers for every image.", "Name a candidate.")
+        raise ConflictError(
+            "{bundle_ref} is active: it answers for every image.", "Name a candidate.", bundle_ref=bundle.ref
+        )
     return bundle.ref
 
 
@@ -233,7 +242,7 @@ def end_shadow(db: Database, model: str, who: str) -> ModelRef:
     version = models.end_shadow(db, name, who)
     if version is None:
         raise NotFoundError(
-            f"No version of {name} is a shadow.", "`returns-pipeline models list` shows them."
+            "No version of {name} is a shadow.", "`returns-pipeline models list` shows them.", name=name
         )
     return ModelRef(name, version)
 
@@ -259,8 +268,9 @@ def _activate(
 ) -> None:
     if not models.activate(db, _facts(bundle), action, who, reason, expected=before, forced=forced):
         raise TransientFault(
-            f"Somebody else has changed the active version of {bundle.name} meanwhile; nothing was done.",
-            f"Look at `returns-pipeline models history {bundle.name}` and try again.",
+            "Somebody else has changed the active version of {bundle_name} meanwhile; nothing was done.",
+            "Look at `returns-pipeline models history {bundle_name}` and try again.",
+            bundle_name=bundle.name,
         )
 
 
@@ -287,7 +297,9 @@ def _stack(changes: list[ModelChange]) -> list[int]:
 
 def _exact(model: str) -> str:
     if "/" not in model:
-        raise RefusedError(f"{model!r} names no version.", "Write NAME/VERSION, like fashion-mnist/1.")
+        raise RefusedError(
+            "{model!r} names no version.", "Write NAME/VERSION, like fashion-mnist/1.", model=model
+        )
     return model
 
 

@@ -59,7 +59,7 @@ def scan_night(context: Context, now: datetime | None = None) -> list[int]:
     return scan_intakes(context, schedule.night_request(due), kind)
 
 
-def scan_intakes(context: Context, request_id: str, kind: RunKind = RunKind.NIGHTLY) -> list[int]:
+def scan_intakes(context: Context, request_id: str, kind: RunKind = RunKind.SCAN) -> list[int]:
     """Scan every intake with its own model; return the runs' ids.
 
     What is wrong with one, a missing folder or model, keeps no other from being scanned; it is raised at the
@@ -87,7 +87,7 @@ def scan(
     context: Context,
     request_id: str,
     directory: Path | None = None,
-    kind: RunKind = RunKind.NIGHTLY,
+    kind: RunKind = RunKind.SCAN,
     model: str | None = None,
 ) -> int:
     """Open a run with a row for every settled file of the intake; return the run's id.
@@ -136,7 +136,7 @@ def _add_settled(context: Context, run_id: int, root: Path, now_ns: int) -> bool
     for files in chunking.chunked(settled(), size):
         for chunk_id in runs.add_chunks(context.db, run_id, [files], intake.is_there):
             # After one failure the rest is left to the sweep: rows matter more than messages.
-            sending = sending and context.send_chunk(chunk_id, RunKind.NIGHTLY)
+            sending = sending and context.send_chunk(chunk_id, RunKind.SCAN)
     return all_settled
 
 
@@ -157,9 +157,11 @@ def replay(context: Context, request_id: str, run_id: int, model: str) -> int:
     """
     old = runs.find(context.db, run_id)
     if old is None:
-        raise NotFoundError(f"Run {run_id} does not exist.", "`returns-pipeline runs list` shows every run.")
+        raise NotFoundError(
+            "Run {run_id} does not exist.", "`returns-pipeline runs list` shows every run.", run_id=run_id
+        )
     if old.state is not RunState.CLOSED:
-        raise ConflictError(f"Run {run_id} is still open.", "Replay it when it is closed.")
+        raise ConflictError("Run {run_id} is still open.", "Replay it when it is closed.", run_id=run_id)
     classified = images.results(context.db, run_id, ImageState.CLASSIFIED)
     # Under the very path that the database has, by which the two answers are found together.
     paths = dict.fromkeys(image.lies_at for image in classified)

@@ -70,7 +70,9 @@ def write_spool(folder: Path, images: Iterable[tuple[str, bytes]]) -> list[Found
     except OSError as error:
         discard(written)
         raise TransientFault(
-            f"The images cannot be kept: {error.strerror}.", "Free some space in RETURNS_SPOOL_DIR."
+            "The images cannot be kept: {reason}.",
+            "Free some space in RETURNS_SPOOL_DIR.",
+            reason=error.strerror,
         ) from error
     return [intake.describe(path) for path in written]
 

@@ -84,8 +84,10 @@ def _contents(body: bytes, most: int, detail: bool) -> list[bytes | None]:
     encoded = _images_of(body)
     if len(encoded) > most:
         raise TooManyError(
-            f"The request has {len(encoded):,} images; at most {most:,} may be sent.",
+            "The request has {encoded_count:,} images; at most {most:,} may be sent.",
             "Send them in several requests, or set RETURNS_API_MAX_IMAGES.",
+            encoded_count=len(encoded),
+            most=most,
         )
     return [_decoded(text, position, detail) for position, text in enumerate(encoded)]
 
@@ -94,7 +96,9 @@ def _images_of(body: bytes) -> list[str]:
     try:
         content = pydantic_core.from_json(body)
     except ValueError as error:
-        raise RefusedError(f"The request is no JSON: {error}.", 'Send {"images": ["<base64>", …]}.') from None
+        raise RefusedError(
+            "The request is no JSON: {reason}.", 'Send {{"images": ["<base64>", …]}}.', reason=error
+        ) from None
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise RefusedError(
@@ -117,7 +121,11 @@ def _decoded(text: str, position: int, detail: bool) -> bytes | None:
 
 def _without_label(position: int, image: Received | None) -> PipelineError:
     if image is not None and is_our_fault(image):
-        return PipelineError(f"Image {position} (counted from 0) was not classified. {image.detail or ''}")
+        return PipelineError(
+            "Image {position} (counted from 0) was not classified. {detail_text}",
+            position=position,
+            detail_text=image.detail or "",
+        )
     return _unreadable(position, image.detail if image else None)
 
 
@@ -177,7 +185,7 @@ async def predict(request: Request, person: Reviewer, key: Key = None) -> JSONRe
     answer = await asker.ask([(name, content)], _key_id(request, person, key))
     (image,) = answer.images
     if image.label is None and is_our_fault(image):
-        raise PipelineError(f"The photo was not classified. {image.detail or ''}")
+        raise PipelineError("The photo was not classified. {detail_text}", detail_text=image.detail or "")
     if image.label is None:
         raise RefusedError(f"The photo cannot be read. {image.detail or ''}".strip())
     return JSONResponse(_outfit(image, answer.bundle))

@@ -79,3 +79,34 @@ def test_migrations_that_start_together_wait_for_each_other(home: Installation, 
     assert [process.returncode for process in processes] == [0] * 4, printed
     assert database.revision() == (database.revision()[1],) * 2
     assert database.differences() == []
+
+
+def test_scans_by_hand_of_before_become_their_own_kind(database_url: str) -> None:
+    """0006 tells nights from scans by their requests, and the way back makes both nightly again."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0005")
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, created_at) "
+            "VALUES (1, 'm', 1, 'x', '{}', CURRENT_TIMESTAMP)"
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+                "VALUES (:id, :request, 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+            ),
+            [{"id": 1, "request": "night-2026-05-04T02:00Z"}, {"id": 2, "request": "0b0c"}],
+        )
+    kinds = "SELECT kind FROM runs ORDER BY id"
+    steps = [
+        (database.upgrade, "0006", ["nightly", "scan"]),
+        (database.downgrade, "0005", ["nightly", "nightly"]),
+        (database.upgrade, "0006", ["nightly", "scan"]),
+    ]
+    for migrate, revision, expected in steps:
+        migrate(revision)
+        with database.read() as connection:
+            assert list(connection.exec_driver_sql(kinds).scalars()) == expected
+    database.downgrade("base")
+    database.close()

@@ -28,21 +28,29 @@ def require_safe(path: Path) -> None:
         major = int(version.partition(".")[0])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ConfigFault(
-            f"{path} cannot be read as a .keras file: {error!r}.",
+            "{path} cannot be read as a .keras file: {reason!r}.",
             "Save the model with Keras 3 and try again.",
+            path=path,
+            reason=error,
         ) from error
     if major > _KERAS_MAJOR:
         raise ConfigFault(
-            f"{path} was written by Keras {version}; this version runs models of Keras {_KERAS_MAJOR}.",
-            f"Save the model with Keras {_KERAS_MAJOR}.",
+            "{path} was written by Keras {version}; this version runs models of Keras {keras_major}.",
+            "Save the model with Keras {keras_major}.",
+            path=path,
+            version=version,
+            keras_major=_KERAS_MAJOR,
         )
     for layer in _objects(config):
         if _is_custom(layer):
             name = _name(layer)
             raise ConfigFault(
-                f"{path} holds code of its own: {name} is a {layer.get('class_name')} of the module "
-                f"{layer.get('module') or 'none'}.",
-                f"Replace {name} by layers of Keras itself; Rescaling, for example, scales pixels.",
+                "{path} holds code of its own: {name} is a {layer} of the module {module}.",
+                "Replace {name} by layers of Keras itself; Rescaling, for example, scales pixels.",
+                path=path,
+                name=name,
+                layer=layer.get("class_name"),
+                module=layer.get("module") or "none",
             )
 
 

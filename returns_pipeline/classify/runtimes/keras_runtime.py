@@ -38,8 +38,9 @@ class KerasClassifier:
             import keras
         except ImportError as error:
             raise ConfigFault(
-                f"The Keras runtime cannot start: {error}.",
+                "The Keras runtime cannot start: {reason}.",
                 advice="`pip install -r requirements-gpu.txt`, or set RETURNS_RUNTIME=openvino.",
+                reason=error,
             ) from error
         self.batch = BATCH
         self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
@@ -50,9 +51,14 @@ class KerasClassifier:
         taken, given = self._model.input_shape, self._model.output_shape
         if taken != (None, *self._shape) or given != (None, self._labels):
             raise ConfigFault(
-                f"The model of bundle {bundle.ref} takes {taken} and gives {given}, but bundle.json says "
-                f"{self._shape} and {self._labels} labels.",
+                "The model of bundle {bundle_ref} takes {taken} and gives {given}, but bundle.json says "
+                "{shape} and {labels} labels.",
                 advice="Restore the bundle's folder or train the model again.",
+                bundle_ref=bundle.ref,
+                taken=taken,
+                given=given,
+                shape=self._shape,
+                labels=self._labels,
             )
         self._twin = _in_float16(self._model) if mixed else None
         self._compared = self._differing = 0

@@ -103,9 +103,16 @@ def _check(model: Any, bundle: Bundle) -> None:
     taken, given = _shapes(model.inputs), _shapes(model.outputs)
     if taken != [(-1, height, width, channels)] or given != [(-1, labels)]:
         raise ConfigFault(
-            f"The model of bundle {bundle.ref} takes {taken} and gives {given}, but bundle.json says "
-            f"{height} x {width} x {channels} and {labels} labels.",
+            "The model of bundle {bundle_ref} takes {taken} and gives {given}, but bundle.json says "
+            "{height} x {width} x {channels} and {labels} labels.",
             advice="Restore the bundle's folder or train the model again.",
+            bundle_ref=bundle.ref,
+            taken=taken,
+            given=given,
+            height=height,
+            width=width,
+            channels=channels,
+            labels=labels,
         )
 
 

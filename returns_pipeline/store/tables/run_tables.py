@@ -30,7 +30,7 @@ runs = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
-    one_of("kind", "nightly", "catch-up", "adhoc", "retry", "api"),
+    one_of("kind", "nightly", "catch-up", "scan", "adhoc", "retry", "api"),
     one_of("state", "scanning", "running", "closing", "closed"),
     sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
 )

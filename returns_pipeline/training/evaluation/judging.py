@@ -132,8 +132,10 @@ def ask(
         sizes += [(facts.width, facts.height) for facts in batch.facts]
     if not indices:
         raise RefusedError(
-            f"None of the {len(images):,} files can be read; the first: {unreadable[0].detail}",
+            "None of the {images_count:,} files can be read; the first: {detail_text}",
             advice="Name a folder of photos.",
+            images_count=len(images),
+            detail_text=unreadable[0].detail,
         )
     return Answers(np.concatenate(answers), np.array(indices, np.int64), sizes, unreadable)
 
@@ -147,9 +149,13 @@ def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
     highest = max(label for _, label in known)
     if highest >= len(labels):
         raise RefusedError(
-            f"A file in {root} carries label_{highest}, but the model has {len(labels)} labels, from 0 to "
-            f"{len(labels) - 1}.",
+            "A file in {root} carries label_{highest}, but the model has {labels_count} labels, from 0 to "
+            "{labels_count2}.",
             advice="Name photos that are labelled for this model.",
+            root=root,
+            highest=highest,
+            labels_count=len(labels),
+            labels_count2=len(labels) - 1,
         )
     return Photos(
         [path for path, _ in known], np.array([label for _, label in known], np.int64), numbered=True
@@ -160,7 +166,10 @@ def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
     tree = read_tree(root, mapping, least_classes=1)
     if len(tree.parts) > 1:
         raise RefusedError(
-            f"{root} has the parts {', '.join(tree.parts)}.", advice="Name one of their folders instead."
+            "{root} has the parts {parts}.",
+            advice="Name one of their folders instead.",
+            root=root,
+            parts=", ".join(tree.parts),
         )
     (part,) = tree.parts.values()
     places = match_labels(tree.labels, bundle.labels)
@@ -169,8 +178,13 @@ def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
             known = bundle.main_categories[place]
             if names.key(main) != names.key(known):
                 raise RefusedError(
-                    f"{label} belongs to {main} in {mapping or root}, but to {known} in {bundle.ref}.",
+                    "{label} belongs to {main} in {mapping}, but to {known} in {bundle_ref}.",
                     advice="Correct the main category, or leave main categories out: the model knows them.",
+                    label=label,
+                    main=main,
+                    mapping=mapping or root,
+                    known=known,
+                    bundle_ref=bundle.ref,
                 )
     return Photos([str(path) for path in part.paths], places[part.truth])
 

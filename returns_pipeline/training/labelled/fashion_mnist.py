@@ -132,8 +132,10 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> "NDArray[np.uint8]":
 
 def _corrupt(path: Path, detail: str) -> ConfigFault:
     return ConfigFault(
-        f"{path} is not the Fashion-MNIST file of that name: {detail}.",
+        "{path} is not the Fashion-MNIST file of that name: {detail_text}.",
         advice="Delete it, or reinstall the Debian package dataset-fashion-mnist, and run the command again.",
+        path=path,
+        detail_text=detail,
     )
 
 
@@ -146,9 +148,11 @@ def _download(split: Split) -> Dataset:
         train, test = fashion_mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise ConfigFault(
-            f"Fashion-MNIST is not here and cannot be downloaded: {error}.", advice=advice
+            "Fashion-MNIST is not here and cannot be downloaded: {reason}.", advice=advice, reason=error
         ) from error
     dataset = Dataset(*(train if split == "train" else test))
     if dataset.images.shape != (COUNTS[split], SIDE, SIDE) or dataset.labels.shape != (COUNTS[split],):
-        raise ConfigFault(f"Keras' Fashion-MNIST has images of shape {dataset.images.shape}.", advice=advice)
+        raise ConfigFault(
+            "Keras' Fashion-MNIST has images of shape {shape}.", advice=advice, shape=dataset.images.shape
+        )
     return dataset

@@ -106,7 +106,8 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
 
     `mapping` is a CSV or JSON file that gives each label its main category. Hidden files and such as are
     evidently no pictures are passed over; whether the others can be read is not looked at. Raises
-    RefusedError that names the folder and says what to do, also when there are fewer than `least_classes` labels.
+    RefusedError that names the folder and says what to do, also when there are fewer than `least_classes`
+    labels.
     """
     _require_folder(root)
     parts = {part: _leaves(folder, least_classes) for part, folder in _part_folders(root).items()}
@@ -117,8 +118,12 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
         parts[part] = _as_in(leading, parts[part], part)
     if len(labels.names) < least_classes:
         raise RefusedError(
-            f"{root} has one class folder only, {leading[0].path.name}.",
-            advice=f"{_EXPECTED}, and at least {least_classes} labels.",
+            "{root} has one class folder only, {path_name}.",
+            advice="{expected}, and at least {least_classes} labels.",
+            root=root,
+            path_name=leading[0].path.name,
+            expected=_EXPECTED,
+            least_classes=least_classes,
         )
     if mapping is not None:
         labels = _with_mains(labels, leading, mapping)
@@ -127,7 +132,11 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
     for part, found in photos.items():
         if not found.paths:
             raise RefusedError(
-                f"There is no photo in the class folders of {root} ({part}).", advice=f"{_EXPECTED}."
+                "There is no photo in the class folders of {root} ({part}).",
+                advice="{expected}.",
+                root=root,
+                part=part,
+                expected=_EXPECTED,
             )
     return Tree(root, labels, photos)
 
@@ -148,13 +157,19 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
             index = int(name)
         if index is None:
             raise RefusedError(
-                f"No label of the model is called {name!r}.",
-                advice=f"Rename the class folder as the label or as its number, from 0. {listed}",
+                "No label of the model is called {name!r}.",
+                advice="Rename the class folder as the label or as its number, from 0. {listed}",
+                name=name,
+                listed=listed,
             )
         if index in taken:
             raise RefusedError(
-                f"The folders {taken[index]!r} and {name!r} are both {known[index]!r}, a label of the model.",
-                advice=f"Put their photos together. {listed}",
+                "The folders {taken!r} and {name!r} are both {known!r}, a label of the model.",
+                advice="Put their photos together. {listed}",
+                taken=taken[index],
+                name=name,
+                known=known[index],
+                listed=listed,
             )
         taken[index] = name
     return np.array(list(taken), np.int64)
@@ -163,10 +178,12 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
 def _require_folder(root: Path) -> None:
     if not root.exists():
         raise RefusedError(
-            f"The folder {root} does not exist.", advice="Name the folder with the class folders."
+            "The folder {root} does not exist.", advice="Name the folder with the class folders.", root=root
         )
     if not root.is_dir():
-        raise RefusedError(f"{root} is a file, not a folder.", advice=f"{_EXPECTED}.")
+        raise RefusedError(
+            "{root} is a file, not a folder.", advice="{expected}.", root=root, expected=_EXPECTED
+        )
 
 
 def _part_folders(root: Path) -> dict[str, Path]:
@@ -177,7 +194,11 @@ def _part_folders(root: Path) -> dict[str, Path]:
         part = _PARTS.get(folder.name.lower())
         if part in parts:
             raise RefusedError(
-                f"{parts[part]} and {folder} are both {part} folders.", advice="Keep one of them."
+                "{parts} and {folder} are both {part} folders.",
+                advice="Keep one of them.",
+                parts=parts[part],
+                folder=folder,
+                part=part,
             )
         if part:
             parts[part] = folder
@@ -185,15 +206,19 @@ def _part_folders(root: Path) -> dict[str, Path]:
         if len(parts) < len(folders) or not parts:
             return {"all": root}
         raise RefusedError(
-            f"{root} is divided but has no folder {'train' if 'train' not in parts else 'validation'}.",
+            "{root} is divided but has no folder {state}.",
             advice="Name a folder that holds train and validation (and test, if there is one), or one whose "
             "folders are the classes; that is divided by the training itself.",
+            root=root,
+            state="train" if "train" not in parts else "validation",
         )
     for folder in folders:
         if folder not in parts.values():
             raise RefusedError(
-                f"{folder} lies beside the folder {parts['train'].name} and is no part of the division.",
+                "{folder} lies beside the folder {parts_name} and is no part of the division.",
                 advice="Beside train, validation and test there may be no other folder: move it away.",
+                folder=folder,
+                parts_name=parts["train"].name,
             )
     return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
 
@@ -202,7 +227,9 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
     """Return the folders of photos of one part, each label once."""
     listing = _list(root)
     if not listing.folders:
-        raise RefusedError(f"{root} has no class folders.", advice=f"{_EXPECTED}.")
+        raise RefusedError(
+            "{root} has no class folders.", advice="{expected}.", root=root, expected=_EXPECTED
+        )
     _refuse_strays(listing)
     inside = {folder: _list(folder, root) for folder in listing.folders}
     nested = [folder for folder, found in inside.items() if found.folders]
@@ -213,15 +240,22 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
         for folder, found in inside.items():
             if not found.folders:
                 raise RefusedError(
-                    f"{folder} has no folders in it, but {nested[0]} has: it is unclear what the labels are.",
-                    advice=f"{_EXPECTED} everywhere.",
+                    "{folder} has no folders in it, but {nested} has: it is unclear what the labels are.",
+                    advice="{expected} everywhere.",
+                    folder=folder,
+                    nested=nested[0],
+                    expected=_EXPECTED,
                 )
             _refuse_strays(found)
             leaves += [_sub_leaf(sub, folder, root) for sub in found.folders]
         if len(inside) == 1 and least_classes > 1:
             raise RefusedError(
-                f"{root} holds one folder only, {nested[0].name}.",
-                advice=f"If its folders are the classes, name {nested[0]}. {_EXPECTED}.",
+                "{root} holds one folder only, {nested_name}.",
+                advice="If its folders are the classes, name {nested}. {expected}.",
+                root=root,
+                nested_name=nested[0].name,
+                nested=nested[0],
+                expected=_EXPECTED,
             )
     _refuse_twice(leaves)
     return leaves
@@ -231,8 +265,11 @@ def _sub_leaf(folder: Path, main: Path, root: Path) -> _Leaf:
     found = _list(folder, main, root)
     if found.folders:
         raise RefusedError(
-            f"{found.folders[0]} lies too deep: it is unclear what it stands for.",
-            advice=f"{_EXPECTED}. Move its photos up into {folder}.",
+            "{folders} lies too deep: it is unclear what it stands for.",
+            advice="{expected}. Move its photos up into {folder}.",
+            folders=found.folders[0],
+            expected=_EXPECTED,
+            folder=folder,
         )
     label = names.parse(main.name).label
     names.require_label(label, main)
@@ -248,8 +285,10 @@ def _leaf(folder: Path, main: str | None, photos: list[Path]) -> _Leaf:
 def _refuse_strays(listing: _Listing) -> None:
     if listing.photos:
         raise RefusedError(
-            f"{listing.photos[0]} lies beside folders, in none of them.",
-            advice=f"{_EXPECTED}. Move it into the folder of its label, or away.",
+            "{photos} lies beside folders, in none of them.",
+            advice="{expected}. Move it into the folder of its label, or away.",
+            photos=listing.photos[0],
+            expected=_EXPECTED,
         )
 
 
@@ -259,9 +298,12 @@ def _refuse_twice(leaves: Iterable[_Leaf]) -> None:
         other = seen.setdefault(leaf.key, leaf)
         if other is not leaf:
             raise RefusedError(
-                f"{other.path} and {leaf.path} are one label, {leaf.name.label!r}: numbers before a label, "
+                "{path} and {path2} are one label, {label!r}: numbers before a label, "
                 "capitals, spaces, `-` and `_` make no difference.",
                 advice="Put their photos together, or give one another name.",
+                path=other.path,
+                path2=leaf.path,
+                label=leaf.name.label,
             )
 
 
@@ -292,7 +334,11 @@ def _labels(leaves: list[_Leaf]) -> Labels:
         other = seen.setdefault(names.key(label), leaf)
         if other is not leaf:
             raise RefusedError(
-                f"{other.path} and {leaf.path} are both called {label!r}.", advice="Give one another name."
+                "{path} and {path2} are both called {label!r}.",
+                advice="Give one another name.",
+                path=other.path,
+                path2=leaf.path,
+                label=label,
             )
     mains = tuple(leaf.main or label for label, leaf in zip(labels, leaves, strict=True))
     return Labels(tuple(labels), mains)
@@ -304,14 +350,17 @@ def _as_in(leading: list[_Leaf], leaves: list[_Leaf], part: str) -> list[_Leaf]:
     for leaf in leading:
         if leaf.key not in by_key:
             raise RefusedError(
-                f"The {part} folder has no folder for {leaf.path}.",
+                "The {part} folder has no folder for {path}.",
                 advice="Give train, validation and test a folder for each label, if need be an empty one.",
+                part=part,
+                path=leaf.path,
             )
     ordered = [by_key.pop(leaf.key) for leaf in leading]
     for leaf in by_key.values():
         raise RefusedError(
-            f"{leaf.path} is a label that the train folder does not have.",
+            "{path} is a label that the train folder does not have.",
             advice="Give train, validation and test the same labels.",
+            path=leaf.path,
         )
     return ordered
 
@@ -319,14 +368,18 @@ def _as_in(leading: list[_Leaf], leaves: list[_Leaf], part: str) -> list[_Leaf]:
 def _with_mains(labels: Labels, leaves: list[_Leaf], mapping: Path) -> Labels:
     if leaves[0].main is not None:
         raise RefusedError(
-            f"The folders have main categories already, so {mapping} is one too many.",
+            "The folders have main categories already, so {mapping} is one too many.",
             advice="Leave out the mapping, or put all class folders into one folder.",
+            mapping=mapping,
         )
     mains = names.read_mapping(mapping)
     missing = [label for label in labels.names if names.key(label) not in mains]
     if missing:
         raise RefusedError(
-            f"{mapping} has no main category for {', '.join(missing)}.", advice="Add a line for each of them."
+            "{mapping} has no main category for {missing}.",
+            advice="Add a line for each of them.",
+            mapping=mapping,
+            missing=", ".join(missing),
         )
     return replace(labels, mains=tuple(mains[names.key(label)] for label in labels.names))
 
@@ -359,15 +412,19 @@ def _list(folder: Path, *above: Path) -> _Listing:
         if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
             raise _circle(folder) from error
         raise RefusedError(
-            f"The folder {folder} cannot be read: {error.strerror}.", advice="Let this user list it."
+            "The folder {folder} cannot be read: {reason}.",
+            advice="Let this user list it.",
+            folder=folder,
+            reason=error.strerror,
         ) from error
     return _Listing(folders, photos)
 
 
 def _circle(folder: Path) -> RefusedError:
     return RefusedError(
-        f"A symbolic link of {folder} leads in a circle.",
+        "A symbolic link of {folder} leads in a circle.",
         advice="Remove the link, or put the photos in its place.",
+        folder=folder,
     )
 
 

@@ -43,8 +43,10 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
         raise _fault(source, rows.line_num + 1, str(error)) from error
     except OSError as error:
         raise RefusedError(
-            f"{error.filename or source}: {error.strerror}.",
+            "{filename}: {reason}.",
             advice="Name a file that can be read, and a folder that can be written.",
+            filename=error.filename or source,
+            reason=error.strerror,
         ) from error
 
 
@@ -62,4 +64,6 @@ def _values(source: Path, line: int, row: list[str], columns: int) -> tuple[int,
 
 
 def _fault(source: Path, line: int, detail: str) -> RefusedError:
-    return RefusedError(f"{source}, line {line}: {detail}.", advice=_ADVICE)
+    return RefusedError(
+        "{source}, line {line}: {detail_text}.", advice=_ADVICE, source=source, line=line, detail_text=detail
+    )

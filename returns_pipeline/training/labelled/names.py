@@ -44,13 +44,17 @@ def require_label(label: str, origin: Path) -> None:
     """Raise RefusedError for a label that a bundle cannot keep; `origin` is the folder or file it is from."""
     if not label or not label.isprintable():
         raise RefusedError(
-            f"{str(origin)!r} cannot name a label: it has letters that cannot be shown.",
+            "{origin!r} cannot name a label: it has letters that cannot be shown.",
             advice="Rename it with letters, digits, spaces, `-` and `_`.",
+            origin=str(origin),
         )
     if len(label) > LABEL_LENGTH:
         raise RefusedError(
-            f"{origin} gives a label of {len(label)} letters; at most {LABEL_LENGTH} are kept.",
+            "{origin} gives a label of {label_count} letters; at most {label_length} are kept.",
             advice="Give it a shorter name.",
+            origin=origin,
+            label_count=len(label),
+            label_length=LABEL_LENGTH,
         )
 
 
@@ -102,7 +106,9 @@ def _csv_pairs(path: Path, text: str) -> list[tuple[str, str, str]]:
 
 def _no_mapping(path: Path, detail: str) -> RefusedError:
     return RefusedError(
-        f"{path} does not say the main categories: {detail}.",
+        "{path} does not say the main categories: {detail_text}.",
         advice="Write a CSV file with the header `sub,main` and a line for each label, or a JSON object "
-        'like {"dress": "clothes"}.',
+        'like {{"dress": "clothes"}}.',
+        path=path,
+        detail_text=detail,
     )

@@ -74,7 +74,9 @@ def _decode(path: Path, size: ImageInput, limits: imaging.Limits) -> Decoded | R
         try:
             found = Path(target).stat()
         except OSError as error:
-            raise ImageFault(FaultCode.UNREADABLE, f"The file cannot be read: {error.strerror}.") from error
+            raise ImageFault(
+                FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror
+            ) from error
         data = read(PendingImage(0, target, found.st_size, found.st_mtime_ns), limits)
         return imaging.decode(data, size, limits)
     except ImageFault as fault:
@@ -93,9 +95,12 @@ def _room(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:
         except OSError as error:
             Path(file.name).unlink()
             raise ConfigFault(
-                f"{cache} has no room for the pixels of {shape[0]:,} photos, {needed / 2**30:,.1f} GiB: "
-                f"{error.strerror}.",
+                "{cache} has no room for the pixels of {shape:,} photos, {needed:,.1f} GiB: {reason}.",
                 advice="Free some space, or train with fewer photos or at a smaller size.",
+                cache=cache,
+                shape=shape[0],
+                needed=needed / 2**30,
+                reason=error.strerror,
             ) from error
         return np.memmap(file.name, np.uint8, "r+", shape=shape)
 

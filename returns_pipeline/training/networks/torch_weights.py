@@ -79,7 +79,10 @@ def read_state_dict(path: Path) -> "dict[str, NDArray[Any]]":
             return _read(stream)
     except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as error:
         raise ConfigFault(
-            f"{path} cannot be read as weights of PyTorch: {error}.", advice="Install its package again."
+            "{path} cannot be read as weights of PyTorch: {reason}.",
+            advice="Install its package again.",
+            path=path,
+            reason=error,
         ) from error
 
 

@@ -57,8 +57,11 @@ def verify(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.fl
     found = agreement(bundle, pixels, expected)
     if found < LEAST_AGREEMENT:
         raise RefusedError(
-            f"The OpenVINO export agrees with Keras on {found:.2%} of {len(pixels):,} images; "
-            f"{LEAST_AGREEMENT:.1%} are needed.",
+            "The OpenVINO export agrees with Keras on {found:.2%} of {pixels_count:,} images; "
+            "{least_agreement:.1%} are needed.",
             advice="No bundle was written. Install the versions of requirements-train.txt and train again.",
+            found=found,
+            pixels_count=len(pixels),
+            least_agreement=LEAST_AGREEMENT,
         )
     return found

@@ -164,13 +164,15 @@ class Workshop:
         path = self.folder / _STATE
         if not path.is_file():
             raise RefusedError(
-                f"There is no interrupted training in {self.folder}.",
+                "There is no interrupted training in {folder}.",
                 advice="Leave out --resume to begin anew.",
+                folder=self.folder,
             )
         if json.loads(path.read_text(encoding="utf-8"))["purpose"] != self._purpose:
             raise RefusedError(
-                f"The interrupted training in {self.folder} had other options or other photos.",
+                "The interrupted training in {folder} had other options or other photos.",
                 advice="Give the options that it had, or leave out --resume to begin anew.",
+                folder=self.folder,
             )
 
     def resume(self, model: Any) -> Record:

@@ -86,7 +86,11 @@ def _thaw(backbone: Any, first: str) -> None:
     if late is None:
         blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
         raise RefusedError(
-            f"{backbone.name} has no layer {first!r}.", advice=f"Choose of {', '.join(blocks)}."
+            "{backbone_name} has no layer {first!r}.",
+            advice="Choose of {blocks}.",
+            backbone_name=backbone.name,
+            first=first,
+            blocks=", ".join(blocks),
         )
     for number, layer in enumerate(backbone.layers):
         layer.trainable = number >= late and not isinstance(layer, layers.BatchNormalization)

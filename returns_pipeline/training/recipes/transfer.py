@@ -108,8 +108,9 @@ def of_bundle(models_dir: Path, model: str) -> Any:
     found = _seeing(network)
     if found is None:
         raise RefusedError(
-            f"The model {bundle.ref} has no convolutions that another one could begin with.",
+            "The model {bundle_ref} has no convolutions that another one could begin with.",
             advice="Choose another --backbone.",
+            bundle_ref=bundle.ref,
         )
     return found
 

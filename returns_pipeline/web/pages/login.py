@@ -40,7 +40,7 @@ async def log_in(request: Request) -> Response:
             keeper.log_in, text_of(given, "name", 100), str(given.get("password", "")), address
         )
     except (UnauthorizedError, TooOftenError) as fault:
-        return show(request, "login.html", fault.status, next=where, fault=fault.message)
+        return show(request, "login.html", fault.http_status, next=where, fault=fault.message)
     return await run_in_threadpool(with_session, request, to(request, where), person)
 
 

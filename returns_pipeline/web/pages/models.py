@@ -168,4 +168,6 @@ def _existing(request: Request, name: str, version: int | None) -> None:
     context = request.app.state.context
     known = models.versions(context.settings, context.db, name)
     if not known or (version is not None and version not in {each.ref.version for each in known}):
-        raise NotFoundError(f"There is no model {name}{f'/{version}' if version else ''}.")
+        raise NotFoundError(
+            "There is no model {name}{version}.", name=name, version=f"/{version}" if version else ""
+        )

@@ -55,7 +55,7 @@ def _page(request: Request) -> Response:
     database: Database = context.db
     work = images.open_work(database)
     newest = runs.latest(database, 3 * _TREND)
-    nights = [run for run in newest if run.kind in {RunKind.NIGHTLY, RunKind.CATCH_UP}]
+    nights = [run for run in newest if run.kind.is_night]
     closed = [run for run in newest if run.state is RunState.CLOSED and run.counts.seen][:_TREND]
     last = nights[0] if nights else None
     before = [run for run in nights[1:] if run.state is RunState.CLOSED][:_TREND]

@@ -32,7 +32,7 @@ async def ask(request: Request, person: Person) -> HTMLResponse:
         found = await _asked(request.app.state.asker, given.get("file"))
     except RefusedError as fault:
         values = {"answer": None, "fault": str(fault)}
-        return await run_in_threadpool(show, request, "try.html", fault.status, **values)
+        return await run_in_threadpool(show, request, "try.html", fault.http_status, **values)
     shown = _shown(found, (time.perf_counter() - began) * 1000)
     why = await explanation(request, found.images[0].id)
     return await run_in_threadpool(show, request, "try.html", answer=shown, fault="", why=why)

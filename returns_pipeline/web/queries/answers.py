@@ -102,9 +102,11 @@ class Asker:
                 found = await self._wait(accepted, wanted)
         except TimeoutError:
             raise NoAnswerError(
-                f"No worker has answered within {self._pipeline.settings.api_seconds:g} s.",
+                "No worker has answered within {api_seconds:g} s.",
                 "The images are kept and will be classified: look for them in "
-                f"run {accepted.run_id}, or try again later.",
+                "run {run_id}, or try again later.",
+                api_seconds=self._pipeline.settings.api_seconds,
+                run_id=accepted.run_id,
             ) from None
         bundle = await run_in_threadpool(self.bundle, str(accepted.model))
         return Answer([found[image] for image in wanted], bundle)

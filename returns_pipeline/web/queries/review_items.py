@@ -53,18 +53,24 @@ def decide(state: Any, who: str, image_id: int, label: str) -> ReviewAction:
     """
     item = reviews.find(state.context.db, image_id) if 0 < image_id < 2**63 else None
     if item is None:
-        raise NotFoundError(f"Image {image_id} does not wait for a review.")
+        raise NotFoundError("Image {image_id} does not wait for a review.", image_id=image_id)
     bundle = _bundle(state, item)
     if bundle is None and label == item.label:
         return _stored(state, who, image_id, label, item.main_label)
     if bundle is None:
         raise ConflictError(
-            f"The model {item.model_name}/{item.model_version} is gone.",
+            "The model {model_name}/{model_version} is gone.",
             "Accept its answer, or skip the image.",
+            model_name=item.model_name,
+            model_version=item.model_version,
         )
     if label not in bundle.labels:
         raise RefusedError(
-            f"{bundle.ref} knows no label {label!r}.", f"Choose of {', '.join(bundle.labels)}."
+            "{bundle_ref} knows no label {label!r}.",
+            "Choose of {labels}.",
+            bundle_ref=bundle.ref,
+            label=label,
+            labels=", ".join(bundle.labels),
         )
     main = bundle.main_categories[bundle.labels.index(label)]
     return _stored(state, who, image_id, label, main)

@@ -69,7 +69,9 @@ class Keeper:
             if (request.url.hostname or "") not in LOOPBACK:
                 # A name of somebody else's that leads here: a page of theirs could read the answers.
                 raise ForbiddenError(
-                    "Open this page by its own address.", f"It is one of {sorted(LOOPBACK)}."
+                    "Open this page by its own address.",
+                    "It is one of {loopback}.",
+                    loopback=sorted(LOOPBACK),
                 )
             return Principal(LOCAL, Role.OPERATOR)
         session = self._of_session(request.cookies.get(COOKIE))
@@ -152,9 +154,9 @@ class Keeper:
         """Raise ConfigFault when nobody could log in at an address that others reach."""
         if settings.web_host not in LOOPBACK and not access.is_anybody(self._db):
             raise ConfigFault(
-                f"RETURNS_WEB_HOST={settings.web_host} is reached by others, and there is neither a user nor "
-                "a token.",
+                "RETURNS_WEB_HOST={web_host} is reached by others, and there is neither a user nor a token.",
                 "Add one: `returns-pipeline users add NAME --role operator`.",
+                web_host=settings.web_host,
             )
 
     def address(self, settings: Settings, *, with_token: bool) -> str:
@@ -248,7 +250,12 @@ def require_ours(principal: Principal, sent: object) -> None:
 def require_role(principal: Principal, role: Role) -> None:
     """Raise ForbiddenError for somebody who may not do what needs a role."""
     if principal.role.rank < role.rank:
-        raise ForbiddenError(f"{principal.name} is a {principal.role}; this needs a {role}.")
+        raise ForbiddenError(
+            "{principal_name} is a {role}; this needs a {needed}.",
+            principal_name=principal.name,
+            role=principal.role,
+            needed=role,
+        )
 
 
 def _at_least(role: Role) -> Callable[[Principal], Principal]:

@@ -57,7 +57,7 @@ class BodyLimit:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
     fault = TooLargeError(most)
-    answer = JSONResponse({"error": fault.message, "advice": fault.advice}, fault.status)
+    answer = JSONResponse({"error": fault.message, "advice": fault.advice}, fault.http_status)
     # The rest of the body is not wanted.
     answer.headers["Connection"] = "close"
     await answer(scope, receive, send)

@@ -103,7 +103,9 @@ def show_thumbnail(request: Request, _: Viewer, image_id: int, size: _Size = 160
 
 def _picture(image_id: int, webp: bytes | None) -> Response:
     if webp is None:
-        raise NotFoundError(f"Image {image_id} cannot be shown: its file is gone or is no picture.")
+        raise NotFoundError(
+            "Image {image_id} cannot be shown: its file is gone or is no picture.", image_id=image_id
+        )
     return Response(webp, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
 
@@ -141,7 +143,7 @@ async def show_heatmap(request: Request, _: Viewer, image_id: int, size: _Size =
 async def _explanation(request: Request, image_id: int) -> Explained:
     image = await run_in_threadpool(existing, request, image_id)
     if image.state != ImageState.CLASSIFIED:
-        raise NotFoundError(f"Image {image_id} has no answer that could be explained.")
+        raise NotFoundError("Image {image_id} has no answer that could be explained.", image_id=image_id)
     asker: Asker = request.app.state.asker
     found = await asker.explanation(image_id)
     if found is None:
@@ -164,5 +166,5 @@ def existing(request: Request, image_id: int) -> Shown:
     """Return an image. Raises NotFoundError when there is none of this id."""
     found = browsing.find(request.app.state.context.db, image_id) if 0 < image_id < 2**63 else None
     if found is None:
-        raise NotFoundError(f"There is no image {image_id}.")
+        raise NotFoundError("There is no image {image_id}.", image_id=image_id)
     return found

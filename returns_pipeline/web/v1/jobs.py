@@ -78,7 +78,7 @@ def retry_job(request: Request, _: Operator, job_id: str) -> Job:
     job = _existing(request, job_id)
     state = _shown(request, job).state
     if state not in {"failed", "cancelled"}:
-        raise ConflictError(f"This job is {state}.", "Retry what has failed or was cancelled.")
+        raise ConflictError("This job is {state}.", "Retry what has failed or was cancelled.", state=state)
     again(request.app.state.context, job)
     return _shown(request, _existing(request, job_id))
 

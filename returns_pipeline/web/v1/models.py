@@ -25,7 +25,7 @@ def promote(request: Request, person: Operator, name: str, version: int, reason:
     context = request.app.state.context
     known = {each.ref.version for each in models.versions(context.settings, context.db, name)}
     if version not in known:
-        raise NotFoundError(f"There is no version {version} of {name}.")
+        raise NotFoundError("There is no version {version} of {name}.", version=version, name=name)
     try:
         done = models.promote(
             context.settings,
@@ -50,7 +50,7 @@ def rollback(
     """Make the version active again that was so before the present one."""
     context = request.app.state.context
     if not models.versions(context.settings, context.db, name):
-        raise NotFoundError(f"There is no model {name}.")
+        raise NotFoundError("There is no model {name}.", name=name)
     try:
         done = models.rollback(context.settings, context.db, name, who=person.name, reason=x_reason)
     except ConfigFault as fault:

@@ -36,7 +36,7 @@ def skip(request: Request, person: Reviewer, image_id: int) -> Reviewed:
     """Put an image at the end of the queue and take the next one."""
     database = request.app.state.context.db
     if not (0 < image_id < 2**63 and reviews.skip(database, person.name, image_id)):
-        raise NotFoundError(f"Image {image_id} does not wait for a review of yours.")
+        raise NotFoundError("Image {image_id} does not wait for a review of yours.", image_id=image_id)
     return Reviewed(action="skip", item=review_items.next_item(request.app.state, person.name))
 
 

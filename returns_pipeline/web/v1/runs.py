@@ -106,5 +106,5 @@ def existing(request: Request, run_id: int) -> RunSummary:
     """Return a run. Raises NotFoundError when there is none of this id."""
     found = runs.find(request.app.state.context.db, run_id) if 0 < run_id < 2**31 else None
     if found is None:
-        raise NotFoundError(f"There is no run {run_id}.")
+        raise NotFoundError("There is no run {run_id}.", run_id=run_id)
     return found
