@@ -40,7 +40,7 @@ MIXED = """
 import sys
 from pathlib import Path
 import numpy as np
-from returns_pipeline.classify import keras_runtime
+from returns_pipeline.classify.runtimes import keras_runtime
 from returns_pipeline.classify.bundle import load_bundle
 pixels = np.load(sys.argv[2])
 keras_runtime.TRIAL = len(pixels)
