@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
 _BUSY_SECONDS = 30
 #: Most KiB of SQLite's pages in each process: paths come in no order, so the index of an intake of 200,000
 #: files, some 20 MB, is touched everywhere by every chunk.
 _CACHE_KIB = 24 * 1024
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
 #: Execution options of a transaction that a power failure does not undo.
 LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
@@ -26,8 +27,12 @@ LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
 class Database:
     """An engine and its transactions. Made in the process that uses it, never carried across a fork."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare the engine of `url`; nothing connects yet."""
+    def __init__(self, url: str, migrations: Path = MIGRATIONS) -> None:
+        """Prepare the engine of `url`; nothing connects yet.
+
+        `migrations` is the folder whose newest revision this program needs.
+        """
+        self._migrations = migrations
         self.url = sa.make_url(url)
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
@@ -71,7 +76,11 @@ class Database:
         self._engine.dispose()
 
     def upgrade(self, revision: str = "head") -> None:
-        """Migrate forwards to `revision`. Makes the folder of a SQLite file."""
+        """Migrate forwards to `revision`. Makes the folder of a SQLite file.
+
+        Changes nothing if the database has a newer, compatible schema. Raises ConfigFault if it has a newer
+        one that this program cannot use.
+        """
         from alembic import command
 
         if self.is_sqlite and self.url.database:
@@ -84,6 +93,9 @@ class Database:
                     database=self.url.database,
                     reason=error.strerror,
                 ) from error
+        if self._is_newer(self.revision()[0]):
+            self.require_current()
+            return
         with _faults(self.url):
             command.upgrade(self._alembic(), revision)
 
@@ -95,13 +107,17 @@ class Database:
             command.downgrade(self._alembic(), revision)
 
     def revision(self) -> tuple[str | None, str | None]:
-        """Return the revision that the database has and the one that this code needs."""
+        """Return the revision that the database has and the one that this program needs."""
         from alembic.migration import MigrationContext
-        from alembic.script import ScriptDirectory
 
         with self.read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-        return current, ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        return current, self._scripts().get_current_head()
+
+    def _is_newer(self, revision: str | None) -> bool:
+        """Whether a database's revision is one that this program does not know."""
+        known = {script.revision for script in self._scripts().walk_revisions()}
+        return revision is not None and revision not in known
 
     def differences(self) -> list[Any]:
         """Return what Alembic would have to change to make the database's tables equal the code's."""
@@ -115,7 +131,11 @@ class Database:
             return list(compare_metadata(context, metadata))
 
     def require_current(self) -> None:
-        """Raise ConfigFault unless the database answers and has the tables that this code needs."""
+        """Raise ConfigFault unless the database answers and this program can use its tables.
+
+        It can use those of its own revision, and newer ones that declare themselves compatible: see
+        `store.compatibility`.
+        """
         advice = "Run `returns-pipeline db upgrade`."
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
             raise ConfigFault(
@@ -123,21 +143,42 @@ class Database:
             )
         try:
             current, head = self.revision()
+            if current == head:
+                return
+            if self._is_newer(current):
+                self._require_compatible(current, head)
+                return
         except TransientFault as fault:
             raise ConfigFault(
                 fault.message, advice="Start the database or correct RETURNS_DATABASE_URL, then try again."
             ) from fault
-        if current != head:
-            found = f"revision {current}" if current else "no tables yet"
-            raise ConfigFault(
-                "The database has {found}; this version needs {head}.", advice=advice, found=found, head=head
-            )
+        found = f"revision {current}" if current else "no tables yet"
+        raise ConfigFault(
+            "The database has {found}; this version needs {head}.", advice=advice, found=found, head=head
+        )
+
+    def _require_compatible(self, current: str | None, head: str | None) -> None:
+        with self.read() as connection:
+            if head is not None and is_compatible(connection, head):
+                return
+        raise ConfigFault(
+            "The database is of a newer version that this version cannot use: it has revision {current}, "
+            "this version needs {head}.",
+            "Update this program.",
+            current=current,
+            head=head,
+        )
+
+    def _scripts(self) -> Any:
+        from alembic.script import ScriptDirectory
+
+        return ScriptDirectory(str(self._migrations))
 
     def _alembic(self) -> Any:
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.set_main_option("script_location", str(self._migrations).replace("%", "%%"))
         config.attributes["engine"] = self._engine
         return config
 

@@ -18,6 +18,7 @@ from returns_pipeline.store.tables.run_tables import (
     run_stages,
     runs,
 )
+from returns_pipeline.store.tables.schema_tables import schema_compatibility
 
 __all__ = [
     "HELD",
@@ -46,5 +47,6 @@ __all__ = [
     "run_labels",
     "run_stages",
     "runs",
+    "schema_compatibility",
     "users",
 ]
