@@ -1,10 +1,19 @@
 """Chunks: the unit of work of a worker, claimed with a lease."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind
+
+
+class ChunkState(StrEnum):
+    """Where a chunk stands: it waits for a worker, one has claimed it, its images are in their place."""
+
+    OPEN = "open"
+    LEASED = "leased"
+    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)

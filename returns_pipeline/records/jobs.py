@@ -1,15 +1,17 @@
 """Jobs and requests that arrive over HTTP."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
+from returns_pipeline.records.stored_enum import StoredEnum
 
-class JobKind(StrEnum):
-    """What takes so long that nobody waits for it."""
+
+class JobKind(StoredEnum):
+    """What a job does."""
 
     SCAN = "scan"
     RETRY = "retry"
+    UNKNOWN = "unknown"
 
 
 class Job(NamedTuple):

@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
+from returns_pipeline.records.stored_enum import StoredEnum
 
-class ModelStage(StrEnum):
+
+class ModelStage(StoredEnum):
     """Where a model's version stands: it waits, it works at night, it has worked."""
 
     CANDIDATE = "candidate"
     ACTIVE = "active"
     ARCHIVED = "archived"
+    UNKNOWN = "unknown"
 
 
-class ModelAction(StrEnum):
+class ModelAction(StoredEnum):
     """What can be done to a model.
 
     `first use`: a run made the highest version on disk the active one. `shadow`: a version answers for a part
@@ -26,6 +28,7 @@ class ModelAction(StrEnum):
     ROLLBACK = "rollback"
     FIRST_USE = "first use"
     SHADOW = "shadow"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,21 @@
 """Predictions: pixels, scores and what is made of them."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class Decision(StrEnum):
+class Decision(StoredEnum):
     """Whether the prediction stands by itself or a person should look."""
 
     AUTO = "auto"
     REVIEW = "review"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,18 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from returns_pipeline.records.stored_enum import StoredEnum
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+class ReviewKind(StoredEnum):
+    """Why a prediction is in the review queue: the model was unsure, or it is a sample of the sure ones."""
+
+    DOUBT = "doubt"
+    AUDIT = "audit"
+    UNKNOWN = "unknown"
 
 
 class ReviewAction(StrEnum):
@@ -21,7 +31,7 @@ class ReviewItem(NamedTuple):
 
     image_id: int
     run_id: int
-    kind: str
+    kind: ReviewKind
     path: str
     label: str
     probability: float

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.stored_enum import StoredEnum
 
 
-class RunKind(StrEnum):
-    """Why a run was opened.
-
-    A kind that a newer version of this program wrote is read as UNKNOWN, which is never written.
-    """
+class RunKind(StoredEnum):
+    """Why a run was opened."""
 
     NIGHTLY = "nightly"
     CATCH_UP = "catch-up"
@@ -21,10 +18,6 @@ class RunKind(StrEnum):
     RETRY = "retry"
     API = "api"
     UNKNOWN = "unknown"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "RunKind":  # noqa: ARG003 - whatever it is
-        return cls.UNKNOWN
 
     @property
     def is_night(self) -> bool:
@@ -41,13 +34,14 @@ NIGHTS = frozenset({RunKind.NIGHTLY, RunKind.CATCH_UP})
 OF_INTAKE = NIGHTS | {RunKind.SCAN}
 
 
-class RunState(StrEnum):
+class RunState(StoredEnum):
     """Where a run stands: files come in, chunks are worked on, the report is written, all is done."""
 
     SCANNING = "scanning"
     RUNNING = "running"
     CLOSING = "closing"
     CLOSED = "closed"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

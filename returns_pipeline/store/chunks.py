@@ -8,13 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records.chunks import Claim, Shadow
+from returns_pipeline.records.chunks import ChunkState, Claim, Shadow
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     UNFINISHED,
     chunks,
@@ -53,11 +54,11 @@ _RUN = (
         _beside.c.sha256.label("shadow_sha256"),
         _beside.c.shadow_share,
     )
-    .select_from(runs.join(model_versions).outerjoin(_beside, _is_shadow))
+    .select_from(RUNS_WITH_MODEL.outerjoin(_beside, _is_shadow))
     .where(runs.c.id == sa.bindparam("run"))
 )
 
-_OPEN = {"state": "open", "lease_owner": None, "lease_token": None, "lease_until": None}
+_OPEN = {"state": ChunkState.OPEN, "lease_owner": None, "lease_token": None, "lease_until": None}
 
 
 def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: float) -> Claim | None:
@@ -69,14 +70,14 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
     now = utc_now()
     token = uuid.uuid4().hex
     abandoned = sa.and_(
-        chunks.c.state == "leased", sa.or_(chunks.c.lease_until < now, chunks.c.lease_owner == owner)
+        chunks.c.state == ChunkState.LEASED, sa.or_(chunks.c.lease_until < now, chunks.c.lease_owner == owner)
     )
     with db.write() as connection:
         claimed = connection.execute(
             sa.update(chunks)
-            .where(chunks.c.id == chunk_id, sa.or_(chunks.c.state == "open", abandoned))
+            .where(chunks.c.id == chunk_id, sa.or_(chunks.c.state == ChunkState.OPEN, abandoned))
             .values(
-                state="leased",
+                state=ChunkState.LEASED,
                 attempts=chunks.c.attempts + 1,
                 lease_owner=owner,
                 lease_token=token,
@@ -134,7 +135,7 @@ def split(db: Database, held: Claim) -> int:
         _require_lease(connection, held)
         other = connection.execute(
             sa.insert(chunks)
-            .values(run_id=held.run_id, state="open", size=len(moved), sent_at=utc_now())
+            .values(run_id=held.run_id, state=ChunkState.OPEN, size=len(moved), sent_at=utc_now())
             .returning(chunks.c.id)
         ).scalar_one()
         connection.execute(
@@ -223,7 +224,7 @@ def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str,
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id)
             .values(
-                state="done",
+                state=ChunkState.DONE,
                 lease_owner=None,
                 lease_token=None,
                 lease_until=None,
@@ -256,7 +257,7 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
     """
     night = (
         sa.select(runs.c.id)
-        .join_from(runs, model_versions)
+        .select_from(RUNS_WITH_MODEL)
         .where(
             model_versions.c.name == model.name,
             model_versions.c.version == model.version,
@@ -268,7 +269,7 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
     )
     some = (
         sa.select(chunks.c.size, chunks.c.timings)
-        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == "done")
+        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == ChunkState.DONE)
         .limit(_SOME)
     )
     with db.read() as connection:
@@ -284,13 +285,13 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
 def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
     """Return (id, kind of the run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
     before = utc_now() - timedelta(seconds=resend_seconds)
-    return _unfinished(db, sa.and_(chunks.c.state == "open", chunks.c.sent_at < before), limit)
+    return _unfinished(db, sa.and_(chunks.c.state == ChunkState.OPEN, chunks.c.sent_at < before), limit)
 
 
 def expired(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
     """Return (id, kind of the run) of chunks whose lease has ended and that were not sent again just now."""
     now = utc_now()
-    ended = sa.and_(chunks.c.state == "leased", chunks.c.lease_until < now)
+    ended = sa.and_(chunks.c.state == ChunkState.LEASED, chunks.c.lease_until < now)
     before = now - timedelta(seconds=resend_seconds)
     return _unfinished(db, sa.and_(ended, chunks.c.sent_at < before), limit)
 
@@ -321,7 +322,11 @@ def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> 
     # An UPDATE, not a SELECT: it locks the row until the transaction ends.
     ours = connection.execute(
         sa.update(chunks)
-        .where(chunks.c.id == held.chunk_id, chunks.c.state == "leased", chunks.c.lease_token == held.token)
+        .where(
+            chunks.c.id == held.chunk_id,
+            chunks.c.state == ChunkState.LEASED,
+            chunks.c.lease_token == held.token,
+        )
         .values(lease_token=held.token, **values)
     )
     if ours.rowcount != 1:

@@ -9,8 +9,9 @@ from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded
-from returns_pipeline.store.browsing import ANSWER, PICTURE, picture_of
+from returns_pipeline.store.browsing import PICTURE, picture_of
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
 from returns_pipeline.store.tables import embeddings, explanations, images, model_versions, predictions, runs
 
 #: Chunks that are read at once: 3 MB of the largest.
@@ -33,7 +34,7 @@ def to_explain(db: Database, image_id: int) -> ToExplain | None:
             model_versions.c.id.label("model_version_id"),
             predictions.c.label_index,
         )
-        .select_from(images.join(runs).join(model_versions).join(predictions, ANSWER))
+        .select_from(images.join(RUNS_WITH_MODEL).join(predictions, PREDICTION_OF_RUN))
         .where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
     )
     with db.read() as connection:

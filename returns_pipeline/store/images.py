@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import ImageResult, ImageState
 from returns_pipeline.records.models import AnswerPair
 from returns_pipeline.records.runs import OpenWork
@@ -26,7 +27,7 @@ def set_aside(db: Database, run_id: int | None) -> list[str]:
 
 def open_work(db: Database, run_id: int | None = None) -> OpenWork:
     """Return what is open in one run, or in all of them."""
-    leased = sa.func.count().filter(chunks.c.state == "leased")
+    leased = sa.func.count().filter(chunks.c.state == ChunkState.LEASED)
     query = (
         sa.select(
             sa.func.count(),

@@ -18,7 +18,7 @@ from returns_pipeline.records.models import (
 )
 from returns_pipeline.records.runs import OF_INTAKE
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, model_changes, model_versions, predictions, runs
+from returns_pipeline.store.tables import IS_ACTIVE, images, model_changes, model_versions, predictions, runs
 
 
 def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
@@ -56,7 +56,7 @@ def find(db: Database, ref: ModelRef) -> ModelRow | None:
 
 def active(db: Database, name: str) -> ModelRow | None:
     """Return the active version of a model, or None before its first use."""
-    is_active = sa.and_(model_versions.c.name == name, sa.text("stage = 'active'"))
+    is_active = sa.and_(model_versions.c.name == name, IS_ACTIVE)
     return next(iter(_rows(db, is_active)), None)
 
 

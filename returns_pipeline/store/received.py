@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState, Received
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store.browsing import ANSWER
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
 
 #: SQLite takes some thousand parameters in one statement.
@@ -59,7 +59,7 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
             predictions.c.top,
             predictions.c.decision,
         )
-        .select_from(images.join(runs).outerjoin(predictions, ANSWER))
+        .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
         .where(images.c.id.in_(sa.bindparam("some", expanding=True)))
     )
     found = {}

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from returns_pipeline.errors import ConflictError
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem
+from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem, ReviewKind
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     HELD,
     WAITING,
@@ -39,15 +40,11 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
         sa.select(
             number,
             images.c.run_id,
-            sa.case((is_doubt, "doubt"), else_="audit"),
+            sa.case((is_doubt, ReviewKind.DOUBT.value), else_=ReviewKind.AUDIT.value),
             sa.case((is_doubt, predictions.c.probability), else_=place),
         )
-        .select_from(images.join(runs).join(predictions, predictions.c.image_id == images.c.id))
-        .where(
-            images.c.run_id == run_id,
-            predictions.c.model_version_id == runs.c.model_version_id,
-            sa.or_(is_doubt, is_chosen),
-        )
+        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
+        .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen))
     )
     with db.write() as connection:
         connection.execute(
@@ -115,19 +112,12 @@ def _item(connection: sa.Connection, image_id: int) -> ReviewItem:
         )
         .select_from(
             reviews.join(images, images.c.id == reviews.c.image_id)
-            .join(runs, runs.c.id == reviews.c.run_id)
-            .join(model_versions)
-            .join(
-                predictions,
-                sa.and_(
-                    predictions.c.image_id == reviews.c.image_id,
-                    predictions.c.model_version_id == runs.c.model_version_id,
-                ),
-            )
+            .join(RUNS_WITH_MODEL, runs.c.id == reviews.c.run_id)
+            .join(predictions, PREDICTION_OF_RUN)
         )
         .where(reviews.c.image_id == image_id)
     ).one()
-    return ReviewItem._make(row)
+    return ReviewItem._make(row)._replace(kind=ReviewKind(row.kind))
 
 
 def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -> ReviewAction:
@@ -230,7 +220,7 @@ def waiting(db: Database, most: int | None = None) -> int:
 def counts(db: Database) -> ReviewCounts:
     """Return how much waits, and how often the model was right in what is done."""
     done = reviews.c.reviewed_at.is_not(None)
-    audit = reviews.c.kind == "audit"
+    audit = reviews.c.kind == ReviewKind.AUDIT
     right = reviews.c.was_right.is_(True)
 
     def count(*conditions: Any) -> Any:

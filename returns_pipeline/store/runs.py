@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelFacts, ModelRef
@@ -23,6 +24,7 @@ from returns_pipeline.records.runs import (
 )
 from returns_pipeline.store import bulk, keys, models
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
     UNFINISHED,
@@ -139,7 +141,7 @@ def _insert_chunk(
     """Insert a chunk and its images; without `is_there` the files stay where they are."""
     chunk_id = connection.execute(
         sa.insert(chunks)
-        .values(run_id=run_id, state="open", size=0, sent_at=utc_now())
+        .values(run_id=run_id, state=ChunkState.OPEN, size=0, sent_at=utc_now())
         .returning(chunks.c.id)
     ).scalar_one()
     arrives, state = is_there is not None, ImageState.PENDING.value
@@ -291,7 +293,7 @@ def _has_open_chunk() -> Any:
     return sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)
 
 
-_SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).join_from(runs, model_versions)
+_SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)
 
 
 def find(db: Database, run_id: int) -> RunSummary | None:
@@ -312,7 +314,7 @@ def model_of(db: Database, run_id: int) -> ModelRef:
     """Return the model version that a run was opened for."""
     query = (
         sa.select(model_versions.c.name, model_versions.c.version)
-        .join_from(runs, model_versions)
+        .select_from(RUNS_WITH_MODEL)
         .where(runs.c.id == run_id)
     )
     with db.read() as connection:
@@ -344,7 +346,7 @@ def unclosed(db: Database) -> list[RunSummary]:
 
 def progress(db: Database, run_id: int) -> Progress:
     """Return how far a run has come, in images; counted by chunk, so that asking often costs little."""
-    done = sa.func.coalesce(sa.func.sum(chunks.c.size).filter(chunks.c.state == "done"), 0)
+    done = sa.func.coalesce(sa.func.sum(chunks.c.size).filter(chunks.c.state == ChunkState.DONE), 0)
     total = sa.func.coalesce(sa.func.sum(chunks.c.size), 0)
     with db.read() as connection:
         state = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar_one()
@@ -385,7 +387,8 @@ def _count(connection: sa.Connection, run_id: int) -> RunCounts:
     rows = connection.execute(
         sa.select(images.c.state, sa.func.count()).where(images.c.run_id == run_id).group_by(images.c.state)
     )
-    found = {ImageState(state): int(count) for state, count in rows}
+    # By the bare text: a state of a newer version counts as seen, and as pending.
+    found: dict[str, int] = {state: int(count) for state, count in rows}
     return RunCounts(
         seen=sum(found.values()),
         classified=found.get(ImageState.CLASSIFIED, 0),

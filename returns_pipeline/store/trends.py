@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.images import ImageState
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import chunks, images, predictions, run_labels, run_stages, runs
 
 
@@ -14,8 +16,8 @@ def count_labels(db: Database, run_id: int) -> None:
     count = sa.func.count()
     counted = (
         sa.select(images.c.run_id, predictions.c.label, count)
-        .select_from(images.join(runs).join(predictions, predictions.c.image_id == images.c.id))
-        .where(images.c.run_id == run_id, predictions.c.model_version_id == runs.c.model_version_id)
+        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
+        .where(images.c.run_id == run_id)
         .group_by(images.c.run_id, predictions.c.label)
     )
     with db.write() as connection:
@@ -43,7 +45,7 @@ def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:
     count = sa.func.count()
     query = (
         sa.select(images.c.code, count)
-        .where(images.c.run_id == run_id, images.c.state.in_(["quarantined", "failed"]))
+        .where(images.c.run_id == run_id, images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]))
         .group_by(images.c.code)
         .order_by(count.desc(), images.c.code)
     )
@@ -72,7 +74,7 @@ def add_stages(db: Database, run_id: int) -> None:
 
 def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, float]]:
     """Return what all closed runs have done: images by state, images by label, seconds by stage."""
-    states = ("classified", "quarantined", "failed")
+    states = (ImageState.CLASSIFIED, ImageState.QUARANTINED, ImageState.FAILED)
     with db.read() as connection:
         counts = connection.execute(
             sa.select(*(sa.func.coalesce(sa.func.sum(runs.c[state]), 0) for state in states))
@@ -84,7 +86,7 @@ def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, floa
             sa.select(run_stages.c.stage, sa.func.sum(run_stages.c.seconds)).group_by(run_stages.c.stage)
         ).all()
     return (
-        dict(zip(states, map(int, counts), strict=True)),
+        {state.value: int(count) for state, count in zip(states, counts, strict=True)},
         {label: int(count) for label, count in labelled},
         {stage: float(seconds) for stage, seconds in staged},
     )

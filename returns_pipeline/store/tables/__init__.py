@@ -8,7 +8,7 @@ from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, 
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import embeddings, images, predictions
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
-from returns_pipeline.store.tables.model_tables import model_changes, model_versions
+from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.review_tables import HELD, WAITING, review_changes, reviews
 from returns_pipeline.store.tables.run_tables import (
     NOT_CLOSED,
@@ -22,6 +22,7 @@ from returns_pipeline.store.tables.schema_tables import schema_compatibility
 
 __all__ = [
     "HELD",
+    "IS_ACTIVE",
     "NOT_CLOSED",
     "OPEN",
     "UNFINISHED",

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.access import Role
 from returns_pipeline.store.tables.columns import UtcDateTime, metadata, one_of
 
 users = sa.Table(
@@ -13,7 +14,7 @@ users = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("disabled_at", UtcDateTime),
-    one_of("role", "viewer", "reviewer", "operator"),
+    one_of("role", *Role),
 )
 
 api_tokens = sa.Table(
@@ -26,5 +27,5 @@ api_tokens = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
-    one_of("role", "viewer", "reviewer", "operator"),
+    one_of("role", *Role),
 )

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.predictions import Decision
 from returns_pipeline.store.tables.columns import BigId, PathText, metadata, one_of
 
 images = sa.Table(
@@ -24,8 +26,10 @@ images = sa.Table(
     sa.Column("height", sa.Integer),
     # Where the file goes; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
-    one_of("state", "pending", "classified", "quarantined", "failed"),
-    sa.CheckConstraint("state IN ('pending', 'classified') OR code IS NOT NULL", name="code"),
+    one_of("state", *ImageState),
+    sa.CheckConstraint(
+        f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"
+    ),
 )
 
 sa.Index(
@@ -54,7 +58,7 @@ predictions = sa.Table(
     # [[label index, probability], …], best first.
     sa.Column("top", sa.JSON, nullable=False),
     sa.Column("decision", sa.String(8), nullable=False),
-    one_of("decision", "auto", "review"),
+    one_of("decision", *Decision.written()),
     sqlite_with_rowid=False,
 )
 

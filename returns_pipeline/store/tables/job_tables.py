@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store.tables.columns import UtcDateTime, metadata, one_of
 
 #: What somebody asked for over HTTP that takes long. Its id is the request's: a run that has it is the job's.
@@ -20,7 +21,7 @@ jobs = sa.Table(
     sa.Column("error", sa.Text),
     # Until it has a run, has failed or is cancelled, the sweep looks after it.
     sa.Column("is_open", sa.Boolean, nullable=False, server_default=sa.true()),
-    one_of("kind", "scan", "retry"),
+    one_of("kind", *JobKind.written()),
 )
 
 #: Term of the partial index of what the sweep looks after.

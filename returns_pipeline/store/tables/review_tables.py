@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.reviews import ReviewAction, ReviewKind
 from returns_pipeline.store.tables.columns import BigId, UtcDateTime, metadata, one_of
 
 #: Term of the partial index of what still waits for a person.
@@ -27,7 +28,7 @@ reviews = sa.Table(
     sa.Column("label", sa.String(100)),
     sa.Column("main_label", sa.String(100)),
     sa.Column("was_right", sa.Boolean),
-    one_of("kind", "doubt", "audit"),
+    one_of("kind", *ReviewKind.written()),
     sa.CheckConstraint(
         "reviewed_at IS NULL OR (reviewer IS NOT NULL AND label IS NOT NULL AND main_label IS NOT NULL "
         "AND was_right IS NOT NULL)",
@@ -51,7 +52,7 @@ review_changes = sa.Table(
     sa.Column("who", sa.String(100), nullable=False),
     sa.Column("action", sa.String(8), nullable=False),
     sa.Column("label", sa.String(100)),
-    one_of("action", "accept", "correct", "skip", "undo"),
+    one_of("action", *ReviewAction),
 )
 
 sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)

@@ -2,13 +2,14 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.chunks import ChunkState
+from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, metadata, one_of
 
-NOT_CLOSED = sa.text("runs.state <> 'closed'")
-
-#: Terms of partial indexes. A query that should use one must hold its very words: no database infers them
-#: from a parameter.
-UNFINISHED = sa.text("chunks.state <> 'done'")
+#: Terms of partial indexes. A query uses such an index only if it holds the same text: a database cannot
+#: infer the term from a parameter.
+NOT_CLOSED = sa.text(f"runs.state <> '{RunState.CLOSED}'")
+UNFINISHED = sa.text(f"chunks.state <> '{ChunkState.DONE}'")
 
 runs = sa.Table(
     "runs",
@@ -30,9 +31,11 @@ runs = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
-    one_of("kind", "nightly", "catch-up", "scan", "adhoc", "retry", "api"),
-    one_of("state", "scanning", "running", "closing", "closed"),
-    sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
+    one_of("kind", *RunKind.written()),
+    one_of("state", *RunState.written()),
+    sa.CheckConstraint(
+        f"state <> '{RunState.CLOSED}' OR seen = classified + quarantined + failed", name="sums"
+    ),
 )
 
 sa.Index(
@@ -61,7 +64,7 @@ chunks = sa.Table(
     sa.Column("error", sa.Text),
     # Milliseconds by stage: read, decode, predict, store, archive.
     sa.Column("timings", sa.JSON),
-    one_of("state", "open", "leased", "done"),
+    one_of("state", *ChunkState),
 )
 
 sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
