@@ -79,7 +79,7 @@ class ModelChange:
     reason: str
 
 
-class AnswerPair(NamedTuple):
+class PredictionPair(NamedTuple):
     """What two versions of a model say of one image; `after` is None where the second has no answer."""
 
     path: str

@@ -171,7 +171,7 @@ def store(db: Database, held: Claim, outcomes: Sequence[Outcome], embedded: Embe
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())
 
 
-def store_beside(db: Database, shadow: Shadow, answers: Sequence[tuple[int, Prediction]]) -> None:
+def store_shadow(db: Database, shadow: Shadow, answers: Sequence[tuple[int, Prediction]]) -> None:
     """Write what a shadow answered: (image id, prediction). A second write of the same changes nothing."""
     rows = [_answer(image_id, shadow.model_version_id, prediction) for image_id, prediction in answers]
     with db.write() as connection:

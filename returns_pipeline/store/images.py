@@ -6,13 +6,13 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import ImageResult, ImageState
-from returns_pipeline.records.models import AnswerPair
+from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
 
-def set_aside(db: Database, run_id: int | None) -> list[str]:
+def paths_to_retry(db: Database, run_id: int | None) -> list[str]:
     """Return where the quarantined and failed images of a run lie, or of all runs when `run_id` is None."""
     query = sa.select(images.c.archived_path).where(
         images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]),
@@ -86,7 +86,7 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
         yield from map(ImageResult._make, rows)
 
 
-def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[AnswerPair]:
+def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[PredictionPair]:
     """Yield the answers of a run beside those that its replay gave for the same files.
 
     The replay's answers are held in memory, some 200 bytes for each image.
@@ -94,4 +94,4 @@ def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[AnswerPair]:
     answers = {image.path: image.label for image in results(db, replay_id)}
     for image in results(db, run_id, ImageState.CLASSIFIED):
         if image.label is not None:
-            yield AnswerPair(image.path, image.label, answers.get(image.lies_at))
+            yield PredictionPair(image.path, image.label, answers.get(image.lies_at))

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import (
-    AnswerPair,
     ModelAction,
     ModelChange,
     ModelFacts,
     ModelRef,
     ModelRow,
     ModelStage,
+    PredictionPair,
 )
 from returns_pipeline.records.runs import OF_INTAKE
 from returns_pipeline.store.database import Database, utc_now
@@ -38,7 +38,7 @@ def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
         .on_conflict_do_nothing(index_elements=[model_versions.c.name, model_versions.c.version])
     )
     row = connection.execute(
-        sa.select(model_versions.c.id, model_versions.c.sha256).where(_is(facts.ref))
+        sa.select(model_versions.c.id, model_versions.c.sha256).where(_is_version(facts.ref))
     ).one()
     if row.sha256 != facts.sha256:
         raise ConfigFault(
@@ -51,7 +51,7 @@ def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
 
 def find(db: Database, ref: ModelRef) -> ModelRow | None:
     """Return one version, or None when nothing has used or registered it."""
-    return next(iter(_rows(db, _is(ref))), None)
+    return next(iter(_rows(db, _is_version(ref))), None)
 
 
 def active(db: Database, name: str) -> ModelRow | None:
@@ -60,7 +60,7 @@ def active(db: Database, name: str) -> ModelRow | None:
     return next(iter(_rows(db, is_active)), None)
 
 
-def every(db: Database) -> list[ModelRow]:
+def all_versions(db: Database) -> list[ModelRow]:
     """Return every version that the table has, by name and number."""
     return _rows(db, sa.true())
 
@@ -80,7 +80,7 @@ def register(db: Database, facts: ModelFacts, who: str, reason: str) -> bool:
     Raises ConfigFault when the version was another model before.
     """
     with _changing(db) as connection:
-        known = connection.execute(sa.select(model_versions.c.id).where(_is(facts.ref))).scalar()
+        known = connection.execute(sa.select(model_versions.c.id).where(_is_version(facts.ref))).scalar()
         ensure(db, connection, facts)
         if known is None:
             _record(connection, ModelAction.REGISTER, facts.ref.name, (None, facts.ref.version), who, reason)
@@ -111,7 +111,9 @@ def activate(
         ensure(db, connection, facts)
         connection.execute(sa.update(model_versions).where(is_active).values(stage=ModelStage.ARCHIVED))
         connection.execute(
-            sa.update(model_versions).where(_is(facts.ref)).values(stage=ModelStage.ACTIVE, shadow_share=None)
+            sa.update(model_versions)
+            .where(_is_version(facts.ref))
+            .values(stage=ModelStage.ACTIVE, shadow_share=None)
         )
         moved = (before, facts.ref.version)
         _record(connection, action, facts.ref.name, moved, who, reason, forced=forced)
@@ -125,13 +127,13 @@ def shadow(db: Database, facts: ModelFacts, share: float, who: str) -> bool:
     model before.
     """
     with _changing(db) as connection:
-        is_active = sa.and_(_is(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
+        is_active = sa.and_(_is_version(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
         if connection.execute(sa.select(model_versions.c.id).where(is_active)).scalar() is not None:
             return False
         ensure(db, connection, facts)
         name, version = facts.ref.name, facts.ref.version
         before = _end_shadow(connection, name)
-        connection.execute(sa.update(model_versions).where(_is(facts.ref)).values(shadow_share=share))
+        connection.execute(sa.update(model_versions).where(_is_version(facts.ref)).values(shadow_share=share))
         _record(connection, ModelAction.SHADOW, name, (before, version), who, f"share {share:g}")
         return True
 
@@ -155,11 +157,13 @@ def _end_shadow(connection: sa.Connection, name: str) -> int | None:
     return None if ended is None else int(ended)
 
 
-def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
+def shadow_predictions(db: Database, ref: ModelRef) -> Iterator[PredictionPair]:
     """Yield the answers of the nights beside those that a version gave as their shadow, by image."""
     of_night, beside = predictions.alias("of_night"), predictions.alias("beside")
     candidate = (
-        sa.select(model_versions.c.id, model_versions.c.created_at).where(_is(ref)).subquery("candidate")
+        sa.select(model_versions.c.id, model_versions.c.created_at)
+        .where(_is_version(ref))
+        .subquery("candidate")
     )
     pairs = (
         candidate.join(
@@ -186,7 +190,7 @@ def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
     with db.read() as connection:
         rows = connection.execute(query.order_by(images.c.id).execution_options(yield_per=1000))
         for path, before, after in rows:
-            yield AnswerPair(path, before, after)
+            yield PredictionPair(path, before, after)
 
 
 @contextmanager
@@ -223,7 +227,7 @@ def _record(
     )
 
 
-def _is(ref: ModelRef) -> sa.ColumnElement[bool]:
+def _is_version(ref: ModelRef) -> sa.ColumnElement[bool]:
     return sa.and_(model_versions.c.name == ref.name, model_versions.c.version == ref.version)
 
 

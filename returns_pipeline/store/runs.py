@@ -22,7 +22,7 @@ from returns_pipeline.records.runs import (
     RunState,
     RunSummary,
 )
-from returns_pipeline.store import bulk, keys, models
+from returns_pipeline.store import bulk, models, request_keys
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
@@ -54,7 +54,7 @@ def open_run(db: Database, request: RunRequest) -> int:
         return run_id
 
 
-def open_whole_run(
+def open_complete_run(
     db: Database,
     request: RunRequest,
     files: Iterable[Sequence[FoundFile]],
@@ -98,11 +98,11 @@ def add_chunks(
         if touched.rowcount == 0:
             raise NotScanningError("Run {run_id} takes no more files.", run_id=run_id)
         if key:
-            keys.take(db, connection, key, run_id)
+            request_keys.take(db, connection, key, run_id)
         added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
         chunk_ids = [chunk_id for chunk_id in added if chunk_id is not None]
         if key:
-            keys.fill(connection, key, chunk_ids)
+            request_keys.fill(connection, key, chunk_ids)
         return chunk_ids
 
 

@@ -16,8 +16,9 @@ from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.usecases.chunks import classify_chunk
+from returns_pipeline.usecases.closing import close_run
 from returns_pipeline.usecases.context import queue_of
-from returns_pipeline.usecases.runs import classify_paths, close_run, retry, scan
+from returns_pipeline.usecases.runs import classify_paths, retry, scan
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 

@@ -15,7 +15,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ModelAction, ModelFacts, ModelRef, ModelStage
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store import runs, tables
-from returns_pipeline.store.models import activate, every, history
+from returns_pipeline.store.models import activate, all_versions, history
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, digests, write_images, write_stub_bundle
@@ -102,7 +102,7 @@ def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
         _promote(home, f"stub/{version}")
     for version in (2, 1):
         done = models.rollback(home.settings, home.database, "stub", who="a person")
-        assert (done.ref, done.before) == (ModelRef("stub", version), version + 1)
+        assert (done.ref, done.replaced) == (ModelRef("stub", version), version + 1)
         assert _stages(home)[version] is ModelStage.ACTIVE
     with pytest.raises(ConfigFault, match="No version of stub was active before"):
         models.rollback(home.settings, home.database, "stub", who="a person")
@@ -245,7 +245,7 @@ def test_a_bundle_that_is_refused_leaves_nothing(sqlite_home: Installation, tmp_
         models.register(home.settings, home.database, SHIPPED, "../up", "a person")
     assert digests(home.settings.models_dir) == before
     assert [path.name for path in home.settings.models_dir.iterdir()] == ["stub"]
-    assert every(home.database) == []
+    assert all_versions(home.database) == []
 
 
 def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installation) -> None:

@@ -17,7 +17,7 @@ from returns_pipeline.records.models import ModelRef, ModelStage
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.report.changes import Changes, count_changes
 from returns_pipeline.store import images, runs, tables
-from returns_pipeline.store.models import every, history, shadowed
+from returns_pipeline.store.models import all_versions, history, shadow_predictions
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import classify_paths, scan
@@ -48,7 +48,7 @@ def _shadow(home: Installation, share: float) -> None:
 
 
 def _beside(home: Installation) -> Changes:
-    return count_changes(shadowed(home.database, SECOND))
+    return count_changes(shadow_predictions(home.database, SECOND))
 
 
 def _a_night(
@@ -211,7 +211,7 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
     models.promote(home.settings, home.database, "stub/3", who="a person")
     _shadow(home, 0.1)
     assert models.end_shadow(home.database, "stub", "a person") == SECOND
-    rows = every(home.database)
+    rows = all_versions(home.database)
     assert [row.shadow_share for row in rows] == [None] * 3
     assert rows[2].stage is ModelStage.ACTIVE
     moves = [(change.action, change.before, change.after) for change in history(home.database)]

@@ -15,7 +15,7 @@ from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewKind
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report.csv_table import printable
-from returns_pipeline.usecases.models import Version
+from returns_pipeline.usecases.models import MOST_REASON, Version
 from returns_pipeline.web.render.text import pathless
 
 
@@ -265,7 +265,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$")
+    reason: str = Field("", max_length=MOST_REASON, pattern=r"^[^\x00]*$")
     force: bool = False
 
 
