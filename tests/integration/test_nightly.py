@@ -9,7 +9,7 @@ import pytest
 
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, RefusedError
 from returns_pipeline.photos import intake
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
@@ -204,7 +204,7 @@ def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
     before = digests(settings.home)
     own = [settings.home, settings.home.parent, settings.archive_dir, settings.archive_dir / "run-1"]
     for folder in [*own, settings.models_dir / "stub", settings.incoming_dir / ".." / "archive"]:
-        with pytest.raises(ConfigFault, match="cannot be scanned"):
+        with pytest.raises(RefusedError, match="cannot be scanned"):
             scan(context, f"scan of {folder}", folder)
     assert digests(settings.home) == before
     assert len(runs.latest(home.database, 10)) == 1

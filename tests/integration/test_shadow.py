@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.models import ModelRef, ModelStage
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.report.changes import Changes, count_changes
@@ -199,12 +199,12 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
     """A second shadow takes the first one's place; promoting ends it; each is a change with its name."""
     _candidate(home)
     write_stub_bundle(home.settings.models_dir, version=3)
-    with pytest.raises(ConfigFault, match="is active"):
+    with pytest.raises(ConflictError, match="is active"):
         models.shadow(home.settings, home.database, "stub/1", 0.1, "a person")
     for share in (0.0, 1.5, float("nan")):
-        with pytest.raises(ConfigFault, match="no part of a night"):
+        with pytest.raises(RefusedError, match="not a share of a night"):
             _shadow(home, share)
-    with pytest.raises(ConfigFault, match="No version of stub is a shadow"):
+    with pytest.raises(NotFoundError, match="No version of stub is a shadow"):
         models.end_shadow(home.database, "stub", "a person")
     _shadow(home, 0.1)
     models.shadow(home.settings, home.database, "stub/3", 0.2, "a person")
