@@ -1,4 +1,4 @@
-"""One database, SQLite or PostgreSQL, behind the same code: connections, transactions, migrations."""
+"""The database, SQLite or PostgreSQL: connections, transactions, migrations."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
 _BUSY_SECONDS = 30
-#: Most KiB of SQLite's pages in each process: paths come in no order, so the index of an intake of 200,000
-#: files, some 20 MB, is touched everywhere by every chunk.
+#: Page cache of SQLite in each process, KiB. Paths arrive in no order, so each chunk touches pages all over
+#: the index of the intake, which has about 20 MB for 200,000 files.
 _CACHE_KIB = 24 * 1024
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
-#: Execution options of a transaction that a power failure does not undo.
+#: Execution options of a durable transaction: a power failure does not undo it.
 LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
 
 
 class Database:
-    """An engine and its transactions. Made in the process that uses it, never carried across a fork."""
+    """An engine and its transactions. Open it in the process that uses it; it must not cross a fork."""
 
     def __init__(self, url: str, migrations: Path = MIGRATIONS) -> None:
         """Prepare the engine of `url`; nothing connects yet.
@@ -48,7 +48,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Give a connection for reading. Raises TransientFault when the database does not answer."""
+        """Give a connection for reading. Raises TransientFault if the database does not answer."""
         with _faults(self.url), self._engine.connect() as connection:
             yield connection
 
@@ -56,9 +56,10 @@ class Database:
     def write(self, *, lasting: bool = False) -> Iterator[sa.Connection]:
         """Give one transaction: committed at the end, rolled back by any error.
 
-        A `lasting` one is on the disk before this returns, with all before it; the others a power failure may
-        undo, but never out of order. On SQLite it takes the write lock at once, so that it never fails
-        half-way for want of it.
+        A `lasting` transaction is on the disk when this returns, and so are all earlier ones. A power failure
+        may undo other transactions, but only the newest ones. On SQLite the transaction takes the write lock
+        when it begins, so that it cannot fail half-way because of the lock. Raises TransientFault if the
+        database does not answer.
         """
         with (
             _faults(self.url),
@@ -68,7 +69,7 @@ class Database:
             yield connection
 
     def insert(self, table: sa.Table) -> Any:
-        """Return the dialect's INSERT, the one that knows ON CONFLICT."""
+        """Return the dialect's own INSERT, which supports ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def close(self) -> None:
@@ -100,7 +101,7 @@ class Database:
             command.upgrade(self._alembic(), revision)
 
     def downgrade(self, revision: str) -> None:
-        """Migrate backwards to `revision`; `base` drops every table."""
+        """Migrate back to `revision`; `base` drops every table."""
         from alembic import command
 
         with _faults(self.url):
@@ -120,7 +121,7 @@ class Database:
         return revision is not None and revision not in known
 
     def differences(self) -> list[Any]:
-        """Return what Alembic would have to change to make the database's tables equal the code's."""
+        """Return the changes that would make the database's tables equal to those of the code."""
         from alembic.autogenerate import compare_metadata
         from alembic.migration import MigrationContext
 
@@ -184,7 +185,7 @@ class Database:
 
 
 def safe(url: sa.URL) -> str:
-    """Return a URL as it may be shown: without the password, which its query can hold too."""
+    """Return a URL for display: without the password, and without the query, which may hold one."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
@@ -201,7 +202,7 @@ def _faults(url: sa.URL) -> Iterator[None]:
     except (
         sa.exc.OperationalError,
         sa.exc.InterfaceError,
-        sa.exc.InternalError,  # a PostgreSQL that has become read-only
+        sa.exc.InternalError,  # PostgreSQL became read-only
         sa.exc.TimeoutError,
     ) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
@@ -214,10 +215,10 @@ def _faults(url: sa.URL) -> Iterator[None]:
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we begin our transactions ourselves
+    connection.isolation_level = None  # the "begin" listener starts transactions
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        # Without it the order of commits would not survive a power failure.
+        # Without WAL, a power failure could lose commits out of order.
         raise sqlite3.OperationalError("SQLite needs a local disk here, for its write-ahead log")
     for pragma in ("foreign_keys = ON", f"cache_size = -{_CACHE_KIB}"):
         connection.execute(f"PRAGMA {pragma}")

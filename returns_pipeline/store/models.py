@@ -1,4 +1,4 @@
-"""Versions of models: which one works at night, and every change of that, each in one transaction."""
+"""Versions of models: their stages, and the history of changes. Each change is one transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ from returns_pipeline.store.tables import IS_ACTIVE, images, model_changes, mode
 
 
 def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
-    """Return the id of a version's row, made as a candidate when there is none.
+    """Return the id of a version's row. Inserts it as a candidate if it is missing.
 
-    Raises ConfigFault when the version was another model before.
+    Raises ConfigFault if the version was registered with another digest.
     """
     connection.execute(
         db.insert(model_versions)
@@ -50,7 +50,7 @@ def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
 
 
 def find(db: Database, ref: ModelRef) -> ModelRow | None:
-    """Return one version, or None when nothing has used or registered it."""
+    """Return one version, or None if it was never registered or used."""
     return next(iter(_rows(db, _is_version(ref))), None)
 
 
@@ -61,7 +61,7 @@ def active(db: Database, name: str) -> ModelRow | None:
 
 
 def all_versions(db: Database) -> list[ModelRow]:
-    """Return every version that the table has, by name and number."""
+    """Return every version in the table, by name and number."""
     return _rows(db, sa.true())
 
 
@@ -75,9 +75,9 @@ def history(db: Database, name: str | None = None) -> list[ModelChange]:
 
 
 def register(db: Database, facts: ModelFacts, who: str, reason: str) -> bool:
-    """Make a version a candidate; false, and no change, when it was there before.
+    """Register a version as a candidate. Returns False, and changes nothing, if it has a row already.
 
-    Raises ConfigFault when the version was another model before.
+    Raises ConfigFault if the version was registered with another digest.
     """
     with _changing(db) as connection:
         known = connection.execute(sa.select(model_versions.c.id).where(_is_version(facts.ref))).scalar()
@@ -97,10 +97,10 @@ def activate(
     expected: int | None,
     forced: bool = False,
 ) -> bool:
-    """Make a version the active one in place of the version `expected`, which is archived.
+    """Make a version the active one in place of version `expected`, which becomes archived.
 
-    False, and nothing is changed, when another version than `expected` is active by now. Raises ConfigFault
-    when the version was another model before.
+    Returns False, and changes nothing, if a version other than `expected` is active. Raises ConfigFault if
+    the version was registered with another digest.
     """
     with _changing(db) as connection:
         of_name = model_versions.c.name == facts.ref.name
@@ -115,16 +115,16 @@ def activate(
             .where(_is_version(facts.ref))
             .values(stage=ModelStage.ACTIVE, shadow_share=None)
         )
-        moved = (before, facts.ref.version)
-        _record(connection, action, facts.ref.name, moved, who, reason, forced=forced)
+        versions = (before, facts.ref.version)
+        _record(connection, action, facts.ref.name, versions, who, reason, forced=forced)
         return True
 
 
 def shadow(db: Database, facts: ModelFacts, share: float, who: str) -> bool:
-    """Let a version answer for `share` of each night beside the active one; only one of a name does.
+    """Make a version the shadow of its name for a `share` of each night. It replaces an earlier shadow.
 
-    False, and nothing is changed, when it is the active one. Raises ConfigFault when the version was another
-    model before.
+    Returns False, and changes nothing, if it is the active version. Raises ConfigFault if the version was
+    registered with another digest.
     """
     with _changing(db) as connection:
         is_active = sa.and_(_is_version(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
@@ -139,7 +139,7 @@ def shadow(db: Database, facts: ModelFacts, share: float, who: str) -> bool:
 
 
 def end_shadow(db: Database, name: str, who: str) -> int | None:
-    """End the shadow of a model; return its version, or None, and no change, when there is none."""
+    """End the shadow of a model; return its version. Returns None, and changes nothing, if there is none."""
     with _changing(db) as connection:
         before = _end_shadow(connection, name)
         if before is not None:
@@ -158,8 +158,8 @@ def _end_shadow(connection: sa.Connection, name: str) -> int | None:
 
 
 def shadow_predictions(db: Database, ref: ModelRef) -> Iterator[PredictionPair]:
-    """Yield the answers of the nights beside those that a version gave as their shadow, by image."""
-    of_night, beside = predictions.alias("of_night"), predictions.alias("beside")
+    """Yield each prediction of the nights with the prediction of a version as their shadow, by image."""
+    of_run, of_shadow = predictions.alias("of_run"), predictions.alias("of_shadow")
     candidate = (
         sa.select(model_versions.c.id, model_versions.c.created_at)
         .where(_is_version(ref))
@@ -176,17 +176,15 @@ def shadow_predictions(db: Database, ref: ModelRef) -> Iterator[PredictionPair]:
         )
         .join(images, images.c.run_id == runs.c.id)
         .join(
-            of_night,
-            sa.and_(
-                of_night.c.image_id == images.c.id, of_night.c.model_version_id == runs.c.model_version_id
-            ),
+            of_run,
+            sa.and_(of_run.c.image_id == images.c.id, of_run.c.model_version_id == runs.c.model_version_id),
         )
         .join(
-            beside,
-            sa.and_(beside.c.image_id == images.c.id, beside.c.model_version_id == candidate.c.id),
+            of_shadow,
+            sa.and_(of_shadow.c.image_id == images.c.id, of_shadow.c.model_version_id == candidate.c.id),
         )
     )
-    query = sa.select(images.c.source_path, of_night.c.label, beside.c.label).select_from(pairs)
+    query = sa.select(images.c.source_path, of_run.c.label, of_shadow.c.label).select_from(pairs)
     with db.read() as connection:
         rows = connection.execute(query.order_by(images.c.id).execution_options(yield_per=1000))
         for path, before, after in rows:
@@ -195,9 +193,9 @@ def shadow_predictions(db: Database, ref: ModelRef) -> Iterator[PredictionPair]:
 
 @contextmanager
 def _changing(db: Database) -> Iterator[sa.Connection]:
-    """Give the one transaction that may change a model at a time; readers are not held up."""
+    """Give a transaction that may change a model. Only one runs at a time; readers are not blocked."""
     with db.write(lasting=True) as connection:
-        if not db.is_sqlite:  # which lets one write at a time anyway
+        if not db.is_sqlite:  # SQLite has one writer at a time anyway
             connection.exec_driver_sql("LOCK TABLE model_changes IN SHARE ROW EXCLUSIVE MODE")
         yield connection
 
@@ -212,7 +210,7 @@ def _record(
     *,
     forced: bool = False,
 ) -> None:
-    """Write a change of a model from one of `versions` to the other."""
+    """Record a change of a model; `versions` are those before and after."""
     connection.execute(
         sa.insert(model_changes).values(
             changed_at=utc_now(),

@@ -1,4 +1,4 @@
-"""What the newest runs have in common, and what is unusual: counts by run, by label and by reason."""
+"""Statistics of runs: images by label, images by reason, seconds by stage, and their totals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from returns_pipeline.store.tables import chunks, images, predictions, run_label
 
 
 def count_labels(db: Database, run_id: int) -> None:
-    """Count a run's labels for ever. May be repeated: what is there stays as it is."""
+    """Store how many images of a run have each label. May run twice; existing counts stay."""
     count = sa.func.count()
     counted = (
         sa.select(images.c.run_id, predictions.c.label, count)
@@ -41,7 +41,7 @@ def labels(db: Database, run_ids: Sequence[int]) -> Mapping[int, Mapping[str, in
 
 
 def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:
-    """Return how many images of a run were set aside for each reason, the most frequent first."""
+    """Return how many images of a run have no prediction for each reason, most frequent first."""
     count = sa.func.count()
     query = (
         sa.select(images.c.code, count)
@@ -54,7 +54,7 @@ def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:
 
 
 def add_stages(db: Database, run_id: int) -> None:
-    """Keep a run's seconds by stage for ever. May be repeated: what is there stays as it is."""
+    """Store the seconds that a run spent in each stage. May run twice; existing rows stay."""
     seconds = Counter[str]()
     with db.read() as connection:
         timings = connection.execute(sa.select(chunks.c.timings).where(chunks.c.run_id == run_id)).scalars()
@@ -73,7 +73,7 @@ def add_stages(db: Database, run_id: int) -> None:
 
 
 def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, float]]:
-    """Return what all closed runs have done: images by state, images by label, seconds by stage."""
+    """Return the totals of all closed runs: images by state, images by label, seconds by stage."""
     states = (ImageState.CLASSIFIED, ImageState.QUARANTINED, ImageState.FAILED)
     with db.read() as connection:
         counts = connection.execute(

@@ -1,6 +1,6 @@
-"""The tables. `migrations/` makes them; a test asserts that both agree.
+"""The tables. `migrations/` creates them, and a test compares both.
 
-Importing this package is enough for the metadata to be complete.
+Importing this package completes the metadata.
 """
 
 from returns_pipeline.store.tables.access_tables import api_tokens, users

@@ -1,4 +1,4 @@
-"""Who may use the web."""
+"""Users and API tokens of the web."""
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ api_tokens = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.String(100), nullable=False, unique=True),
-    # Of the token itself nothing is kept: whoever reads the table cannot use it.
+    # Only the digest of a token is stored, so that a reader of the table cannot use the token.
     sa.Column("sha256", sa.String(64), nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),

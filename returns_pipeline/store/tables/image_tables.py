@@ -13,7 +13,7 @@ images = sa.Table(
     sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
     sa.Column("chunk_id", sa.ForeignKey("chunks.id"), nullable=False),
     sa.Column("source_path", PathText, nullable=False),
-    # True while the file lies in the intake folder as this row's: no other row may take it then.
+    # True while the file is in the intake and belongs to this row; then no other row may have its path.
     sa.Column("in_intake", sa.Boolean, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
@@ -24,7 +24,7 @@ images = sa.Table(
     sa.Column("format", sa.String(16)),
     sa.Column("width", sa.Integer),
     sa.Column("height", sa.Integer),
-    # Where the file goes; it is there once in_intake is false.
+    # The destination of the file; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
     one_of("state", *ImageState),
     sa.CheckConstraint(
@@ -47,7 +47,7 @@ sa.Index("ix_images_run", images.c.run_id, images.c.id)
 predictions = sa.Table(
     "predictions",
     metadata,
-    # The key makes a second write of the same answer change nothing.
+    # With this key, a second write of the same prediction changes nothing.
     sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
     sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
     sa.Column("label_index", sa.Integer, nullable=False),

@@ -20,7 +20,7 @@ model_versions = sa.Table(
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("stage", sa.String(16), nullable=False, server_default=ModelStage.CANDIDATE.value),
-    # The part of each night's images that it answers beside the active version; usually none.
+    # The share of each night's images that it predicts as a shadow; NULL for all other versions.
     sa.Column("shadow_share", sa.Float),
     sa.UniqueConstraint("name", "version"),
     one_of("stage", *ModelStage.written()),
@@ -31,7 +31,7 @@ model_versions = sa.Table(
     ),
 )
 
-# One version of a name works at night, whatever two people do at once.
+# At most one version of a name is active, even if two people change it at the same time.
 sa.Index(
     "uq_model_versions_active",
     model_versions.c.name,
@@ -48,7 +48,7 @@ sa.Index(
     sqlite_where=_SHADOW,
 )
 
-#: What was done to the models, oldest first; a row is never changed.
+#: The history of changes of models. Rows are never changed.
 model_changes = sa.Table(
     "model_changes",
     metadata,

@@ -1,4 +1,4 @@
-"""Runs, their chunks, and what is counted when one closes."""
+"""Runs, their chunks, and their statistics."""
 
 import sqlalchemy as sa
 
@@ -15,14 +15,14 @@ runs = sa.Table(
     "runs",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    # The request that opened the run: a message that is delivered twice opens one run.
+    # Unique, so that a request that is delivered twice opens one run.
     sa.Column("request_id", sa.String(64), nullable=False, unique=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("directory", PathText),
     sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), nullable=False),
     sa.Column("opened_at", UtcDateTime, nullable=False),
-    # When the scan or the closing last showed that it is alive; the sweep starts it again after a lease.
+    # The last progress of the scan or the closing; after a lease without progress, the sweep restarts it.
     sa.Column("touched_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime),
     sa.Column("seen", sa.Integer, nullable=False, server_default="0"),
@@ -53,14 +53,15 @@ chunks = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    # The message that holds the lease: delivered again, its first process is dead, so it may claim again.
+    # The message that holds the lease. If it is delivered again, its first process is dead, and it may claim
+    # the chunk again.
     sa.Column("lease_owner", sa.String(64)),
     sa.Column("lease_token", sa.String(32)),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("sent_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("worker", sa.String(255)),
-    # What the last attempt met that could say so; empty when its process just died.
+    # The error of the last attempt; NULL if its process died.
     sa.Column("error", sa.Text),
     # Milliseconds by stage: read, decode, predict, store, archive.
     sa.Column("timings", sa.JSON),
@@ -77,7 +78,7 @@ sa.Index(
     sqlite_where=UNFINISHED,
 )
 
-#: How many images of a closed run have each label: counted once, shown every morning.
+#: Images of a closed run by label, counted once when the run closes.
 run_labels = sa.Table(
     "run_labels",
     metadata,
@@ -86,7 +87,7 @@ run_labels = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
 )
 
-#: Seconds that the processes of a closed run have spent in each stage.
+#: Process seconds of a closed run by stage.
 run_stages = sa.Table(
     "run_stages",
     metadata,
