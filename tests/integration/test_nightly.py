@@ -9,15 +9,16 @@ import pytest
 
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, RefusedError
 from returns_pipeline.photos import intake
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.usecases.chunks import classify_chunk
+from returns_pipeline.usecases.closing import close_run
 from returns_pipeline.usecases.context import queue_of
-from returns_pipeline.usecases.runs import classify_paths, close_run, retry, scan
+from returns_pipeline.usecases.runs import classify_paths, retry, scan
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 
@@ -203,7 +204,7 @@ def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
     before = digests(settings.home)
     own = [settings.home, settings.home.parent, settings.archive_dir, settings.archive_dir / "run-1"]
     for folder in [*own, settings.models_dir / "stub", settings.incoming_dir / ".." / "archive"]:
-        with pytest.raises(ConfigFault, match="cannot be scanned"):
+        with pytest.raises(RefusedError, match="cannot be scanned"):
             scan(context, f"scan of {folder}", folder)
     assert digests(settings.home) == before
     assert len(runs.latest(home.database, 10)) == 1
