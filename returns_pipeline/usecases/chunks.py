@@ -15,7 +15,9 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.classify.predictions import TOP, to_predictions
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
-from returns_pipeline.photos import archive, decoding, imaging
+from returns_pipeline.photos import archive
+from returns_pipeline.photos.decoding.batches import Decoder
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.predictions import Embedded
@@ -149,8 +151,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
     settings = context.settings
     bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
+    decoder = Decoder(bundle.input, Limits.of(settings), settings.image_seconds)
     # Whoever asks over HTTP gets every label's probability.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
     lease = _Renewal(context, claim)

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos import decoding, imaging
+from returns_pipeline.photos.decoding import batches
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
@@ -72,11 +74,11 @@ def _decoded(context: Context, image_id: int, want: ImageInput) -> Decoded:
 
 
 def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
-    limits = imaging.Limits(context.settings.max_file_bytes, context.settings.max_pixels)
+    limits = Limits.of(context.settings)
     image = explanations.to_explain(context.db, image_id)
     if image is None:
         raise ImageFault(FaultCode.VANISHED)
-    decoded = imaging.decode(decoding.read_again(image.picture, limits), want, limits)
+    decoded = decode(batches.read_again(image.picture, limits), want, limits)
     if decoded.facts.sha256 != image.sha256:
         raise ImageFault(FaultCode.CHANGED)
     return decoded

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
-from returns_pipeline.photos import decoding, imaging
-from returns_pipeline.photos.imaging import Limits
+from returns_pipeline.photos.decoding import batches, bytes_to_pixels
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 
@@ -27,14 +27,14 @@ def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> N
     """Empty, large, changed, vanished, unreadable and special files each have their code."""
     path = tmp_path / "a.png"
     path.write_bytes(b"12345")
-    assert decoding.read(_pending(path), LIMITS) == b"12345"
+    assert batches.read(_pending(path), LIMITS) == b"12345"
     (tmp_path / "empty").touch()
     (tmp_path / "link").symlink_to(path)
     os.mkfifo(tmp_path / "pipe")
 
     def code(name: str, size: int | None = None, limits: Limits = LIMITS) -> FaultCode:
         with pytest.raises(ImageFault) as caught:
-            decoding.read(_pending(tmp_path / name, size=size), limits)
+            batches.read(_pending(tmp_path / name, size=size), limits)
         return caught.value.code
 
     assert code("a.png", size=4) == FaultCode.CHANGED
@@ -43,7 +43,7 @@ def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> N
     assert code("link") == FaultCode.UNREADABLE
     assert code("pipe") == FaultCode.CHANGED
     with pytest.raises(ImageFault, match="gone"):
-        decoding.read(PendingImage(1, str(tmp_path / "never"), 1, 1), LIMITS)
+        batches.read(PendingImage(1, str(tmp_path / "never"), 1, 1), LIMITS)
 
 
 def _photos(folder: Path, count: int) -> list[PendingImage]:
@@ -65,7 +65,7 @@ def test_every_image_is_in_one_batch_in_its_order(tmp_path: Path, threads: int, 
     """With threads or without, the batches hold each image's own pixels, or its refusal, once."""
     images = _photos(tmp_path, count)
     progress: list[None] = []
-    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=10)
+    decoder = batches.Decoder(WANT, LIMITS, image_seconds=10)
     good, refused = [], []
     for batch in decoder.batches(images, 4, threads, lambda: progress.append(None)):
         assert len(batch.pixels) == len(batch.images) == len(batch.facts) <= 4
@@ -91,8 +91,8 @@ def test_an_image_that_takes_too_long_is_refused_alone(
     """The time limit is each image's own: many short ones may take longer together."""
     images = _photos(tmp_path, 4)
     seconds = iter((0.15, 0.15, 5.0, 0.15))
-    monkeypatch.setattr(imaging, "decode", lambda *_: _slow(next(seconds)))
-    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=0.3)
+    monkeypatch.setattr(bytes_to_pixels, "decode", lambda *_: _slow(next(seconds)))
+    decoder = batches.Decoder(WANT, LIMITS, image_seconds=0.3)
     began = time.monotonic()
     (batch,) = decoder.batches(images, 4, 0, lambda: None)
     assert time.monotonic() - began < 3
@@ -110,7 +110,7 @@ def test_a_fault_of_the_disk_is_not_an_images(
     def broken(*_: object) -> bytes:
         raise TransientFault("The disk is away.")
 
-    monkeypatch.setattr(decoding, "read", broken)
-    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=10)
+    monkeypatch.setattr(batches, "read", broken)
+    decoder = batches.Decoder(WANT, LIMITS, image_seconds=10)
     with pytest.raises(TransientFault):
         list(decoder.batches(images, 4, threads, lambda: None))

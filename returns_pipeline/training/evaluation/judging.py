@@ -9,8 +9,9 @@ import numpy as np
 
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.photos import imaging
-from returns_pipeline.photos.decoding import Decoder, read
+from returns_pipeline.photos.decoding.batches import Decoder, read
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.photos.intake import describe, find_files, require_folder
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.models import ImageInput
@@ -72,16 +73,14 @@ class Thumbnails:
         self, paths: "Sequence[str]", sizes: "Sequence[tuple[int, int]]", settings: "Settings"
     ) -> None:
         """Show these files; `sizes` are their (width, height) in pixels."""
-        self._paths, self._sizes, self._limits = paths, sizes, _limits(settings)
+        self._paths, self._sizes, self._limits = paths, sizes, Limits.of(settings)
 
     def __getitem__(self, index: int, /) -> "NDArray[np.uint8]":
         """Return one picture in its own proportions. Raises ImageFault when its file changed meanwhile."""
         width, height = self._sizes[index]
         scale = min(1.0, _THUMBNAIL / max(width, height))
         want = ImageInput(max(1, round(height * scale)), max(1, round(width * scale)), 3)
-        return imaging.decode(
-            read(_pending(self._paths[index], index), self._limits), want, self._limits
-        ).pixels
+        return decode(read(_pending(self._paths[index], index), self._limits), want, self._limits).pixels
 
 
 def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | None) -> Photos:
@@ -112,7 +111,7 @@ def ask(
     """
     threads = settings.worker_threads or len(os.sched_getaffinity(0))
     classifier = load_classifier(bundle, settings.runtime, threads=threads, mixed=settings.mixed_precision)
-    decoder = Decoder(bundle.input, _limits(settings), settings.image_seconds)
+    decoder = Decoder(bundle.input, Limits.of(settings), settings.image_seconds)
     images = [_pending(path, index) for index, path in enumerate(photos.paths)]
     done = 0
 
@@ -192,7 +191,3 @@ def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
 def _pending(path: str, index: int) -> PendingImage:
     found = describe(Path(path))
     return PendingImage(index, found.path, found.size, found.mtime_ns)
-
-
-def _limits(settings: "Settings") -> imaging.Limits:
-    return imaging.Limits(settings.max_file_bytes, settings.max_pixels)

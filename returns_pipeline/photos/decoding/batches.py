@@ -7,10 +7,8 @@ import signal
 import stat
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NamedTuple, Self
@@ -19,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
-from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding import bytes_to_pixels
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.lookahead import map_ahead
 from returns_pipeline.records.images import Decoded, ImageFacts, PendingImage, Picture
 from returns_pipeline.records.models import ImageInput
 
@@ -62,7 +62,7 @@ class _Answer(NamedTuple):
 class Decoder:
     """Reads and decodes what a model takes. `read_seconds` and `decode_seconds` add up over its threads."""
 
-    def __init__(self, want: ImageInput, limits: imaging.Limits, image_seconds: float) -> None:
+    def __init__(self, want: ImageInput, limits: Limits, image_seconds: float) -> None:
         """Make pixels as the model wants them; an image may take `image_seconds` to decode."""
         self._want, self._limits = want, limits
         self._watch = _Watch(image_seconds)
@@ -98,7 +98,7 @@ class Decoder:
     def _answers(self, images: Sequence[PendingImage], size: int, threads: int) -> Iterator[_Answer]:
         if threads:
             with ThreadPoolExecutor(threads, "decode") as pool:
-                yield from _ahead(pool, self._answer, images, _AHEAD * size)
+                yield from map_ahead(pool, self._answer, images, _AHEAD * size)
         else:
             with self._watch:
                 yield from map(self._answer, images)
@@ -110,7 +110,7 @@ class Decoder:
             data = read(image, self._limits)
             # The time limit is the decoder's: a disk that is slow is not the image's fault.
             self._watch.began = begun = time.perf_counter()
-            result = imaging.decode(data, self._want, self._limits)
+            result = bytes_to_pixels.decode(data, self._want, self._limits)
             self._watch.began = math.inf
         except ImageFault as fault:
             self._watch.began = math.inf
@@ -118,7 +118,7 @@ class Decoder:
         return _Answer(result, begun - began, time.perf_counter() - begun)
 
 
-def read(image: PendingImage, limits: imaging.Limits) -> bytes:
+def read(image: PendingImage, limits: Limits) -> bytes:
     """Return a file's content if it is still the file that was seen.
 
     Raises ImageFault: vanished, changed, unreadable, empty_file, too_large; TransientFault when the disk or
@@ -162,7 +162,7 @@ def read(image: PendingImage, limits: imaging.Limits) -> bytes:
         ) from error
 
 
-def read_again(picture: Picture, limits: imaging.Limits) -> bytes:
+def read_again(picture: Picture, limits: Limits) -> bytes:
     """Return the content of a file that has been classified, wherever it was moved. Raises as `read`.
 
     Its time is not asked: a file system that it was copied to may keep only a part of it.
@@ -179,24 +179,6 @@ def read_again(picture: Picture, limits: imaging.Limits) -> bytes:
             reason=error.strerror,
         ) from error
     return read(PendingImage(0, picture.path, picture.size, time_ns), limits)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    work: Callable[[PendingImage], _Answer],
-    images: Sequence[PendingImage],
-    most: int,
-) -> Iterator[_Answer]:
-    """Yield the answers in order, with at most `most` of them under way or waiting."""
-    rest = iter(images)
-    waiting: deque[Future[_Answer]] = deque(pool.submit(work, image) for image in islice(rest, most))
-    try:
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(work, image) for image in islice(rest, 1))
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 class _Watch:
