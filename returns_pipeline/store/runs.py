@@ -35,7 +35,7 @@ from returns_pipeline.store.tables import (
 )
 
 #: What is known of an image when it comes in.
-_SEEN = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "state")
+_SEEN = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
 
 class NotScanningError(PipelineError):
@@ -144,7 +144,8 @@ def _insert_chunk(
     ).scalar_one()
     arrives, state = is_there is not None, ImageState.PENDING.value
     rows = [
-        (run_id, chunk_id, escape_path(file.path), arrives, file.size, file.mtime_ns, state) for file in files
+        (run_id, chunk_id, escape_path(path), arrives, size, mtime_ns, identity, state)
+        for path, size, mtime_ns, _, identity in files
     ]
     bulk.insert(connection, images, _SEEN, rows, conflict="(source_path) WHERE in_intake")
     gone = [file.path for file in files if is_there is not None and not is_there(file)]

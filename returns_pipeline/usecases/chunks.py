@@ -15,7 +15,7 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.classify.predictions import TOP, to_predictions
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
-from returns_pipeline.photos import archive
+from returns_pipeline.photos import destinations
 from returns_pipeline.photos.decoding.batches import Decoder
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.chunks import Claim
@@ -118,7 +118,7 @@ def _work(context: Context, claim: Claim) -> list[Outcome]:
         with _timed(timings, "store"):
             chunks.store(context.db, claim, outcomes, work.embedded)
     with _timed(timings, "archive"):
-        gone = archive.move_all(_moves(context, claim, outcomes), _Renewal(context, claim).progress)
+        gone = context.photos.move(_moves(context, claim, outcomes), _Renewal(context, claim).progress)
     chunks.finish(context.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
@@ -131,7 +131,7 @@ def _moves(context: Context, claim: Claim, outcomes: list[Outcome]) -> list[Move
         return chunks.moves(context.db, claim.chunk_id)
     images = {image.id: image for image in claim.images}
     return [
-        Move(image.id, image.path, outcome.destination, image.size, image.mtime_ns)
+        Move(image.id, image.path, outcome.destination, image.identity)
         for outcome in outcomes
         if outcome.destination and (image := images[outcome.image_id])
     ]
@@ -151,7 +151,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
     settings = context.settings
     bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
-    decoder = Decoder(bundle.input, Limits.of(settings), settings.image_seconds)
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
     # Whoever asks over HTTP gets every label's probability.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
     lease = _Renewal(context, claim)
@@ -160,7 +160,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
-        for image, (code, detail) in batch.refused:
+        for image, (code, detail) in batch.failed:
             outcomes.append(_without_answer(context, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
@@ -169,7 +169,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
-            target = archive.destination(folder, image.id, image.path) if folder else None
+            target = destinations.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
     # Threads work side by side: what counts is what the process took.
     side_by_side = max(1, settings.decode_threads)
@@ -186,7 +186,7 @@ def _without_answer(
     # A file that is not there, or not the one that was seen, is not ours to move.
     not_ours = code in {FaultCode.VANISHED, FaultCode.CHANGED}
     folder = None if not_ours else _folder(context.settings.quarantine_dir, claim)
-    target = archive.destination(folder, image.id, image.path) if folder else None
+    target = destinations.destination(folder, image.id, image.path) if folder else None
     return Outcome(image_id=image.id, state=state, code=code, detail=detail, destination=target)
 
 
@@ -194,7 +194,7 @@ def _folder(root: Path, claim: Claim) -> str | None:
     """Return where the chunk's files go under `root`; None when they stay where they are."""
     if claim.kind is RunKind.ADHOC:
         return None
-    return archive.folder_of(root, claim.run_id, claim.chunk_id)
+    return destinations.destination_folder(str(root), claim.run_id, claim.chunk_id)
 
 
 @contextmanager

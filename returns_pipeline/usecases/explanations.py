@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos.decoding import batches
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.explanations import Explanation, ToExplain
@@ -78,7 +77,7 @@ def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
     image = explanations.to_explain(context.db, image_id)
     if image is None:
         raise ImageFault(FaultCode.VANISHED)
-    decoded = decode(batches.read_again(image.picture, limits), want, limits)
+    decoded = decode(context.photos.read_classified(image.picture, limits.max_bytes), want, limits)
     if decoded.facts.sha256 != image.sha256:
         raise ImageFault(FaultCode.CHANGED)
     return decoded

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
-from returns_pipeline.photos import chunking, intake
+from returns_pipeline.photos import chunking, intake_rules
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
@@ -101,14 +101,14 @@ def scan(
     run_id = runs.find_request(context.db, request_id)
     if run_id is None:
         require_wanted(context, request_id)
-        intake.require_folder(root)
-        intake.refuse_own_folders(root, settings)
+        context.photos.require_folder(str(root))
+        intake_rules.refuse_own_folders(root, settings)
         run_id = runs.open_run(context.db, run_request(context, request_id, kind, directory, model))
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
         try:
-            if root.is_dir() and not _add_settled(context, run_id, root, began):
+            if context.photos.has_folder(str(root)) and not _add_settled(context, run_id, root, began):
                 time.sleep(max(0.0, settings.settle_seconds - (time.time_ns() - began) / 1e9))
                 _add_settled(context, run_id, root, time.time_ns())
         except runs.NotScanningError:
@@ -126,15 +126,15 @@ def _add_settled(context: Context, run_id: int, root: Path, now_ns: int) -> bool
 
     def settled() -> Iterator[FoundFile]:
         nonlocal all_settled
-        for file in intake.find_files(root):
-            if intake.is_settled(file, now_ns, context.settings.settle_seconds):
+        for file in context.photos.find(str(root)):
+            if intake_rules.is_settled(file, now_ns, context.settings.settle_seconds):
                 yield file
             else:
                 all_settled = False
 
     sending = True
     for files in chunking.chunked(settled(), size):
-        for chunk_id in runs.add_chunks(context.db, run_id, [files], intake.is_there):
+        for chunk_id in runs.add_chunks(context.db, run_id, [files], context.photos.is_unchanged):
             # After one failure the rest is left to the sweep: rows matter more than messages.
             sending = sending and context.send_chunk(chunk_id, RunKind.SCAN)
     return all_settled
@@ -145,7 +145,7 @@ def classify_paths(context: Context, request_id: str, paths: Iterable[str], mode
 
     `model` is NAME or NAME/VERSION, by default the settings' one.
     """
-    files = (intake.describe(Path(path)) for path in dict.fromkeys(paths))
+    files = map(context.photos.describe, dict.fromkeys(paths))
     return _open_whole(context, request_id, RunKind.ADHOC, files, model)
 
 
@@ -165,7 +165,7 @@ def replay(context: Context, request_id: str, run_id: int, model: str) -> int:
     classified = images.results(context.db, run_id, ImageState.CLASSIFIED)
     # Under the very path that the database has, by which the two answers are found together.
     paths = dict.fromkeys(image.lies_at for image in classified)
-    files = (intake.describe(Path(path))._replace(path=path) for path in paths)
+    files = (context.photos.describe(path)._replace(path=path) for path in paths)
     return _open_whole(context, request_id, RunKind.ADHOC, files, model)
 
 
@@ -175,9 +175,8 @@ def retry(context: Context, request_id: str, run_id: int | None) -> int:
     Their rows stay as they are; the new run has rows of its own, and its files go where its results say. An
     image that was retried before and whose file has moved on is left out.
     """
-    found = (
-        intake.describe(path) for path in map(Path, images.set_aside(context.db, run_id)) if path.is_file()
-    )
+    described = map(context.photos.describe, images.set_aside(context.db, run_id))
+    found = (file for file in described if file.identity)
     return _open_whole(context, request_id, RunKind.RETRY, found)
 
 
@@ -195,7 +194,7 @@ def _open_whole(
         request,
         # Looked at before the transaction: nobody else waits for a slow disk.
         chunking.chunked(list(files), chunk_size(context, request.model)),
-        None if kind is RunKind.ADHOC else intake.is_there,
+        None if kind is RunKind.ADHOC else context.photos.is_unchanged,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))
     for chunk_id in chunk_ids:

@@ -79,7 +79,7 @@ def _answer(
     progress()
     bundle, classifier = context.model(str(shadow.model), shadow.model_sha256)
     # At the size that it wants, which need not be the other model's.
-    decoder = Decoder(bundle.input, Limits.of(settings), settings.image_seconds)
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     for batch in decoder.batches(sample, classifier.batch, settings.decode_threads, progress):
         predictions = to_predictions(bundle, classifier.predict(batch.pixels), thresholds)

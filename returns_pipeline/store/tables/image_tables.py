@@ -15,6 +15,8 @@ images = sa.Table(
     sa.Column("in_intake", sa.Boolean, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    # What the photo's source compares to detect another content. Null in rows of releases before 0008.
+    sa.Column("identity", sa.Text),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("code", sa.String(32)),
     sa.Column("detail", sa.Text),
@@ -26,6 +28,11 @@ images = sa.Table(
     sa.Column("archived_path", PathText),
     one_of("state", "pending", "classified", "quarantined", "failed"),
     sa.CheckConstraint("state IN ('pending', 'classified') OR code IS NOT NULL", name="code"),
+)
+
+#: The identity of an image. Releases before 0008 had folders only, whose identity is SIZE-MTIME.
+IDENTITY = sa.func.coalesce(
+    images.c.identity, sa.cast(images.c.size, sa.Text) + "-" + sa.cast(images.c.mtime_ns, sa.Text)
 )
 
 sa.Index(

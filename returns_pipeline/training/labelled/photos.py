@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos.decoding.batches import Refusal, read
+from returns_pipeline.errors import ConfigFault, ImageFault
+from returns_pipeline.photos.decoding.batches import Failure
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.photos.decoding.lookahead import map_ahead
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import load_settings
 from returns_pipeline.training.labelled.folders import Photos
 
+_PHOTOS = FolderSource()
 #: Files that are decoded, or wait to be taken, for each thread.
 _AHEAD = 8
 _MEMORY_SHARE = 4
@@ -45,7 +47,7 @@ def load_pixels(
     return pixels[: len(readable)], np.array(readable, np.int64)
 
 
-def decode_all(paths: Sequence[Path], size: ImageInput) -> Iterator[Decoded | Refusal]:
+def decode_all(paths: Sequence[Path], size: ImageInput) -> Iterator[Decoded | Failure]:
     """Yield what became of each file, in order, decoded in as many threads as there are cores.
 
     Limits are the settings' RETURNS_MAX_FILE_BYTES and RETURNS_MAX_PIXELS. Raises TransientFault when the
@@ -57,20 +59,14 @@ def decode_all(paths: Sequence[Path], size: ImageInput) -> Iterator[Decoded | Re
         yield from map_ahead(pool, decode_one, paths, _AHEAD * threads)
 
 
-def _decode(path: Path, size: ImageInput, limits: Limits) -> Decoded | Refusal:
+def _decode(path: Path, size: ImageInput, limits: Limits) -> Decoded | Failure:
     try:
-        # The reader of the workers takes no links; those of a person's own folders are followed.
-        target = os.path.realpath(path)
-        try:
-            found = Path(target).stat()
-        except OSError as error:
-            raise ImageFault(
-                FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror
-            ) from error
-        data = read(PendingImage(0, target, found.st_size, found.st_mtime_ns), limits)
+        # Links are followed here; workers refuse them.
+        found = _PHOTOS.describe(str(path))
+        data = _PHOTOS.read(PendingImage(0, found.path, found.size, found.identity), limits.max_bytes)
         return decode(data, size, limits)
     except ImageFault as fault:
-        return Refusal(fault.code, fault.detail)
+        return Failure(fault.code, fault.detail)
 
 
 def _room(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:
