@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
-from returns_pipeline.classify.runtimes.registry import Classifier
+from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import PhotoSource

@@ -8,6 +8,7 @@ import structlog
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
+from returns_pipeline.classify.runtimes.registry import explainer_of
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.bytes_to_pixels import decode
@@ -46,11 +47,12 @@ def explain(context: Context, image_id: int) -> None:
 def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation:
     bundle, classifier = context.model(str(image.model), image.model_sha256)
     decoded = _decoded(context, image_id, bundle.input)
-    found = classifier.gradcam(decoded.pixels, image.label_index)
-    if found is None:
+    explainer = explainer_of(classifier)
+    if explainer is None:
         return _none(
             f"What {image.model} looked at cannot be told: not all of it goes through a convolution."
         )
+    found = explainer.gradcam(decoded.pixels, image.label_index)
     height, width = found.heat.shape
     heat = np.rint(found.heat * 255).astype(np.uint8).tobytes()
     (vector,) = embeddings(found.features[np.newaxis])

@@ -83,7 +83,7 @@ def test_rows_of_the_release_before_are_classified_and_moved(home: Installation)
 
 
 def test_a_changed_photo_is_detected_without_an_identity(home: Installation) -> None:
-    """Rows without an identity are compared too: a file that was replaced since the scan is not classified."""
+    """Rows without an identity are compared too: a file replaced since the scan is not classified."""
     first, second = write_images(home.settings.incoming_dir, 2)
     context, queue = home.inline()
     run_id = scan(context, "request")
