@@ -15,7 +15,8 @@ from benchmarks.data.photos import draw_photos
 from benchmarks.measuring import end_of, started
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, file_sha256, find_bundle
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ LOOKED_AT = 64
 _DRAWN_SIZE = (400, 533)
 #: How steep the head is: a best probability of about a half.
 _GAIN = 1.0
-_LIMITS = imaging.Limits(max_bytes=2**30, max_pixels=2**30)
+_LIMITS = Limits(max_bytes=2**30, max_pixels=2**30)
 
 
 def get_bundle(photos: list[Path] | None, models: Path, work: Path) -> Bundle:
@@ -58,7 +59,7 @@ def get_bundle(photos: list[Path] | None, models: Path, work: Path) -> Bundle:
 
 def pixels_of(photos: list[Path]) -> "NDArray[np.uint8]":
     """Return the photos as the pipeline's workers decode them: uint8 [n, 224, 224, 3]."""
-    return np.stack([imaging.decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
+    return np.stack([decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
 
 
 def make_model(pixels: "NDArray[np.uint8]") -> Any:

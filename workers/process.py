@@ -10,7 +10,8 @@ from celery.signals import setup_logging, worker_init, worker_process_shutdown, 
 from returns_pipeline.broker.celery_queue import CeleryQueue
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds
-from returns_pipeline.classify.runtimes.registry import Classifier, load_classifier
+from returns_pipeline.classify.runtimes.interface import Classifier
+from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
 from returns_pipeline.store.database import Database

@@ -1,6 +1,6 @@
 """The labels that every system must give: Keras in float32, in large batches.
 
-Options of its job: `imaging`, whether the pixels are those of the pipeline's imaging (pictures that must be
+Options of its job: `imaging`, whether the pixels are those of the pipeline's decoding (pictures that must be
 made smaller have no other reference) or plainly decoded ones.
 """
 
@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks.measuring import Job, Measurement, main
 from returns_pipeline.classify.runtimes.registry import load_classifier
-from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding import bytes_to_pixels
+from returns_pipeline.photos.decoding.bounds import Limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ _BATCH_PIXELS = 64 * 224 * 224
 _MOST_IMAGES = 500
 #: Two labels whose probabilities differ by less are a tie: float32 sums in another order may turn it.
 _TIE = 1e-5
-_LIMITS = imaging.Limits(max_bytes=2**30, max_pixels=2**30)
+_LIMITS = Limits(max_bytes=2**30, max_pixels=2**30)
 
 
 def measure(job: Job) -> Measurement:
@@ -69,13 +70,13 @@ def _ties(files: list[Path], scores: "NDArray[np.float32]") -> dict[str, int]:
 
 
 def _decoded_plainly(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
-    """Return a picture that has the model's size already, without the pipeline's imaging."""
+    """Return a picture that has the model's size already, without the pipeline's decoding."""
     mode = "L" if want.channels == 1 else "RGB"
     return np.asarray(Image.open(file).convert(mode)).reshape(want.shape)
 
 
 def _decoded_by_the_pipeline(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
-    return imaging.decode(file.read_bytes(), want, _LIMITS).pixels
+    return bytes_to_pixels.decode(file.read_bytes(), want, _LIMITS).pixels
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Enqueue a scan of the intake folder now: the task that beat enqueues at night."""
-    from returns_pipeline.photos.intake import require_folder
+    from returns_pipeline.photos.folder import FolderSource
     from returns_pipeline.records.tasks import Task
 
     if directory:
-        require_folder(directory)
+        FolderSource().require_folder(str(directory))
     if directory is None and _settings().intakes:
         _scan_each(wait=wait, as_json=as_json)
     else:
@@ -95,12 +95,12 @@ def classify(
 
 
 def _files(paths: list[Path]) -> list[str]:
-    from returns_pipeline.photos.intake import find_files
+    from returns_pipeline.photos.folder import FolderSource
 
     files: list[str] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file.path for file in find_files(path.absolute()))
+            files += sorted(file.path for file in FolderSource().find(str(path.absolute())))
         elif path.exists():
             files.append(str(path.absolute()))
         else:

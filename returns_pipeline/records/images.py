@@ -24,12 +24,17 @@ class ImageState(StrEnum):
 
 
 class FoundFile(NamedTuple):
-    """A file at the time of the scan: `size` in bytes, times in nanoseconds since the epoch."""
+    """One photo as its source found it: `size` in bytes, times in nanoseconds since the epoch.
+
+    `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is when the
+    content changed as its owner tells it, `changed_ns` as the source itself observed it.
+    """
 
     path: str
     size: int
     mtime_ns: int
-    ctime_ns: int
+    changed_ns: int
+    identity: str
 
 
 class ImageFacts(NamedTuple):
@@ -54,7 +59,7 @@ class PendingImage(NamedTuple):
     id: int
     path: str
     size: int
-    mtime_ns: int
+    identity: str
 
 
 class Outcome(NamedTuple):
@@ -75,8 +80,7 @@ class Move(NamedTuple):
     image_id: int
     source: str
     destination: str
-    size: int
-    mtime_ns: int
+    identity: str
 
 
 class ImageResult(NamedTuple):

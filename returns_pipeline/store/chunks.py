@@ -20,6 +20,7 @@ from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
+    IDENTITY,
     UNFINISHED,
     chunks,
     embeddings,
@@ -91,7 +92,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
         run = connection.execute(_RUN, {"run": claimed.run_id}).one()
         pending = connection.execute(
-            sa.select(images.c.id, images.c.source_path, images.c.size, images.c.mtime_ns)
+            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY)
             .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
             .order_by(images.c.id)
         )
@@ -197,8 +198,7 @@ def moves(db: Database, chunk_id: int) -> list[Move]:
             images.c.id,
             images.c.source_path,
             images.c.archived_path,
-            images.c.size,
-            images.c.mtime_ns,
+            IDENTITY,
             images.c.in_intake,
             images.c.state,
         )
@@ -208,7 +208,7 @@ def moves(db: Database, chunk_id: int) -> list[Move]:
     with db.read() as connection:
         rows = connection.execute(query).all()
     return [
-        Move(*row[:5])
+        Move(*row[:4])
         for row in rows
         if row.in_intake and row.state != ImageState.PENDING and row.archived_path is not None
     ]

@@ -37,7 +37,7 @@ from returns_pipeline.store.tables import (
 )
 
 #: Columns of an image that a scan fills.
-_SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "state")
+_SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
 
 class NotScanningError(PipelineError):
@@ -146,8 +146,8 @@ def _insert_chunk(
     ).scalar_one()
     in_intake, state = is_there is not None, ImageState.PENDING.value
     rows = [
-        (run_id, chunk_id, escape_path(file.path), in_intake, file.size, file.mtime_ns, state)
-        for file in files
+        (run_id, chunk_id, escape_path(path), in_intake, size, mtime_ns, identity, state)
+        for path, size, mtime_ns, _, identity in files
     ]
     bulk.insert(connection, images, _SCANNED, rows, conflict="(source_path) WHERE in_intake")
     gone = [file.path for file in files if is_there is not None and not is_there(file)]

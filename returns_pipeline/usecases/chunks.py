@@ -18,7 +18,9 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.classify.predictions import TOP, to_predictions
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
-from returns_pipeline.photos import archive, decoding, imaging
+from returns_pipeline.photos import destinations
+from returns_pipeline.photos.decoding.batches import Decoder
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.predictions import Embedded
@@ -122,7 +124,7 @@ def _process(context: Context, claim: Claim) -> list[Outcome]:
         with _timed(timings, "store"):
             chunks.store(context.db, claim, outcomes, results.embedded)
     with _timed(timings, "archive"):
-        gone = archive.move_all(_moves(context, claim, outcomes), _LeaseRenewal(context, claim).progress)
+        gone = context.photos.move(_moves(context, claim, outcomes), _LeaseRenewal(context, claim).progress)
     chunks.finish(context.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
@@ -135,7 +137,7 @@ def _moves(context: Context, claim: Claim, outcomes: list[Outcome]) -> list[Move
         return chunks.moves(context.db, claim.chunk_id)
     images = {image.id: image for image in claim.images}
     return [
-        Move(image.id, image.path, outcome.destination, image.size, image.mtime_ns)
+        Move(image.id, image.path, outcome.destination, image.identity)
         for outcome in outcomes
         if outcome.destination and (image := images[outcome.image_id])
     ]
@@ -155,8 +157,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     settings = context.settings
     bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
     # Clients of the API get the probability of every label.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
     lease = _LeaseRenewal(context, claim)
@@ -165,7 +166,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
-        for image, (code, detail) in batch.refused:
+        for image, (code, detail) in batch.failed:
             outcomes.append(_unclassified(context, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
@@ -174,7 +175,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
-            target = archive.destination(folder, image.id, image.path) if folder else None
+            target = destinations.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
     # The decoder adds up the seconds of its threads, which run in parallel.
     threads = max(1, settings.decode_threads)
@@ -191,7 +192,7 @@ def _unclassified(
     # A file that is gone, or is another file by now, must not be moved.
     is_other_file = code in {FaultCode.VANISHED, FaultCode.CHANGED}
     folder = None if is_other_file else _folder(context.settings.quarantine_dir, claim)
-    target = archive.destination(folder, image.id, image.path) if folder else None
+    target = destinations.destination(folder, image.id, image.path) if folder else None
     return Outcome(image_id=image.id, state=state, code=code, detail=detail, destination=target)
 
 
@@ -199,7 +200,7 @@ def _folder(root: Path, claim: Claim) -> str | None:
     """Return the folder under `root` for the chunk's files; None if they stay where they are."""
     if claim.kind is RunKind.ADHOC:
         return None
-    return archive.folder_of(root, claim.run_id, claim.chunk_id)
+    return destinations.destination_folder(str(root), claim.run_id, claim.chunk_id)
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
-from returns_pipeline.classify.runtimes.registry import Classifier
+from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, Task
 from returns_pipeline.settings import Settings
@@ -41,6 +43,7 @@ class Context:
     queue: Queue
     load_classifier: ClassifierLoader
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
+    photos: PhotoSource = field(default_factory=FolderSource)
 
     def model(self, name: str, sha256: str) -> tuple[Bundle, Classifier]:
         """Return the loaded model NAME/VERSION. The two most recently used stay in memory.

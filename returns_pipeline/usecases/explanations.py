@@ -8,8 +8,10 @@ import structlog
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
+from returns_pipeline.classify.runtimes.registry import explainer_of
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos import decoding, imaging
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
@@ -46,9 +48,10 @@ def explain(context: Context, image_id: int) -> None:
 def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation:
     bundle, classifier = context.model(str(image.model), image.model_sha256)
     decoded = _decoded(context, image_id, bundle.input)
-    found = classifier.gradcam(decoded.pixels, image.label_index)
-    if found is None:
+    explainer = explainer_of(classifier)
+    if explainer is None:
         return _none(f"{image.model} cannot be explained: a part of it bypasses its last convolution.")
+    found = explainer.gradcam(decoded.pixels, image.label_index)
     height, width = found.heat.shape
     heat = np.rint(found.heat * 255).astype(np.uint8).tobytes()
     (vector,) = embeddings(found.features[np.newaxis])
@@ -71,11 +74,11 @@ def _decoded(context: Context, image_id: int, want: ImageInput) -> Decoded:
 
 
 def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
-    limits = imaging.Limits(context.settings.max_file_bytes, context.settings.max_pixels)
+    limits = Limits.of(context.settings)
     image = explanations.to_explain(context.db, image_id)
     if image is None:
         raise ImageFault(FaultCode.VANISHED)
-    decoded = imaging.decode(decoding.read_again(image.picture, limits), want, limits)
+    decoded = decode(context.photos.read_classified(image.picture, limits.max_bytes), want, limits)
     if decoded.facts.sha256 != image.sha256:
         raise ImageFault(FaultCode.CHANGED)
     return decoded

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
-from returns_pipeline.photos import chunking, intake
+from returns_pipeline.photos import chunking, intake_rules
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
@@ -109,14 +109,14 @@ def scan(
     run_id = runs.find_request(context.db, request_id)
     if run_id is None:
         require_not_cancelled(context, request_id)
-        intake.require_folder(root)
-        intake.refuse_own_folders(root, settings)
+        context.photos.require_folder(str(root))
+        intake_rules.refuse_own_folders(root, settings)
         run_id = runs.open_run(context.db, run_request(context, request_id, kind, directory, model))
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
         try:
-            if root.is_dir() and not _add_settled(context, run_id, root, began):
+            if context.photos.has_folder(str(root)) and not _add_settled(context, run_id, root, began):
                 time.sleep(max(0.0, settings.settle_seconds - (time.time_ns() - began) / 1e9))
                 _add_settled(context, run_id, root, time.time_ns())
         except runs.NotScanningError:
@@ -134,15 +134,15 @@ def _add_settled(context: Context, run_id: int, root: Path, now_ns: int) -> bool
 
     def settled() -> Iterator[FoundFile]:
         nonlocal all_settled
-        for file in intake.find_files(root):
-            if intake.is_settled(file, now_ns, context.settings.settle_seconds):
+        for file in context.photos.find(str(root)):
+            if intake_rules.is_settled(file, now_ns, context.settings.settle_seconds):
                 yield file
             else:
                 all_settled = False
 
     sending = True
     for files in chunking.chunked(settled(), size):
-        added = runs.add_chunks(context.db, run_id, [files], intake.is_there)
+        added = runs.add_chunks(context.db, run_id, [files], context.photos.is_unchanged)
         # After one failure, the sweep sends the rest: a scan must not wait for the broker at every chunk.
         sending = sending and context.send_chunks(added, RunKind.SCAN)
     return all_settled
@@ -153,7 +153,7 @@ def classify_paths(context: Context, request_id: str, paths: Iterable[str], mode
 
     `model` is NAME or NAME/VERSION, by default the settings' model.
     """
-    files = (intake.describe(Path(path)) for path in dict.fromkeys(paths))
+    files = map(context.photos.describe, dict.fromkeys(paths))
     return _open_complete(context, request_id, RunKind.ADHOC, files, model)
 
 
@@ -173,7 +173,7 @@ def replay(context: Context, request_id: str, run_id: int, model: str) -> int:
     classified = images.results(context.db, run_id, ImageState.CLASSIFIED)
     # With the same path as in the database, by which old and new predictions are paired.
     paths = dict.fromkeys(image.lies_at for image in classified)
-    files = (intake.describe(Path(path))._replace(path=path) for path in paths)
+    files = (context.photos.describe(path)._replace(path=path) for path in paths)
     return _open_complete(context, request_id, RunKind.ADHOC, files, model)
 
 
@@ -183,8 +183,8 @@ def retry(context: Context, request_id: str, run_id: int | None = None) -> int:
     The old rows stay as they are. The new run has rows of its own, and moves its files by its own results. An
     image whose file an earlier retry has moved is left out.
     """
-    paths = map(Path, images.paths_to_retry(context.db, run_id))
-    found = (intake.describe(path) for path in paths if path.is_file())
+    described = map(context.photos.describe, images.paths_to_retry(context.db, run_id))
+    found = (file for file in described if file.identity)
     return _open_complete(context, request_id, RunKind.RETRY, found)
 
 
@@ -203,7 +203,7 @@ def _open_complete(
         request,
         # As a list, so that a slow disk is read before the transaction and not inside it.
         chunking.chunked(list(files), chunk_size(context, request.model)),
-        None if kind is RunKind.ADHOC else intake.is_there,
+        None if kind is RunKind.ADHOC else context.photos.is_unchanged,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))
     context.send_chunks(chunk_ids, kind)

@@ -8,7 +8,8 @@ import structlog
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.predictions import to_predictions
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.photos import decoding, imaging
+from returns_pipeline.photos.decoding.batches import Decoder
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.chunks import Claim, Shadow
 from returns_pipeline.records.images import ImageState, Outcome, PendingImage
 from returns_pipeline.records.predictions import Prediction
@@ -80,9 +81,8 @@ def _predict(
 
     progress()
     bundle, classifier = context.model(str(shadow.model), shadow.model_sha256)
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     # Decoded again, because the shadow may need another size than the run's model.
-    decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     for batch in decoder.batches(sample, classifier.batch, settings.decode_threads, progress):
         predictions = to_predictions(bundle, classifier.predict(batch.pixels), thresholds)

@@ -4,21 +4,18 @@ All uploads of one day for one model version belong to one run, which closes whe
 """
 
 import contextlib
-import os
 import re
-import stat
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from returns_pipeline.errors import TransientFault
-from returns_pipeline.photos import chunking, intake
+from returns_pipeline.photos import chunking
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelRef
@@ -54,33 +51,32 @@ class AcceptedUpload(NamedTuple):
     images: tuple[int, ...]
 
 
-def write_spool(folder: Path, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
-    """Write (name, content) pairs as files of `folder`, all or none; return them in the same order.
+def write_spool(context: Context, images: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+    """Write (name, content) pairs as files of the spool, all or none; return them in the same order.
 
     Raises TransientFault if they cannot be written, for example because the disk is full.
     """
     request = uuid.uuid4().hex
-    written: list[Path] = []
+    places: list[str] = []
+    written: list[FoundFile] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for number, (name, content) in enumerate(images):
-            path = folder / f"{request}-{number:06}-{_safe_name(name)}"
-            written.append(path)
-            path.write_bytes(content)
-    except OSError as error:
-        discard(written)
+            places.append(f"{context.settings.spool_dir}/{request}-{number:06}-{_safe_name(name)}")
+            written.append(context.photos.put(places[-1], content))
+    except TransientFault as fault:
+        discard(context, places)
         raise TransientFault(
             "The images cannot be written to the spool: {reason}.",
             "Free some space in RETURNS_SPOOL_DIR.",
-            reason=error.strerror,
-        ) from error
-    return [intake.describe(path) for path in written]
+            reason=fault.parameters.get("reason"),
+        ) from fault
+    return written
 
 
-def discard(paths: Iterable[Path | str]) -> None:
+def discard(context: Context, places: Iterable[str]) -> None:
     """Delete spool files that have no row."""
-    for path in paths:
-        Path(path).unlink(missing_ok=True)
+    for place in places:
+        context.photos.remove(place)
 
 
 def _safe_name(name: str) -> str:
@@ -103,7 +99,7 @@ def accept(context: Context, files: Sequence[FoundFile], key: RequestKey | None 
         run_id = runs.find_request(context.db, request.id) or runs.open_run(context.db, request)
         try:
             chunk_ids = runs.add_chunks(
-                context.db, run_id, chunking.chunked(files, _CHUNK), intake.is_there, key
+                context.db, run_id, chunking.chunked(files, _CHUNK), context.photos.is_unchanged, key
             )
         except runs.NotScanningError:
             # The run's day ended between the two statements.
@@ -138,24 +134,14 @@ def clean_up(context: Context, now: datetime) -> None:
     )
     uploads.end_days(context.db, midnight)
     request_keys.forget(context.db, now - _KEY_LASTS)
-    try:
-        # Resolved, because rows hold resolved paths.
-        with os.scandir(context.settings.spool_dir.resolve()) as entries:
-            old = [entry.path for entry in entries if _is_orphan(entry, now.timestamp())]
-    except FileNotFoundError:
+    # Resolved, because rows hold resolved paths.
+    spool = str(context.settings.spool_dir.resolve())
+    if not context.photos.has_folder(spool):
         return
+    before_ns = (now.timestamp() - _ORPHAN_SECONDS) * 1e9
+    files = context.photos.find(spool, lambda name: not _SPOOLED.match(name))
+    old = [file.path for file in files if file.mtime_ns < before_ns]
     for path in uploads.unknown(context.db, old):
         log.info("spool_tidied", path=path)
-        with contextlib.suppress(OSError):
-            Path(path).unlink(missing_ok=True)
-
-
-def _is_orphan(entry: os.DirEntry[str], now: float) -> bool:
-    """Whether a file is a spool file that is too old to belong to a running request."""
-    if not _SPOOLED.match(entry.name):
-        return False
-    try:
-        found = entry.stat(follow_symlinks=False)
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and now - found.st_mtime > _ORPHAN_SECONDS
+        with contextlib.suppress(TransientFault):
+            context.photos.remove(path)

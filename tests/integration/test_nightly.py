@@ -10,7 +10,7 @@ import pytest
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault, RefusedError
-from returns_pipeline.photos import intake
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.records.tasks import Task
@@ -215,14 +215,14 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
-    listed = list(intake.find_files(home.settings.incoming_dir))
+    listed = list(FolderSource().find(str(home.settings.incoming_dir)))
     first = scan(context, "first")
     queue.deliver(context)
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     second = runs.open_run(
         home.database, RunRequest("late", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
     )
-    assert runs.add_chunks(home.database, second, [listed], intake.is_there) == []
+    assert runs.add_chunks(home.database, second, [listed], FolderSource().is_unchanged) == []
     assert_promise_kept(home, first, came_in)
 
 

@@ -114,7 +114,7 @@ def test_images_without_an_answer_are_the_same_again(here: Site) -> None:
 def spooled(home: Installation, count: int) -> list[FoundFile]:
     """Return a request's files in the spool, as the web writes them."""
     paths = write_images(home.settings.home / "sent", count)
-    return write_spool(home.settings.spool_dir, [(path.name, path.read_bytes()) for path in paths])
+    return write_spool(home.inline()[0], [(path.name, path.read_bytes()) for path in paths])
 
 
 def labels(home: Installation, accepted: AcceptedUpload) -> list[int]:
@@ -138,7 +138,7 @@ def test_a_key_is_taken_once(home: Installation) -> None:
         try:
             return accept(context, files, key)
         except KeyTakenError:
-            discard(file.path for file in files)
+            discard(context, [file.path for file in files])
             return None
 
     with ThreadPoolExecutor(len(several)) as clients:

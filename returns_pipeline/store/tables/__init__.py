@@ -6,7 +6,7 @@ Importing this package completes the metadata.
 from returns_pipeline.store.tables.access_tables import api_tokens, users
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.explanation_tables import explanations
-from returns_pipeline.store.tables.image_tables import embeddings, images, predictions
+from returns_pipeline.store.tables.image_tables import IDENTITY, embeddings, images, predictions
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.review_tables import HELD, WAITING, review_changes, reviews
@@ -22,6 +22,7 @@ from returns_pipeline.store.tables.schema_tables import schema_compatibility
 
 __all__ = [
     "HELD",
+    "IDENTITY",
     "IS_ACTIVE",
     "NOT_CLOSED",
     "OPEN",

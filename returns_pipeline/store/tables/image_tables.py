@@ -17,6 +17,8 @@ images = sa.Table(
     sa.Column("in_intake", sa.Boolean, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    # What the photo's source compares to detect another content. Null in rows of releases before 0008.
+    sa.Column("identity", sa.Text),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("code", sa.String(32)),
     sa.Column("detail", sa.Text),
@@ -30,6 +32,11 @@ images = sa.Table(
     sa.CheckConstraint(
         f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"
     ),
+)
+
+#: The identity of an image. Releases before 0008 had folders only, whose identity is SIZE-MTIME.
+IDENTITY = sa.func.coalesce(
+    images.c.identity, sa.cast(images.c.size, sa.Text) + "-" + sa.cast(images.c.mtime_ns, sa.Text)
 )
 
 sa.Index(

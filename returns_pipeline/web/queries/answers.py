@@ -80,7 +80,7 @@ class Asker:
     def _keep(self, images: Sequence[tuple[str, bytes]], key_id: str | None) -> Kept:
         key = RequestKey(key_id, _digest(images)) if key_id else None
         before = self._earlier(key) if key else None
-        files = [] if before else write_spool(self._pipeline.settings.spool_dir, images)
+        files = [] if before else write_spool(self._pipeline, images)
         return Kept(files, key, before)
 
     def _earlier(self, key: RequestKey) -> AcceptedUpload | None:
@@ -118,7 +118,7 @@ class Asker:
             return accept(self._pipeline, kept.files, kept.key)
         except KeyTakenError:
             # The same request, at the same time: the other one's images are the ones that count.
-            discard(file.path for file in kept.files)
+            discard(self._pipeline, [file.path for file in kept.files])
             found = self._earlier(kept.key) if kept.key else None
             if found is None:
                 raise
@@ -126,7 +126,8 @@ class Asker:
         except BaseException:
             # Those that have a row are the workers'. What cannot be found out now, the sweep tidies.
             with contextlib.suppress(TransientFault):
-                discard(uploads.unknown(self._pipeline.db, [file.path for file in kept.files]))
+                unknown = uploads.unknown(self._pipeline.db, [file.path for file in kept.files])
+                discard(self._pipeline, unknown)
             raise
 
     async def explanation(self, image_id: int) -> Explanation | None:
