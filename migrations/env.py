@@ -1,4 +1,4 @@
-"""Runs the migrations on the engine that `returns_pipeline.store.database` hands over."""
+"""Runs the migrations on the engine that `returns_pipeline.store.database` passes in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +10,16 @@ from returns_pipeline.store import compatibility
 from returns_pipeline.store.database import LASTING
 from returns_pipeline.store.tables import metadata
 
-_LOCK = 7_243_011  # any number that nothing else in the database uses
+_LOCK = 7_243_011  # an arbitrary key that nothing else in the database uses
 
 
 def _run() -> None:
     engine: sa.Engine = context.config.attributes["engine"]
-    # SQLite takes the write lock first: a second migration waits for it, then finds nothing to do.
+    # On SQLite this takes the write lock first, so a second migration waits and then finds nothing to do.
     connection = engine.connect().execution_options(**LASTING)
     with connection, _unchecked(connection), connection.begin():
         if connection.dialect.name == "postgresql":
-            # Two containers that start together must not both migrate, and none may wait for ever.
+            # Two containers that start together must not both migrate, and neither may wait forever.
             connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
@@ -34,7 +34,7 @@ def _run() -> None:
 
 @contextmanager
 def _unchecked(connection: sa.Connection) -> Iterator[None]:
-    """Let SQLite rebuild a table that others refer to; the check can be put off only before it begins."""
+    """Switch off SQLite's foreign keys to rebuild referenced tables; only possible outside a transaction."""
     if connection.dialect.name != "sqlite":
         yield
         return

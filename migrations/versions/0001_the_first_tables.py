@@ -8,7 +8,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# SQLite numbers rows by itself in INTEGER columns only.
+# SQLite assigns ids in INTEGER columns only.
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 

@@ -1,4 +1,4 @@
-"""Which version of a model works at night, and every change of that."""
+"""Stages of model versions, and the history of changes of models."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Every version begins as a candidate: the first run afterwards makes the highest one on disk active,
-    # which is the one that runs used before.
+    # Every version starts as a candidate. The next run activates the highest version on disk, which is the
+    # version that runs used before.
     with op.batch_alter_table("model_versions") as table:
         table.add_column(sa.Column("stage", sa.String(length=16), server_default="candidate", nullable=False))
         table.add_column(sa.Column("shadow_share", sa.Float(), nullable=True))

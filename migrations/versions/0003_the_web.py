@@ -1,4 +1,4 @@
-"""Images from HTTP, who may use the web, and what people say of the model's answers."""
+"""Uploads, users and tokens of the web, jobs, and reviews."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -123,7 +123,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("review_changes", "reviews", "jobs", "run_stages", "run_labels", "api_tokens", "users"):
         op.drop_table(table)
-    # An older version knows no such runs: of those it knows, a retry has files of its own too.
+    # An older version does not know this kind. A retry is the most similar one: it has files of its own too.
     op.execute("UPDATE runs SET kind = 'retry' WHERE kind = 'api'")
     with op.batch_alter_table("runs") as table:
         table.drop_constraint(op.f(_KIND), type_="check")

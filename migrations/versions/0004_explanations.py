@@ -1,4 +1,4 @@
-"""What a model looked at in an image, and which earlier returns are similar."""
+"""Explanations of predictions, and embeddings to find similar returns."""
 
 import sqlalchemy as sa
 from alembic import op

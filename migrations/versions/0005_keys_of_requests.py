@@ -1,4 +1,4 @@
-"""Keys of requests with images, so that one that is sent again counts once."""
+"""Idempotency keys of uploads, so that a repeated request counts once."""
 
 import sqlalchemy as sa
 from alembic import op

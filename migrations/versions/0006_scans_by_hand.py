@@ -1,4 +1,4 @@
-"""A kind of its own for scans that a person or a program asked for: only nights are nights."""
+"""A run kind for scans that a person or a program requested, so that `nightly` means nights only."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ _KIND = "ck_runs_kind"
 
 def upgrade() -> None:
     _allow("kind IN ('nightly', 'catch-up', 'scan', 'adhoc', 'retry', 'api')")
-    # The request of a night is named after the moment at which it was due.
+    # The request id of a night contains the moment at which it was due.
     op.execute(
         sa.text("UPDATE runs SET kind = 'scan' WHERE kind = 'nightly' AND request_id NOT LIKE 'night-%'")
     )

@@ -19,8 +19,8 @@ class ModelStage(StoredEnum):
 class ModelAction(StoredEnum):
     """A change of a model.
 
-    `first use`: a run activated the highest version on disk. `shadow`: a version became the shadow, or ended
-    to be it.
+    `first use`: a run activated the highest version on disk. `shadow`: a version became the shadow,
+    or the shadow ended.
     """
 
     REGISTER = "register"

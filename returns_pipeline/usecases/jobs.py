@@ -47,7 +47,7 @@ def resend_job(context: Context, job: Job) -> None:
     """
     if job.kind is JobKind.UNKNOWN:
         raise ConflictError("This version does not know this kind of job.", "Update this program.")
-    # Before the job is open again: with the old error, it would count as failed at once.
+    # Before the job is open again: with the old error, it would count as failed immediately.
     context.queue.forget(job.id)
     jobs.reopen(context.db, job.id)
     send_job(context, job)

@@ -1,4 +1,4 @@
-"""What a model looked at, and which earlier returns are similar."""
+"""Explanations: heat maps and similar earlier returns."""
 
 import threading
 from datetime import timedelta
@@ -39,8 +39,8 @@ def explained(home: Installation, image_id: int) -> Explanation | None:
     return explanations.find(home.database, image_id)
 
 
-def test_the_most_alike_are_of_earlier_returns(home: Installation) -> None:
-    """Three images of the nights before, most alike first; neither a later one nor the image itself."""
+def test_similar_images_are_earlier_returns(home: Installation) -> None:
+    """Three images of earlier nights, most similar first; neither later images nor the image itself."""
     first = night(home, "first", 30)
     second = night(home, "second", 1, 100)
     night(home, "third", 30, 200)
@@ -57,8 +57,8 @@ def test_the_most_alike_are_of_earlier_returns(home: Installation) -> None:
     assert similarity == sorted(similarity, reverse=True)
 
 
-def test_only_what_came_back_is_compared(home: Installation) -> None:
-    """Photos that somebody only asked about are no returns: the next one is not like them."""
+def test_only_returned_items_are_compared(home: Installation) -> None:
+    """Photos of ad hoc runs are not returns, so no image is similar to them."""
     asked = write_images(home.settings.home / "asked", 5)
     context, queue = home.inline()
     run_id = classify_paths(context, "asked", [str(path) for path in asked])
@@ -70,8 +70,8 @@ def test_only_what_came_back_is_compared(home: Installation) -> None:
     assert (found.fault, found.similar) == (None, [])
 
 
-def test_an_explanation_is_made_once(home: Installation) -> None:
-    """A message that is delivered twice changes nothing, even when the file has gone since."""
+def test_an_explanation_is_computed_once(home: Installation) -> None:
+    """A message that is delivered twice changes nothing, even if the file is gone by then."""
     run_id = night(home, "night", 3)
     (image_id, *_) = ids(home, run_id).values()
     first = explained(home, image_id)
@@ -80,10 +80,10 @@ def test_an_explanation_is_made_once(home: Installation) -> None:
     assert explained(home, image_id) == first
 
 
-def test_what_cannot_be_explained_says_why(home: Installation) -> None:
-    """An image whose file is gone has a sentence, for a minute: when the disk is back, it is explained.
+def test_a_failed_explanation_has_a_reason(home: Installation) -> None:
+    """If the file is gone, the reason is kept for a minute; once the file is back, the image is explained.
 
-    One without an answer, or of no id, has nothing at all.
+    An image without a prediction, or an unknown id, has no explanation.
     """
     (home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
     run_id = night(home, "night", 1)
@@ -109,7 +109,7 @@ def test_what_cannot_be_explained_says_why(home: Installation) -> None:
 
 
 def test_a_file_that_is_being_moved_is_found(home: Installation) -> None:
-    """An image has its answer just before its file is moved: it is looked for a while."""
+    """A file that is moved while the image is explained is found after a short wait."""
     run_id = night(home, "night", 1)
     (image,) = images.results(home.database, run_id)
     path = Path(image.lies_at)
@@ -122,8 +122,8 @@ def test_a_file_that_is_being_moved_is_found(home: Installation) -> None:
     assert found.fault is None
 
 
-def test_no_other_photo_is_explained(home: Installation) -> None:
-    """A file that was overwritten since, as large as before, is not the one that was classified."""
+def test_a_replaced_photo_is_not_explained(home: Installation) -> None:
+    """A file that was overwritten with another content of the same size has no explanation."""
     photo, other = write_images(home.settings.home / "asked", 2)
     context, queue = home.inline()
     run_id = classify_paths(context, "asked", [str(photo)])
@@ -136,7 +136,7 @@ def test_no_other_photo_is_explained(home: Installation) -> None:
 
 
 def test_old_images_are_compared_with_older_ones(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many came since: what is compared are the last ones before an image, chunk by chunk."""
+    """An image is compared with the images just before it, chunk by chunk, however many came later."""
     monkeypatch.setattr("returns_pipeline.usecases.explanations._COMPARED", 15)
     monkeypatch.setattr(explanations, "_AT_ONCE", 1)
     first = night(home, "first", 40)

@@ -1,6 +1,6 @@
-"""No statement on the way of a photo reads a whole table."""
+"""No statement in the processing of a photo reads a whole table."""
 
-# ruff: noqa: S608 - every value in these statements is one of our own numbers
+# ruff: noqa: S608 - every value in these statements is a number of this file
 
 import re
 from collections.abc import Iterator
@@ -25,20 +25,20 @@ from tests.support import Installation, write_images
 
 _TABLES = "images|chunks|runs|predictions"
 _SQLITE_READS_ALL = re.compile(rf"SCAN (?:{_TABLES})\b(?! USING)")
-#: Runs and models are few at any number of images, so that reading all of them costs nothing.
+#: There are few runs and models, however many images there are, so reading all of them is cheap.
 _POSTGRES_READS_ALL = re.compile(r"Seq Scan on (?:images|chunks|predictions)\b")
-#: The wrong index is no better: rows that were read, by each process, and were not asked for.
-_READ_IN_VAIN = re.compile(r"Rows Removed by Filter: (\d+)")
+#: Rows that were read and discarded: a sign of a wrong index.
+_DISCARDED = re.compile(r"Rows Removed by Filter: (\d+)")
 
-#: Each statement with all the parameters that it had.
+#: Each statement with all parameters that it was executed with.
 Statements = dict[str, list[Any]]
 
-#: Ten runs of 100,000 images. Runs before the ninth are closed; the ninth is complete; the tenth has chunks
-#: in every state. Their ids begin after 1000.
+#: Ten runs of 100,000 images, with ids from 1001. The first eight are closed, the ninth is complete, and the
+#: tenth has chunks in every state.
 _RUNS, _CHUNKS_OF_A_RUN, _IMAGES_OF_A_CHUNK = 10, 100, 1000
 _COMPLETE, _OPEN = 9, 10
 _LOAD = (
-    # No foreign key is looked up for a million rows that hold by construction.
+    # Without foreign key checks: a million rows are valid by construction.
     "SET LOCAL session_replication_role = replica",
     f"""
     INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at, seen, classified)
@@ -88,7 +88,7 @@ _LOAD = (
 
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home: Installation) -> None:
-    """SQLite, which plans without looking at how many rows there are, finds each step's rows by an index."""
+    """On SQLite, whose plans do not depend on the number of rows, each step finds its rows by an index."""
     context, queue = home.inline()
     write_images(home.settings.incoming_dir, 30)
     scan(context, "earlier")
@@ -101,9 +101,10 @@ def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home:
 
 @pytest.mark.parametrize("home", ["postgresql"], indirect=True)
 def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home: Installation) -> None:
-    """Scan, claim, store, move, finish, close, report and sweep read no whole table of a million photos.
+    """Scan, claim, store, move, finish, close, report and sweep never read a whole table of a million photos.
 
-    Ten runs of 100,000, chunks of 1,000: PostgreSQL decides by how many rows there are, so they are there.
+    PostgreSQL's plans depend on the number of rows, so the test inserts ten runs of 100,000 images in chunks
+    of 1,000.
     """
     settings = home.settings.model_copy(update={"chunk_size": _IMAGES_OF_A_CHUNK})
     context, queue = replace(home.inline()[0], settings=settings), InProcessQueue()
@@ -125,14 +126,14 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
 
 
 def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos: int) -> None:
-    """Take one run from its scan to its report, and sweep."""
+    """Process one run from its scan to its report, and sweep."""
     write_images(home.settings.incoming_dir, photos, start=1_000_000)
     run_id = scan(context, "request")
     mine = [message for message in queue.messages if message.task is Task.CLASSIFY_CHUNK]
-    # A queue that has lost its messages: the sweep looks for chunks that nobody will bring.
+    # The queue has lost its messages: the sweep searches for chunks without a message.
     queue.lose_everything()
     sweep(context)
-    # What the sweep has sent again is not worked on: there are rows, but no such files.
+    # The chunks that the sweep has sent again are not processed, because their files do not exist.
     queue.lose_everything()
     queue.messages.extend(mine)
     queue.deliver(context)
@@ -141,7 +142,7 @@ def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos
 
 
 def _repair(home: Installation, context: Context) -> None:
-    """Do what a night does only when something goes wrong: a file is gone, a chunk is given back."""
+    """Do what happens only after an error: a file is gone, a chunk is released, split and finished."""
     database, settings = home.database, context.settings
     model = ModelRef("other", 1)
     run_id = runs.open_run(database, RunRequest("gone", RunKind.NIGHTLY, None, model, "0" * 64, {}))
@@ -170,7 +171,7 @@ def _claimed(home: Installation, chunk_id: int) -> Any:
 
 
 def _close(home: Installation, run_id: int) -> None:
-    """Close a large run; its report is read to its last page."""
+    """Close a large run, and read all of its results."""
     database = home.database
     assert runs.is_complete(database, run_id)
     token = runs.begin_closing(database, run_id, 60)
@@ -186,7 +187,7 @@ def _close(home: Installation, run_id: int) -> None:
 
 @contextmanager
 def _remembered(home: Installation) -> Iterator[Statements]:
-    """Give the statements that are executed in the block, as they are sent."""
+    """Record the statements that are executed in the block."""
     found: Statements = {}
 
     def remember(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, many: bool) -> None:
@@ -201,21 +202,21 @@ def _remembered(home: Installation) -> Iterator[Statements]:
 
 
 def _slow(home: Installation, statements: Statements) -> dict[str, str]:
-    """Return the statements that read what they need not, with what the database says it does."""
+    """Return the statements that read more than they need, with their plans."""
     slow = {}
     with home.database.read() as connection:
         for statement, sent in statements.items():
             for parameters in sent:
                 plan = _plan(connection, statement, parameters)
-                in_vain = sum(map(int, _READ_IN_VAIN.findall(plan)))
+                discarded = sum(map(int, _DISCARDED.findall(plan)))
                 reads_all = _SQLITE_READS_ALL if home.database.is_sqlite else _POSTGRES_READS_ALL
-                if reads_all.search(plan) or in_vain > _IMAGES_OF_A_CHUNK:
+                if reads_all.search(plan) or discarded > _IMAGES_OF_A_CHUNK:
                     slow[statement] = plan
     return slow
 
 
 def _plan(connection: sa.Connection, statement: str, parameters: Any) -> str:
-    """Return how a statement is executed; what reads only is executed, so that what it reads is known."""
+    """Return the plan of a statement. A SELECT is executed, so that its plan shows the rows it read."""
     if connection.dialect.name == "sqlite":
         explain = "EXPLAIN QUERY PLAN"
     else:

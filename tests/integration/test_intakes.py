@@ -1,4 +1,4 @@
-"""Several intakes are several runs of one night, each with its own model, and none waits for another."""
+"""Each of several intakes has its own run of a night with its own model, independent of the others."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ def _two(home: Installation) -> tuple[Installation, Path, Path]:
 
 
 def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) -> None:
-    """Each photo is answered by its intake's model; asked again, the night has the same runs."""
+    """Each photo is classified by its intake's model; a repeated request returns the same runs."""
     home, clothes, shoes = _two(home)
     write_images(clothes, 7)
     write_images(shoes, 12, start=100)
@@ -53,8 +53,8 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
     assert digests(home.settings.archive_dir) == came_in[0] + came_in[1]
 
 
-def test_a_missing_intake_keeps_no_other_from_its_night(home: Installation) -> None:
-    """What is wrong with one is told after the others were scanned; the sweep asks until it is mended."""
+def test_a_missing_intake_does_not_stop_the_others(home: Installation) -> None:
+    """Its error is raised after the others are scanned; the sweep requests the night until it is repaired."""
     home, clothes, shoes = _two(home)
     context, queue = home.inline()
     scan_night(context, NIGHT)
@@ -78,8 +78,8 @@ def test_a_missing_intake_keeps_no_other_from_its_night(home: Installation) -> N
     assert not queue.waiting(Task.SCAN)
 
 
-def test_a_scan_of_an_intake_that_was_cut_short_goes_on_with_its_model(home: Installation) -> None:
-    """The sweep's message names the request and the folder; the model is the run's own."""
+def test_an_interrupted_scan_of_an_intake_continues_with_its_model(home: Installation) -> None:
+    """The sweep's message has the request and the folder; the model is that of the run."""
     home, clothes, shoes = _two(home)
     write_images(shoes, 3)
     context, _ = home.inline()
@@ -107,13 +107,13 @@ def test_a_scan_of_an_intake_that_was_cut_short_goes_on_with_its_model(home: Ins
 def test_intakes_that_would_take_each_others_photos_are_refused(
     tmp_path: Path, text: str, sentence: str
 ) -> None:
-    """No photo has two owners, and what is archived never comes in again."""
+    """No photo belongs to two intakes, and no archived photo is scanned again."""
     with pytest.raises(ConfigFault, match=sentence):
         load_settings(home=tmp_path, intakes=text.replace("HOME", str(tmp_path)))
 
 
 def test_relative_folders_mean_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder is made absolute when the settings are read; without INTAKES the intake is INCOMING_DIR's."""
+    """Folders become absolute when the settings are read; without INTAKES, INCOMING_DIR is the intake."""
     monkeypatch.chdir(tmp_path)
     settings = load_settings(home=tmp_path / "home", intakes=" a = in , b/2=/elsewhere")
     assert settings.every_intake == (Intake("a", tmp_path / "in"), Intake("b/2", Path("/elsewhere")))
@@ -122,7 +122,7 @@ def test_relative_folders_mean_the_same_everywhere(tmp_path: Path, monkeypatch: 
 
 
 def test_the_command_line_scans_every_intake(sqlite_home: Installation) -> None:
-    """`scan --wait` follows the run of each; a worker starts only if every model is there."""
+    """`scan --wait` follows the run of each intake; `doctor` reports an intake whose model is missing."""
     home, clothes, shoes = _two(sqlite_home)
     write_images(clothes, 3)
     write_images(shoes, 4)

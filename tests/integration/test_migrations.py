@@ -1,4 +1,4 @@
-"""Migrations are production code: forwards, back and forwards again, on both databases."""
+"""Migrations are production code: they run forwards, back and forwards again, on both databases."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from tests.support import CLI, Installation
 
 
 def test_the_head_revision_makes_the_tables_of_the_code(database_url: str) -> None:
-    """After upgrading, Alembic finds nothing to change: tables, columns, types, indexes are the code's."""
+    """After an upgrade, the tables, columns, types and indexes equal those of the code."""
     database = Database(database_url)
     database.upgrade()
     current, head = database.revision()
@@ -24,7 +24,7 @@ def test_the_head_revision_makes_the_tables_of_the_code(database_url: str) -> No
 
 
 def test_every_revision_goes_up_down_and_up_again(database_url: str) -> None:
-    """Downgrading to the base leaves no table behind, and the way up is open again."""
+    """A downgrade to the base leaves no table, and an upgrade works again."""
     database = Database(database_url)
     database.upgrade()
     database.downgrade("base")
@@ -37,8 +37,8 @@ def test_every_revision_goes_up_down_and_up_again(database_url: str) -> None:
     database.close()
 
 
-def test_models_and_runs_of_before_the_registry_are_kept(database_url: str) -> None:
-    """Rows that 0001 has written survive 0002 both ways; their versions wait as candidates."""
+def test_models_and_runs_from_before_the_stages_are_kept(database_url: str) -> None:
+    """Rows of revision 0001 survive 0002 both ways; their versions become candidates."""
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0001")
@@ -64,7 +64,7 @@ def test_models_and_runs_of_before_the_registry_are_kept(database_url: str) -> N
 
 
 def test_migrations_that_start_together_wait_for_each_other(home: Installation, tmp_path: Path) -> None:
-    """Four `db upgrade` at once of an empty database all succeed, and each leaves the newest revision."""
+    """Four `db upgrade` at the same time all succeed, and the database has the newest revision."""
     database = home.database
     database.downgrade("base")
     processes = [
@@ -84,8 +84,8 @@ def test_migrations_that_start_together_wait_for_each_other(home: Installation, 
     assert database.differences() == []
 
 
-def test_scans_by_hand_of_before_become_their_own_kind(database_url: str) -> None:
-    """0006 tells nights from scans by their requests, and the way back makes both nightly again."""
+def test_requested_scans_get_a_kind_of_their_own(database_url: str) -> None:
+    """0006 tells nights from requested scans by their request ids; its downgrade makes both nightly."""
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0005")

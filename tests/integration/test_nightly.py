@@ -1,4 +1,4 @@
-"""The use-cases on real databases, with the stub model and a broker that delivers when told to."""
+"""Runs on real databases, with the stub model and a queue that delivers on demand."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from tests.support import Installation, assert_promise_kept, digests, states, wr
 
 
 def test_a_run_keeps_the_promise(home: Installation) -> None:
-    """Every file that came in is classified or quarantined, moved, and counted once."""
+    """Every file in the intake is classified or quarantined, moved, and counted once."""
     incoming = home.settings.incoming_dir
     write_images(incoming / "counter 1", 25)
     (incoming / "empty.png").touch()
@@ -40,7 +40,7 @@ def test_a_run_keeps_the_promise(home: Installation) -> None:
 
 
 def test_the_same_names_may_come_back(home: Installation) -> None:
-    """Identity is the row, not the name: another picture of the same name is another image."""
+    """An image is identified by its row, not by its name: a new photo with an old name is another image."""
     context, queue = home.inline()
     came_in = digests(home.settings.incoming_dir)
     for night in range(2):
@@ -55,7 +55,7 @@ def test_the_same_names_may_come_back(home: Installation) -> None:
 
 
 def test_two_scans_never_take_the_same_file(home: Installation) -> None:
-    """While a file waits in the intake it belongs to one row, whoever scans."""
+    """A file in the intake belongs to one row, however many scans find it."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -69,7 +69,7 @@ def test_two_scans_never_take_the_same_file(home: Installation) -> None:
 
 
 def test_a_scan_that_is_delivered_twice_is_one_run(home: Installation) -> None:
-    """The request's id makes the second delivery go on with the first one's run."""
+    """The second delivery has the same request id, so it continues the run of the first one."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -82,7 +82,7 @@ def test_a_scan_that_is_delivered_twice_is_one_run(home: Installation) -> None:
 
 
 def test_a_chunk_that_is_delivered_twice_counts_once(home: Installation) -> None:
-    """Delivered again while open, when done and after the run closed, a chunk changes nothing."""
+    """A chunk that is delivered again while open, when done, and after the run closed counts once."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -111,7 +111,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_seen(home: I
 
 
 def test_a_file_that_vanished_is_a_row(home: Installation) -> None:
-    """A file that somebody removed after the scan is counted, with its reason."""
+    """A file that was deleted after the scan is counted, with its reason."""
     paths = write_images(home.settings.incoming_dir, 2)
     context, queue = home.inline()
     run_id = scan(context, "request")
@@ -122,7 +122,7 @@ def test_a_file_that_vanished_is_a_row(home: Installation) -> None:
 
 
 def test_ad_hoc_files_stay_where_they_are(home: Installation, tmp_path: Path) -> None:
-    """`classify_paths` answers once for every name, however often it is asked, and moves nothing."""
+    """`classify_paths` classifies every name once, even if it is given twice, and moves nothing."""
     paths = write_images(tmp_path / "elsewhere", 12)
     names = [str(path) for path in [*paths, paths[0]]] + ["/nowhere/gone.png"]
     before = digests(tmp_path / "elsewhere")
@@ -137,8 +137,8 @@ def test_ad_hoc_files_stay_where_they_are(home: Installation, tmp_path: Path) ->
     assert digests(tmp_path / "elsewhere") == before
 
 
-def test_retry_classifies_what_was_set_aside(home: Installation) -> None:
-    """A retried image is a row of a new run and goes where its new result says; a second retry finds none."""
+def test_retry_classifies_quarantined_images(home: Installation) -> None:
+    """A retried image gets a row in a new run and is moved by its new result; a second retry finds none."""
     bad = home.settings.incoming_dir / "image_1_label_0.png"
     bad.write_bytes(b"")
     context, queue = home.inline()
@@ -161,7 +161,7 @@ def test_retry_classifies_what_was_set_aside(home: Installation) -> None:
 
 
 def test_a_missing_intake_folder_opens_no_run(home: Installation) -> None:
-    """A scan of a folder that is not there is refused with what to do, and leaves no row."""
+    """The scan of a missing folder is refused with advice, and inserts no row."""
     home.settings.incoming_dir.rmdir()
     context, _ = home.inline()
     with pytest.raises(ConfigFault, match="does not exist"):
@@ -169,8 +169,8 @@ def test_a_missing_intake_folder_opens_no_run(home: Installation) -> None:
     assert runs.latest(home.database, 10) == []
 
 
-def test_names_that_are_no_text_are_kept(home: Installation) -> None:
-    """A name of any bytes, also of 255, is classified, stored and archived under its own name."""
+def test_names_of_any_bytes_are_kept(home: Installation) -> None:
+    """A file whose name is not UTF-8, or has 255 bytes, is classified, stored and archived under its name."""
     folder = os.fsencode(home.settings.incoming_dir)
     source = write_images(home.settings.incoming_dir / "source", 1)[0]
     names = [
@@ -195,7 +195,7 @@ def test_names_that_are_no_text_are_kept(home: Installation) -> None:
 
 
 def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
-    """A folder that holds the database, the archive or the models, or lies in one, is refused untouched."""
+    """A folder that contains the database, archive or models, or is inside one, is refused and unchanged."""
     settings = home.settings
     write_images(settings.incoming_dir, 1)
     context, queue = home.inline()
@@ -211,7 +211,7 @@ def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
 
 
 def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installation) -> None:
-    """A scan that saw a file before another run's worker moved it makes no row for what is gone."""
+    """A scan that listed a file before another run's worker moved it inserts no row for it."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -226,8 +226,8 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     assert_promise_kept(home, first, came_in)
 
 
-def test_photos_meet_no_file_of_another_installation(home: Installation) -> None:
-    """Where an older database's archive lies in the way, nothing is overwritten and nothing removed."""
+def test_archiving_overwrites_no_file_of_another_installation(home: Installation) -> None:
+    """If an archive path is taken, for example by an older database, nothing is overwritten or deleted."""
     path = write_images(home.settings.incoming_dir, 1)[0]
     came_in = digests(home.settings.incoming_dir)
     stranger = home.settings.archive_dir / "run-1" / "1" / f"1-{path.name}"
@@ -245,8 +245,8 @@ def test_photos_meet_no_file_of_another_installation(home: Installation) -> None
     assert_promise_kept(home, run_id, came_in)
 
 
-def test_a_file_that_cannot_be_moved_holds_up_no_other(home: Installation) -> None:
-    """The others of its chunk are moved; the run closes when the one can be."""
+def test_a_file_that_cannot_be_moved_does_not_stop_the_others(home: Installation) -> None:
+    """The other files of its chunk are moved; the run closes once this file can be moved."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -263,8 +263,8 @@ def test_a_file_that_cannot_be_moved_holds_up_no_other(home: Installation) -> No
     assert_promise_kept(home, run_id, came_in)
 
 
-def test_a_bundle_that_was_replaced_answers_for_no_open_run(home: Installation) -> None:
-    """A run is pinned to the very model it was opened for, not to what lies under its name now."""
+def test_a_bundle_that_was_replaced_is_not_used_by_open_runs(home: Installation) -> None:
+    """A run uses exactly the model that it was opened for, not the present bundle of that name."""
     write_images(home.settings.incoming_dir, 2)
     context, queue = home.inline()
     run_id = scan(context, "request")

@@ -1,4 +1,4 @@
-"""What is cut short, lost or missed is finished, on real databases, with a broker that loses when told to."""
+"""Interrupted, lost and missed work is finished, on real databases, with a queue that can lose messages."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ from tests.support import Installation, assert_promise_kept, digests, states, wr
 
 
 def test_the_sweep_sends_what_the_broker_lost(home: Installation) -> None:
-    """Emptying the broker loses no image: the database knows what is open."""
+    """A flushed broker loses no image, because the database knows the open chunks."""
     write_images(home.settings.incoming_dir, 25)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -47,7 +47,7 @@ def test_the_sweep_sends_what_the_broker_lost(home: Installation) -> None:
 
 
 def test_the_sweep_closes_a_run_whose_closing_was_lost(home: Installation) -> None:
-    """A run closes because its rows say so, even when the message that should close it is gone."""
+    """A complete run closes even if its closing message is lost."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -60,7 +60,7 @@ def test_the_sweep_closes_a_run_whose_closing_was_lost(home: Installation) -> No
 
 
 def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> None:
-    """A lease that ends without a result is taken over, and the late worker's result is dropped."""
+    """Another worker takes over an expired lease, and the late worker's results are dropped."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -79,8 +79,8 @@ def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> 
         chunks.store(home.database, held, [])
 
 
-def test_a_scan_that_was_cut_short_goes_on(home: Installation) -> None:
-    """The sweep starts a scan again whose worker died in the middle of it, in the same run."""
+def test_an_interrupted_scan_is_continued(home: Installation) -> None:
+    """If a worker dies during a scan, the sweep continues the scan in the same run."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -95,8 +95,8 @@ def test_a_scan_that_was_cut_short_goes_on(home: Installation) -> None:
     assert_promise_kept(home, run_id, came_in)
 
 
-def test_a_move_that_was_cut_short_is_finished(home: Installation) -> None:
-    """A disk that refuses leaves the result stored and the chunk open; afterwards the rest is moved."""
+def test_an_interrupted_move_is_finished(home: Installation) -> None:
+    """If a move fails, the results are stored and the chunk is open; later the rest is moved."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -113,7 +113,7 @@ def test_a_move_that_was_cut_short_is_finished(home: Installation) -> None:
 
 
 def test_a_report_that_cannot_be_written_leaves_the_run_open(home: Installation) -> None:
-    """A run is closed with its report or not at all; the sweep tries again."""
+    """A run closes only with its report; the sweep tries again."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -128,7 +128,7 @@ def test_a_report_that_cannot_be_written_leaves_the_run_open(home: Installation)
 
 
 def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installation) -> None:
-    """Its chunk is halved at each death until it stands alone and is quarantined; the rest is classified."""
+    """Its chunk is split at each crash until the image is alone and quarantined; the rest is classified."""
     paths = write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     deadly = paths[6]
@@ -160,7 +160,7 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
 
 
 def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> None:
-    """An exception nobody expected never ends a run: the image is found, failed with the error, set aside."""
+    """An unexpected exception does not stop a run: its image is found and fails with the error."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
 
@@ -182,7 +182,7 @@ def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> N
 
 
 def test_a_message_that_comes_again_takes_its_own_lease_over(home: Installation) -> None:
-    """After a child's death the same message is delivered again and does not wait for the lease to end."""
+    """After a worker process died, its message is delivered again and does not wait for the lease."""
     write_images(home.settings.incoming_dir, 1)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -196,7 +196,7 @@ def test_a_message_that_comes_again_takes_its_own_lease_over(home: Installation)
 
 
 def test_progress_renews_a_lease(home: Installation) -> None:
-    """A chunk that takes longer than its lease stays with its worker as long as images go by."""
+    """A chunk that takes longer than its lease stays with its worker while it makes progress."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -213,7 +213,7 @@ def test_progress_renews_a_lease(home: Installation) -> None:
 
 
 def test_a_broker_that_is_away_stops_no_scan(home: Installation) -> None:
-    """Every file has its row though no message could be sent; the sweep sends them all later."""
+    """Without a broker, a scan inserts every row; the sweep sends the messages later."""
     write_images(home.settings.incoming_dir, 25)
     came_in = digests(home.settings.incoming_dir)
 
@@ -230,8 +230,8 @@ def test_a_broker_that_is_away_stops_no_scan(home: Installation) -> None:
     assert_promise_kept(home, run_id, came_in)
 
 
-def test_a_night_has_one_run_whoever_asks(home: Installation) -> None:
-    """Two beats, a late one and the sweep ask for the same night: one run, and the photos once."""
+def test_a_night_has_one_run_however_often_it_is_requested(home: Installation) -> None:
+    """Two beats, a late one and the sweep request the same night: it has one run, and photos count once."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -246,7 +246,7 @@ def test_a_night_has_one_run_whoever_asks(home: Installation) -> None:
 
 
 def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
-    """A machine that was off at the time scans once when it comes back; a new installation does not."""
+    """A machine that was off at the scheduled time scans once afterwards; a new installation does not."""
     context, queue = home.inline()
     sweep(context)
     assert not queue.waiting(Task.SCAN), "nothing was missed before the first run"
@@ -269,7 +269,7 @@ def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
 
 
 def test_a_missing_model_marks_no_image(home: Installation) -> None:
-    """A bundle that is gone stops the chunk with a sentence; after the repair the work goes on."""
+    """Without its bundle, a chunk fails and its images stay pending; later they are classified."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -287,20 +287,20 @@ def test_a_missing_model_marks_no_image(home: Installation) -> None:
 
 
 def _unclaim(home: Installation, held: Claim) -> None:
-    """Undo a claim without a trace."""
+    """Undo a claim completely."""
     chunks.release(home.database, held, "", counts=False)
 
 
 def _age(home: Installation, column: sa.Column[object]) -> None:
-    """Set a moment back by a day, as if that much time had passed."""
+    """Set a column of moments back by a day."""
     with home.database.write() as connection:
         connection.execute(sa.update(column.table).values({column.name: utc_now() - timedelta(days=1)}))
 
 
-def test_a_fault_of_the_disk_is_told_and_blames_no_image(
+def test_a_disk_failure_is_recorded_and_marks_no_image(
     home: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fails gives the chunk back uncounted, also when the file's name is no text."""
+    """A disk failure releases the chunk and does not count the attempt, even if a name is not UTF-8."""
     source = write_images(home.settings.incoming_dir, 1)[0]
     source.rename(os.fsdecode(os.fsencode(home.settings.incoming_dir) + b"/caf\xe9.png"))
     came_in = digests(home.settings.incoming_dir)
@@ -326,7 +326,7 @@ def _fails(_descriptor: int, _count: int) -> bytes:
 
 
 def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of ours while a run is closed leaves it open for the sweep, not stuck for leases."""
+    """After an unexpected error in closing, the next sweep closes the run, without waiting for a lease."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
@@ -343,7 +343,7 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
 
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> None:
-    """The commits that others rely on outlast a power failure: a request taken, results stored."""
+    """Accepted requests and stored results are durable; other commits need not be."""
     write_images(home.settings.incoming_dir, 2)
     context, queue = home.inline()
     synchronous, durable = "", {}
@@ -365,8 +365,8 @@ def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> N
     assert durable["INSERT INTO images (run_id, chunk_id, so"] == "NORMAL"
 
 
-def test_what_an_image_costs_is_learnt_from_its_models_nights(home: Installation) -> None:
-    """Only whole work of that model tells: no small chunk, no other model, no chunk that was only moved."""
+def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installation) -> None:
+    """Small chunks, other models, and chunks whose files were only moved do not count."""
     write_images(home.settings.incoming_dir, 40)
     context, queue = home.inline()
     context = replace(context, settings=home.settings.model_copy(update={"chunk_size": 20}))

@@ -1,4 +1,4 @@
-"""Which version of a model works tonight, on real databases: every change is whole, remembered and undone."""
+"""Changes of model versions on real databases are atomic, recorded, and can be rolled back."""
 
 import shutil
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def _used(home: Installation, request: str) -> str:
 
 
 def test_a_new_version_is_used_only_once_it_is_promoted(home: Installation) -> None:
-    """The first run makes the highest version active; later ones wait until somebody promotes them."""
+    """The first run activates the highest version; later versions are used once they are promoted."""
     assert _used(home, "first") == "stub/1"
     write_stub_bundle(home.settings.models_dir, version=2)
     assert _used(home, "second") == "stub/1"
@@ -62,8 +62,8 @@ def test_a_new_version_is_used_only_once_it_is_promoted(home: Installation) -> N
     assert (second.who, second.reason, second.forced) == ("a person", "it is newer", False)
 
 
-def test_a_pinned_version_is_used_whatever_is_active(home: Installation) -> None:
-    """NAME/VERSION in the settings asks no registry and changes none."""
+def test_a_pinned_version_ignores_the_active_one(home: Installation) -> None:
+    """NAME/VERSION in the settings neither reads nor changes the active version."""
     write_stub_bundle(home.settings.models_dir, version=2)
     context, _ = home.inline()
     pinned = replace(context, settings=home.settings.model_copy(update={"model": "stub/1"}))
@@ -72,7 +72,7 @@ def test_a_pinned_version_is_used_whatever_is_active(home: Installation) -> None
 
 
 def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None:
-    """Promoting in the middle of a night changes the next run, in the same process, and not this one."""
+    """A promotion during a night applies to the next run, not to the open one, even in the same process."""
     write_stub_bundle(home.settings.models_dir, version=2, side=16)
     write_stub_bundle(home.settings.models_dir, version=3, side=4)
     _promote(home, "stub/1")
@@ -95,7 +95,7 @@ def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None
 
 
 def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
-    """After 1, 2, 3 a rollback makes 2 active, the next one 1; before the first there is nothing."""
+    """After 1, 2, 3, a rollback activates 2, the next one 1, and the next one is refused."""
     for version in (2, 3):
         write_stub_bundle(home.settings.models_dir, version=version)
     for version in (1, 2, 3):
@@ -109,8 +109,8 @@ def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
     assert [change.action for change in history(home.database)] == ["promote"] * 3 + ["rollback"] * 2
 
 
-def test_two_changes_at_once_are_one_after_the_other(home: Installation) -> None:
-    """However many people promote at once, one version is active, and the history ends with it."""
+def test_concurrent_changes_are_serialized(home: Installation) -> None:
+    """Of several concurrent promotions one succeeds; its version is active and is the last in the history."""
     versions = range(2, 8)
     for version in versions:
         write_stub_bundle(home.settings.models_dir, version=version)
@@ -129,7 +129,7 @@ def test_two_changes_at_once_are_one_after_the_other(home: Installation) -> None
 
 
 def test_the_database_itself_refuses_a_second_active_version(home: Installation) -> None:
-    """Not even a statement by hand makes two versions of a name active."""
+    """An index refuses a second active version of a name, even for a manual statement."""
     write_stub_bundle(home.settings.models_dir, version=2)
     _promote(home, "stub/1")
     _promote(home, "stub/2")
@@ -138,7 +138,7 @@ def test_the_database_itself_refuses_a_second_active_version(home: Installation)
 
 
 def test_a_change_that_fails_changes_nothing(home: Installation) -> None:
-    """A bundle that was replaced under its version is not promoted, and the active one stays so."""
+    """A bundle that differs from its registered digest is not promoted; the active version stays."""
     bundle = write_stub_bundle(home.settings.models_dir, version=2)
     for version in (1, 2, 1):
         _promote(home, f"stub/{version}")
@@ -153,7 +153,7 @@ def test_a_change_that_fails_changes_nothing(home: Installation) -> None:
 
 
 def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installation) -> None:
-    """Worse is what the test images show beyond chance; `force` is remembered only where it was needed."""
+    """Worse means significantly worse on the test images; `forced` is recorded only if it was needed."""
     home = sqlite_home
     _measured(find_bundle(home.settings.models_dir, "stub/1"), 0.92)
     for version, accuracy in ((2, 0.89), (3, 0.91)):
@@ -179,10 +179,10 @@ def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installatio
         (lambda bundle: replace(bundle, metrics={"accuracy": 0.1}), "does not record"),
     ],
 )
-def test_what_cannot_be_compared_is_said_and_passes(
+def test_versions_that_cannot_be_compared_may_be_promoted(
     sqlite_home: Installation, alter: Callable[[Bundle], Bundle], reason: str
 ) -> None:
-    """Accuracies on other labels or other test images say nothing of each other."""
+    """Accuracies on other labels or test images are not comparable; the remark gives the reason."""
     home = sqlite_home
     _measured(find_bundle(home.settings.models_dir, "stub/1"), 0.92)
     alter(_measured(write_stub_bundle(home.settings.models_dir, version=2), 0.1)).save()
@@ -191,7 +191,7 @@ def test_what_cannot_be_compared_is_said_and_passes(
 
 
 def test_registering_copies_a_bundle_whole(home: Installation, tmp_path: Path) -> None:
-    """A bundle from anywhere gets the next free version and a row; the same one again changes nothing."""
+    """A bundle from any folder gets the next free version and a row; registering it again changes nothing."""
     elsewhere = tmp_path / "a download"
     shutil.copytree(SHIPPED, elsewhere)
     before = digests(elsewhere)
@@ -208,7 +208,7 @@ def test_registering_copies_a_bundle_whole(home: Installation, tmp_path: Path) -
 
 
 def test_a_version_whose_folder_is_gone_keeps_its_number(sqlite_home: Installation) -> None:
-    """A new bundle never takes the number of one that the database remembers."""
+    """A new bundle never gets a version number that the database has."""
     home = sqlite_home
     bundle = write_stub_bundle(home.settings.models_dir, version=2)
     _promote(home, "stub/2")
@@ -222,7 +222,7 @@ def test_a_version_whose_folder_is_gone_keeps_its_number(sqlite_home: Installati
 
 
 def test_a_bundle_that_is_refused_leaves_nothing(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Altered files, links and names that lead elsewhere are refused before anything is registered."""
+    """Altered files, links, and names that leave the folder are refused; nothing is registered."""
     home = sqlite_home
     altered, linked, leading = (tmp_path / name for name in ("altered", "linked", "leading"))
     for folder in (altered, linked):
@@ -249,8 +249,8 @@ def test_a_bundle_that_is_refused_leaves_nothing(sqlite_home: Installation, tmp_
     assert all_versions(home.database) == []
 
 
-def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installation) -> None:
-    """`models` lists, registers, promotes, rolls back and remembers; what is refused ends with 3."""
+def test_the_command_line_describes_each_change(sqlite_home: Installation) -> None:
+    """`models` lists, registers, promotes, rolls back and shows the history; a refusal exits with 3."""
     home = sqlite_home
     write_stub_bundle(home.settings.models_dir, version=2)
     assert "stub/1 is active: new runs use it." in home.run("models", "promote", "stub/1").stdout
@@ -269,7 +269,7 @@ def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installat
 
 
 def test_a_reason_that_cannot_be_kept_changes_nothing(home: Installation) -> None:
-    """Whoever promotes or rolls back, a reason has at most 1000 characters and no NUL byte."""
+    """Promote and rollback refuse a reason of over 1000 characters or with a NUL byte."""
     _promote(home, "stub/1", reason="x" * models.MOST_REASON)
     for reason in ("x" * (models.MOST_REASON + 1), "a\0b"):
         with pytest.raises(RefusedError, match="too long or is not plain text"):

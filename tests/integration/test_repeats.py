@@ -1,4 +1,4 @@
-"""Requests with images that are sent again with their key: one set of rows, and every time its answers."""
+"""Uploads that are repeated with their key have one set of rows, and the same results each time."""
 
 import threading
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ from tests.web import Site, batch_of, site
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give one running installation; what its databases do differently is tried without processes."""
+    """Give a running installation on SQLite; other tests here compare the databases without processes."""
     with site(tmp_path_factory.mktemp("site")) as running:
         yield running
 
@@ -53,7 +53,7 @@ def send(
 
 
 def test_a_batch_that_is_sent_again_counts_once(here: Site) -> None:
-    """The same key of the same person: the same answers in the same order, with details too, no new row."""
+    """The same key of the same person: the same results in the same order, also detailed, and no new rows."""
     images, right = batch_of(here, 300, 0)
     before = rows(here.home)
     first = send(here, images, "a")
@@ -69,7 +69,7 @@ def test_a_batch_that_is_sent_again_counts_once(here: Site) -> None:
 
 
 def test_many_at_once_are_one(here: Site) -> None:
-    """Twelve that come at the same moment: all are answered, one is counted, nothing stays in the spool."""
+    """Of twelve concurrent requests with one key all get results, one has rows, and the spool is empty."""
     images, right = batch_of(here, 150, 1000)
     before = rows(here.home)
     with ThreadPoolExecutor(12) as clients:
@@ -80,7 +80,7 @@ def test_many_at_once_are_one(here: Site) -> None:
 
 
 def test_a_key_stands_for_its_images(here: Site) -> None:
-    """With other images it is 409 and nothing is kept; for another kind of request it is another key."""
+    """The key with other images is a 409 and stores nothing; for another route it is another key."""
     images, right = batch_of(here, 2, 2000)
     assert send(here, images, "mine").status_code == 200
     before = rows(here.home)
@@ -98,8 +98,8 @@ def test_a_key_stands_for_its_images(here: Site) -> None:
     assert rows(here.home) == before + 1
 
 
-def test_images_without_an_answer_are_the_same_again(here: Site) -> None:
-    """What cannot be read is not tried twice: the reason is that of the first time."""
+def test_images_without_a_prediction_are_not_retried(here: Site) -> None:
+    """An unreadable image in a repeated request has the reason of the first time, and no new row."""
     (good,), (right,) = batch_of(here, 1, 3000)
     images = [good, "AAAA", "%%"]
     before = rows(here.home)
@@ -118,7 +118,7 @@ def spooled(home: Installation, count: int) -> list[FoundFile]:
 
 
 def labels(home: Installation, accepted: AcceptedUpload) -> list[int]:
-    """Return the answers of a request in the order of its images."""
+    """Return the predicted label indices of a request in the order of its images."""
     found = uploads.outcomes(home.database, accepted.images)
     return [
         outcome.label_index for image in accepted.images if (outcome := found[image]).label_index is not None
@@ -126,7 +126,7 @@ def labels(home: Installation, accepted: AcceptedUpload) -> list[int]:
 
 
 def test_a_key_is_taken_once(home: Installation) -> None:
-    """Of eight that take it at the same moment one has rows and messages; the others find its answers."""
+    """Of eight concurrent requests one has rows and messages; the others find its results."""
     context, queue = home.inline()
     several = [spooled(home, 150) for _ in range(8)]
     right = [int(Path(file.path).stem.rpartition("_")[2]) for file in several[0]]
@@ -159,7 +159,7 @@ def test_a_key_is_taken_once(home: Installation) -> None:
 
 
 def test_a_key_lasts_a_day(home: Installation) -> None:
-    """The sweep forgets it, and the same request counts again: not before."""
+    """The sweep deletes a key after a day, not earlier; then the same request counts again."""
     context, _ = home.inline()
     key = RequestKey("ann's", "a digest")
     accept(context, spooled(home, 1), key)
@@ -174,8 +174,8 @@ def test_a_key_lasts_a_day(home: Installation) -> None:
     assert rows(home) == 2
 
 
-def test_what_is_there_already_is_not_new(home: Installation) -> None:
-    """A user's or a token's name is given once; a job that is asked for twice is new once."""
+def test_names_and_jobs_are_added_once(home: Installation) -> None:
+    """A user or token name can be used once; a job that is requested twice is new once."""
     database = home.database
     access.add_user(database, "ann", "hash", Role.VIEWER)
     access.add_token(database, "till", "digest", Role.VIEWER)

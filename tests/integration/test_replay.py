@@ -1,4 +1,4 @@
-"""Another version of a model answers for an old run's images, and nothing of the old run changes."""
+"""A replay classifies an old run's images with another version, and changes nothing in the old run."""
 
 import os
 from dataclasses import replace
@@ -29,7 +29,7 @@ def _results(home: Installation, run_id: int) -> list[ImageResult]:
 
 
 def test_a_replay_changes_nothing_of_the_old_run(home: Installation) -> None:
-    """Files stay in the archive, old answers stay, and each old answer has a new one beside it."""
+    """Files stay in the archive, old predictions stay, and each of them is paired with a new one."""
     photos = write_images(home.settings.incoming_dir, 25)
     (home.settings.incoming_dir / "broken.png").write_bytes(b"")
     context, queue = home.inline()
@@ -50,8 +50,8 @@ def test_a_replay_changes_nothing_of_the_old_run(home: Installation) -> None:
     assert sorted(changes.files) == sorted(PredictionPair(path, "white", "snow") for path in white)
 
 
-def test_files_that_are_gone_since_have_no_second_answer(home: Installation, tmp_path: Path) -> None:
-    """A replay of files that stayed where they were says which of them it could not read any more."""
+def test_files_that_disappeared_have_no_second_prediction(home: Installation, tmp_path: Path) -> None:
+    """A replay of files outside the archive reports which of them it could not read."""
     photos = write_images(tmp_path / "photos", 3)
     names = [os.fsencode(str(path)) for path in photos]
     odd = Path(os.fsdecode(names[0][:-4] + b"-caf\xe9.png"))
@@ -68,7 +68,7 @@ def test_files_that_are_gone_since_have_no_second_answer(home: Installation, tmp
 
 
 def test_an_open_run_is_not_replayed(home: Installation) -> None:
-    """Its images are still coming in, so that two answers could not be compared."""
+    """An open run or a missing run is refused, and no run is opened."""
     write_images(home.settings.incoming_dir, 1)
     context, _ = home.inline()
     run_id = scan(context, "night")
@@ -80,7 +80,7 @@ def test_an_open_run_is_not_replayed(home: Installation) -> None:
 
 
 def test_counting_keeps_as_many_files_as_asked_for() -> None:
-    """Counts are of all images, whatever is listed; the most frequent change comes first."""
+    """All images are counted even if few are listed; the most frequent change comes first."""
     pairs = [PredictionPair(str(i), "a", "b" if i % 3 else "c") for i in range(9)] + [
         PredictionPair("x", "a", "a")
     ]

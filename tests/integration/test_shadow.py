@@ -1,4 +1,4 @@
-"""A candidate on trial answers beside the model of the night, and nothing of the night depends on it."""
+"""A shadow predicts beside the model of the night, and cannot harm the night."""
 
 import shutil
 import time
@@ -63,8 +63,8 @@ def _a_night(
     return run_id
 
 
-def test_a_shadow_answers_and_the_night_stays_as_it_is(home: Installation) -> None:
-    """Every image has the active version's answer in table and report; the shadow's lie beside them."""
+def test_a_shadow_predicts_and_the_night_is_unchanged(home: Installation) -> None:
+    """Table and report have the active version's predictions; those of the shadow are stored beside them."""
     _candidate(home)
     _shadow(home, 1)
     run_id = _a_night(home, 25)
@@ -81,8 +81,8 @@ def test_a_shadow_answers_and_the_night_stays_as_it_is(home: Installation) -> No
     assert changes.transitions == [("white", "snow", white)]
 
 
-def test_a_share_is_the_same_images_each_time(home: Installation) -> None:
-    """The sample depends on the image's id alone, and is the part of them that was asked for."""
+def test_a_share_always_selects_the_same_images(home: Installation) -> None:
+    """The sample depends only on the image ids, and its size is the requested share."""
     _candidate(home)
     _shadow(home, 0.3)
     _a_night(home, 40)
@@ -111,10 +111,10 @@ def _replaced(home: Installation) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_gone, _replaced])
-def test_a_missing_or_broken_shadow_spoils_nothing(
+def test_a_missing_or_broken_shadow_does_no_harm(
     home: Installation, spoil: Callable[[Installation], None]
 ) -> None:
-    """The night is whole without it."""
+    """The night is complete without it."""
     _candidate(home)
     _shadow(home, 1)
     spoil(home)
@@ -125,8 +125,8 @@ def test_a_missing_or_broken_shadow_spoils_nothing(
     assert _beside(home).both == 0
 
 
-def test_a_shadow_that_fails_or_ends_its_process_spoils_nothing(home: Installation) -> None:
-    """An error of any kind comes after the chunk is done; not even the end of the process opens it again."""
+def test_a_shadow_that_fails_or_ends_its_process_does_no_harm(home: Installation) -> None:
+    """The shadow runs after the chunk is done, so neither an error nor the end of the process reopens it."""
 
     class Failing(StubClassifier):
         def __init__(self, bundle: Bundle) -> None:
@@ -157,7 +157,7 @@ def test_a_shadow_that_fails_or_ends_its_process_spoils_nothing(home: Installati
 
 
 def test_a_slow_shadow_stops_before_the_chunks_time_is_up(sqlite_home: Installation) -> None:
-    """What it has answered by then is kept, and the process is not ended for it."""
+    """Its predictions until then are kept, and the process is not killed."""
     home = sqlite_home
     _candidate(home)
     _shadow(home, 1)
@@ -183,7 +183,7 @@ def test_a_slow_shadow_stops_before_the_chunks_time_is_up(sqlite_home: Installat
 
 
 def test_ad_hoc_runs_have_no_shadow(home: Installation) -> None:
-    """Somebody waits for them; a trial can wait for the night."""
+    """A person waits for an ad hoc run, so it is classified by its own model only."""
     _candidate(home)
     _shadow(home, 1)
     context, queue = home.inline()
@@ -196,7 +196,7 @@ def test_ad_hoc_runs_have_no_shadow(home: Installation) -> None:
 
 
 def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installation) -> None:
-    """A second shadow takes the first one's place; promoting ends it; each is a change with its name."""
+    """A second shadow replaces the first; promotion ends it; each change is recorded."""
     _candidate(home)
     write_stub_bundle(home.settings.models_dir, version=3)
     with pytest.raises(ConflictError, match="is active"):
@@ -228,7 +228,7 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
 
 @pytest.mark.slow
 def test_the_command_line_compares_a_shadow_with_the_nights(sqlite_home: Installation) -> None:
-    """`models shadow` begins and ends it; `compare --shadow` counts what it would have changed."""
+    """`models shadow` starts and ends a shadow; `compare --shadow` counts what it would have changed."""
     home = sqlite_home
     _candidate(home)
     assert (

@@ -1,4 +1,4 @@
-"""Errors say what is wrong in one language, and keep what a translation needs."""
+"""Errors have a message in English, and keep what a translation needs."""
 
 import pickle
 
@@ -19,14 +19,14 @@ from returns_pipeline.records.runs import RunKind
 
 
 def test_a_message_is_a_template_with_named_parameters() -> None:
-    """The sentence is filled in; the template and its parameters stay, so that it can be translated."""
+    """The fields of the message are filled; template and parameters are kept for a translation."""
     error = NotFoundError("There is no run {run}.", "Look at {place!r}.", run=7, place="runs list")
     assert str(error) == "There is no run 7. Look at 'runs list'."
     assert (error.template, error.parameters) == ("There is no run {run}.", {"run": 7, "place": "runs list"})
 
 
-def test_text_without_parameters_is_never_taken_for_a_template() -> None:
-    """A message that quotes braces, of a file or a driver, is shown as it is."""
+def test_a_message_without_parameters_is_not_a_template() -> None:
+    """A message with braces but without parameters is shown unchanged."""
     assert RefusedError("{'a': 1} is no bundle.").message == "{'a': 1} is no bundle."
     assert ImageFault(FaultCode.TRUNCATED, "bad {marker}").detail == "bad {marker}"
 
@@ -41,14 +41,14 @@ def test_text_without_parameters_is_never_taken_for_a_template() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_crosses_processes(error: PipelineError) -> None:
-    """What another process raised says the same here."""
+    """An error from another process has the same type, message and advice."""
     other = pickle.loads(pickle.dumps(error))  # noqa: S301 - what this test has just written
     assert type(other) is type(error)
     assert (str(other), other.message, other.advice) == (str(error), error.message, error.advice)
 
 
 def test_every_family_states_its_exit_code_and_status() -> None:
-    """A person's mistake ends with 3 and a 4xx status, a failure of the machine with 1 or 3 and a 5xx."""
+    """A refused request has exit code 3 and a 4xx status; a failure of the machine has 1 or 3 and a 5xx."""
     families = [each for each in vars(errors).values() if isinstance(each, type)]
     stated = {
         each.__name__: (each.exit_code, each.http_status)
@@ -68,7 +68,7 @@ def test_every_family_states_its_exit_code_and_status() -> None:
 
 
 def test_a_kind_of_a_newer_version_is_read_as_unknown() -> None:
-    """A row that a newer version wrote stops no older reader, and is no night."""
+    """An unknown kind is read as UNKNOWN, which is neither a night nor an intake."""
     kind = RunKind("returned by drone")
     assert kind is RunKind.UNKNOWN
     assert not kind.is_night

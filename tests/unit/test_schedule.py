@@ -1,4 +1,4 @@
-"""No night without a run, none with two, whatever the clock does."""
+"""Every date has exactly one night, also at clock changes."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,7 +17,7 @@ def _settings(hour: int, minute: int, zone: str = "Europe/Berlin") -> Settings:
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Santiago", "Australia/Lord_Howe", "UTC"])
 @pytest.mark.parametrize(("hour", "minute"), [(2, 0), (2, 30), (0, 0), (23, 59)])
 def test_every_date_of_a_year_has_exactly_one_night(zone: str, hour: int, minute: int) -> None:
-    """Asked every ten minutes of a year, with both clock changes in it, the nights are one for each date."""
+    """In a year with both clock changes, checked every ten minutes, each date has one night."""
     settings = _settings(hour, minute, zone)
     moment = datetime(2026, 1, 1, 12, tzinfo=UTC)
     nights: list[datetime] = []
@@ -33,13 +33,13 @@ def test_every_date_of_a_year_has_exactly_one_night(zone: str, hour: int, minute
     assert {next_due(settings, due) for due in nights[:-1]} == set(nights[1:])
 
 
-def test_a_time_that_the_clock_leaves_out_comes_as_much_later() -> None:
+def test_a_skipped_wall_time_is_moved_forward() -> None:
     """On 29 March 2026 half past two does not exist in Berlin: the night is at half past three."""
     due = last_due(_settings(2, 30), datetime(2026, 3, 29, 12, tzinfo=UTC))
     assert due.astimezone(ZoneInfo("Europe/Berlin")).strftime("%d %H:%M %Z") == "29 03:30 CEST"
 
 
-def test_a_time_that_comes_twice_counts_the_first_time() -> None:
-    """On 25 October 2026 half past two comes twice in Berlin: the night is the first, in summer time."""
+def test_a_repeated_wall_time_counts_the_first_time() -> None:
+    """On 25 October 2026 half past two occurs twice in Berlin: the night is the first, in summer time."""
     due = last_due(_settings(2, 30), datetime(2026, 10, 25, 12, tzinfo=UTC))
     assert due == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)

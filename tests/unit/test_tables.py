@@ -1,4 +1,4 @@
-"""What a column keeps comes back as it was."""
+"""Column types return the values that were stored."""
 
 import os
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ SQLITE = sqlite.dialect()
     st.lists(st.binary(min_size=1).filter(lambda part: b"\0" not in part and b"/" not in part), min_size=1)
 )
 def test_any_path_comes_back_and_is_text_in_between(parts: list[bytes]) -> None:
-    """A path of any bytes is stored as text that every database takes, and read as the same path."""
+    """A path of any bytes is stored as valid text and read as the same path."""
     path = os.fsdecode(b"/" + b"/".join(parts))
     column = PathText()
     stored = column.process_bind_param(path, SQLITE)
@@ -27,14 +27,14 @@ def test_any_path_comes_back_and_is_text_in_between(parts: list[bytes]) -> None:
 
 
 def test_two_paths_are_never_stored_alike() -> None:
-    """A name that looks like an escape is not taken for the byte that the escape stands for."""
+    """A name that looks like an escape is not confused with the byte of that escape."""
     column = PathText()
     names = [b"a\xe9", rb"a\xe9", rb"a\\xe9", "aé".encode()]
     assert len({column.process_bind_param(os.fsdecode(name), SQLITE) for name in names}) == len(names)
 
 
 def test_moments_are_aware_and_in_utc() -> None:
-    """A moment without a time zone is refused; one from SQLite, which has none, is UTC."""
+    """A moment without a time zone is refused; a moment from SQLite is in UTC."""
     column = UtcDateTime()
     moment = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
     for dialect in (SQLITE, postgresql.dialect()):  # type: ignore[no-untyped-call]
