@@ -176,7 +176,7 @@ def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installatio
         (lambda bundle: replace(bundle, labels=("a", "b", "c", "d")), "labels differ"),
         (lambda bundle: replace(bundle, data={"test_sha256": "other"}), "other images"),
         (lambda bundle: replace(bundle, data={}), "not recorded"),
-        (lambda bundle: replace(bundle, metrics={"accuracy": 0.1}), "says nothing"),
+        (lambda bundle: replace(bundle, metrics={"accuracy": 0.1}), "does not record"),
     ],
 )
 def test_what_cannot_be_compared_is_said_and_passes(
