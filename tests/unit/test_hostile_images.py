@@ -1,4 +1,4 @@
-"""Files that break naive code: the right picture, or the right reason, and no crash between."""
+"""Unusual, damaged and hostile files: the right picture or the right fault, and never a crash."""
 
 import io
 import struct
@@ -41,7 +41,7 @@ def _corners(data: bytes, limits: Limits = LIMITS) -> list[list[int]]:
 
 
 def _halves(data: bytes) -> tuple[int, int]:
-    """Return the brightness of the left and the right edge."""
+    """Return the brightness at the left and at the right edge."""
     pixels = decode(data, GREY, LIMITS).pixels
     return int(pixels[2, 0, 0]), int(pixels[2, 3, 0])
 
@@ -58,14 +58,14 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _png(depth: int, kind: int, row: bytes, before: bytes = b"", after: bytes = b"") -> bytes:
-    """Return a PNG of 8 x 8 pixels whose rows are all alike."""
+    """Return a PNG of 8 x 8 pixels with equal rows."""
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, depth, kind, 0, 0, 0))
     body = _chunk(b"IDAT", zlib.compress((b"\0" + row) * 8))
     return b"\x89PNG\r\n\x1a\n" + header + before + body + after + _chunk(b"IEND", b"")
 
 
 def _tiff(values: "np.ndarray[Any, Any]", photometric: int, sample_format: int = 1, **more: int) -> bytes:
-    """Return an uncompressed TIFF; `more` are tags such as t322, each one long."""
+    """Return an uncompressed TIFF; `more`: tags of type LONG by number, like t322."""
     height, width = values.shape[:2]
     samples = values.shape[2] if values.ndim == 3 else 1
     data = values.tobytes()
@@ -96,13 +96,13 @@ _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
 @pytest.mark.parametrize("size", [(64, 32), (32, 64)], ids=["landscape", "portrait"])
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
 def test_orientation_is_applied_once(file_format: str, size: tuple[int, int], orientation: int) -> None:
-    """However a format keeps it (EXIF, tag, irot and imir), orientation is applied exactly once."""
+    """Orientation is applied exactly once, whether stored as EXIF, as a tag or as irot and imir."""
     stored = _quarters(*size)
     if orientation in _TURNS:
         stored = stored.transpose(Image.Transpose(_TURNS[orientation]))
     exif = _exif(orientation)
     if file_format == "HEIF":
-        stored.info["exif"] = exif.tobytes()  # from here the encoder turns it into irot and imir
+        stored.info["exif"] = exif.tobytes()  # the encoder writes it as irot and imir
         data = _encoded(stored, file_format)
     else:
         data = _encoded(stored, file_format, exif=exif)
@@ -126,10 +126,10 @@ def test_orientation_is_applied_once(file_format: str, size: tuple[int, int], or
     ],
     ids=["g1", "g2", "g4", "g8", "g16", "rgb16", "la16", "two bits", "rgb16 opaque"],
 )
-def test_every_depth_of_png_has_its_clear_colour_and_its_brightness(
+def test_every_depth_of_png_has_the_right_transparency_and_brightness(
     data: bytes, expected: tuple[int, int]
 ) -> None:
-    """A clear colour is given in the file's depth and found at every depth; 2 to 16 bits become 8."""
+    """A transparent colour is recognised at every bit depth; 2 to 16 bits become 8."""
     assert _halves(data) == pytest.approx(expected, abs=1)
 
 
@@ -158,13 +158,13 @@ def _half(value: float, dtype: str) -> "np.ndarray[Any, Any]":
     ],
     ids=["u16", "u16-", "s16", "u32", "s32", "S32", "f1", "f255", "nan", "u8-", "lab", "ycbcr", "cmyk"],
 )
-def test_every_kind_of_tiff_has_its_brightness(data: bytes, expected: tuple[int, int]) -> None:
-    """Deep, signed, float, inverted and Lab TIFFs come out as a viewer shows them."""
+def test_every_kind_of_tiff_has_the_right_brightness(data: bytes, expected: tuple[int, int]) -> None:
+    """16-bit, 32-bit, signed, float, inverted and Lab TIFFs decode to what a viewer shows."""
     assert _halves(data) == pytest.approx(expected, abs=1)
 
 
-def test_a_gif_frame_smaller_than_its_canvas_stands_on_white() -> None:
-    """What a GIF's first frame leaves bare is white, not the palette's first colour."""
+def test_a_gif_frame_smaller_than_its_canvas_is_placed_on_white() -> None:
+    """The canvas that a GIF's first frame does not cover is white, not the palette's first colour."""
     image = Image.new("P", (8, 8), 1)
     image.putpalette([*RED, *GREEN])
     data = bytearray(_encoded(image, "GIF"))
@@ -173,15 +173,15 @@ def test_a_gif_frame_smaller_than_its_canvas_stands_on_white() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"])
-def test_the_first_of_many_frames_is_the_picture(file_format: str) -> None:
-    """Animations, bursts and pages give their first frame, whatever follows."""
+def test_the_first_of_several_frames_is_decoded(file_format: str) -> None:
+    """Animations, bursts and multi-page files decode to their first frame."""
     rest = [Image.new("RGB", (64, 64), "black")] * 2
     data = _encoded(_quarters(), file_format, save_all=True, append_images=rest)
     assert np.abs(np.array(_corners(data)) - [RED, GREEN, BLUE, PALE]).max() < 12
 
 
-def test_a_phone_photo_of_several_pictures_is_a_jpeg() -> None:
-    """A multi-picture JPEG (MPO) is the JPEG it begins with, and is scaled while decoding like one."""
+def test_a_multi_picture_jpeg_is_a_jpeg() -> None:
+    """A phone's multi-picture JPEG (MPO) decodes to its first JPEG, which is scaled while decoding."""
     large = Image.new("RGB", (2000, 2000), GREEN)
     data = _encoded(large, "MPO", save_all=True, append_images=[_quarters()])
     decoded = decode(data, COLOUR, Limits(1_000_000, 500_000))
@@ -189,23 +189,23 @@ def test_a_phone_photo_of_several_pictures_is_a_jpeg() -> None:
     assert decoded.pixels[0, 0].tolist() == pytest.approx(GREEN, abs=3)
 
 
-def test_a_progressive_jpeg_counts_whole_and_by_its_passes() -> None:
-    """A decoder holds a progressive JPEG whole, scaled or not; endless passes count as more pixels."""
+def test_a_progressive_jpeg_counts_whole_and_by_its_scans() -> None:
+    """A progressive JPEG counts with all its pixels, as the decoder holds them; many scans count as more."""
     image = Image.new("L", (2000, 2000), 128)
     limits = Limits(10_000_000, 500_000)
     assert decode(_encoded(image, "JPEG"), GREY, limits).facts.width == 2000
     assert _code(_encoded(image, "JPEG", progressive=True), limits) == FaultCode.TOO_MANY_PIXELS
     small = _encoded(Image.new("L", (200, 200), 128), "JPEG", progressive=True)
     last = small.rindex(b"\xff\xda")
-    passes = small[:-2] + small[last:-2] * 500 + small[-2:]
+    many_scans = small[:-2] + small[last:-2] * 500 + small[-2:]
     assert decode(small, GREY, limits).pixels.mean() == pytest.approx(128, abs=1)
-    assert _code(passes, limits) == FaultCode.TOO_MANY_PIXELS
+    assert _code(many_scans, limits) == FaultCode.TOO_MANY_PIXELS
 
 
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_packed_comments_do_not_hide_the_picture(name: bytes, place: str) -> None:
-    """A text chunk that unpacks to 30 MB is left packed, and the picture is decoded."""
+def test_compressed_text_does_not_prevent_decoding(name: bytes, place: str) -> None:
+    """A text chunk of 30 MB is not decompressed, and the picture is decoded."""
     packed = b"k\0\1\0\0\0" if name == b"iTXt" else b"k\0\0"
     bomb = _chunk(name, packed + zlib.compress(bytes(30_000_000)))
     data = _png(8, 0, b"\x64" * 8, **{place: bomb})
@@ -243,7 +243,7 @@ _SIDE, _HUGE = struct.pack(">I", 64), struct.pack(">I", 20_000)
     ids=["webp", "gif", "bmp", "jp2", "heic", "tiff", "tiff-tile", "jpeg"],
 )
 def test_a_bomb_is_refused_before_it_is_decoded(data: bytes) -> None:
-    """A header that promises too many pixels is answered from the header, in each format's own way."""
+    """A header with too many pixels is refused before decoding, in every format."""
     assert _code(data) == FaultCode.TOO_MANY_PIXELS
 
 
@@ -266,16 +266,16 @@ def test_a_bomb_is_refused_before_it_is_decoded(data: bytes) -> None:
         (_tiff(np.zeros((8, 8), np.uint8), 1, t256=0), FaultCode.TRUNCATED),
     ],
 )
-def test_each_refusal_has_its_code(data: bytes, code: str) -> None:
-    """Not an image, an image of another kind, and a broken one are told apart by content alone."""
+def test_each_fault_has_its_code(data: bytes, code: str) -> None:
+    """No image, an image of another format and a broken image have different codes, by content alone."""
     assert _code(data) == (FaultCode.UNSUPPORTED_FORMAT if code == "12 bit" else code)
 
 
 @pytest.mark.parametrize(
     ("number", "name"), [(number, name) for number, (name, _) in enumerate(seed_images())]
 )
-def test_a_third_of_a_file_is_truncated_and_a_file_with_a_tail_is_whole(number: int, name: str) -> None:
-    """Nothing is made of a file cut within its first frame; bytes behind a complete one change nothing."""
+def test_a_third_of_a_file_is_truncated_and_appended_bytes_are_ignored(number: int, name: str) -> None:
+    """A file cut within its first frame is truncated; bytes after a complete frame change nothing."""
     data = seed_images()[number][1]
     whole = decode(data, COLOUR, LIMITS)
     assert whole.facts.format == name
@@ -283,8 +283,8 @@ def test_a_third_of_a_file_is_truncated_and_a_file_with_a_tail_is_whole(number: 
     assert np.array_equal(decode(data + b"garbage" * 99, COLOUR, LIMITS).pixels, whole.pixels)
 
 
-def test_the_thinnest_and_the_smallest_pictures_are_pictures() -> None:
-    """One pixel, and a row of 65,500, are stretched like any other picture."""
+def test_the_narrowest_and_the_smallest_pictures_are_decoded() -> None:
+    """A picture of one pixel and one of 65,500 x 1 are stretched like any other."""
     assert _corners(_encoded(Image.new("RGB", (1, 1), BLUE), "PNG")) == [[*BLUE]] * 4
     for size in ((65_500, 1), (1, 65_500)):
         assert decode(_encoded(Image.new("L", size, 99), "JPEG"), GREY, LIMITS).pixels.mean() == 99
@@ -298,7 +298,7 @@ _BEGINNINGS: Sequence[bytes] = [b"", *sorted({data[:size] for _, data in seed_im
 @example(b"\xff\xd8", b"\xff" * 50)
 @example(b"", b"<!---->" * 40)
 def test_any_bytes_give_pixels_or_a_fault(beginning: bytes, rest: bytes) -> None:
-    """Whatever the content, the answer is an array of the right shape or an ImageFault."""
+    """Any content gives an array of the right shape or an ImageFault."""
     try:
         pixels = decode(beginning + rest, COLOUR, LIMITS).pixels
     except ImageFault:
@@ -308,7 +308,7 @@ def test_any_bytes_give_pixels_or_a_fault(beginning: bytes, rest: bytes) -> None
 
 
 def test_mutated_images_never_end_the_process() -> None:
-    """1,500 damaged files of every format: no crash, hang, stray exception, slow decode or warning."""
+    """1,500 damaged files of every format: no crash, hang, other exception, slow decode or warning."""
     report = hunt(1500, seed=20)
     assert report.violations == []
     assert not [line for line in report.remarks if "Warning" in line]

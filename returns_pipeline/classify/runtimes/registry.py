@@ -1,4 +1,8 @@
-"""The runtimes by name. To add one: write its module and register it here."""
+"""The runtimes by name.
+
+To add one, write its module and register it here; an automatic one is then used through `auto`. To let
+operators choose it by name, add the name to the values of RETURNS_RUNTIME too.
+"""
 
 from importlib import import_module
 from typing import NamedTuple

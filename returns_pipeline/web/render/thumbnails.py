@@ -1,4 +1,4 @@
-"""Small pictures of photos, made when they are asked for. Whatever a browser cannot show becomes WebP."""
+"""Thumbnails of photos, made on request as WebP, so that browsers can show photos of every format."""
 
 import io
 
@@ -15,13 +15,13 @@ from returns_pipeline.usecases.context import Context
 
 
 def of(picture: Picture, size: int, context: Context) -> bytes | None:
-    """Return a WebP of `size` pixels on its longer side; None where the file is gone or no picture."""
+    """Return a WebP of `size` pixels on its longer side; None if the file is missing or cannot be decoded."""
     pixels = pixels_of(picture, size, context)
     return None if pixels is None else webp(pixels)
 
 
 def pixels_of(picture: Picture, size: int, context: Context) -> NDArray[np.uint8] | None:
-    """Return uint8 [h, w, 3], the longer side `size`; None where the file is gone or no picture."""
+    """Return uint8 [h, w, 3], the longer side `size`; None if the file is missing or cannot be decoded."""
     limits = Limits.of(context.settings)
     try:
         data = context.photos.read_classified(picture, limits.max_bytes)
@@ -37,7 +37,7 @@ def pixels_of(picture: Picture, size: int, context: Context) -> NDArray[np.uint8
 
 
 def webp(pixels: NDArray[np.uint8]) -> bytes:
-    """Return a picture of uint8 [h, w, 3]."""
+    """Return a picture, uint8 [h, w, 3], as the bytes of a WebP file."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "WEBP", quality=80, method=0)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""What the intake takes and leaves, and how files are moved."""
+"""Photos in folders: found, described, moved, written and removed."""
 
 import os
 import shutil
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, TransientFault
 from returns_pipeline.photos import destinations, intake_rules
 from returns_pipeline.photos.folder import FolderSource
-from returns_pipeline.records.images import Move
+from returns_pipeline.records.images import Move, PendingImage, Picture
 
 PHOTOS = FolderSource()
 SECOND_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - in memory, on every Linux
 
 
 def test_the_intake_takes_files_and_nothing_else(tmp_path: Path) -> None:
-    """Files of every subfolder are found once; hidden, unfinished and linked ones are left alone."""
+    """Files of every subfolder are found once; hidden, unfinished and linked ones are skipped."""
     inside = tmp_path / "intake"
     outside = tmp_path / "outside"
     for folder in (inside / "a" / "b", inside / ".hidden", outside):
@@ -35,8 +35,8 @@ def test_the_intake_takes_files_and_nothing_else(tmp_path: Path) -> None:
     assert all(file.size == 1 for file in found)
 
 
-def test_a_file_is_settled_when_nothing_changed_for_long_enough(tmp_path: Path) -> None:
-    """A copy that keeps the old date is as new as it is; without a settling time everything is settled."""
+def test_a_file_is_settled_if_it_did_not_change_for_long_enough(tmp_path: Path) -> None:
+    """A new copy with an old modification time has not settled; without a settling time every file has."""
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
     os.utime(path, (0, 0))
@@ -48,7 +48,7 @@ def test_a_file_is_settled_when_nothing_changed_for_long_enough(tmp_path: Path) 
 
 
 def test_a_folder_that_cannot_be_scanned_is_refused(tmp_path: Path) -> None:
-    """A missing folder is the operator's fault; one that goes away is the world's."""
+    """A missing folder is a ConfigFault; one that disappears during a scan is a TransientFault."""
     with pytest.raises(ConfigFault, match="does not exist"):
         PHOTOS.require_folder(str(tmp_path / "none"))
     with pytest.raises(TransientFault, match="cannot be listed"):
@@ -65,7 +65,7 @@ def _move(request: Move) -> bool:
 
 
 def test_a_move_may_be_repeated(tmp_path: Path) -> None:
-    """A second move of the same image changes nothing and says that the file is there."""
+    """A second move of the same image changes nothing and reports the file as moved."""
     source = tmp_path / "a.png"
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1" / "1-a.png")
@@ -75,7 +75,7 @@ def test_a_move_may_be_repeated(tmp_path: Path) -> None:
 
 
 def test_a_repeated_move_never_takes_a_newer_file(tmp_path: Path) -> None:
-    """A new picture under the old name stays in the intake, and the archived one is not overwritten."""
+    """A new photo under the old name stays in the intake, and the archived one is not overwritten."""
     source = tmp_path / "a.png"
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1-a.png")
@@ -87,7 +87,7 @@ def test_a_repeated_move_never_takes_a_newer_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_or_replaced_is_not_archived(tmp_path: Path) -> None:
-    """Only the file that was classified is moved: neither nothing nor its successor."""
+    """Only the file that was classified is moved; if it is gone or was replaced, nothing is moved."""
     source = tmp_path / "a.png"
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1-a.png")
@@ -100,7 +100,7 @@ def test_a_file_that_is_gone_or_replaced_is_not_archived(tmp_path: Path) -> None
 
 @pytest.mark.skipif(not SECOND_FILE_SYSTEM.is_dir(), reason="needs a second file system")
 def test_a_move_across_file_systems_leaves_one_whole_file(tmp_path: Path) -> None:
-    """Copied, then removed; a copy that was cut short before the removal is finished."""
+    """The file is copied, then removed; a copy that was interrupted before the removal is finished."""
     other = SECOND_FILE_SYSTEM / f"returns-{os.getpid()}"
     try:
         source = tmp_path / "a.png"
@@ -115,8 +115,8 @@ def test_a_move_across_file_systems_leaves_one_whole_file(tmp_path: Path) -> Non
         shutil.rmtree(other, ignore_errors=True)
 
 
-def test_every_destination_is_inside_its_root_and_short_enough(tmp_path: Path) -> None:
-    """No name leads out of the folder, and the longest name still fits with its number."""
+def test_every_destination_is_inside_its_root_and_has_at_most_255_bytes(tmp_path: Path) -> None:
+    """No name leads out of the folder, and the longest name still fits with the image's id."""
     folder = destinations.destination_folder(str(tmp_path), 7, 12)
     for name in ("a.png", "..", "-rf", "x" * 251 + ".png", "caf\udce9.png"):
         path = Path(destinations.destination(folder, 345, f"/intake/{name}"))
@@ -124,3 +124,50 @@ def test_every_destination_is_inside_its_root_and_short_enough(tmp_path: Path) -
         assert len(os.fsencode(path.name)) <= 255
         assert path.name.startswith("345-")
         assert path.suffix == Path(name).suffix
+
+
+def test_an_identity_changes_with_the_content(tmp_path: Path) -> None:
+    """A file is unchanged until it is written again, replaced or removed; one that never existed has none."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"picture")
+    found = PHOTOS.describe(str(path))
+    assert list(PHOTOS.find(str(tmp_path))) == [found]
+    assert PHOTOS.is_unchanged(found)
+    os.utime(path, ns=(0, found.mtime_ns + 1))
+    assert not PHOTOS.is_unchanged(found)
+    os.utime(path, ns=(0, found.mtime_ns))
+    assert PHOTOS.is_unchanged(found)
+    path.write_bytes(b"larger picture")
+    os.utime(path, ns=(0, found.mtime_ns))
+    assert not PHOTOS.is_unchanged(found)
+    path.unlink()
+    assert not PHOTOS.is_unchanged(found)
+    for missing in (path, tmp_path):
+        assert PHOTOS.describe(str(missing)).identity == ""
+
+
+def test_what_is_put_can_be_read_and_removed(tmp_path: Path) -> None:
+    """`put` creates the folder and returns the photo as `find` does; `remove` may be repeated."""
+    place = str(tmp_path / "spool" / "a.png")
+    found = PHOTOS.put(place, b"picture")
+    assert list(PHOTOS.find(str(tmp_path))) == [found]
+    image = PendingImage(1, found.path, found.size, found.identity)
+    assert PHOTOS.read(image, found.size) == b"picture"
+    PHOTOS.remove(place)
+    PHOTOS.remove(place)
+    assert list(PHOTOS.find(str(tmp_path))) == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(TransientFault, match="cannot be written"):
+        PHOTOS.put(str(tmp_path / "file" / "a.png"), b"picture")
+
+
+def test_a_classified_photo_is_read_from_a_file_system_with_coarse_times(tmp_path: Path) -> None:
+    """After a move only the size is compared: the modification time may differ, another size is a fault."""
+    path = tmp_path / "a.png"
+    path.write_bytes(b"picture")
+    os.utime(path, (0, 0))
+    assert PHOTOS.read_classified(Picture(str(path), 7, None, None), 100) == b"picture"
+    for place, size, code in ((path, 8, FaultCode.CHANGED), (tmp_path / "b.png", 7, FaultCode.VANISHED)):
+        with pytest.raises(ImageFault) as caught:
+            PHOTOS.read_classified(Picture(str(place), size, None, None), 100)
+        assert caught.value.code == code

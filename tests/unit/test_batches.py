@@ -1,4 +1,4 @@
-"""From files to batches: each image once and in order, whoever decodes it and whatever ails it."""
+"""Photos to batches: each image once and in order, with and without threads, with and without faults."""
 
 import os
 import time
@@ -25,8 +25,8 @@ def _pending(path: Path, number: int = 1, size: int | None = None) -> PendingIma
     return PendingImage(number, str(path), size, f"{size}-{found.st_mtime_ns}")
 
 
-def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> None:
-    """Empty, large, changed, vanished, unreadable and special files each have their code."""
+def test_a_file_is_read_only_if_it_is_the_one_that_was_found(tmp_path: Path) -> None:
+    """Empty, large, changed, vanished, unreadable and special files each have their fault code."""
     path = tmp_path / "a.png"
     path.write_bytes(b"12345")
     assert FolderSource().read(_pending(path), 5) == b"12345"
@@ -49,7 +49,7 @@ def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> N
 
 
 def _photos(folder: Path, count: int) -> list[PendingImage]:
-    """Write pictures of brightness 0, 1, 2 …; every fifth file is no picture."""
+    """Write pictures of brightness 0, 1, 2 …; every fifth file is not an image."""
     images = []
     for number in range(count):
         path = folder / f"{number}.png"
@@ -64,33 +64,31 @@ def _photos(folder: Path, count: int) -> list[PendingImage]:
 @pytest.mark.parametrize("threads", [0, 1, 3])
 @pytest.mark.parametrize("count", [0, 1, 5, 23])
 def test_every_image_is_in_one_batch_in_its_order(tmp_path: Path, threads: int, count: int) -> None:
-    """With threads or without, the batches hold each image's own pixels, or its refusal, once."""
+    """With or without threads, the batches have each image once: its own pixels, or its failure."""
     images = _photos(tmp_path, count)
     progress: list[None] = []
     decoder = batches.Decoder(FolderSource(), WANT, LIMITS, image_seconds=10)
-    good, refused = [], []
+    good, failed = [], []
     for batch in decoder.batches(images, 4, threads, lambda: progress.append(None)):
         assert len(batch.pixels) == len(batch.images) == len(batch.facts) <= 4
         assert [int(picture.max()) for picture in batch.pixels] == [image.id for image in batch.images]
         good += batch.images
-        refused += [(image.id, failure.code) for image, failure in batch.failed]
+        failed += [(image.id, failure.code) for image, failure in batch.failed]
     assert good == [image for image in images if image.id % 5 != 4]
-    assert refused == [(image.id, FaultCode.NOT_AN_IMAGE) for image in images if image.id % 5 == 4]
+    assert failed == [(image.id, FaultCode.NOT_AN_IMAGE) for image in images if image.id % 5 == 4]
     assert len(progress) == count
 
 
 def _slow(seconds: float) -> Decoded:
-    """Take `seconds` as a decoder in Python would."""
+    """Take `seconds`, like a slow decoder written in Python."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         sum(range(1000))
-    return Decoded(np.zeros(WANT.shape, np.uint8), None)  # type: ignore[arg-type] # nobody looks at the facts
+    return Decoded(np.zeros(WANT.shape, np.uint8), None)  # type: ignore[arg-type] # the test does not use the facts
 
 
-def test_an_image_that_takes_too_long_is_refused_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The time limit is each image's own: many short ones may take longer together."""
+def test_only_the_image_that_takes_too_long_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit is per image: several fast images may take longer together."""
     images = _photos(tmp_path, 4)
     seconds = iter((0.15, 0.15, 5.0, 0.15))
     monkeypatch.setattr(bytes_to_pixels, "decode", lambda *_: _slow(next(seconds)))
@@ -103,13 +101,13 @@ def test_an_image_that_takes_too_long_is_refused_alone(
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-def test_a_fault_of_the_disk_is_not_an_images(tmp_path: Path, threads: int) -> None:
-    """What ails the machine ends the batch: no image is refused for it."""
+def test_a_fault_of_the_disk_fails_no_image(tmp_path: Path, threads: int) -> None:
+    """A fault of the machine ends the batch: no image is recorded as failed for it."""
     images = _photos(tmp_path, 4)
 
     class BrokenDisk(FolderSource):
         def read(self, image: PendingImage, max_bytes: int) -> bytes:  # noqa: ARG002 - as the real one
-            raise TransientFault("The disk is away.")
+            raise TransientFault("The disk does not respond.")
 
     decoder = batches.Decoder(BrokenDisk(), WANT, LIMITS, image_seconds=10)
     with pytest.raises(TransientFault):

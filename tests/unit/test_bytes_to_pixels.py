@@ -1,4 +1,4 @@
-"""From a file's bytes to pixels: the right picture, or the right reason."""
+"""A photo's bytes to pixels: the right picture, or the right fault."""
 
 import io
 import zlib
@@ -45,7 +45,7 @@ def _code(data: bytes, want: ImageInput = GREY, limits: Limits = LIMITS) -> Faul
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_every_accepted_format_gives_the_picture(file_format: str) -> None:
-    """Each format that is accepted decodes to nearly the same pixels, and says what it is."""
+    """Each accepted format decodes to nearly the same pixels, and its name is reported."""
     decoded = decode(_encoded(_quarters(), file_format), COLOUR, LIMITS)
     assert decoded.pixels.shape == (16, 16, 3)
     assert decoded.pixels.dtype == np.uint8
@@ -56,7 +56,7 @@ def test_every_accepted_format_gives_the_picture(file_format: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(orientation: int) -> None:
-    """However the camera was held, the pixels are those of the upright picture."""
+    """For each EXIF orientation, the pixels are those of the upright picture."""
     turns = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -94,27 +94,27 @@ def test_every_mode_has_the_right_brightness(image: Image.Image, expected: int) 
 
 
 def test_a_palette_with_a_clear_colour_is_white_there() -> None:
-    """A GIF's transparent colour is composited on white, not shown as what lies under it."""
+    """A GIF's transparent colour becomes white, not the colour of its palette entry."""
     image = Image.new("P", (8, 8), 0)
     image.putpalette([0, 0, 0, 255, 0, 0])
     assert decode(_encoded(image, "GIF", transparency=0), GREY, LIMITS).pixels.min() == 255
 
 
 def test_cmyk_is_not_inverted() -> None:
-    """A print photo's white paper stays white."""
+    """White in a CMYK photo stays white."""
     image = Image.new("CMYK", (64, 64), (0, 0, 0, 0))
     assert decode(_encoded(image, "JPEG"), GREY, LIMITS).pixels.min() > 250
 
 
 def test_an_animation_gives_its_first_frame() -> None:
-    """The first frame of an animation is the picture."""
+    """An animation decodes to its first frame."""
     frames = [Image.new("L", (8, 8), value) for value in (200, 10, 10)]
     data = _encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert decode(data, GREY, LIMITS).pixels.mean() == pytest.approx(200, abs=2)
 
 
 def test_the_pixel_limit_counts_what_is_decoded() -> None:
-    """A large JPEG is scaled down while it is decoded and is fine; a PNG of the same size is refused."""
+    """A large JPEG is accepted, as it is scaled down while decoding; a PNG of the same size is refused."""
     large = Image.new("L", (2000, 2000), 128)
     limits = Limits(max_bytes=10_000_000, max_pixels=500_000)
     decoded = decode(_encoded(large, "JPEG"), GREY, limits)
@@ -122,8 +122,8 @@ def test_the_pixel_limit_counts_what_is_decoded() -> None:
     assert _code(_encoded(large, "PNG"), limits=limits) == FaultCode.TOO_MANY_PIXELS
 
 
-def test_what_is_no_image_is_told_from_what_is_broken() -> None:
-    """Each kind of bad content has its own code, whatever the file is called."""
+def test_other_content_and_broken_images_have_different_codes() -> None:
+    """Each kind of bad content has its own fault code, from the content alone."""
     png = _encoded(_quarters(), "PNG")
     assert _code(b"just words") == FaultCode.NOT_AN_IMAGE
     assert _code(b"%PDF-1.7 a document") == FaultCode.NOT_AN_IMAGE
@@ -135,29 +135,29 @@ def test_what_is_no_image_is_told_from_what_is_broken() -> None:
     assert _code(_encoded(_quarters(), "JPEG")[:-300]) == FaultCode.TRUNCATED
 
 
-def _general(data: bytes) -> bytes:
-    """Return the same PNG with a part more, which sends it the general way."""
+def _with_text_chunk(data: bytes) -> bytes:
+    """Return the same PNG with one more chunk, which excludes it from the fast path."""
     comment = b"tEXta\0b"
-    part = (len(comment) - 4).to_bytes(4) + comment + zlib.crc32(comment).to_bytes(4)
-    return data[:33] + part + data[33:]
+    chunk = (len(comment) - 4).to_bytes(4) + comment + zlib.crc32(comment).to_bytes(4)
+    return data[:33] + chunk + data[33:]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (31, 17), (60, 40)])
-def test_a_plain_png_gives_the_same_pixels_the_short_way(mode: str, size: tuple[int, int]) -> None:
-    """Whether a PNG has a part more than it needs makes no difference to its pixels."""
+def test_the_fast_path_for_plain_pngs_gives_the_same_pixels(mode: str, size: tuple[int, int]) -> None:
+    """The fast path and Pillow's own decoder return the same pixels."""
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
     data = _encoded(Image.fromarray(noise).convert(mode), "PNG")
     assert decode_plain_png(data, LIMITS) is not None
-    assert decode_plain_png(_general(data), LIMITS) is None
+    assert decode_plain_png(_with_text_chunk(data), LIMITS) is None
     for want in (GREY, COLOUR):
-        short, general = decode(data, want, LIMITS), decode(_general(data), want, LIMITS)
-        assert np.array_equal(short.pixels, general.pixels)
-        assert short.facts[1:] == general.facts[1:]
+        fast, general = decode(data, want, LIMITS), decode(_with_text_chunk(data), want, LIMITS)
+        assert np.array_equal(fast.pixels, general.pixels)
+        assert fast.facts[1:] == general.facts[1:]
 
 
-def test_a_damaged_plain_png_gets_its_reason() -> None:
-    """The short way refuses what is damaged, large or cut, so that the general one says why."""
+def test_a_damaged_plain_png_has_the_right_fault() -> None:
+    """The fast path skips damaged, large and truncated files; Pillow's decoder then finds the fault."""
     data = _encoded(Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)), "PNG")
     flipped = bytearray(data)
     flipped[45] ^= 0xFF
