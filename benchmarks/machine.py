@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from returns_pipeline.host.embedded import redis_server
+from returns_pipeline.host.embedded_redis import find_redis_server
 
 _PACKAGES = ("celery", "keras", "tensorflow-cpu", "openvino", "pillow", "sqlalchemy", "ray")
 _GIBIBYTE = 1024**3
@@ -52,6 +52,6 @@ def _version(package: str) -> str:
 
 
 def _redis() -> str:
-    answer = subprocess.run([redis_server(), "--version"], capture_output=True, text=True, check=True)
+    answer = subprocess.run([find_redis_server(), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"v=(\S+)", answer.stdout)
     return found.group(1) if found else answer.stdout.strip()

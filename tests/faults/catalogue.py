@@ -76,7 +76,7 @@ def terminate(night: Night) -> int:
             worker.terminate()
             time.sleep(0.3)
         worker.wait(30)
-        night.processes._running.pop(f"worker{times}")
+        night.processes.release(f"worker{times}")
     night.start_worker()
     night.finish(request)
     return 3
@@ -234,7 +234,7 @@ def missed_night(night: Night) -> int:
     first = night.scan()
     until(lambda: night.closed(first))
     night.kill(control)
-    night.processes._running.pop("control")
+    night.processes.release("control")
     night.images(100)
     with night.home.database.write() as connection:
         moment = connection.execute(sa.select(sa.func.min(tables.runs.c.opened_at))).scalar_one()
@@ -283,17 +283,17 @@ FAULTS = [
 
 def _redis_away(night: Night) -> None:
     """Kill Redis, wait, and start one that knows nothing."""
-    redis = night.processes._running["redis"]
+    redis = night.processes.process("redis")
     redis.kill()
     redis.wait()
     time.sleep(max(2, 30 * night.scale))
-    ended = [name for name, process in night.processes._running.items() if process.poll() is not None]
+    ended = night.processes.ended()
     for name in ended:
-        night.processes._running.pop(name)
+        night.processes.release(name)
     night.start_redis()
     for name in set(ended) - {"redis"}:
         # As `up` and a container's restart policy do.
-        night.processes._start(name, *night.processes._commands[name])
+        night.processes.restart(name)
 
 
 def _chunks(night: Night) -> list[int]:

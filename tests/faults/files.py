@@ -66,7 +66,7 @@ def change_files(night: Night) -> int:
     night.finish(request)
     stopper.terminate()
     stopper.wait(30)
-    night.processes._running.pop("control")
+    night.processes.release("control")
     return len(changed)
 
 

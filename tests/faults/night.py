@@ -71,11 +71,8 @@ class Night:
             "-n",
             f"{name}@%h",
         ]
-        self.processes._environment |= self.worker_environment
-        self.processes._start(
-            name, [*command, "--without-gossip", "--without-mingle", *arguments], PROJECT_ROOT
-        )
-        return self.processes._running[name]
+        command += ["--without-gossip", "--without-mingle", *arguments]
+        return self.processes.start_command(name, command, PROJECT_ROOT, self.worker_environment)
 
     def start_redis(self) -> subprocess.Popen[bytes]:
         """Start Redis with nothing kept."""
@@ -83,7 +80,7 @@ class Night:
             if path.is_file():
                 path.unlink()
         self.processes.start_redis()
-        return self.processes._running["redis"]
+        return self.processes.process("redis")
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill a whole worker, children included, as a machine that loses power does."""
@@ -135,7 +132,7 @@ class Night:
 
     def mend(self) -> bool:
         """Start again what has ended by itself, as `up` and a container's restart policy do; return False."""
-        self.processes.mend()
+        self.processes.restart_ended()
         return False
 
     def open_work(self) -> str:
