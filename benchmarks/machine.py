@@ -1,4 +1,4 @@
-"""The machine and the versions that a figure belongs to: a figure without them says nothing."""
+"""The machine and the versions that a figure was measured with."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _GIBIBYTE = 1024**3
 
 
 def describe() -> dict[str, Any]:
-    """Return cores, CPU, memory in GiB, the load of the last minute and the versions of what is measured."""
+    """Return cores, CPU, memory in GiB, the load of the last minute, and the versions of the libraries."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIBIBYTE
     return {
         "cores": len(os.sched_getaffinity(0)),

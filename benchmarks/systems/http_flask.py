@@ -1,6 +1,6 @@
-"""What this pipeline replaces: a Flask endpoint that predicts one image at a time, and a client that waits.
+"""The design that this pipeline replaces: a Flask endpoint for one image at a time, and a waiting client.
 
-The server is the same module with `serve` as its first argument.
+Run as a program, this module is the server.
 """
 
 import base64
@@ -15,7 +15,7 @@ import numpy as np
 import requests
 from PIL import Image, UnidentifiedImageError
 
-from benchmarks.measuring import Job, Measurement, main, started
+from benchmarks.measuring import Job, Measurement, started
 from returns_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 120
 _WARM_REQUESTS = 5
-_ANSWER_SECONDS = 60
+_TIMEOUT_SECONDS = 60
 
 
 def measure(job: Job) -> Measurement:
-    """Post the job's images one by one, `job.rounds` times, to a server with its model loaded."""
+    """Post the images one by one to a server that has loaded its model, `job.rounds` times."""
     files = job.files()
     address = job.work / "address.txt"
-    command = [sys.executable, "-m", "benchmarks.systems.http_flask", "serve", str(job.bundle), str(address)]
+    command = [sys.executable, "-m", "benchmarks.systems.http_flask", str(job.bundle), str(address)]
     with (job.work / "server.txt").open("wb") as log, started(command, log) as server:
         url = _wait(server, address)
-        # A session keeps what can be kept between requests: the client should not be what is slow.
+        # A session keeps the connection open, so that the client is not the bottleneck.
         with requests.Session() as session:
             _post_all(session, url, files[:_WARM_REQUESTS])
             seconds = []
@@ -55,11 +55,11 @@ def _wait(server: Any, address: Path) -> str:
 
 
 def _post_all(session: requests.Session, url: str, files: list[Path]) -> dict[str, int]:
-    """Post the files in turn; return label indices by file name."""
+    """Post the files one by one; return label index by file name."""
     labels = {}
     for file in files:
         image = base64.b64encode(file.read_bytes()).decode("ascii")
-        answer = session.post(url, json={"image": image}, timeout=_ANSWER_SECONDS)
+        answer = session.post(url, json={"image": image}, timeout=_TIMEOUT_SECONDS)
         answer.raise_for_status()
         labels[file.name] = int(answer.json()["prediction"])
     return labels
@@ -78,7 +78,7 @@ def make_app(model: Any, labels: tuple[str, ...], shape: tuple[int, int, int]) -
             data = base64.b64decode(request.get_json()["image"], validate=True)
             image = Image.open(io.BytesIO(data)).convert("L" if channels == 1 else "RGB")
         except (KeyError, TypeError, binascii.Error, UnidentifiedImageError):
-            return jsonify(error="not an image in base64"), 400
+            return jsonify(error="not a base64 image"), 400
         pixels = np.asarray(image.resize((width, height))).reshape(1, *shape)
         scores = model.predict(pixels, verbose=0)[0]
         best = int(scores.argmax())
@@ -88,7 +88,7 @@ def make_app(model: Any, labels: tuple[str, ...], shape: tuple[int, int, int]) -
 
 
 def serve(folder: Path, address: Path) -> None:
-    """Load the model, serve it on a free port of the loopback address, write the URL to `address`."""
+    """Load the model, serve it on a free port of the loopback address, write its URL to `address`."""
     import logging
 
     import keras
@@ -96,7 +96,7 @@ def serve(folder: Path, address: Path) -> None:
 
     from returns_pipeline.classify.bundle import load_bundle
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request is not the design's fault
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # its line for each request would be measured too
     bundle = load_bundle(folder)
     model = keras.saving.load_model(bundle.file("model.keras"), compile=False)
     server = make_server("127.0.0.1", 0, make_app(model, bundle.labels, bundle.input.shape), threaded=True)
@@ -107,7 +107,4 @@ def serve(folder: Path, address: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        serve(Path(sys.argv[2]), Path(sys.argv[3]))
-    else:
-        main(measure)
+    serve(Path(sys.argv[1]), Path(sys.argv[2]))

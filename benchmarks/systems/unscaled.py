@@ -1,11 +1,11 @@
-"""The pipeline with a worker that decodes JPEGs whole, however large: what scaling while decoding saves."""
+"""The pipeline with a worker that decodes JPEGs at full size, without scaling in the decoder."""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.measuring import Job, Measurement, main, started
+from benchmarks.measuring import Job, Measurement, started
 from benchmarks.systems import pipeline
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.errors import PipelineError
@@ -17,7 +17,7 @@ _START_SECONDS = 60
 
 
 def measure(job: Job) -> Measurement:
-    """Measure the pipeline as it is but for its workers' decoder. Options as in the pipeline's module."""
+    """Measure the pipeline with another decoder. Job options as in `benchmarks.systems.pipeline`."""
     return pipeline.measure(job, _workers)
 
 
@@ -36,7 +36,3 @@ def _workers(processes: Processes, settings: Settings) -> Iterator[None]:
             if worker.poll() is not None or time.monotonic() > deadline:
                 raise PipelineError(f"The worker without scaling did not start; its log is {log.name}.")
         yield
-
-
-if __name__ == "__main__":
-    main(measure)

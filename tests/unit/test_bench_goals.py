@@ -71,7 +71,7 @@ def test_the_cost_of_an_image_is_compared_between_small_and_large(
         measured(
             result("D", "pipeline-tenth", seconds=1, images=100), result("D", seconds=large, images=1000)
         )
-    )["D: dearer image in ten times as many"]
+    )["D: extra cost of an image in ten times as many"]
 
     assert line.measured == pytest.approx(dearer)
     assert line.verdict == verdict
@@ -81,7 +81,7 @@ def test_the_process_that_grows_most_counts() -> None:
     """One leak is a leak."""
     memory = [{"grown_mb": 1.0}, {"grown_mb": 31.0}]
 
-    line = lines(measured(result("D", memory=memory)))["D: memory that a process grows by"]
+    line = lines(measured(result("D", memory=memory)))["D: memory growth of a process"]
 
     assert (line.measured, line.verdict) == (31.0, "missed")
 
