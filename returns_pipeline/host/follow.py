@@ -3,13 +3,13 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from returns_pipeline.errors import NotFoundError, PipelineError, TransientFault
 from returns_pipeline.records.runs import Progress as RunProgress
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.records.tasks import Queue
-from returns_pipeline.report.words import state_words
+from returns_pipeline.report.words import run_state
 from returns_pipeline.store import images, runs
 from returns_pipeline.store.database import Database
 
@@ -29,7 +29,7 @@ def follow(database: Database, queue: Queue, request_id: str, sent_as: str | Non
     """
     # Standard output is for the result.
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(None), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("waiting", total=None)
         run_id = _wait_for_run(database, queue, request_id, sent_as or request_id)
@@ -38,7 +38,8 @@ def follow(database: Database, queue: Queue, request_id: str, sent_as: str | Non
             now = runs.progress(database, run_id)
             # The total is not final while files are still found.
             total = None if now.state is RunState.SCANNING else now.total
-            bar.update(task, description=state_words(now.state), completed=now.done, total=total)
+            state = run_state(now.state, now.done, now.total)
+            bar.update(task, description=state, completed=now.done, total=total)
             if now.state is RunState.CLOSED:
                 break
             if time.monotonic() > next_check:

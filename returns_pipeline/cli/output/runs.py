@@ -10,7 +10,7 @@ from rich.text import Text
 from returns_pipeline.cli.console import plain_table, print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
-from returns_pipeline.report.words import kind_words, state_words
+from returns_pipeline.report.words import run_kind, run_state
 
 _console = Console()
 
@@ -36,6 +36,11 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
     }
 
 
+def state_of(run: RunSummary) -> str:
+    """Return how far a run is, in words."""
+    return run_state(run.state, run.counts.seen - run.counts.pending, run.counts.seen)
+
+
 def image_as_dict(image: ImageResult) -> dict[str, Any]:
     """Return an image as the JSON that the command line prints."""
     return {
@@ -57,11 +62,8 @@ def print_run(run: RunSummary) -> None:
     """Print one run, with its accuracy if its file names contain labels."""
     from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
 
-    done = run.counts.seen - run.counts.pending
-    state = state_words(run.state, done, run.counts.seen)
-    table = Table(
-        title=f"Run {run.id} · {kind_words(run.kind)} · {state} · {run.model}", title_justify="left"
-    )
+    title = f"Run {run.id} · {run_kind(run.kind)} · {state_of(run)} · {run.model}"
+    table = Table(title=title, title_justify="left")
     cells = {
         "seen": f"{run.counts.seen:,}",
         "classified": f"[green]{run.counts.classified:,}[/]",
@@ -99,8 +101,8 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
         counts = run.counts
         table.add_row(
             str(run.id),
-            kind_words(run.kind),
-            state_words(run.state),
+            run_kind(run.kind),
+            state_of(run),
             f"{run.opened_at:%Y-%m-%d %H:%M}",
             *(f"{count:,}" for count in (counts.seen, counts.classified, counts.quarantined, counts.failed)),
         )

@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from returns_pipeline.cli import console
-from returns_pipeline.cli.output.runs import print_runs, run_as_dict
+from returns_pipeline.cli.output.runs import print_runs, run_as_dict, state_of
 from returns_pipeline.records.runs import OpenWork, RunSummary
-from returns_pipeline.report.words import state_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +62,7 @@ def print_status(status: Status) -> None:
         "Workers": ", ".join(status.workers) or "none answers",
         "Queues": status.broker_fault or queues,
         "Open": f"{work.images:,} images in {work.chunks:,} chunks, {work.leased:,} in progress{since}",
-        "Last night": f"run {last.id}, {state_words(last.state)}, started {last.opened_at:%Y-%m-%d %H:%M} UTC"
+        "Last night": f"run {last.id}, {state_of(last)}, started {last.opened_at:%Y-%m-%d %H:%M} UTC"
         if last
         else "none yet",
         "Next night": f"{status.next_night:%Y-%m-%d %H:%M} UTC",
