@@ -26,9 +26,9 @@ INPUT = ImageInput(224, 224, 3)
 _CLASSES = 10
 _SEED = 7
 #: Photos that set the statistics of the network's normalisation and its head.
-STATISTICS_PHOTOS = 64
-#: Share of the channels of each layer that the small network has, for tiny runs.
-_SMALL_ALPHA = 0.35
+STATISTICS_PHOTOS, _SMALL_STATISTICS_PHOTOS = 64, 16
+#: The last layer of the small network's features.
+_SMALL_END = "block_2_add"
 _DRAWN_SIZE = (400, 533)
 #: Scale of the head's weights; gives a best probability of about a half.
 _GAIN = 1.0
@@ -38,11 +38,12 @@ _LIMITS = imaging.Limits(max_bytes=2**30, max_pixels=2**30)
 def get_bundle(photos: list[Path] | None, models: Path, work: Path, *, small: bool) -> Bundle:
     """Return the bundle for these photos, or for drawn ones, from the cache `models` or newly made.
 
-    `work` is an empty folder. A `small` network has the same layers with a third of the channels. Raises
-    PipelineError with the end of the log if the bundle cannot be made.
+    `work` is an empty folder. A `small` network, for tiny runs, has only the first blocks of
+    MobileNetV2. Raises PipelineError with the end of the log if the bundle cannot be made.
     """
     if photos is None:
-        draw_photos(work / "photos", STATISTICS_PHOTOS, _DRAWN_SIZE, STATISTICS_PHOTOS)
+        count = _SMALL_STATISTICS_PHOTOS if small else STATISTICS_PHOTOS
+        draw_photos(work / "photos", count, _DRAWN_SIZE, count)
         photos = sorted((work / "photos").iterdir())
     # The same photos and the same version of this file make the same model.
     key = hashlib.sha256(Path(__file__).read_bytes() + str(small).encode())
@@ -50,8 +51,8 @@ def get_bundle(photos: list[Path] | None, models: Path, work: Path, *, small: bo
         key.update(file_sha256(photo).encode())
     folder = models / key.hexdigest()[:16]
     if not (folder / NAME / "1" / MANIFEST).exists():
-        alpha = str(_SMALL_ALPHA if small else 1.0)
-        command = [sys.executable, "-m", "benchmarks.mobilenet", str(folder), alpha, *map(str, photos)]
+        size = "small" if small else "whole"
+        command = [sys.executable, "-m", "benchmarks.mobilenet", str(folder), size, *map(str, photos)]
         log = work / "log.txt"
         with log.open("wb") as output, started(command, output) as process:
             process.wait()
@@ -65,15 +66,16 @@ def pixels_of(photos: list[Path]) -> "NDArray[np.uint8]":
     return np.stack([imaging.decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
 
 
-def make_model(pixels: "NDArray[np.uint8]", alpha: float) -> Any:
-    """Return the Keras model: uint8 [n, 224, 224, 3] in, float32 probabilities [n, 10] out.
-
-    `alpha` is the share of the channels of each layer: 1 is the network as published.
-    """
+def make_model(pixels: "NDArray[np.uint8]", *, small: bool) -> Any:
+    """Return the Keras model: uint8 [n, 224, 224, 3] in, float32 probabilities [n, 10] out."""
     import keras
 
     keras.utils.set_random_seed(_SEED)
-    network = keras.applications.MobileNetV2(alpha=alpha, weights=None, classes=_CLASSES)
+    network = keras.applications.MobileNetV2(weights=None, classes=_CLASSES)
+    if small:
+        pooled = keras.layers.GlobalAveragePooling2D()(network.get_layer(_SMALL_END).output)
+        probabilities = keras.layers.Dense(_CLASSES, activation="softmax")(pooled)
+        network = keras.Model(network.input, probabilities)
     scaled = pixels.astype(np.float32) / 127.5 - 1
     _set_statistics(network, scaled)
     head = network.layers[-1]
@@ -113,14 +115,14 @@ def _head(features: "NDArray[np.float32]") -> list["NDArray[np.float32]"]:
     return [weights, (-centre @ weights).astype(np.float32)]
 
 
-def make_bundle(models: Path, alpha: float, photos: list[Path]) -> None:
+def make_bundle(models: Path, photos: list[Path], *, small: bool) -> None:
     """Make the model and publish it atomically as MODELS/mobilenet-v2/1."""
     from returns_pipeline.classify import publishing
     from returns_pipeline.training.recipes import export
 
     pixels = pixels_of(photos)
     with publishing.draft_folder(models) as folder:
-        model = make_model(pixels, alpha)
+        model = make_model(pixels, small=small)
         labels = tuple(f"class {number}" for number in range(_CLASSES))
         bundle = Bundle(
             folder=folder,
@@ -138,4 +140,4 @@ def make_bundle(models: Path, alpha: float, photos: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    make_bundle(Path(sys.argv[1]), float(sys.argv[2]), [Path(name) for name in sys.argv[3:]])
+    make_bundle(Path(sys.argv[1]), [Path(name) for name in sys.argv[3:]], small=sys.argv[2] == "small")

@@ -169,7 +169,7 @@ def _tiny(folder: Path, count: int, _request: Request) -> Prepared:
     )
 
 
-_PIPELINE, _UNSCALED = "benchmarks.systems.pipeline", "benchmarks.systems.unscaled"
+_PIPELINE, _UNSCALED_APP = "benchmarks.systems.pipeline", "benchmarks.systems.unscaled_worker"
 _RAW, _TF_DATA = "benchmarks.systems.raw", "benchmarks.systems.tf_data"
 _RAY, _TASK = "benchmarks.systems.ray_data", "benchmarks.systems.task_per_image"
 _HTTP = "benchmarks.systems.http_flask"
@@ -237,7 +237,12 @@ WORKLOADS = (
                 options=_SMALL_CHUNKS,
             ),
             Entry(
-                "unscaled", "pipeline without JPEG scaling", _UNSCALED, min_agreement=0, options=_SMALL_CHUNKS
+                "unscaled",
+                "pipeline without JPEG scaling",
+                _PIPELINE,
+                min_agreement=0,
+                options={**_SMALL_CHUNKS, "classify_app": _UNSCALED_APP},
+                tiny_processes=1,
             ),
         ),
     ),

@@ -1,14 +1,14 @@
 """The embedded pipeline: from sending the scan until the run is closed, with warm workers.
 
-Job options: `settings`, which override the pipeline's settings; `watch_memory`, whether the memory of its
-processes is sampled during the first round.
+Job options: `settings`, which override the pipeline's settings; `classify_app`, the module of another Celery
+app for images; `watch_memory`, whether the memory of the processes is sampled during the first round.
 """
 
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,8 @@ _WARM_IMAGES = 64
 _MAX_WARM_UPS = 20
 _MAX_SECONDS, _POLL_SECONDS = 1800, 0.002
 
-Workers = Callable[[Processes, Settings], AbstractContextManager[None]]
 
-
-@contextmanager
-def default_workers(processes: Processes, _settings: Settings) -> Iterator[None]:
-    """Start the two workers of every embedded installation."""
-    processes.start_workers()
-    yield
-
-
-def measure(job: Job, workers: Workers = default_workers) -> Measurement:
+def measure(job: Job) -> Measurement:
     """Start Redis and the workers, warm them up, time the scan of the whole intake `job.rounds` times.
 
     Raises PipelineError if a run closes with an unclassified image.
@@ -54,16 +45,14 @@ def measure(job: Job, workers: Workers = default_workers) -> Measurement:
     detail: dict[str, Any] = {"processes": settings.worker_processes, "chunk_size": settings.chunk_size}
     with Processes(settings) as processes:
         processes.start_redis()
-        with workers(processes, settings):
-            _warm_up(job, settings, database, queue)
-            rounds = []
-            if job.options.get("watch_memory"):
-                with Watch() as watch:
-                    rounds.append(_round(job.files(), settings, database, queue))
-                detail["memory"] = growth(watch.samples, _first_chunks(settings, rounds[0][1]))
-            rounds += [
-                _round(job.files(), settings, database, queue) for _ in range(job.rounds - len(rounds))
-            ]
+        processes.start_workers(job.options.get("classify_app", "workers.app"))
+        _warm_up(job, settings, database, queue)
+        rounds = []
+        if job.options.get("watch_memory"):
+            with Watch() as watch:
+                rounds.append(_round(job.files(), settings, database, queue))
+            detail["memory"] = growth(watch.samples, _first_chunks(settings, rounds[0][1]))
+        rounds += [_round(job.files(), settings, database, queue) for _ in range(job.rounds - len(rounds))]
     last = rounds[-1][1]
     results = list(images.results(database, last.id))
     database.close()

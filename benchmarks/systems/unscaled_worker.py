@@ -1,6 +1,6 @@
 """`celery -A benchmarks.systems.unscaled_worker`: the pipeline's own app without JPEG scaling.
 
-The parent imports this before it forks, so that every child decodes JPEGs at full size.
+The parent process imports this before it forks, so that every child decodes JPEGs at full size.
 """
 
 from typing import Any

@@ -64,10 +64,18 @@ class Processes(ChildProcesses):
         self.start_command(_REDIS, *embedded_redis.prepare(self._settings))
         self.wait_until(lambda: embedded_redis.is_ready(self._settings), _REDIS)
 
-    def start_workers(self) -> None:
-        """Start a worker for scans and one for images; wait until both accept tasks."""
-        self.start("worker-control", *CONTROL_WORKER)
-        self.start("worker-cpu", *CLASSIFY_WORKER)
+    def start_workers(self, classify_app: str = "workers.app") -> None:
+        """Start a worker for scans and one for images; wait until both accept tasks.
+
+        `classify_app` is the module of the Celery app of the worker for images.
+        """
+        workers = {
+            "worker-control": ("workers.app", CONTROL_WORKER),
+            "worker-cpu": (classify_app, CLASSIFY_WORKER),
+        }
+        for name, (app, arguments) in workers.items():
+            # Not `returns-pipeline worker`: it becomes the same command after 0.4 s of imports.
+            self.start_command(name, [sys.executable, "-m", "celery", "-A", app, *arguments], Path.cwd())
         queue = open_queue(self._settings)
 
         def both_accept_tasks() -> bool:
