@@ -15,7 +15,7 @@ from benchmarks.workloads import WORKLOADS, Entry, Prepared, Request, Workload, 
 
 _REFERENCE = "benchmarks.systems.reference"
 #: Modules that import TensorFlow, which takes 4 s of CPU. In a tiny run they share a process.
-_TENSORFLOW_MODULES = {_REFERENCE, "benchmarks.systems.tf_data"}
+_TENSORFLOW_MODULES = {_REFERENCE, "benchmarks.systems.tf_data", "benchmarks.systems.http_flask"}
 
 #: Processes at a time in a tiny run. More than two cores can serve, because a process that starts also waits.
 _SIDE_BY_SIDE = 3
@@ -98,6 +98,7 @@ class Bench:
             processes=(entry.tiny_processes or cores) if self.request.tiny else cores,
             bundle=prepared.bundle.folder,
             work=self.folder / workload.name / entry.system,
+            is_tiny=self.request.tiny,
             options=dict(entry.options),
         )
 

@@ -30,7 +30,8 @@ class Job:
 
     The system classifies the first `count` files of the flat folder `images` with the model in the folder
     `bundle`, `rounds` times, with `processes` processes if it uses several. `work` is a folder of its own
-    that is deleted afterwards. `options` are documented in the system's module.
+    that is deleted afterwards. `is_tiny`: the times do not count. `options` are documented in the system's
+    module.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Job:
     processes: int
     bundle: Path
     work: Path
+    is_tiny: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def files(self, count: int | None = None) -> list[Path]:
