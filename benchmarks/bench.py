@@ -20,7 +20,7 @@ _TENSORFLOW_MODULES = {_REFERENCE, "benchmarks.systems.tf_data", "benchmarks.sys
 #: Processes at a time in a tiny run. More than two cores can serve, because a process that starts also waits.
 _SIDE_BY_SIDE = 3
 
-Say = Callable[[str], None]
+Show = Callable[[str], None]
 
 
 class _Planned(NamedTuple):
@@ -34,14 +34,14 @@ class _Planned(NamedTuple):
 
 @dataclass(slots=True)
 class Bench:
-    """One run of the benchmark in `folder`; `say` shows the current step.
+    """One run of the benchmark in `folder`; `show` displays the current step.
 
     `sentences` describes the images of each workload. `left_out` names the systems that are not installed.
     """
 
     request: Request
     folder: Path
-    say: Say
+    show: Show
     sentences: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     _results: dict[tuple[str, str], Result] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Bench:
         """Write the images of a workload; return a job for each system that is installed."""
         folder = self.folder / workload.name
         folder.mkdir()
-        self.say(f"{workload.name}: images")
+        self.show(f"{workload.name}: images")
         prepared = workload.prepare(folder / "images", workload.count(self.request), self.request)
         self.sentences[workload.name] = f"{prepared.sentence}; model {prepared.bundle.ref}"
         installed = [entry for entry in entries if entry.is_installed]
@@ -117,7 +117,7 @@ class Bench:
                 groups[job.module].append(job)
 
         def measure(group: list[Job]) -> list[Measurement]:
-            self.say(", ".join(f"{job.work.parent.name}: {job.work.name}" for job in group))
+            self.show(", ".join(f"{job.work.parent.name}: {job.work.name}" for job in group))
             return run(group)
 
         with ThreadPoolExecutor(_SIDE_BY_SIDE if self.request.tiny else 1) as pool:

@@ -180,7 +180,7 @@ def _send(task: "Task", *arguments: "Argument", wait: bool, as_json: bool) -> "R
 
 
 def _open_queue(settings: "Settings") -> "CeleryQueue":
-    """Return the queue. Raises TransientFault at once if the broker does not answer; sending would retry."""
+    """Return the queue. Raises TransientFault if the broker does not answer, without retries."""
     from returns_pipeline.broker.celery_queue import open_queue
 
     queue = open_queue(settings)

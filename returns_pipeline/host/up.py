@@ -17,11 +17,11 @@ _RECENT_RUNS = 20
 
 
 def run_all(
-    settings: Settings, database: Database, web_address: Callable[[], str], say: Callable[[str], None]
+    settings: Settings, database: Database, web_address: Callable[[], str], print_line: Callable[[str], None]
 ) -> None:
     """Start Redis, workers, beat, Flower and the web; restart what ends; return on Ctrl-C or SIGTERM.
 
-    `say` prints a line. `web_address` is called once the web has started, and returns its address.
+    `print_line` shows a line. `web_address` is called once the web has started, and returns its address.
     """
     for intake in settings.every_intake:
         intake.folder.mkdir(parents=True, exist_ok=True)
@@ -35,23 +35,23 @@ def run_all(
         processes.start("web", "web")
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
         intakes = ", ".join(str(intake.folder) for intake in settings.every_intake)
-        say(f"Intake    {intakes}  (scanned at {night}; to scan now: `returns-pipeline scan --wait`)")
-        say(f"Web       {web_address()}")
-        say(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
-        say(f"Logs      {settings.home / 'logs'}")
-        say("Press Ctrl-C to stop everything.")
+        print_line(f"Intake    {intakes}  (scanned at {night}; to scan now: `returns-pipeline scan --wait`)")
+        print_line(f"Web       {web_address()}")
+        print_line(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
+        print_line(f"Logs      {settings.home / 'logs'}")
+        print_line("Press Ctrl-C to stop everything.")
         try:
-            _watch(processes, database, say)
+            _watch(processes, database, print_line)
         except KeyboardInterrupt:
-            say("Stopping; chunks in progress are finished first.")
+            print_line("Stopping; chunks in progress are finished first.")
 
 
-def _watch(processes: Processes, database: Database, say: Callable[[str], None]) -> NoReturn:
+def _watch(processes: Processes, database: Database, print_line: Callable[[str], None]) -> NoReturn:
     """Restart processes that end, and report each run that finishes."""
     last_reported = max((run.id for run in runs.latest(database, 1)), default=0)
     while True:
         for line in processes.restart_ended():
-            say(line)
+            print_line(line)
         try:
             recent = runs.latest(database, _RECENT_RUNS)
         except TransientFault:
@@ -59,7 +59,7 @@ def _watch(processes: Processes, database: Database, say: Callable[[str], None])
         closed = [run for run in recent if run.id > last_reported and run.closed_at]
         for run in reversed(closed):
             counts = run.counts
-            say(
+            print_line(
                 f"Run {run.id} finished: {counts.classified:,} classified, "
                 f"{counts.quarantined:,} quarantined, {counts.failed:,} failed. {run.report}"
             )
