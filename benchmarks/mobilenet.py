@@ -15,7 +15,8 @@ from benchmarks.data.photos import draw_photos
 from benchmarks.measuring import end_of, started
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, file_sha256, find_bundle
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding import bytes_to_pixels
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.models import ImageInput
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _SMALL_END = "block_2_add"
 _DRAWN_SIZE = (400, 533)
 #: Scale of the head's weights; gives a best probability of about a half.
 _GAIN = 1.0
-_LIMITS = imaging.Limits(max_bytes=2**30, max_pixels=2**30)
+_LIMITS = Limits(max_bytes=2**30, max_pixels=2**30)
 
 
 def get_bundle(photos: list[Path] | None, models: Path, work: Path, *, small: bool) -> Bundle:
@@ -63,7 +64,7 @@ def get_bundle(photos: list[Path] | None, models: Path, work: Path, *, small: bo
 
 def pixels_of(photos: list[Path]) -> "NDArray[np.uint8]":
     """Return the photos as the pipeline decodes them: uint8 [n, 224, 224, 3]."""
-    return np.stack([imaging.decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
+    return np.stack([bytes_to_pixels.decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
 
 
 def make_model(pixels: "NDArray[np.uint8]", *, small: bool) -> Any:

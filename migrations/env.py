@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from alembic import context
 
+from returns_pipeline.store import compatibility
 from returns_pipeline.store.database import LASTING
 from returns_pipeline.store.tables import metadata
 
@@ -23,6 +24,8 @@ def _run() -> None:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
         context.run_migrations()
+        reached = context.get_context().get_current_revision()
+        compatibility.record(connection, context.script, reached)
         if connection.dialect.name == "sqlite" and (
             broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         ):

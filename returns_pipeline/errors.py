@@ -1,13 +1,13 @@
-"""Whose fault it is decides what happens: record it, try again, or stop."""
+"""The errors of this package. Its family decides what happens: record it, retry it, or stop."""
 
-# Faults, not errors: the name says whose they are.
+# The names of faults need no suffix "Error".
 # ruff: noqa: N818
 
 from enum import StrEnum
 
 
 class FaultCode(StrEnum):
-    """Why an image has no prediction: a closed set, each with a sentence for the person who reads it."""
+    """Why an image has no prediction. Each code has a sentence for people."""
 
     EMPTY_FILE = "empty_file"
     NOT_AN_IMAGE = "not_an_image"
@@ -24,44 +24,44 @@ class FaultCode(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What the code means, in one sentence."""
+        """The meaning of the code in one sentence."""
         return _SENTENCES[self]
 
 
 _SENTENCES = {
     FaultCode.EMPTY_FILE: "The file has no content.",
-    FaultCode.NOT_AN_IMAGE: "The content is not an image, whatever the name says.",
-    FaultCode.UNSUPPORTED_FORMAT: "The content is an image of a format that is not accepted.",
-    FaultCode.TRUNCATED: "The image ends too early or its data is damaged.",
+    FaultCode.NOT_AN_IMAGE: "The content is not an image, even if the file name says so.",
+    FaultCode.UNSUPPORTED_FORMAT: "The content is an image in a format that is not accepted.",
+    FaultCode.TRUNCATED: "The image is cut off or its data is damaged.",
     FaultCode.TOO_LARGE: "The file has more bytes than RETURNS_MAX_FILE_BYTES.",
     FaultCode.TOO_MANY_PIXELS: "The image has more pixels to decode than RETURNS_MAX_PIXELS.",
-    FaultCode.UNREADABLE: "The file cannot be read: its permissions or the disk forbid it.",
-    FaultCode.VANISHED: "The file was gone when it was to be read.",
-    FaultCode.CHANGED: "The file was replaced or still being written after it was seen.",
+    FaultCode.UNREADABLE: "The file cannot be read, because of its permissions or of the disk.",
+    FaultCode.VANISHED: "The file had disappeared before it was read.",
+    FaultCode.CHANGED: "The file was replaced or changed after the scan found it.",
     FaultCode.TIMED_OUT: "Decoding the image took longer than RETURNS_IMAGE_SECONDS.",
-    FaultCode.KILLED_WORKER: "Alone in its chunk, the image ended every worker process that tried it.",
-    FaultCode.GAVE_UP: "An error of the pipeline's own met the image each time it was tried.",
+    FaultCode.KILLED_WORKER: "The image ended every worker process that tried to classify it.",
+    FaultCode.GAVE_UP: "The pipeline failed with an error each time it tried to classify the image.",
 }
 
 
 class PipelineError(Exception):
     """Base of every error that this package raises on purpose.
 
-    `message` says what is wrong and `advice` what to do about it, a sentence each. Both may have named fields
-    like `{name}`, which are filled from the `parameters`: `template` and `parameters` together are what a
-    translation needs. `exit_code` is what the command line ends with, `http_status` what the web answers
-    with: each family states both here, once.
+    `message` says what is wrong, and `advice` what to do about it, in a sentence each. Both may have named
+    fields like `{name}`, which are filled from the `parameters`. A translation needs `template`,
+    `advice_template` and `parameters`. Each family defines the `exit_code` of the command line and the
+    `http_status` of the web.
     """
 
     exit_code = 1
     http_status = 500
 
     def __init__(self, message: str, advice: str = "", **parameters: object) -> None:
-        """Keep the sentences and what their fields stand for."""
+        """Fill the fields of both sentences with the `parameters`."""
         self.template, self.advice_template, self.parameters = message, advice, parameters
         self.message = message.format(**parameters) if parameters else message
         self.advice = advice.format(**parameters) if parameters else advice
-        # An exception is built again from its arguments in another process.
+        # Celery rebuilds an exception from its arguments in another process.
         super().__init__(self.message, self.advice)
 
     def __str__(self) -> str:
@@ -70,12 +70,12 @@ class PipelineError(Exception):
 
 
 class ImageFault(PipelineError):
-    """An image that cannot be classified because of its own file: recorded in its row, never retried."""
+    """An image that cannot be classified because of its own file. Recorded in its row, never retried."""
 
     http_status = 422
 
     def __init__(self, code: FaultCode, detail: str = "", **parameters: object) -> None:
-        """Keep the `code` and a `detail` that says more than the code's sentence."""
+        """Keep the `code`, and a `detail` that is more specific than the code's sentence."""
         super().__init__(detail or code.sentence, "", **parameters)
         self.code = code
         self.detail = self.message
@@ -89,13 +89,13 @@ class TransientFault(PipelineError):
 
 
 class ConfigFault(PipelineError):
-    """A wrong setting, bundle or machine: an operator corrects it, no image is touched."""
+    """A wrong setting, bundle or machine. An operator corrects it; no image is marked."""
 
     exit_code = 3
 
 
 class RefusedError(PipelineError):
-    """A request that cannot be done as it was made; nothing was changed."""
+    """A request that is invalid or not allowed; nothing was changed."""
 
     exit_code = 3
     http_status = 400
@@ -108,6 +108,6 @@ class NotFoundError(RefusedError):
 
 
 class ConflictError(RefusedError):
-    """A request that does not fit the present state; it may fit later."""
+    """A request that conflicts with the present state; it may succeed later."""
 
     http_status = 409

@@ -1,1 +1,1 @@
-"""The Celery side: the app, its tasks, and what each worker process opens and closes."""
+"""The Celery workers: the app, its tasks, and what each worker process opens and closes."""

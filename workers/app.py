@@ -1,4 +1,4 @@
-"""`celery -A workers.app`: the app, nothing else."""
+"""The Celery app of `celery -A workers.app`. Tasks and signals are imported by the app itself."""
 
 from beat_schedule import beat_schedule
 from returns_pipeline.broker.app import make_app

@@ -1,4 +1,4 @@
-"""What opens and closes in each worker process. Nothing opens in the parent, so nothing crosses a fork."""
+"""What a worker process opens and closes. The parent process opens nothing, so nothing crosses a fork."""
 
 import gc
 import os
@@ -8,7 +8,9 @@ from typing import Any
 from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
 
 from returns_pipeline.broker.celery_queue import CeleryQueue
+from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds
+from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
@@ -21,39 +23,48 @@ _opened: dict[int, Context] = {}
 
 
 def context() -> Context:
-    """Return this process's pipeline. The first task opens it, so a replacement child starts at once."""
+    """Return this process's context. The first task opens it, so that a replacement child starts quickly."""
     here = os.getpid()
     if here not in _opened:
         _opened.clear()
-        _spare_the_collector()
-        _opened[here] = Context(
-            settings=settings,
-            db=Database(settings.database_url),
-            queue=CeleryQueue(app),
-            load_classifier=lambda bundle: load_classifier(
-                bundle,
-                settings.runtime,
-                threads=settings.worker_threads or _share_of_the_cores(),
-                mixed=settings.mixed_precision,
-            ),
-        )
+        _tune_garbage_collector()
+        _opened[here] = _open()
     return _opened[here]
 
 
-def _spare_the_collector() -> None:
-    """Let the collector pass over what is imported and loaded by now, as all of it stays."""
+def _open() -> Context:
+    """Open what a worker needs: database, queue and a loader of models. Each connects at its first use."""
+    return Context(
+        settings=settings,
+        db=Database(settings.database_url),
+        queue=CeleryQueue(app),
+        load_classifier=_load_classifier,
+    )
+
+
+def _load_classifier(bundle: Bundle) -> Classifier:
+    return load_classifier(
+        bundle,
+        settings.runtime,
+        threads=settings.worker_threads or _cores_per_process(),
+        mixed=settings.mixed_precision,
+    )
+
+
+def _tune_garbage_collector() -> None:
+    """Exclude from collection what is imported and loaded so far: all of it stays until the end."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
 
-def _share_of_the_cores() -> int:
+def _cores_per_process() -> int:
     cores = len(os.sched_getaffinity(0))
     return max(1, cores // (settings.worker_processes or cores))
 
 
 @worker_init.connect
-def _refuse_to_start_broken(**_: Any) -> None:
-    """Stop with one sentence, before a task is taken, when no task could be done."""
+def _check_before_start(**_: Any) -> None:
+    """End with exit code 3 and one sentence if database, models or broker are unusable."""
     try:
         database = Database(settings.database_url)
         database.require_current()
@@ -64,8 +75,8 @@ def _refuse_to_start_broken(**_: Any) -> None:
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault}\n")
         raise SystemExit(3) from None
-    # Celery collects before it starts a process, and children share the memory that no collector touches.
-    _spare_the_collector()
+    # Children share the memory of the parent until the collector writes to it.
+    _tune_garbage_collector()
 
 
 @worker_process_shutdown.connect

@@ -1,7 +1,7 @@
 """The reference labels: Keras in float32, in large batches.
 
-Job option: `imaging`, whether the pipeline's imaging decodes the pixels, or Pillow alone. Images that must be
-scaled down have no other reference than the pipeline's imaging.
+Job option: `imaging`, whether the pipeline's decoder makes the pixels, or Pillow alone. Images that must be
+scaled down have no other reference than the pipeline's decoder.
 """
 
 import time
@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks.measuring import Job, Measurement
 from returns_pipeline.classify.runtimes.registry import load_classifier
-from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding import bytes_to_pixels
+from returns_pipeline.photos.decoding.bounds import Limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ _BATCH_PIXELS = 64 * 224 * 224
 _MAX_IMAGES = 500
 #: Two labels whose probabilities differ by less are a tie: another order of float32 sums may swap them.
 _TIE = 1e-5
-_LIMITS = imaging.Limits(max_bytes=2**30, max_pixels=2**30)
+_LIMITS = Limits(max_bytes=2**30, max_pixels=2**30)
 
 
 def measure(job: Job) -> Measurement:
@@ -75,4 +76,4 @@ def _decode_with_pillow(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
 
 
 def _decode_as_pipeline(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
-    return imaging.decode(file.read_bytes(), want, _LIMITS).pixels
+    return bytes_to_pixels.decode(file.read_bytes(), want, _LIMITS).pixels

@@ -1,4 +1,4 @@
-"""The Celery app for a broker: its queues, its limits, how it retries. Nothing connects here."""
+"""The Celery app: queues, limits, retries. Nothing connects here."""
 
 from celery import Celery
 from kombu import Queue as KombuQueue
@@ -8,16 +8,15 @@ from returns_pipeline.settings import Settings
 
 _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
-#: Seconds that the broker may take to answer a sender that is in no hurry.
+#: Socket timeout in seconds for senders without `patience`.
 _SEND_SECONDS = 30
 
 
 def make_app(settings: Settings, patience: float | None = None) -> Celery:
     """Return the Celery app for the settings' broker. Nothing connects.
 
-    With `patience` the broker is given up after so many seconds without an answer, not only where messages
-    are sent but also where results are kept: somebody waits. Without it results are waited for as long as
-    Celery does by itself, as a worker should that has one to keep.
+    `patience` is how many seconds to wait for the broker, for messages and for results, while a client waits.
+    Without it, Celery's own long timeout for results applies, which suits a worker that stores one.
     """
     transport = {
         "visibility_timeout": _VISIBILITY_SECONDS,
@@ -37,8 +36,8 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         task_default_queue=CONTROL,
         task_routes={task.value: {"queue": queue} for task, queue in TASK_QUEUES.items()},
         task_create_missing_queues=False,
-        # A message leaves the queue when its work is done; a worker that dies gives it back. A task that
-        # kills its worker is tried again twice, not for ever.
+        # A message is acknowledged when its task ends, and delivered again if the worker dies. A task that
+        # kills its worker is tried again twice, not forever.
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_retry_on_worker_lost=True,
@@ -59,7 +58,7 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         worker_soft_shutdown_timeout=60,
         worker_enable_soft_shutdown_on_idle=True,
         worker_cancel_long_running_tasks_on_connection_loss=True,
-        # Flower shows only what workers and senders tell.
+        # Flower needs these events.
         worker_send_task_events=True,
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
@@ -68,7 +67,7 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         beat_schedule_filename=str(settings.home / "beat-schedule"),
     )
     if patience is not None:
-        # Celery subscribes to a result before it sends the message, and reconnects twenty times for that.
+        # Celery subscribes to a result before it sends the message. By default it retries that 20 times.
         results = {**app.conf.result_backend_transport_options, "retry_policy": {"max_retries": 0}}
         app.conf.update(redis_socket_timeout=patience, result_backend_transport_options=results)
     return app

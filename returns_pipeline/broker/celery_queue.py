@@ -1,4 +1,4 @@
-"""Sends the pipeline's messages through Celery, and asks it about queues and workers."""
+"""The queue on Celery: sends messages, and asks about queues, workers and results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,28 +13,31 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.tasks import EXPLAINED_SECONDS, QUEUES, TASK_QUEUES, Argument, Task
 from returns_pipeline.settings import Settings
 
-#: Tasks whose result a client may ask for.
+#: Tasks whose result a client may read.
 _WITH_RESULT = {Task.SCAN, Task.CLASSIFY_PATHS, Task.REPLAY, Task.RETRY}
 #: Seconds after which a worker drops a message.
 _EXPIRES = {Task.EXPLAIN: EXPLAINED_SECONDS}
 
 
 def open_queue(settings: Settings, patience: float | None = None) -> "CeleryQueue":
-    """Return the queue of the settings' broker; see `make_app` for `patience`. Nothing connects."""
+    """Return the queue on the settings' broker; see `make_app` for `patience`. Nothing connects."""
     return CeleryQueue(make_app(settings, patience))
 
 
 class CeleryQueue:
-    """Sends the pipeline's messages through one app."""
+    """Implements `records.tasks.Queue` with a Celery app.
+
+    Every method raises TransientFault if the broker does not answer.
+    """
 
     def __init__(self, app: Celery) -> None:
-        """Keep the app; it connects when the first message is sent."""
+        """Keep the app. It connects when the first message is sent."""
         self._app = app
 
     def send(
         self, task: Task, *arguments: Argument, request_id: str | None = None, queue: str | None = None
     ) -> None:
-        """Send one message. Raises TransientFault when the broker does not answer."""
+        """Send one message, by default to the task's own queue."""
         with _faults():
             self._app.send_task(
                 task.value,
@@ -42,42 +45,42 @@ class CeleryQueue:
                 task_id=request_id,
                 queue=queue or TASK_QUEUES[task],
                 expires=_EXPIRES.get(task),
-                # A caller learns at once that the broker is away, instead of waiting for minutes.
+                # So that a sender learns within seconds, not minutes, that the broker is away.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
                 # The outcome of every other task is in the database.
                 ignore_result=task not in _WITH_RESULT,
             )
 
     def lengths(self) -> dict[str, int]:
-        """Return how many messages wait in each queue. Raises TransientFault without a broker."""
+        """Return how many messages wait in each queue."""
         with _faults(), self._app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)
             channel: Any = connection.default_channel
             return {name: int(channel.client.llen(name)) for name in QUEUES}
 
     def workers(self, timeout: float = 1.0) -> set[str]:
-        """Return the names of the workers that answer within `timeout` seconds."""
+        """Return the names of the workers that reply within `timeout` seconds."""
         with _faults():
             return {name for reply in self._app.control.ping(timeout=timeout) or () for name in reply}
 
     def served(self, timeout: float = 1.0) -> dict[str, set[str]]:
-        """Return the workers that answer within `timeout` seconds, by the queue that they serve."""
+        """Return the workers that reply within `timeout` seconds, by the queue that they serve."""
         with _faults():
-            answers = self._app.control.inspect(timeout=timeout).active_queues() or {}
+            replies = self._app.control.inspect(timeout=timeout).active_queues() or {}
         found: dict[str, set[str]] = {}
-        for worker, queues in answers.items():
+        for worker, queues in replies.items():
             for queue in queues:
                 found.setdefault(queue["name"], set()).add(worker)
         return found
 
     def error_of(self, request_id: str) -> BaseException | None:
-        """Return what ended a request, or None while it waits, runs or has succeeded."""
+        """Return the error that ended a request; None if it waits, runs or has succeeded."""
         with _faults():
             result = self._app.AsyncResult(request_id)
             return result.result if result.state == "FAILURE" else None
 
     def forget(self, request_id: str) -> None:
-        """Forget how a request ended, so that it can be sent again."""
+        """Delete the stored result of a request, so that it can be sent again."""
         with _faults():
             self._app.AsyncResult(request_id).forget()
 
@@ -89,7 +92,7 @@ def _faults() -> Iterator[None]:
     except (OperationalError, RedisError, OSError) as error:
         raise _no_answer(error) from error
     except RuntimeError as error:
-        # What Celery makes of it when it cannot subscribe to a result.
+        # Celery raises RuntimeError if it cannot subscribe to a result.
         if not isinstance(error.__cause__, (RedisError, OSError)):
             raise
         raise _no_answer(error.__cause__) from error

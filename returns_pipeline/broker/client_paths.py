@@ -1,4 +1,4 @@
-"""A Celery task whose paths are absolute from the moment that a client names them."""
+"""A Celery task that makes the client's paths absolute before it sends them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ from celery import Task
 
 
 class ClientPathsTask(Task[Any, Any]):
-    """Makes paths absolute where they are given, not in the worker's folder."""
+    """Makes paths absolute in the client's working directory, not in the worker's."""
 
     abstract = True
 
-    def apply_async(  # type: ignore[override]  # the options pass through whatever they are
+    def apply_async(  # type: ignore[override]  # all options pass through
         self, args: Any = None, kwargs: Any = None, **options: Any
     ) -> Any:
         """Send the task with absolute paths."""
@@ -25,9 +25,9 @@ class ClientPathsTask(Task[Any, Any]):
 
 
 def absolute(paths: Sequence[str]) -> list[str]:
-    """Return the paths as seen from this process's working directory.
+    """Return the paths, absolute from this process's working directory.
 
-    Raises TypeError for one path that is not in a list: its letters would be taken for paths.
+    Raises TypeError for a plain string, whose characters would count as paths.
     """
     if isinstance(paths, str):
         raise TypeError(f"classify_paths takes a list of paths: [{paths!r}]")

@@ -1,16 +1,15 @@
-"""The message broker's twin inside one process: keeps messages and delivers them on demand.
+"""A queue inside one process: it keeps messages and delivers them on demand.
 
-For tests and for trying a use case by hand; it can also deliver a message twice, or lose all of them.
+For tests, and for trying a use case by hand. A test can also deliver a message twice, or lose all messages.
 """
 
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.tasks import QUEUES, TASK_QUEUES, Argument, Task
-from returns_pipeline.usecases import chunks, explanations, runs
+from returns_pipeline.usecases import chunks, closing, explanations, runs
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.sweep import sweep
 
@@ -28,7 +27,7 @@ class InProcessQueue:
     """Holds messages in the order in which they were sent."""
 
     def __init__(self) -> None:
-        """Begin without messages."""
+        """Start without messages."""
         self.messages: deque[Message] = deque()
         self._numbers = itertools.count()
 
@@ -43,8 +42,8 @@ class InProcessQueue:
         counts = Counter(message.queue for message in self.messages)
         return {name: counts[name] for name in QUEUES}
 
-    def workers(self, timeout: float = 1.0) -> set[str]:  # noqa: ARG002 - replies at once
-        """Return the one worker that there is: this process."""
+    def workers(self, timeout: float = 1.0) -> set[str]:  # noqa: ARG002 - no waiting here
+        """Return this process, the only worker."""
         return {"in-process"}
 
     def served(self, timeout: float = 1.0) -> dict[str, set[str]]:
@@ -69,36 +68,27 @@ class InProcessQueue:
         return next(iter(message.arguments), None)
 
     def lose_everything(self) -> None:
-        """Forget every message, as a broker does that is emptied."""
+        """Delete every message, like a broker that is flushed."""
         self.messages.clear()
 
     def deliver(self, context: Context) -> None:
-        """Do the work of every message, and of those that are sent meanwhile."""
+        """Run the use case of every message, including messages that are sent meanwhile."""
         while self.messages:
             message = self.messages.popleft()
             request_id = message.request_id or f"message {next(self._numbers)}"
-            _WORK[message.task](context, request_id, *message.arguments)
+            _USE_CASES[message.task](context, request_id, *message.arguments)
 
 
-def _scan(context: Context, request_id: str, directory: str | None = None, scheduled: bool = False) -> None:
-    if scheduled:
-        runs.scan_night(context)
-    elif directory:
-        runs.scan(context, request_id, Path(directory))
-    else:
-        runs.scan_intakes(context, request_id)
-
-
-#: What a worker does for each task: called with the context, the message's id and its arguments.
-_WORK: dict[Task, Callable[..., object]] = {
-    Task.SCAN: _scan,
+#: The use case of each task, called with the context, the message's id and its arguments.
+_USE_CASES: dict[Task, Callable[..., object]] = {
+    Task.SCAN: runs.scan_on_request,
     Task.CLASSIFY_PATHS: runs.classify_paths,
     Task.REPLAY: runs.replay,
-    Task.RETRY: lambda context, request_id, run_id=None: runs.retry(context, request_id, run_id),
+    Task.RETRY: runs.retry,
     Task.CLASSIFY_CHUNK: lambda context, request_id, chunk_id: chunks.classify_chunk(
         context, chunk_id, request_id
     ),
-    Task.CLOSE_RUN: lambda context, _, run_id: runs.close_run(context, run_id),
+    Task.CLOSE_RUN: lambda context, _, run_id: closing.close_run(context, run_id),
     Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),
     Task.SWEEP: lambda context, _: sweep(context),
 }

@@ -1,1 +1,1 @@
-"""Pixels to predictions: bundles, the runtimes that load them, and whether one may classify at night."""
+"""Pixels to predictions: bundles, the runtimes that load them, and the checks before one may classify."""

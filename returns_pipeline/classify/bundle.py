@@ -1,16 +1,20 @@
 """A bundle is a folder MODELS_DIR/NAME/VERSION/: one file format from training to worker.
 
-model.keras        the trained model, preprocessing inside: uint8 pixels in, probabilities out
+model.keras        the trained model, preprocessing included: uint8 pixels in, probabilities out
 openvino/          model.xml and model.bin, exported from model.keras
-bundle.json        what this module reads and writes
+bundle.json        the manifest, read and written by this module
 report/            plots and numbers of the training
+
+A newer version may add keys to bundle.json. Readers ignore keys that they do not know and keep them when they
+save the bundle again. Keys inside `input` are the exception: an unknown one is refused, because it may change
+which pixels the model takes.
 """
 
 import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +22,30 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput, ModelRef
 
 MANIFEST = "bundle.json"
-#: Letters of a label that the database keeps.
+#: Most characters of a label, as the database stores it.
 LABEL_LENGTH = 100
 KERAS_MODEL = "model.keras"
 OPENVINO_MODEL = "openvino/model.xml"
 OPENVINO_WEIGHTS = "openvino/model.bin"
 
 Staircase = tuple[tuple[float, float], ...]
-#: A pair of numbers in bundle.json, which stands on one line, so that a person can read the file.
-_NUMBERS = re.compile(r"\[\s+[-\d.e]+,\s+[-\d.e]+\s+\]")
+#: A pair of numbers in bundle.json: written on one line, so that a person can read the file.
+_NUMBER_PAIR = re.compile(r"\[\s+[-\d.e]+,\s+[-\d.e]+\s+\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """One trained model on disk.
 
-    `labels` in the order of the model's output; `main_categories` names the main category of each label
-    (of a model with one head: the label itself); `sha256` maps file names to digests.
+    `labels` in the order of the model's output; `main_categories` has the main category of each label (for a
+    model with one head: the label itself); `sha256` maps file names to digests.
 
-    `temperature` calibrates the probabilities (1.0: as the model gives them). `reliability` has a staircase
-    for each label, measured on validation images: (probability, share of right answers from there on) pairs,
-    both ascending; it is empty where it was not measured.
+    `temperature` calibrates the probabilities (1.0: as the model outputs them). `reliability` has a staircase
+    for each label, measured on validation images: pairs of (probability, share of correct predictions that
+    are at least as probable), both ascending. It is empty if it was not measured.
+
+    `unknown` has the keys of bundle.json that this version does not know, with their values. They do not
+    change the digest.
     """
 
     folder: Path
@@ -54,6 +61,7 @@ class Bundle:
     metrics: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0
     reliability: tuple[Staircase, ...] = ()
+    unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ref(self) -> ModelRef:
@@ -62,17 +70,17 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """One sha256 for the whole model: over the digests of its files, its labels, input, calibration."""
+        """One sha256 for the whole model: its files' digests, labels, input and calibration."""
         lines = "".join(f"{name} {digest}\n" for name, digest in sorted(self.sha256.items()))
         lines += json.dumps([self.labels, self.main_categories, self.input.shape])
-        if self.temperature != 1.0 or self.reliability:  # a bundle without them keeps its digest
+        if self.temperature != 1.0 or self.reliability:  # bundles of before calibration keep their digest
             lines += json.dumps([self.temperature, self.reliability])
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def file(self, name: str) -> Path:
         """Return the path of one file of the bundle after checking its sha256.
 
-        Raises ConfigFault when it is missing or is not the file that was registered.
+        Raises ConfigFault if it is missing or is not the file that was registered.
         """
         path = self.folder / name
         expected = self.sha256.get(name)
@@ -95,12 +103,18 @@ class Bundle:
 
     def save(self) -> None:
         """Write bundle.json into the bundle's folder."""
-        content = {**asdict(self), "input": asdict(self.input)}
-        del content["folder"]
-        text = _NUMBERS.sub(
+        content = asdict(self)
+        for name in _NOT_IN_MANIFEST:
+            del content[name]
+        content |= self.unknown
+        text = _NUMBER_PAIR.sub(
             lambda pair: "".join(pair[0].split()).replace(",", ", "), json.dumps(content, indent=2)
         )
         (self.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+_NOT_IN_MANIFEST = {"folder", "unknown"}
+_KEYS = {each.name for each in fields(Bundle)} - _NOT_IN_MANIFEST
 
 
 def file_sha256(path: Path) -> str:
@@ -110,17 +124,18 @@ def file_sha256(path: Path) -> str:
 
 
 def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
-    """Read a bundle's folder; a `placed` one must lie in NAME/VERSION.
+    """Read a bundle from its folder, which must be NAME/VERSION if it is `placed`.
 
-    Raises ConfigFault with what to do when it is missing or broken.
+    Raises ConfigFault if it is missing or broken.
     """
     manifest = folder / MANIFEST
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = _read_object(manifest)
         bundle = Bundle(
             folder=folder,
+            unknown={key: value for key, value in content.items() if key not in _KEYS},
             **{
-                **content,
+                **{key: value for key, value in content.items() if key in _KEYS},
                 "labels": tuple(content["labels"]),
                 "main_categories": tuple(content["main_categories"]),
                 "input": ImageInput(**content["input"]),
@@ -145,8 +160,8 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
         ) from error
     if placed and (folder.parent.name, folder.name) != (bundle.name, str(bundle.version)):
         raise ConfigFault(
-            "{manifest} is of the bundle {bundle_ref}, but lies in {parent_name}/{folder_name}.",
-            advice="Move the folder to its name, or train a version of its own.",
+            "{manifest} belongs to the bundle {bundle_ref}, but lies in {parent_name}/{folder_name}.",
+            advice="Move the folder to NAME/VERSION, or train a new version.",
             manifest=manifest,
             bundle_ref=bundle.ref,
             parent_name=folder.parent.name,
@@ -156,7 +171,7 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
         raise ConfigFault("{manifest} must name one main category for each of its labels.", manifest=manifest)
     if max(map(len, (*bundle.labels, *bundle.main_categories))) > LABEL_LENGTH:
         raise ConfigFault(
-            "{manifest} has a label of more than {label_length} letters.",
+            "{manifest} has a label of more than {label_length} characters.",
             manifest=manifest,
             label_length=LABEL_LENGTH,
         )
@@ -167,6 +182,13 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
             manifest=manifest,
         )
     return bundle
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError("it is not a JSON object")
+    return content
 
 
 def _staircase(steps: list[list[float]]) -> Staircase:
@@ -182,9 +204,9 @@ def versions_of(models_dir: Path, name: str) -> list[int]:
 
 
 def find_bundle(models_dir: Path, model: str) -> Bundle:
-    """Return the bundle that `model` names: `NAME/VERSION`, or `NAME` for its highest version.
+    """Return the bundle of `model`: `NAME/VERSION`, or `NAME` for its highest version.
 
-    Raises ConfigFault when there is none.
+    Raises ConfigFault if there is none.
     """
     name, _, version = model.partition("/")
     if not re.fullmatch(r"\w+([.-]\w+)*", name):

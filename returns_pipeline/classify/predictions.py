@@ -1,4 +1,4 @@
-"""The rule from a model's scores to predictions."""
+"""A model's scores to predictions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from returns_pipeline.records.predictions import Decision, Prediction, Scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: How many of the best labels are kept with a prediction.
+#: How many of the most probable labels are stored with a prediction.
 TOP = 5
 
 
@@ -21,9 +21,9 @@ def to_predictions(
 ) -> Sequence[Prediction]:
     """Return one prediction for each row of `scores`, with the probabilities calibrated.
 
-    The main category is the one that the best label belongs to, its probability the sum over that
-    category's labels. Below `review_threshold`, one for all labels or float64 [labels], the decision is left
-    to a person. The `kept` best labels stay with each prediction.
+    The main category is that of the most probable label; its probability is the sum over the category's
+    labels. Below `review_threshold`, one value or float64 [labels], the decision is REVIEW. Each prediction
+    has its `kept` most probable labels.
     """
     if not len(scores.probabilities):
         return []

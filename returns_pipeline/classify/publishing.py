@@ -1,4 +1,4 @@
-"""How a bundle comes to the others: from a draft beside them, whole or not at all."""
+"""Publishes a bundle atomically from a draft folder."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,25 +8,22 @@ from pathlib import Path
 
 from returns_pipeline.classify.bundle import Bundle, versions_of
 
-#: Share of images for which an export must name the label that Keras names.
-LEAST_AGREEMENT = 0.999
-
 
 @contextmanager
 def draft_folder(models_dir: Path) -> Iterator[Path]:
-    """Give an empty folder on the same disk as the bundles; what is still in it at the end is deleted."""
+    """Yield an empty folder on the same disk as the bundles; it is deleted at the end unless published."""
     models_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models_dir, prefix=".draft-") as temporary:
-        # The temporary folder can be read by its owner only; the one that is published is like any other.
+        # Only its owner can read the temporary folder; the published folder has the usual permissions.
         draft = Path(temporary) / "bundle"
         draft.mkdir()
         yield draft
 
 
 def publish(bundle: Bundle, models_dir: Path, above: int = 0) -> Bundle:
-    """Move a finished draft to MODELS_DIR/NAME/VERSION, the next free version; return it as it lies there.
+    """Move a finished draft to MODELS_DIR/NAME/VERSION, the next free version; return the published bundle.
 
-    The version is higher than `above` too: a bundle whose folder is gone keeps its number.
+    The version is also higher than `above`: the number of a deleted bundle is not used again.
     """
     (models_dir / bundle.name).mkdir(exist_ok=True)
     while True:
@@ -37,7 +34,7 @@ def publish(bundle: Bundle, models_dir: Path, above: int = 0) -> Bundle:
         try:
             final.folder.rename(target)
         except OSError:
-            if target.exists():  # another training took this version first
+            if target.exists():  # another process published this version first
                 continue
             raise
         return replace(final, folder=target)

@@ -1,35 +1,34 @@
-"""Whether a bundle may work at night: sound in itself, and not measurably worse than the one that does."""
+"""Checks whether a bundle may classify: intact, proven, able to run, not measurably worse than another."""
 
 import math
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from statistics import NormalDist
 
 import numpy as np
 
-from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, Bundle
-from returns_pipeline.classify.publishing import LEAST_AGREEMENT
-from returns_pipeline.classify.runtimes.keras_archive import require_safe
-from returns_pipeline.classify.runtimes.registry import load_classifier
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.classify.runtimes.registry import load_classifier, runtimes_of
 from returns_pipeline.errors import ConfigFault, PipelineError
 
-#: Images of the smoke test: a few more than one, so that a mixed-up axis shows.
+#: Images of the smoke test: more than one, so that swapped axes are detected.
 _SMOKE_IMAGES = 5
-#: How far the sum of an answer's probabilities may be from 1.
+#: How far the sum of a prediction's probabilities may be from 1.
 _SUM_TOLERANCE = 1e-3
-#: The normal distribution's quantile for a one-sided test at 5 %.
-_Z_WORSE = 1.6449
+#: One-sided test at 5 %.
+_Z_WORSE = NormalDist().inv_cdf(0.95)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How a bundle's accuracy stands to another's: measurably worse or not, and in words."""
+    """Two bundles' accuracies compared: `worse` if measurably so, and the result as a sentence."""
 
     worse: bool
     sentence: str
 
 
 def require_whole(bundle: Bundle) -> None:
-    """Raise ConfigFault unless every file is the one that was listed and the model has no code of its own."""
+    """Raise ConfigFault unless every listed file is intact and no export contains code of its own."""
     for name in bundle.sha256:
         place = PurePosixPath(name)
         if place.is_absolute() or ".." in place.parts:
@@ -39,38 +38,31 @@ def require_whole(bundle: Bundle) -> None:
                 name=name,
             )
         bundle.file(name)
-    if KERAS_MODEL in bundle.sha256:
-        require_safe(bundle.folder / KERAS_MODEL)
+    for runtime in runtimes_of(bundle):
+        runtime.require_safe(bundle)
 
 
 def require_sound(bundle: Bundle, runtime: str) -> None:
-    """Raise ConfigFault unless a bundle is whole, its export agrees with Keras, and `runtime` can run it."""
+    """Raise ConfigFault unless a bundle is intact, each of its exports is proven, and `runtime` can run it.
+
+    What must be proven is decided by the runtime of each export.
+    """
     require_whole(bundle)
-    if OPENVINO_MODEL in bundle.sha256:
-        agreement = bundle.metrics.get("openvino_agreement")
-        if agreement is None or not agreement >= LEAST_AGREEMENT:
-            known = "nobody knows how often" if agreement is None else f"on {agreement:.2%} of the images"
-            raise ConfigFault(
-                "The OpenVINO export of {bundle_ref} agrees with Keras {known}; "
-                "{least_agreement:.1%} are needed.",
-                "Train the model again: `returns-pipeline train` measures it.",
-                bundle_ref=bundle.ref,
-                known=known,
-                least_agreement=LEAST_AGREEMENT,
-            )
-    _smoke(bundle, runtime)
+    for each in runtimes_of(bundle):
+        each.require_proven(bundle)
+    _smoke_test(bundle, runtime)
 
 
-def _smoke(bundle: Bundle, runtime: str) -> None:
-    """Let the model answer for a few images of noise, the same ones each time."""
+def _smoke_test(bundle: Bundle, runtime: str) -> None:
+    """Let the model classify a few images of noise, always the same ones."""
     shape = (_SMOKE_IMAGES, *bundle.input.shape)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     try:
-        answers = load_classifier(bundle, runtime).predict(pixels).probabilities
+        probabilities = load_classifier(bundle, runtime).predict(pixels).probabilities
     except PipelineError:
         raise
     except Exception as error:
-        # Whatever a runtime says of a file that it cannot run.
+        # A runtime raises anything for a file that it cannot run.
         raise ConfigFault(
             "The model of bundle {bundle_ref} does not run: {reason!r}.",
             "Train or export the model again.",
@@ -78,25 +70,25 @@ def _smoke(bundle: Bundle, runtime: str) -> None:
             reason=error,
         ) from error
     expected = (_SMOKE_IMAGES, len(bundle.labels))
-    if answers.shape != expected:
-        raise _bad_answer(bundle, f"have the shape {answers.shape} instead of {expected}")
-    if not np.isfinite(answers).all():
-        raise _bad_answer(bundle, "are not all numbers")
-    if np.abs(answers.sum(axis=1) - 1).max() > _SUM_TOLERANCE or answers.min() < 0:
-        raise _bad_answer(bundle, "are no probabilities: each row must sum to 1")
+    if probabilities.shape != expected:
+        raise _bad_output(bundle, f"have the shape {probabilities.shape} instead of {expected}")
+    if not np.isfinite(probabilities).all():
+        raise _bad_output(bundle, "contain values that are not finite numbers")
+    if np.abs(probabilities.sum(axis=1) - 1).max() > _SUM_TOLERANCE or probabilities.min() < 0:
+        raise _bad_output(bundle, "are not probabilities: each row must sum to 1")
 
 
-def _bad_answer(bundle: Bundle, what: str) -> ConfigFault:
+def _bad_output(bundle: Bundle, problem: str) -> ConfigFault:
     return ConfigFault(
-        "The answers of {bundle_ref} for images of noise {what}.",
+        "The predictions of {bundle_ref} for images of noise {problem}.",
         "End the model with a softmax over its labels and train or export it again.",
         bundle_ref=bundle.ref,
-        what=what,
+        problem=problem,
     )
 
 
 def compare(bundle: Bundle, active: Bundle) -> Comparison:
-    """Tell whether `bundle` is measurably less accurate than `active`, on the same test images.
+    """Compare the accuracy of `bundle` with that of `active` on the same test images.
 
     A two-proportion z test (pooled variance), one-sided at 5 %.
     """
@@ -116,7 +108,7 @@ def compare(bundle: Bundle, active: Bundle) -> Comparison:
 
 
 def _incomparable(bundle: Bundle, active: Bundle) -> str:
-    """Return why two accuracies say nothing of each other; empty when they do."""
+    """Return why two accuracies cannot be compared; empty if they can."""
     tests = [each.data.get("test_sha256") for each in (bundle, active)]
     if bundle.labels != active.labels:
         return "their labels differ"
@@ -127,12 +119,12 @@ def _incomparable(bundle: Bundle, active: Bundle) -> str:
     for each in (bundle, active):
         accuracy, count = _accuracy(each)
         if not (0 <= accuracy <= 1 and count >= 1):
-            return f"{each.ref} says nothing of its accuracy or of the number of test images"
+            return f"{each.ref} does not record its accuracy or the number of its test images"
     return ""
 
 
 def _accuracy(bundle: Bundle) -> tuple[float, float]:
-    """Return a bundle's accuracy and on how many images; not-a-number for what it does not say."""
+    """Return a bundle's accuracy and on how many images it was measured; not-a-number if not recorded."""
     count = bundle.metrics.get("n", bundle.data.get("test", math.nan))
     values = (bundle.metrics.get("accuracy", math.nan), count)
     if not all(isinstance(value, int | float) for value in values):

@@ -89,7 +89,7 @@ def promote(
 
     settings, database = open_installation()
     done = models.promote(settings, database, model, who=who or models.person(), reason=reason, force=force)
-    instead = f" instead of {done.before}" if done.before not in (None, done.ref.version) else ""
+    instead = f" instead of {done.replaced}" if done.replaced not in (None, done.ref.version) else ""
     typer.echo(f"{done.ref} is active{instead}: new runs use it. {done.remark}")
 
 
@@ -102,7 +102,7 @@ def rollback(
 
     settings, database = open_installation()
     done = models.rollback(settings, database, name, who=who or models.person(), reason=reason)
-    typer.echo(f"{done.ref} is active again instead of {done.before}: new runs use it.")
+    typer.echo(f"{done.ref} is active again instead of {done.replaced}: new runs use it.")
 
 
 @app.command()
@@ -159,11 +159,11 @@ def compare(
 def _compare_shadow(model: str, *, as_json: bool) -> None:
     from returns_pipeline.cli.output import models as output
     from returns_pipeline.report.changes import count_changes
-    from returns_pipeline.store.models import shadowed
+    from returns_pipeline.store.models import shadow_predictions
     from returns_pipeline.usecases import models
 
     settings, database = open_installation()
-    pairs = shadowed(database, models.show(settings, database, model).ref)
+    pairs = shadow_predictions(database, models.show(settings, database, model).ref)
     if as_json:
         console.print_json(output.changes_as_dict(count_changes(pairs)))
     else:

@@ -27,12 +27,12 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Scan the intake folder now, as beat does at night."""
-    from returns_pipeline.photos.intake import require_folder
+    from returns_pipeline.photos.folder import FolderSource
     from returns_pipeline.records.tasks import Task
     from returns_pipeline.settings import load_settings
 
     if directory:
-        require_folder(directory)
+        FolderSource().require_folder(str(directory))
     if directory is None and (settings := load_settings()).intakes:
         _scan_every_intake(settings, wait=wait, as_json=as_json)
     else:
@@ -92,12 +92,12 @@ def classify(
 
 def _files(paths: list[Path]) -> list[str]:
     """Return the absolute paths of the files, and of all files in the folders."""
-    from returns_pipeline.photos.intake import find_files
+    from returns_pipeline.photos.folder import FolderSource
 
     files: list[str] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file.path for file in find_files(path.absolute()))
+            files += sorted(file.path for file in FolderSource().find(str(path.absolute())))
         elif path.exists():
             files.append(str(path.absolute()))
         else:

@@ -11,7 +11,7 @@ from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
-from returns_pipeline.photos.intake import require_folder
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
 from returns_pipeline.store.database import Database, safe, utc_now
@@ -109,7 +109,7 @@ def check_model(settings: Settings) -> str:
 
 def _intake(settings: Settings) -> str:
     for intake in settings.every_intake:
-        require_folder(intake.folder)
+        FolderSource().require_folder(str(intake.folder))
     return ", ".join(str(intake.folder) for intake in settings.every_intake)
 
 

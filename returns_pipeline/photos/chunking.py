@@ -1,45 +1,47 @@
-"""Files to chunks. Pure."""
+"""Photos to chunks. Pure."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-#: What a chunk should take: longer, and more is lost with a process that dies; shorter, and claims and
-#: commits cost more than the images. And no more than this share of what it may take.
-_CHUNK_SECONDS, _SHARE = 2.0, 0.25
-#: Fewer are not worth a message; more save too little to be worth what may be lost.
-_LEAST, _MOST = 16, 2048
-#: Where nothing is known yet.
-_USUAL = 512
+#: How long a chunk should take. A longer one loses more work if its process dies; with shorter ones, claims
+#: and commits cost more than the images.
+_TARGET_SECONDS = 2.0
+#: Largest share of its time limit that a chunk should take.
+_TARGET_SHARE = 0.25
+#: Fewer images are not worth a message; more save little, and more work is lost with a process.
+_MIN_SIZE, _MAX_SIZE = 16, 2048
+#: The size before any cost was measured.
+_DEFAULT_SIZE = 512
 
 T = TypeVar("T")
 
 
 def size_for(seconds_per_image: float | None, most_seconds: float) -> int:
-    """Return how many images a chunk should have when one costs `seconds_per_image`; None: not known yet.
+    """Return how many images a chunk should have if each takes `seconds_per_image`; None: not measured yet.
 
-    A chunk may take `most_seconds` before its process is ended.
+    A chunk's process is ended after `most_seconds`.
     """
     if not seconds_per_image:
-        return _USUAL
-    size = int(min(_CHUNK_SECONDS, most_seconds * _SHARE) / seconds_per_image)
-    # Whole batches of a small model waste nothing.
-    return max(_LEAST, min(size - size % 128 if size > 128 else size, _MOST))
+        return _DEFAULT_SIZE
+    size = int(min(_TARGET_SECONDS, most_seconds * _TARGET_SHARE) / seconds_per_image)
+    # Multiples of 128 fill the batches of a small model.
+    return max(_MIN_SIZE, min(size - size % 128 if size > 128 else size, _MAX_SIZE))
 
 
 def chunked(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Yield tuples of at most `size` items; at most three times as many are held at a time.
+    """Yield tuples of at most `size` items; holds at most three times as many in memory.
 
-    The last two sizes' worth is handed out in halves, down to an eighth of the size but to no fewer than 16,
-    so that workers that take chunks as they get free come to an end at about the same time (guided
-    self-scheduling: Polychronopoulos and Kuck, 1987).
+    The chunks of the last 2 x `size` items get smaller: each has half of the rest, but at least an eighth of
+    `size` and at least 16. Workers that take the next chunk when they are free then finish at about the same
+    time (guided self-scheduling: Polychronopoulos and Kuck, 1987).
     """
     iterator = iter(items)
     held = list(islice(iterator, 2 * size + 1))
     while len(held) > 2 * size:
         yield tuple(held[:size])
         held = [*held[size:], *islice(iterator, size)]
-    least = max(_LEAST, size // 8)
+    least = max(_MIN_SIZE, size // 8)
     while held:
         count = min(size, max(least, -(-len(held) // 2)))
         yield tuple(held[:count])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Role(StrEnum):
-    """What somebody may do: look; look and review; everything."""
+    """What a user or a token may do: view; also review; everything."""
 
     VIEWER = "viewer"
     REVIEWER = "reviewer"
@@ -14,12 +14,12 @@ class Role(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Higher may do all that lower may."""
+        """A higher rank includes all rights of the lower ones."""
         return list(Role).index(self)
 
 
 class Access(NamedTuple):
-    """A user or a machine's token; `ended_at` is when it was disabled or revoked."""
+    """A user or an API token; `ended_at` is when it was disabled or revoked."""
 
     name: str
     role: Role

@@ -1,15 +1,24 @@
-"""Chunks: the unit of work of a worker, claimed with a lease."""
+"""Chunks: a worker's unit of work, claimed with a lease."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind
 
 
+class ChunkState(StrEnum):
+    """The state of a chunk: waiting for a worker; claimed by one; results and files in place."""
+
+    OPEN = "open"
+    LEASED = "leased"
+    DONE = "done"
+
+
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A version that answers for `share` of a night's images beside the run's own; nothing depends on it."""
+    """A model version on trial that also predicts a `share`, 0 to 1, of a night's images."""
 
     model: ModelRef
     model_version_id: int
@@ -19,11 +28,10 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One chunk that this process alone may work on until its lease ends.
+    """A chunk that only this process may work on until its lease expires.
 
-    `attempt` counts from 1 the claims that ended without a result, this one included; `error` is what the
-    last of them met, None when its process just died. `size` counts all images of the chunk, `images` holds
-    those that still need an answer.
+    `attempt` is the number of this attempt, from 1. `error` is the error of the previous attempt, None if its
+    process died. `size` counts all images of the chunk, `images` holds those that are still pending.
     """
 
     chunk_id: int

@@ -1,4 +1,4 @@
-"""Explanations: what a model looked at in an image."""
+"""Explanations of predictions."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ToExplain(NamedTuple):
-    """An image to explain: where it lies, the digest of its file, and which label of which model."""
+    """An image to explain: its file, the file's digest, the model, and the predicted label."""
 
     picture: Picture
     sha256: str
@@ -23,10 +23,10 @@ class ToExplain(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What a model looked at: `heat` uint8, `height` rows of `width`, over the whole image.
+    """The heat map of a prediction: `heat` uint8, `height` rows of `width`, over the whole image.
 
-    `similar` holds (image id, cosine) pairs of earlier returns, most similar first. With a `fault`, the rest
-    is empty.
+    `similar` holds (image id, cosine) pairs of earlier returns, most similar first. `fault` is the reason of
+    a failed explanation, whose other fields are empty.
     """
 
     fault: str | None

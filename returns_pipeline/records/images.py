@@ -1,4 +1,4 @@
-"""Images: one photo from the intake to its result, and as lists and pages show it."""
+"""Images: a photo from the intake to its result, and as lists and pages show it."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ImageState(StrEnum):
-    """Where an image stands. Quarantined is the image's own fault, failed is ours."""
+    """The state of an image. Quarantined: its file is at fault. Failed: the pipeline is."""
 
     PENDING = "pending"
     CLASSIFIED = "classified"
@@ -24,16 +24,21 @@ class ImageState(StrEnum):
 
 
 class FoundFile(NamedTuple):
-    """One file as the intake saw it: `size` in bytes, times in nanoseconds since the epoch."""
+    """One photo as its source found it: `size` in bytes, times in nanoseconds since the epoch.
+
+    `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is when the
+    content changed as its owner tells it, `changed_ns` as the source itself observed it.
+    """
 
     path: str
     size: int
     mtime_ns: int
-    ctime_ns: int
+    changed_ns: int
+    identity: str
 
 
 class ImageFacts(NamedTuple):
-    """What reading a file told. `width` and `height` in pixels after orientation, as a person sees them."""
+    """Facts about a file that was read; `width` and `height` in pixels, after orientation."""
 
     sha256: str
     format: str
@@ -42,23 +47,23 @@ class ImageFacts(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """One image ready for the model: `pixels` uint8 [h, w, c] and the facts about its file."""
+    """An image ready for the model: `pixels` uint8 [h, w, c], and the facts about its file."""
 
     pixels: "NDArray[np.uint8]"
     facts: ImageFacts
 
 
 class PendingImage(NamedTuple):
-    """One image of a claimed chunk that still needs an answer."""
+    """An image of a claimed chunk that has no result yet."""
 
     id: int
     path: str
     size: int
-    mtime_ns: int
+    identity: str
 
 
 class Outcome(NamedTuple):
-    """What became of one image: facts and a prediction, or a fault code with a sentence."""
+    """The result of one image: facts and a prediction, or a fault code with a sentence."""
 
     image_id: int
     state: ImageState
@@ -70,17 +75,16 @@ class Outcome(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One file that goes to the archive or to quarantine after its result is committed."""
+    """A file to move to the archive or to quarantine, after its result is committed."""
 
     image_id: int
     source: str
     destination: str
-    size: int
-    mtime_ns: int
+    identity: str
 
 
 class ImageResult(NamedTuple):
-    """One image as reports and the command line show it."""
+    """An image as reports and the command line show it."""
 
     id: int
     path: str
@@ -96,17 +100,17 @@ class ImageResult(NamedTuple):
 
     @property
     def lies_at(self) -> str:
-        """Where the file lies now: in the archive once it has been moved, else where it came in."""
+        """The present path of the file: in the archive once it has been moved, else its source path."""
         return self.archived_path or self.path
 
     @property
     def name(self) -> str:
-        """The file's name without its folders."""
+        """The file's name without folders."""
         return self.path.rpartition("/")[2]
 
 
 class Shown(NamedTuple):
-    """One image of a page of a list, with the answer of its run's model; None in a field means none."""
+    """An image in a list, with the prediction of its run's model; None if there is none."""
 
     id: int
     run_id: int
@@ -124,7 +128,7 @@ class Shown(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """Where an image's file lies; `size` in bytes, `width` and `height` in pixels or None."""
+    """An image's file: its present path, `size` in bytes, `width` and `height` in pixels or None."""
 
     path: str
     size: int
@@ -133,7 +137,7 @@ class Picture(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Which images to show; None in a field means all."""
+    """A filter for images; None in a field means all. `least` and `most` are probabilities, 0 to 1."""
 
     run_id: int | None = None
     state: "ImageState | None" = None
@@ -145,7 +149,7 @@ class Filter(NamedTuple):
 
 
 class Received(NamedTuple):
-    """One image that came over HTTP, and what became of it; None in a field means no answer.
+    """An uploaded image and its result; fields without a value are None.
 
     `top` holds the (label index, probability) pairs of all labels, best first.
     """

@@ -1,19 +1,21 @@
-"""Jobs and requests that arrive over HTTP."""
+"""Jobs and requests of HTTP clients."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
+from returns_pipeline.records.stored_enum import StoredEnum
 
-class JobKind(StrEnum):
-    """What takes so long that nobody waits for it."""
+
+class JobKind(StoredEnum):
+    """What a job does."""
 
     SCAN = "scan"
     RETRY = "retry"
+    UNKNOWN = "unknown"
 
 
 class Job(NamedTuple):
-    """Something that was asked for; `run_id` is the run whose images a retry is for, None for all."""
+    """A requested job. `run_id`: for a retry, the run whose images are retried, None for all runs."""
 
     id: str
     kind: JobKind
@@ -27,14 +29,14 @@ class Job(NamedTuple):
 
 
 class RequestKey(NamedTuple):
-    """What tells a request from others: `id` of who sent it and its key, `sha256` of its images."""
+    """The identity of an upload: `id` is the digest of user, route and key, `sha256` that of its images."""
 
     id: str
     sha256: str
 
 
 class KeyedRequest(NamedTuple):
-    """A request that has taken a key, and its images' ids in their order."""
+    """An upload that took a key, and the ids of its images in the order of the request."""
 
     sha256: str
     run_id: int

@@ -1,24 +1,26 @@
-"""Models: their versions, what they take, how sure they must be."""
+"""Models: versions, changes, inputs, review thresholds."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
+from returns_pipeline.records.stored_enum import StoredEnum
 
-class ModelStage(StrEnum):
-    """Where a model's version stands: it waits, it works at night, it has worked."""
+
+class ModelStage(StoredEnum):
+    """The stage of a model version: not used yet, used by new runs, used earlier."""
 
     CANDIDATE = "candidate"
     ACTIVE = "active"
     ARCHIVED = "archived"
+    UNKNOWN = "unknown"
 
 
-class ModelAction(StrEnum):
-    """What can be done to a model.
+class ModelAction(StoredEnum):
+    """A change of a model.
 
-    `first use`: a run made the highest version on disk the active one. `shadow`: a version answers for a part
-    of each night beside the active one, or does so no more.
+    `first use`: a run activated the highest version on disk. `shadow`: a version became the shadow, or ended
+    to be it.
     """
 
     REGISTER = "register"
@@ -26,6 +28,7 @@ class ModelAction(StrEnum):
     ROLLBACK = "rollback"
     FIRST_USE = "first use"
     SHADOW = "shadow"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What the table of models keeps of a bundle: `sha256` is the digest of the whole."""
+    """The facts of a bundle in the table of models; `sha256` is the digest of the whole bundle."""
 
     ref: ModelRef
     sha256: str
@@ -51,9 +54,9 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One version of a model as its table has it.
+    """A version in the table of models.
 
-    `shadow_share` is the part of each night's images that it answers beside the active version.
+    `shadow_share`, 0 to 1, is the share of each night's images that it predicts as a shadow.
     """
 
     facts: ModelFacts
@@ -64,7 +67,7 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class ModelChange:
-    """One change of a model: `before` and `after` are versions, None for none."""
+    """A change of a model; `before` and `after` are version numbers or None."""
 
     changed_at: datetime
     action: ModelAction
@@ -76,8 +79,8 @@ class ModelChange:
     reason: str
 
 
-class AnswerPair(NamedTuple):
-    """What two versions of a model say of one image; `after` is None where the second has no answer."""
+class PredictionPair(NamedTuple):
+    """The labels that two versions predict for an image; `after` is None if the second has no prediction."""
 
     path: str
     before: str
@@ -86,7 +89,7 @@ class AnswerPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """What a model takes: `height` x `width` pixels of 1 (grey) or 3 (RGB) `channels`, uint8."""
+    """A model's input: `height` x `width` pixels of 1 (grey) or 3 (RGB) `channels`, uint8."""
 
     height: int
     width: int
@@ -100,7 +103,7 @@ class ImageInput:
 
 @dataclass(frozen=True, slots=True)
 class WantedPrecision:
-    """A share of right answers, 0 < `precision` <= 1, that the answers which no person sees must reach."""
+    """The share of right predictions, 0 < `precision` <= 1, among those that no reviewer checks."""
 
     precision: float
 
@@ -109,5 +112,5 @@ class WantedPrecision:
         return f"precision:{self.precision}"
 
 
-#: From which probability on an answer stands by itself: one for all labels, or what reaches a precision.
+#: The probability from which a prediction needs no review: one for all labels, or chosen for a precision.
 ReviewThreshold = float | WantedPrecision

@@ -1,27 +1,29 @@
-"""Predictions: pixels, scores and what is made of them."""
+"""Predictions: a model's scores, and the prediction for an image."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class Decision(StrEnum):
-    """Whether the prediction stands by itself or a person should look."""
+class Decision(StoredEnum):
+    """Whether a prediction is accepted automatically or needs a review."""
 
     AUTO = "auto"
     REVIEW = "review"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A model's answers for a batch: `probabilities` float32 [n, labels], each row sums to 1.
+    """A model's output for a batch: `probabilities` float32 [n, labels], each row sums to 1.
 
-    `features` float32 [n, f], f <= 64, is what its last convolution saw, averaged over the image and
-    projected; None for a network without one.
+    `features` float32 [n, f], f <= 64, is the output of the last convolution, averaged over the image and
+    projected; None for a network without a convolution.
     """
 
     probabilities: "NDArray[np.float32]"
@@ -29,7 +31,7 @@ class Scores:
 
 
 class GradCamMap(NamedTuple):
-    """What a model looked at: `heat` float32 [rows, columns], 0 to 1, over the whole image.
+    """A Grad-CAM map: `heat` float32 [rows, columns], 0 to 1, over the whole image.
 
     `features` float32 [f] is the image's row of Scores.features.
     """
@@ -39,14 +41,14 @@ class GradCamMap(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """Embeddings of a chunk's images: the bytes of `image_ids` int64 [n], of `vectors` int8 [n, 64]."""
+    """Embeddings of a chunk's images: the bytes of `image_ids` int64 [n] and of `vectors` int8 [n, 64]."""
 
     image_ids: bytes
     vectors: bytes
 
 
 class Prediction(NamedTuple):
-    """One model's answer for one image; `top` holds the (label index, probability) pairs, best first."""
+    """A model's prediction for an image; `top` holds (label index, probability) pairs, best first."""
 
     label_index: int
     label: str

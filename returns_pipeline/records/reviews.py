@@ -1,14 +1,24 @@
-"""Reviews: what a person says about a prediction."""
+"""Reviews of predictions by people."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class ReviewKind(StoredEnum):
+    """Why an image is in the review queue: the model was unsure, or it is a sample of the sure ones."""
+
+    DOUBT = "doubt"
+    AUDIT = "audit"
+    UNKNOWN = "unknown"
+
+
 class ReviewAction(StrEnum):
-    """What a person did with an image."""
+    """What a reviewer did with an image."""
 
     ACCEPT = "accept"
     CORRECT = "correct"
@@ -17,11 +27,11 @@ class ReviewAction(StrEnum):
 
 
 class ReviewItem(NamedTuple):
-    """An image that a person looks at; `top` holds (label index, probability) pairs, best first."""
+    """An image in review; `top` holds (label index, probability) pairs, best first."""
 
     image_id: int
     run_id: int
-    kind: str
+    kind: ReviewKind
     path: str
     label: str
     probability: float
@@ -32,7 +42,7 @@ class ReviewItem(NamedTuple):
 
 
 class ReviewCounts(NamedTuple):
-    """How much waits for a person, and how often the model was right where one has looked."""
+    """How many images wait for a review; how many were reviewed, and for how many the model was right."""
 
     waiting: int
     doubts: int

@@ -1,18 +1,15 @@
-"""Runs: what asks for one, how far it is, its counts."""
+"""Runs: their requests, progress and counts."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.stored_enum import StoredEnum
 
 
-class RunKind(StrEnum):
-    """Why a run was opened.
-
-    A kind that a newer version of this program wrote is read as UNKNOWN, which is never written.
-    """
+class RunKind(StoredEnum):
+    """Why a run was opened."""
 
     NIGHTLY = "nightly"
     CATCH_UP = "catch-up"
@@ -22,18 +19,14 @@ class RunKind(StrEnum):
     API = "api"
     UNKNOWN = "unknown"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "RunKind":  # noqa: ARG003 - whatever it is
-        return cls.UNKNOWN
-
     @property
     def is_night(self) -> bool:
-        """Whether the run is a night's, opened in time or later."""
+        """Whether the run is that of a night, opened in time or late."""
         return self in NIGHTS
 
     @property
     def is_of_intake(self) -> bool:
-        """Whether the run's photos came through an intake folder: they are returned items for certain."""
+        """Whether the run's photos came through an intake folder, so that they are returned items."""
         return self in OF_INTAKE
 
 
@@ -41,18 +34,19 @@ NIGHTS = frozenset({RunKind.NIGHTLY, RunKind.CATCH_UP})
 OF_INTAKE = NIGHTS | {RunKind.SCAN}
 
 
-class RunState(StrEnum):
-    """Where a run stands: files come in, chunks are worked on, the report is written, all is done."""
+class RunState(StoredEnum):
+    """The state of a run: files are found; chunks are processed; the report is written; finished."""
 
     SCANNING = "scanning"
     RUNNING = "running"
     CLOSING = "closing"
     CLOSED = "closed"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """One request for a run: `id` tells a repeated delivery from a new request."""
+    """A request for a run. A repeated delivery has the same `id`."""
 
     id: str
     kind: RunKind
@@ -64,7 +58,7 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """How many images a run has in each state; what is in none of the three is pending."""
+    """A run's images by state. Those that are in none of the three states are pending."""
 
     seen: int
     classified: int
@@ -73,13 +67,13 @@ class RunCounts:
 
     @property
     def pending(self) -> int:
-        """Images without a result: 0 in a run that may close."""
+        """Images without a result; 0 in a run that may close."""
         return self.seen - self.classified - self.quarantined - self.failed
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: `done` of `total` images."""
+    """A run's progress: `done` of `total` images."""
 
     state: RunState
     done: int
@@ -88,9 +82,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class OpenWork:
-    """What is not done yet; `oldest` is when the oldest run with open work was opened.
+    """Unfinished work: `chunks` and `images`; `leased` chunks are being processed.
 
-    `fault` is what keeps a chunk from being done, in the words of the last process that tried.
+    `oldest` is when the oldest run with open work was opened. `fault` is the error of a chunk's last attempt.
     """
 
     chunks: int
@@ -102,7 +96,7 @@ class OpenWork:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run in numbers; None in a field means not yet."""
+    """A run in numbers; None means not yet known."""
 
     id: int
     kind: RunKind

@@ -1,18 +1,18 @@
-"""The names of queues and tasks, and what the use cases need of the message broker."""
+"""The names of queues and tasks, and the protocol of the message queue."""
 
 from enum import StrEnum
 from typing import Protocol
 
-#: Scans, closings and sweeps; a worker of this queue needs no model.
+#: Scans, closings and sweeps. A worker of this queue needs no model.
 CONTROL = "control"
-#: Chunks of ad hoc runs and of images from HTTP, and the requests for them: a person or a program waits.
+#: Ad hoc runs, uploads and explanations, for which a person or a program waits.
 INTERACTIVE = "interactive"
-#: Chunks of nightly runs.
+#: Chunks of nights, scans and retries.
 BULK = "bulk"
-#: In the order in which a worker of all of them serves them.
+#: In the order in which a worker that serves all of them takes messages.
 QUEUES = (CONTROL, INTERACTIVE, BULK)
 
-#: What a message may carry: ids, names, flags, and paths where a client names files.
+#: An argument of a message: an id, a name, a flag, a path, or the paths that a client names.
 Argument = str | int | bool | None | list[str]
 
 
@@ -29,7 +29,7 @@ class Task(StrEnum):
     SWEEP = "workers.tasks.sweep"
 
 
-#: The queue of each task; a chunk that is waited for goes to INTERACTIVE instead.
+#: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
 TASK_QUEUES = {
     Task.SCAN: CONTROL,
     Task.CLOSE_RUN: CONTROL,
@@ -41,14 +41,15 @@ TASK_QUEUES = {
     Task.CLASSIFY_CHUNK: BULK,
 }
 
-#: Seconds that a page waits for an explanation; a worker drops a message that is older.
+#: Seconds that a page waits for an explanation. A worker drops an older message.
 EXPLAINED_SECONDS = 4.0
 
 
 class Queue(Protocol):
-    """What the use cases need of the message broker. Messages carry ids, not data.
+    """The message broker, as use cases see it. Messages carry ids, not data.
 
-    Every method raises TransientFault when the broker does not answer.
+    `broker.celery_queue.CeleryQueue` and `broker.in_process.InProcessQueue` implement it. Every method raises
+    TransientFault if the broker does not answer.
     """
 
     def send(
@@ -60,7 +61,7 @@ class Queue(Protocol):
     ) -> None:
         """Send one message for a task, by default to the task's own queue.
 
-        `request_id` identifies the message: it is the id under which `error_of` finds how the task ended.
+        `request_id` is the id of the message, which `error_of` and `forget` take; by default a new one.
         """
         ...
 
@@ -77,9 +78,9 @@ class Queue(Protocol):
         ...
 
     def error_of(self, request_id: str) -> BaseException | None:
-        """Return the error that ended a request, or None while it waits, runs or has succeeded."""
+        """Return the error that ended a request; None if it waits, runs or has succeeded."""
         ...
 
     def forget(self, request_id: str) -> None:
-        """Forget how a request ended, so that it can be sent again."""
+        """Delete the stored result of a request, so that it can be sent again."""
         ...

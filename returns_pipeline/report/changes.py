@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from returns_pipeline.records.models import AnswerPair
+from returns_pipeline.records.models import PredictionPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Changes:
     changed: int
     unanswered: int
     transitions: list[tuple[str, str, int]]
-    files: list[AnswerPair]
+    files: list[PredictionPair]
 
     @property
     def both(self) -> int:
@@ -27,10 +27,10 @@ class Changes:
         return self.same + self.changed
 
 
-def count_changes(pairs: Iterable[AnswerPair], most_files: int | None = None) -> Changes:
+def count_changes(pairs: Iterable[PredictionPair], most_files: int | None = None) -> Changes:
     """Count what differs; keep `most_files` of the changed files, or all."""
     counted: Counter[tuple[str, str | None]] = Counter()
-    files: list[AnswerPair] = []
+    files: list[PredictionPair] = []
     for pair in pairs:
         counted[pair.before, pair.after] += 1
         if pair.before != pair.after and (most_files is None or len(files) < most_files):

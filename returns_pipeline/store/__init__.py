@@ -1,1 +1,1 @@
-"""The database is the truth: tables, and functions of one transaction each. SQLAlchemy stays in here."""
+"""The database: its tables, and functions of one transaction each. Only this package uses SQLAlchemy."""

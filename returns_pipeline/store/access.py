@@ -1,4 +1,4 @@
-"""Users with their password hashes, tokens of machines with their digests."""
+"""Users with their password hashes, and API tokens with their digests."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from returns_pipeline.store.tables import api_tokens, users
 
 
 def add_user(db: Database, name: str, password_hash: str, role: Role) -> None:
-    """Add a user. Raises ConflictError when there is one of this name."""
+    """Add a user. Raises ConflictError if the name is taken."""
     _add(db, users, "user", name=name, password_hash=password_hash, role=role)
 
 
@@ -23,7 +23,7 @@ def change_user(
     role: Role | None = None,
     is_disabled: bool | None = None,
 ) -> None:
-    """Change what is given. Raises NotFoundError when there is no such user."""
+    """Change the given values of a user. Raises NotFoundError if there is no such user."""
     values: dict[str, object] = {}
     if password_hash is not None:
         values["password_hash"] = password_hash
@@ -40,7 +40,7 @@ def change_user(
 
 
 def user(db: Database, name: str) -> tuple[Access, str] | None:
-    """Return a user who may log in, with the hash of the password; None when there is no such user."""
+    """Return an enabled user and the password hash; None if there is no such user."""
     query = sa.select(users).where(users.c.name == name, users.c.disabled_at.is_(None))
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
@@ -48,7 +48,7 @@ def user(db: Database, name: str) -> tuple[Access, str] | None:
 
 
 def add_token(db: Database, name: str, sha256: str, role: Role) -> None:
-    """Add a machine's token by its digest. Raises ConflictError when there is one of this name."""
+    """Add an API token by its digest. Raises ConflictError if the name is taken."""
     _add(db, api_tokens, "token", name=name, sha256=sha256, role=role)
 
 
@@ -58,7 +58,7 @@ def _add(db: Database, table: sa.Table, kind: str, *, name: str, **values: objec
             db.insert(table)
             .values(name=name, created_at=utc_now(), **values)
             .on_conflict_do_nothing(index_elements=[table.c.name])
-            # PostgreSQL's driver counts no rows of such a statement.
+            # RETURNING, because PostgreSQL's driver reports no row count for such a statement.
             .returning(table.c.id)
         ).first()
     if added is None:
@@ -68,7 +68,7 @@ def _add(db: Database, table: sa.Table, kind: str, *, name: str, **values: objec
 
 
 def revoke_token(db: Database, name: str) -> None:
-    """Let a token open nothing any more. Raises NotFoundError when there is no such token."""
+    """Revoke a token. Raises NotFoundError if there is no valid token of this name."""
     with db.write() as connection:
         changed = connection.execute(
             sa.update(api_tokens)
@@ -77,12 +77,12 @@ def revoke_token(db: Database, name: str) -> None:
         )
     if not changed.rowcount:
         raise NotFoundError(
-            "There is no token {name!r} that works.", "`returns-pipeline tokens list` shows them.", name=name
+            "There is no valid token {name!r}.", "`returns-pipeline tokens list` shows them.", name=name
         )
 
 
 def token(db: Database, sha256: str) -> Access | None:
-    """Return whose token has this digest; None when nobody's has, or it was revoked."""
+    """Return the valid token with this digest, or None."""
     query = sa.select(api_tokens).where(api_tokens.c.sha256 == sha256, api_tokens.c.revoked_at.is_(None))
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
@@ -104,7 +104,7 @@ def all_tokens(db: Database) -> Sequence[Access]:
 
 
 def is_anybody(db: Database) -> bool:
-    """Whether there is a user or a token that works."""
+    """Whether there is an enabled user or a valid token."""
     with db.read() as connection:
         found = connection.execute(
             sa.select(

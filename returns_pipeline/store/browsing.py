@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import Filter, ImageState, Picture, Shown
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.joins import PREDICTION_OF_RUN as ANSWER
 from returns_pipeline.store.tables import images, model_versions, predictions, reviews, runs
 
 
@@ -21,10 +22,6 @@ class Order(StrEnum):
 #: Where a page ends: the id, and by doubt the probability too.
 Cursor = tuple[float | None, int]
 
-#: Joins an image of a run with what that run's model answered.
-ANSWER = sa.and_(
-    predictions.c.image_id == images.c.id, predictions.c.model_version_id == runs.c.model_version_id
-)
 _FROM = (
     images.join(runs)
     .outerjoin(predictions, ANSWER)

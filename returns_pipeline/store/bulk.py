@@ -1,11 +1,11 @@
-"""Many rows at once, the hot path of the store: plain values go to the driver as they are.
+"""Inserts and updates many rows at once: the hot path of the store. Values go to the driver unconverted.
 
-Core makes a dict of every row and asks a type about every value, which costs more than SQLite's own work on
-the row. A value whose type converts (a path, JSON) is the caller's to convert. PostgreSQL gets the rows by
-COPY into a temporary table: twice as fast as arrays, and 1.7 times as fast as executemany.
+SQLAlchemy Core builds a dict for every row and converts every value by its type, which costs more than
+SQLite's own work on the row. So the caller converts values whose type needs it: paths and JSON. On PostgreSQL
+the rows go by COPY into a temporary table: twice as fast as arrays, and 1.7 times as fast as executemany.
 """
 
-# ruff: noqa: S608 - every name in these statements is one of our own tables' or columns'
+# ruff: noqa: S608 - every name in these statements is a table or column of this package
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def insert(
     rows: Sequence[Row],
     conflict: str = "",
 ) -> None:
-    """Insert rows, except those that `conflict` finds there already: a unique index in SQL; empty, any."""
+    """Insert rows except those that conflict with the unique index `conflict` (SQL; empty: any index)."""
     if not rows:
         return
     into = f"INSERT INTO {table.name} ({', '.join(columns)})"
@@ -37,7 +37,7 @@ def insert(
 
 
 def update(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Set all but the last of `columns`, in the row that the last one, a unique key, names."""
+    """Set all `columns` but the last one, which is a unique key that identifies the row."""
     if not rows:
         return
     *values, key = columns
@@ -57,12 +57,12 @@ def _is_sqlite(connection: sa.Connection) -> bool:
 
 
 def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """Copy rows into this connection's temporary table of these columns; return its name."""
+    """Copy rows into a temporary table of this connection with these columns; return its name."""
     name, listed = f"copied_{table.name}_{columns[-1]}", ", ".join(columns)
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} AS SELECT {listed} FROM {table.name} WITH NO DATA"
     )
-    # What an earlier call left, of this transaction or of another.
+    # An earlier call, in this transaction or another, may have left rows.
     connection.exec_driver_sql(f"TRUNCATE {name}")
     import psycopg
 
@@ -72,6 +72,6 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
-        # As SQLAlchemy tells what goes wrong in a statement of its own.
+        # As the error that SQLAlchemy raises for its own statements.
         raise sa.exc.DBAPIError.instance("COPY", None, error, psycopg.Error) from error
     return name

@@ -1,21 +1,26 @@
-"""Chunks: claimed with a lease in one conditional UPDATE, stored in one transaction that may run twice."""
+"""Chunks: claimed with a lease in one conditional UPDATE, stored in one transaction that may run twice.
+
+`_may_be_claimed` decides whether a chunk may be claimed.
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records.chunks import Claim, Shadow
+from returns_pipeline.records.chunks import ChunkState, Claim, Shadow
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
+    IDENTITY,
     UNFINISHED,
     chunks,
     embeddings,
@@ -28,19 +33,19 @@ from returns_pipeline.store.tables import (
 
 
 class LeaseLostError(PipelineError):
-    """Another process has claimed the chunk since: its work counts, ours is dropped."""
+    """Another process has claimed the chunk meanwhile. Its results count; this process drops its own."""
 
 
-#: How many chunks `recent_cost` asks, and how many images make one tell.
-_SOME, _TELLING = 100, 16
+#: `recent_cost` measures this many chunks, and only chunks and runs with at least this many images.
+_MEASURED_CHUNKS, _LEAST_IMAGES = 100, 16
 
-_beside = model_versions.alias("beside")
+_shadow_version = model_versions.alias("beside")
 _is_shadow = sa.and_(
-    _beside.c.name == model_versions.c.name,
-    _beside.c.id != model_versions.c.id,
-    _beside.c.shadow_share.is_not(None),
+    _shadow_version.c.name == model_versions.c.name,
+    _shadow_version.c.id != model_versions.c.id,
+    _shadow_version.c.shadow_share.is_not(None),
 )
-#: A run with its model and the one that answers beside it, of which there is at most one.
+#: A run with its model and the model's shadow. A unique index allows at most one shadow of a name.
 _RUN = (
     sa.select(
         runs.c.kind,
@@ -48,35 +53,31 @@ _RUN = (
         model_versions.c.name,
         model_versions.c.version,
         model_versions.c.sha256,
-        _beside.c.id.label("shadow_id"),
-        _beside.c.version.label("shadow_version"),
-        _beside.c.sha256.label("shadow_sha256"),
-        _beside.c.shadow_share,
+        _shadow_version.c.id.label("shadow_id"),
+        _shadow_version.c.version.label("shadow_version"),
+        _shadow_version.c.sha256.label("shadow_sha256"),
+        _shadow_version.c.shadow_share,
     )
-    .select_from(runs.join(model_versions).outerjoin(_beside, _is_shadow))
+    .select_from(RUNS_WITH_MODEL.outerjoin(_shadow_version, _is_shadow))
     .where(runs.c.id == sa.bindparam("run"))
 )
 
-_OPEN = {"state": "open", "lease_owner": None, "lease_token": None, "lease_until": None}
+_OPEN = {"state": ChunkState.OPEN, "lease_owner": None, "lease_token": None, "lease_until": None}
 
 
 def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: float) -> Claim | None:
-    """Claim a chunk for `lease_seconds` in the name of the message `owner`; None when it is not to be had.
+    """Claim a chunk for `lease_seconds` on behalf of the message `owner`; None if it cannot be claimed.
 
-    To be had are a chunk that is open, one whose lease has ended, and one that the same message holds: it is
-    delivered again because its first process died.
+    `worker` is HOST:PID, for people who read the table.
     """
     now = utc_now()
     token = uuid.uuid4().hex
-    abandoned = sa.and_(
-        chunks.c.state == "leased", sa.or_(chunks.c.lease_until < now, chunks.c.lease_owner == owner)
-    )
     with db.write() as connection:
         claimed = connection.execute(
             sa.update(chunks)
-            .where(chunks.c.id == chunk_id, sa.or_(chunks.c.state == "open", abandoned))
+            .where(chunks.c.id == chunk_id, _may_be_claimed(owner, now))
             .values(
-                state="leased",
+                state=ChunkState.LEASED,
                 attempts=chunks.c.attempts + 1,
                 lease_owner=owner,
                 lease_token=token,
@@ -87,11 +88,11 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         ).one_or_none()
         if claimed is None:
             return None
-        # Whatever ends this attempt says so itself; a process that dies says nothing.
+        # Each attempt writes its own error. After a process that died, the column stays empty.
         connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
         run = connection.execute(_RUN, {"run": claimed.run_id}).one()
         pending = connection.execute(
-            sa.select(images.c.id, images.c.source_path, images.c.size, images.c.mtime_ns)
+            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY)
             .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
             .order_by(images.c.id)
         )
@@ -111,6 +112,18 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         )
 
 
+def _may_be_claimed(owner: str, now: datetime) -> sa.ColumnElement[bool]:
+    """Condition: the chunk is open, or its lease has expired, or the message `owner` holds the lease.
+
+    A message that holds the lease is delivered again because its first process died.
+    """
+    is_expired = chunks.c.lease_until < now
+    return sa.or_(
+        chunks.c.state == ChunkState.OPEN,
+        sa.and_(chunks.c.state == ChunkState.LEASED, sa.or_(is_expired, chunks.c.lease_owner == owner)),
+    )
+
+
 def _shadow(run: Any) -> Shadow | None:
     if run.shadow_id is None or not RunKind(run.kind).is_of_intake:
         return None
@@ -119,22 +132,22 @@ def _shadow(run: Any) -> Shadow | None:
 
 
 def renew(db: Database, held: Claim, lease_seconds: float) -> None:
-    """Hold a chunk for another `lease_seconds`. Raises LeaseLostError when it is not ours any more."""
+    """Extend a lease to `lease_seconds` from now. Raises LeaseLostError if another process has the chunk."""
     with db.write() as connection:
         _require_lease(connection, held, lease_until=utc_now() + timedelta(seconds=lease_seconds))
 
 
 def split(db: Database, held: Claim) -> int:
-    """Open a chunk again as two halves, each with no attempt counted; return the id of the new one.
+    """Split a claimed chunk into two open chunks, each with 0 attempts; return the id of the new one.
 
-    Raises LeaseLostError when the chunk is not ours any more.
+    Raises LeaseLostError if another process has claimed the chunk.
     """
     moved = [image.id for image in held.images[len(held.images) // 2 :]]
     with db.write() as connection:
         _require_lease(connection, held)
         other = connection.execute(
             sa.insert(chunks)
-            .values(run_id=held.run_id, state="open", size=len(moved), sent_at=utc_now())
+            .values(run_id=held.run_id, state=ChunkState.OPEN, size=len(moved), sent_at=utc_now())
             .returning(chunks.c.id)
         ).scalar_one()
         connection.execute(
@@ -150,43 +163,42 @@ def split(db: Database, held: Claim) -> int:
 
 
 def store(db: Database, held: Claim, outcomes: Sequence[Outcome], embedded: Embedded | None = None) -> None:
-    """Write every outcome of a chunk in one transaction, which lasts: files are moved because of it.
+    """Write every outcome of a chunk in one durable transaction, because files are moved after it.
 
-    `embedded` are those of its images that others are compared with. Raises LeaseLostError when the chunk is
-    not ours any more.
+    `embedded` holds the embeddings of its images, if later images are compared with them. Raises
+    LeaseLostError if another process has claimed the chunk.
     """
     results = [_result(outcome) for outcome in outcomes]
-    answers = [
-        _answer(outcome.image_id, held.model_version_id, outcome.prediction)
+    predicted = [
+        _prediction(outcome.image_id, held.model_version_id, outcome.prediction)
         for outcome in outcomes
         if outcome.prediction
     ]
     with db.write(lasting=True) as connection:
         _require_lease(connection, held)
         bulk.update(connection, images, _RESULT, results)
-        bulk.insert(connection, predictions, _ANSWER, answers)
+        bulk.insert(connection, predictions, _PREDICTION, predicted)
         if embedded:
             row = (held.model_version_id, held.chunk_id, *embedded)
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())
 
 
-def store_beside(db: Database, shadow: Shadow, answers: Sequence[tuple[int, Prediction]]) -> None:
-    """Write what a shadow answered: (image id, prediction). A second write of the same changes nothing."""
-    rows = [_answer(image_id, shadow.model_version_id, prediction) for image_id, prediction in answers]
+def store_shadow(db: Database, shadow: Shadow, predicted: Sequence[tuple[int, Prediction]]) -> None:
+    """Write a shadow's (image id, prediction) pairs. A second write of the same pairs changes nothing."""
+    rows = [_prediction(image_id, shadow.model_version_id, each) for image_id, each in predicted]
     with db.write() as connection:
-        bulk.insert(connection, predictions, _ANSWER, rows)
+        bulk.insert(connection, predictions, _PREDICTION, rows)
 
 
 def moves(db: Database, chunk_id: int) -> list[Move]:
-    """Return the files of a chunk that have a result and still lie in the intake."""
-    # in_intake is looked at here: as a condition it would lead PostgreSQL to the index of the whole intake.
+    """Return the files of a chunk that have a result and are still in the intake."""
+    # in_intake is filtered in Python: as a condition, it makes PostgreSQL use the index of the whole intake.
     query = (
         sa.select(
             images.c.id,
             images.c.source_path,
             images.c.archived_path,
-            images.c.size,
-            images.c.mtime_ns,
+            IDENTITY,
             images.c.in_intake,
             images.c.state,
         )
@@ -196,16 +208,16 @@ def moves(db: Database, chunk_id: int) -> list[Move]:
     with db.read() as connection:
         rows = connection.execute(query).all()
     return [
-        Move(*row[:5])
+        Move(*row[:4])
         for row in rows
         if row.in_intake and row.state != ImageState.PENDING and row.archived_path is not None
     ]
 
 
 def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str, float]) -> None:
-    """Say that a chunk's files are where they belong; those of the images `gone` are not there any more.
+    """Mark a chunk as done: its files are moved. The files of the images `gone` have disappeared.
 
-    Raises LeaseLostError when the chunk is not ours any more.
+    `timings` are seconds by stage. Raises LeaseLostError if another process has claimed the chunk.
     """
     with db.write() as connection:
         _require_lease(connection, held)
@@ -223,7 +235,7 @@ def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str,
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id)
             .values(
-                state="done",
+                state=ChunkState.DONE,
                 lease_owner=None,
                 lease_token=None,
                 lease_until=None,
@@ -235,11 +247,11 @@ def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str,
 
 
 def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
-    """Give a claimed chunk back, open again, with what ended it.
+    """Open a claimed chunk again and store the `error` that ended the attempt.
 
-    The attempt counts only when that may be the chunk's own doing.
+    The attempt `counts` only if the chunk itself may have caused the error.
     """
-    # It may quote a file name, which need not be text.
+    # The error may quote a file name, which need not be valid UTF-8.
     error = error.encode("utf-8", "backslashreplace").decode()
     with db.write() as connection:
         connection.execute(
@@ -250,53 +262,53 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
 
 
 def recent_cost(db: Database, model: ModelRef) -> float | None:
-    """Return the seconds that an image cost its process in the model's newest night; None before the first.
+    """Return the process seconds for one image in the model's newest night; None before the first night.
 
-    Left out is what says little of the image: small chunks, and those whose files were only moved.
+    Leaves out small runs, small chunks, and chunks whose files were only moved.
     """
     night = (
         sa.select(runs.c.id)
-        .join_from(runs, model_versions)
+        .select_from(RUNS_WITH_MODEL)
         .where(
             model_versions.c.name == model.name,
             model_versions.c.version == model.version,
             runs.c.kind.in_(OF_INTAKE),
-            runs.c.seen >= _TELLING,
+            runs.c.seen >= _LEAST_IMAGES,
         )
         .order_by(runs.c.id.desc())
         .limit(1)
     )
-    some = (
+    measured = (
         sa.select(chunks.c.size, chunks.c.timings)
-        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == "done")
-        .limit(_SOME)
+        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == ChunkState.DONE)
+        .limit(_MEASURED_CHUNKS)
     )
     with db.read() as connection:
         rows = [
             row
-            for row in connection.execute(some)
-            if row.size >= _TELLING and row.timings and "predict" in row.timings
+            for row in connection.execute(measured)
+            if row.size >= _LEAST_IMAGES and row.timings and "predict" in row.timings
         ]
     size = sum(row.size for row in rows)
     return sum(sum(row.timings.values()) for row in rows) / 1000 / size if size else None
 
 
 def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of the run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
+    """Return (id, kind of its run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
     before = utc_now() - timedelta(seconds=resend_seconds)
-    return _unfinished(db, sa.and_(chunks.c.state == "open", chunks.c.sent_at < before), limit)
+    return _unfinished(db, sa.and_(chunks.c.state == ChunkState.OPEN, chunks.c.sent_at < before), limit)
 
 
 def expired(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of the run) of chunks whose lease has ended and that were not sent again just now."""
+    """Return (id, kind of its run) of chunks whose lease expired and that were not sent again since."""
     now = utc_now()
-    ended = sa.and_(chunks.c.state == "leased", chunks.c.lease_until < now)
+    ended = sa.and_(chunks.c.state == ChunkState.LEASED, chunks.c.lease_until < now)
     before = now - timedelta(seconds=resend_seconds)
     return _unfinished(db, sa.and_(ended, chunks.c.sent_at < before), limit)
 
 
 def mark_sent(db: Database, chunk_ids: Sequence[int]) -> None:
-    """Remember that chunks were sent just now."""
+    """Record that chunks were sent now."""
     if chunk_ids:
         with db.write() as connection:
             connection.execute(
@@ -318,18 +330,22 @@ def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> 
 
 
 def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> None:
-    # An UPDATE, not a SELECT: it locks the row until the transaction ends.
-    ours = connection.execute(
+    # An UPDATE, not a SELECT, because it locks the row until the transaction ends.
+    updated = connection.execute(
         sa.update(chunks)
-        .where(chunks.c.id == held.chunk_id, chunks.c.state == "leased", chunks.c.lease_token == held.token)
+        .where(
+            chunks.c.id == held.chunk_id,
+            chunks.c.state == ChunkState.LEASED,
+            chunks.c.lease_token == held.token,
+        )
         .values(lease_token=held.token, **values)
     )
-    if ours.rowcount != 1:
+    if updated.rowcount != 1:
         raise LeaseLostError("Chunk {chunk_id} was claimed by another process.", chunk_id=held.chunk_id)
 
 
 _RESULT = ("state", "code", "detail", "sha256", "format", "width", "height", "archived_path", "id")
-_ANSWER = (
+_PREDICTION = (
     *("image_id", "model_version_id", "label_index", "label", "probability"),
     *("main_label", "main_probability", "top", "decision"),
 )
@@ -348,7 +364,7 @@ def _result(outcome: Outcome) -> bulk.Row:
     )
 
 
-def _answer(image_id: int, model_version_id: int, prediction: Prediction) -> bulk.Row:
+def _prediction(image_id: int, model_version_id: int, prediction: Prediction) -> bulk.Row:
     index, label, probability, main_label, main_probability, top, decision = prediction
     pairs = ", ".join([f"[{each}, {chance}]" for each, chance in top])
     return (

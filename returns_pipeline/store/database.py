@@ -1,4 +1,4 @@
-"""One database, SQLite or PostgreSQL, behind the same code: connections, transactions, migrations."""
+"""The database, SQLite or PostgreSQL: connections, transactions, migrations."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,23 +11,28 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
 _BUSY_SECONDS = 30
-#: Most KiB of SQLite's pages in each process: paths come in no order, so the index of an intake of 200,000
-#: files, some 20 MB, is touched everywhere by every chunk.
+#: Page cache of SQLite in each process, KiB. Paths arrive in no order, so each chunk touches pages all over
+#: the index of the intake, which has about 20 MB for 200,000 files.
 _CACHE_KIB = 24 * 1024
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
-#: Execution options of a transaction that a power failure does not undo.
+#: Execution options of a durable transaction: a power failure does not undo it.
 LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
 
 
 class Database:
-    """An engine and its transactions. Made in the process that uses it, never carried across a fork."""
+    """An engine and its transactions. Open it in the process that uses it; it must not cross a fork."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare the engine of `url`; nothing connects yet."""
+    def __init__(self, url: str, migrations: Path = MIGRATIONS) -> None:
+        """Prepare the engine of `url`; nothing connects yet.
+
+        `migrations` is the folder whose newest revision this program needs.
+        """
+        self._migrations = migrations
         self.url = sa.make_url(url)
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
@@ -43,7 +48,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Give a connection for reading. Raises TransientFault when the database does not answer."""
+        """Give a connection for reading. Raises TransientFault if the database does not answer."""
         with _faults(self.url), self._engine.connect() as connection:
             yield connection
 
@@ -51,9 +56,10 @@ class Database:
     def write(self, *, lasting: bool = False) -> Iterator[sa.Connection]:
         """Give one transaction: committed at the end, rolled back by any error.
 
-        A `lasting` one is on the disk before this returns, with all before it; the others a power failure may
-        undo, but never out of order. On SQLite it takes the write lock at once, so that it never fails
-        half-way for want of it.
+        A `lasting` transaction is on the disk when this returns, and so are all earlier ones. A power failure
+        may undo other transactions, but only the newest ones. On SQLite the transaction takes the write lock
+        when it begins, so that it cannot fail half-way because of the lock. Raises TransientFault if the
+        database does not answer.
         """
         with (
             _faults(self.url),
@@ -63,7 +69,7 @@ class Database:
             yield connection
 
     def insert(self, table: sa.Table) -> Any:
-        """Return the dialect's INSERT, the one that knows ON CONFLICT."""
+        """Return the dialect's own INSERT, which supports ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def close(self) -> None:
@@ -71,7 +77,11 @@ class Database:
         self._engine.dispose()
 
     def upgrade(self, revision: str = "head") -> None:
-        """Migrate forwards to `revision`. Makes the folder of a SQLite file."""
+        """Migrate forwards to `revision`. Makes the folder of a SQLite file.
+
+        Changes nothing if the database has a newer, compatible schema. Raises ConfigFault if it has a newer
+        one that this program cannot use.
+        """
         from alembic import command
 
         if self.is_sqlite and self.url.database:
@@ -84,27 +94,34 @@ class Database:
                     database=self.url.database,
                     reason=error.strerror,
                 ) from error
+        if self._is_newer(self.revision()[0]):
+            self.require_current()
+            return
         with _faults(self.url):
             command.upgrade(self._alembic(), revision)
 
     def downgrade(self, revision: str) -> None:
-        """Migrate backwards to `revision`; `base` drops every table."""
+        """Migrate back to `revision`; `base` drops every table."""
         from alembic import command
 
         with _faults(self.url):
             command.downgrade(self._alembic(), revision)
 
     def revision(self) -> tuple[str | None, str | None]:
-        """Return the revision that the database has and the one that this code needs."""
+        """Return the revision that the database has and the one that this program needs."""
         from alembic.migration import MigrationContext
-        from alembic.script import ScriptDirectory
 
         with self.read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-        return current, ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        return current, self._scripts().get_current_head()
+
+    def _is_newer(self, revision: str | None) -> bool:
+        """Whether a database's revision is one that this program does not know."""
+        known = {script.revision for script in self._scripts().walk_revisions()}
+        return revision is not None and revision not in known
 
     def differences(self) -> list[Any]:
-        """Return what Alembic would have to change to make the database's tables equal the code's."""
+        """Return the changes that would make the database's tables equal to those of the code."""
         from alembic.autogenerate import compare_metadata
         from alembic.migration import MigrationContext
 
@@ -115,7 +132,11 @@ class Database:
             return list(compare_metadata(context, metadata))
 
     def require_current(self) -> None:
-        """Raise ConfigFault unless the database answers and has the tables that this code needs."""
+        """Raise ConfigFault unless the database answers and this program can use its tables.
+
+        It can use those of its own revision, and newer ones that declare themselves compatible: see
+        `store.compatibility`.
+        """
         advice = "Run `returns-pipeline db upgrade`."
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
             raise ConfigFault(
@@ -123,27 +144,48 @@ class Database:
             )
         try:
             current, head = self.revision()
+            if current == head:
+                return
+            if self._is_newer(current):
+                self._require_compatible(current, head)
+                return
         except TransientFault as fault:
             raise ConfigFault(
                 fault.message, advice="Start the database or correct RETURNS_DATABASE_URL, then try again."
             ) from fault
-        if current != head:
-            found = f"revision {current}" if current else "no tables yet"
-            raise ConfigFault(
-                "The database has {found}; this version needs {head}.", advice=advice, found=found, head=head
-            )
+        found = f"revision {current}" if current else "no tables yet"
+        raise ConfigFault(
+            "The database has {found}; this version needs {head}.", advice=advice, found=found, head=head
+        )
+
+    def _require_compatible(self, current: str | None, head: str | None) -> None:
+        with self.read() as connection:
+            if head is not None and is_compatible(connection, head):
+                return
+        raise ConfigFault(
+            "The database is of a newer version that this version cannot use: it has revision {current}, "
+            "this version needs {head}.",
+            "Update this program.",
+            current=current,
+            head=head,
+        )
+
+    def _scripts(self) -> Any:
+        from alembic.script import ScriptDirectory
+
+        return ScriptDirectory(str(self._migrations))
 
     def _alembic(self) -> Any:
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.set_main_option("script_location", str(self._migrations).replace("%", "%%"))
         config.attributes["engine"] = self._engine
         return config
 
 
 def safe(url: sa.URL) -> str:
-    """Return a URL as it may be shown: without the password, which its query can hold too."""
+    """Return a URL for display: without the password, and without the query, which may hold one."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
@@ -160,7 +202,7 @@ def _faults(url: sa.URL) -> Iterator[None]:
     except (
         sa.exc.OperationalError,
         sa.exc.InterfaceError,
-        sa.exc.InternalError,  # a PostgreSQL that has become read-only
+        sa.exc.InternalError,  # PostgreSQL became read-only
         sa.exc.TimeoutError,
     ) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
@@ -173,10 +215,10 @@ def _faults(url: sa.URL) -> Iterator[None]:
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we begin our transactions ourselves
+    connection.isolation_level = None  # the "begin" listener starts transactions
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        # Without it the order of commits would not survive a power failure.
+        # Without WAL, a power failure could lose commits out of order.
         raise sqlite3.OperationalError("SQLite needs a local disk here, for its write-ahead log")
     for pragma in ("foreign_keys = ON", f"cache_size = -{_CACHE_KIB}"):
         connection.execute(f"PRAGMA {pragma}")

@@ -1,4 +1,4 @@
-"""What a model looked at in an image, and what it takes to find similar ones."""
+"""Explanations of predictions, and the embeddings to find similar images."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,19 +9,20 @@ from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded
-from returns_pipeline.store.browsing import ANSWER, PICTURE, picture_of
+from returns_pipeline.store.browsing import PICTURE, picture_of
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
 from returns_pipeline.store.tables import embeddings, explanations, images, model_versions, predictions, runs
 
-#: Chunks that are read at once: 3 MB of the largest.
+#: Chunks that are read in one query: 3 MB for the largest chunks.
 _AT_ONCE = 20
 _BYTES_OF_AN_ID = 8
-#: How long it is remembered that an image could not be explained: a disk may come back, a model too.
+#: How long a failed explanation is kept. The cause, for example a missing disk or model, may be repaired.
 _FAULTS_LAST = timedelta(minutes=1)
 
 
 def to_explain(db: Database, image_id: int) -> ToExplain | None:
-    """Return what is needed to explain a classified image; None for another one."""
+    """Return what is needed to explain a classified image; None for any other image."""
     query = (
         sa.select(
             *PICTURE,
@@ -33,7 +34,7 @@ def to_explain(db: Database, image_id: int) -> ToExplain | None:
             model_versions.c.id.label("model_version_id"),
             predictions.c.label_index,
         )
-        .select_from(images.join(runs).join(model_versions).join(predictions, ANSWER))
+        .select_from(images.join(RUNS_WITH_MODEL).join(predictions, PREDICTION_OF_RUN))
         .where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
     )
     with db.read() as connection:
@@ -52,9 +53,9 @@ def to_explain(db: Database, image_id: int) -> ToExplain | None:
 
 
 def find(db: Database, image_id: int) -> Explanation | None:
-    """Return the explanation of what the model of an image's run answered; None before there is one.
+    """Return the explanation of the prediction by the model of an image's run, or None.
 
-    Why there could be none is forgotten after a minute.
+    A failed explanation is returned for one minute.
     """
     lasts = sa.or_(explanations.c.fault.is_(None), explanations.c.created_at > utc_now() - _FAULTS_LAST)
     query = (
@@ -78,7 +79,7 @@ def find(db: Database, image_id: int) -> Explanation | None:
 
 
 def save(db: Database, image_id: int, model_version_id: int, explanation: Explanation) -> None:
-    """Keep an explanation, in place of why there was none; one that is there already stays."""
+    """Store an explanation. It replaces a failed one; a successful one stays."""
     values = {**explanation._asdict(), "created_at": utc_now()}
     key = [explanations.c.image_id, explanations.c.model_version_id]
     with db.write() as connection:
@@ -90,7 +91,7 @@ def save(db: Database, image_id: int, model_version_id: int, explanation: Explan
 
 
 def earlier_embeddings(db: Database, model_version_id: int, chunk_id: int, most: int) -> Iterator[Embedded]:
-    """Yield a model's embeddings up to a chunk, newest first, of about `most` images."""
+    """Yield a model's embeddings of about `most` images, from chunk `chunk_id` backwards, newest first."""
     query = (
         sa.select(embeddings.c.chunk_id, embeddings.c.image_ids, embeddings.c.vectors)
         .where(embeddings.c.model_version_id == model_version_id)

@@ -1,18 +1,19 @@
-"""Images with their predictions, as reports and people read them."""
+"""Images with their predictions, for reports and for the command line."""
 
 from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import ImageResult, ImageState
-from returns_pipeline.records.models import AnswerPair
+from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
 
-def set_aside(db: Database, run_id: int | None) -> list[str]:
-    """Return where the quarantined and failed images of a run lie, or of all runs when `run_id` is None."""
+def paths_to_retry(db: Database, run_id: int | None) -> list[str]:
+    """Return the paths of the quarantined and failed images of a run, or of all runs if `run_id` is None."""
     query = sa.select(images.c.archived_path).where(
         images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]),
         images.c.archived_path.is_not(None),
@@ -25,8 +26,8 @@ def set_aside(db: Database, run_id: int | None) -> list[str]:
 
 
 def open_work(db: Database, run_id: int | None = None) -> OpenWork:
-    """Return what is open in one run, or in all of them."""
-    leased = sa.func.count().filter(chunks.c.state == "leased")
+    """Return the unfinished work of one run, or of all runs if `run_id` is None."""
+    leased = sa.func.count().filter(chunks.c.state == ChunkState.LEASED)
     query = (
         sa.select(
             sa.func.count(),
@@ -45,15 +46,14 @@ def open_work(db: Database, run_id: int | None = None) -> OpenWork:
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
-    """Yield the images of a run, chunk by chunk, with the answer of the run's model.
+    """Yield the images of a run, chunk by chunk, with the predictions of the run's model.
 
-    Of a run that is still open, images that move to another chunk meanwhile may be missing. One short query
-    for each chunk: memory stays flat, no long transaction is held, and every database reads the chunk's own
-    rows only.
+    While a run is open, images that move to another chunk may be missing. There is one short query for each
+    chunk: memory stays flat, no transaction is long, and every database reads only the chunk's own rows.
     """
     arrived = sa.case((images.c.in_intake, None), else_=images.c.archived_path)
     model_version = sa.select(runs.c.model_version_id).where(runs.c.id == run_id).scalar_subquery()
-    answer = sa.and_(predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version)
+    joined = sa.and_(predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version)
     query = (
         sa.select(
             images.c.id,
@@ -68,7 +68,7 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
             predictions.c.main_label,
             predictions.c.decision,
         )
-        .outerjoin_from(images, predictions, answer)
+        .outerjoin_from(images, predictions, joined)
         .where(images.c.chunk_id == sa.bindparam("chunk"))
         .order_by(images.c.id)
     )
@@ -85,12 +85,12 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
         yield from map(ImageResult._make, rows)
 
 
-def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[AnswerPair]:
-    """Yield the answers of a run beside those that its replay gave for the same files.
+def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[PredictionPair]:
+    """Yield the predictions of a run, each paired with its replay's prediction for the same file.
 
-    The replay's answers are held in memory, some 200 bytes for each image.
+    The replay's labels are held in memory, about 200 bytes for each image.
     """
-    answers = {image.path: image.label for image in results(db, replay_id)}
+    labels = {image.path: image.label for image in results(db, replay_id)}
     for image in results(db, run_id, ImageState.CLASSIFIED):
         if image.label is not None:
-            yield AnswerPair(image.path, image.label, answers.get(image.lies_at))
+            yield PredictionPair(image.path, image.label, labels.get(image.lies_at))

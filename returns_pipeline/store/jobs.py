@@ -1,4 +1,4 @@
-"""What was asked for over HTTP and takes long: a row first, then a message."""
+"""Jobs that clients request over HTTP: a row first, then a message."""
 
 from datetime import timedelta
 
@@ -8,8 +8,8 @@ from returns_pipeline.records.jobs import Job, JobKind
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import OPEN, jobs, runs
 
-#: Of several intakes each has a run, whose request's id is the job's with something after a hyphen. A range,
-#: not a pattern: that uses the index.
+#: Condition: the job has a run. With several intakes, each run's request id is the job's id, a hyphen, and a
+#: suffix. It is compared as a range, because a LIKE pattern would not use the index.
 _HAS_BEGUN = sa.exists().where(
     sa.or_(
         runs.c.request_id == jobs.c.id,
@@ -19,13 +19,13 @@ _HAS_BEGUN = sa.exists().where(
 
 
 def add(db: Database, job_id: str, kind: JobKind, run_id: int | None, who: str) -> tuple[Job, bool]:
-    """Add a job; return it and whether it is new. One that is there already stays as it is."""
+    """Add a job; return it and whether it is new. An existing job stays as it is."""
     with db.write() as connection:
         added = connection.execute(
             db.insert(jobs)
             .values(id=job_id, kind=kind, run_id=run_id, who=who, created_at=utc_now())
             .on_conflict_do_nothing(index_elements=[jobs.c.id])
-            # PostgreSQL's driver counts no rows of such a statement.
+            # RETURNING, because PostgreSQL's driver reports no row count for such a statement.
             .returning(jobs.c.id)
         ).first()
         row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
@@ -33,7 +33,7 @@ def add(db: Database, job_id: str, kind: JobKind, run_id: int | None, who: str) 
 
 
 def find(db: Database, job_id: str) -> Job | None:
-    """Return a job; None when there is none of this id."""
+    """Return a job, or None if there is no such job."""
     with db.read() as connection:
         row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
     return _job(row) if row else None
@@ -47,13 +47,13 @@ def latest(db: Database, limit: int) -> list[Job]:
 
 
 def mark_sent(db: Database, job_id: str) -> None:
-    """Remember that the broker has taken a job's message."""
+    """Record that the broker took a job's message."""
     with db.write() as connection:
         connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(sent_at=utc_now()))
 
 
 def cancel(db: Database, job_id: str) -> bool:
-    """Cancel a job that no run has begun for; return whether it is cancelled now."""
+    """Cancel a job that has no run yet; return whether this call cancelled it."""
     with db.write() as connection:
         cancelled = connection.execute(
             sa.update(jobs)
@@ -64,14 +64,14 @@ def cancel(db: Database, job_id: str) -> bool:
 
 
 def is_cancelled(db: Database, job_id: str) -> bool:
-    """Whether a request was a job that has been cancelled."""
+    """Whether a job was cancelled. False for any other request id."""
     query = sa.select(sa.true()).where(jobs.c.id == job_id, jobs.c.cancelled_at.is_not(None))
     with db.read() as connection:
         return connection.execute(query).scalar() is not None
 
 
 def reopen(db: Database, job_id: str) -> None:
-    """Let a job be done that was cancelled or has failed."""
+    """Open a cancelled or failed job again."""
     with db.write() as connection:
         connection.execute(
             sa.update(jobs)
@@ -81,15 +81,15 @@ def reopen(db: Database, job_id: str) -> None:
 
 
 def fail(db: Database, job_id: str, error: str) -> None:
-    """Remember what ended a job."""
+    """Record the error that ended a job."""
     with db.write() as connection:
         connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(error=error, is_open=False))
 
 
 def not_begun(db: Database, seconds: float) -> list[Job]:
-    """Return the open jobs that no run has begun for, and that were asked for or sent over `seconds` ago.
+    """Return the open jobs without a run that were requested, or last sent, over `seconds` ago.
 
-    Those that a run has begun for are closed: the sweep looks after the run.
+    Jobs with a run are closed here, because from then on the sweep checks the run itself.
     """
     with db.write() as connection:
         connection.execute(sa.update(jobs).where(OPEN, _HAS_BEGUN).values(is_open=False))

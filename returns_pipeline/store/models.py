@@ -1,4 +1,4 @@
-"""Versions of models: which one works at night, and every change of that, each in one transaction."""
+"""Versions of models: their stages, and the history of changes. Each change is one transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,23 +8,23 @@ import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import (
-    AnswerPair,
     ModelAction,
     ModelChange,
     ModelFacts,
     ModelRef,
     ModelRow,
     ModelStage,
+    PredictionPair,
 )
 from returns_pipeline.records.runs import OF_INTAKE
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, model_changes, model_versions, predictions, runs
+from returns_pipeline.store.tables import IS_ACTIVE, images, model_changes, model_versions, predictions, runs
 
 
 def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
-    """Return the id of a version's row, made as a candidate when there is none.
+    """Return the id of a version's row. Inserts it as a candidate if it is missing.
 
-    Raises ConfigFault when the version was another model before.
+    Raises ConfigFault if the version was registered with another digest.
     """
     connection.execute(
         db.insert(model_versions)
@@ -38,7 +38,7 @@ def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
         .on_conflict_do_nothing(index_elements=[model_versions.c.name, model_versions.c.version])
     )
     row = connection.execute(
-        sa.select(model_versions.c.id, model_versions.c.sha256).where(_is(facts.ref))
+        sa.select(model_versions.c.id, model_versions.c.sha256).where(_is_version(facts.ref))
     ).one()
     if row.sha256 != facts.sha256:
         raise ConfigFault(
@@ -50,18 +50,18 @@ def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
 
 
 def find(db: Database, ref: ModelRef) -> ModelRow | None:
-    """Return one version, or None when nothing has used or registered it."""
-    return next(iter(_rows(db, _is(ref))), None)
+    """Return one version, or None if it was never registered or used."""
+    return next(iter(_rows(db, _is_version(ref))), None)
 
 
 def active(db: Database, name: str) -> ModelRow | None:
     """Return the active version of a model, or None before its first use."""
-    is_active = sa.and_(model_versions.c.name == name, sa.text("stage = 'active'"))
+    is_active = sa.and_(model_versions.c.name == name, IS_ACTIVE)
     return next(iter(_rows(db, is_active)), None)
 
 
-def every(db: Database) -> list[ModelRow]:
-    """Return every version that the table has, by name and number."""
+def all_versions(db: Database) -> list[ModelRow]:
+    """Return every version in the table, by name and number."""
     return _rows(db, sa.true())
 
 
@@ -75,12 +75,12 @@ def history(db: Database, name: str | None = None) -> list[ModelChange]:
 
 
 def register(db: Database, facts: ModelFacts, who: str, reason: str) -> bool:
-    """Make a version a candidate; false, and no change, when it was there before.
+    """Register a version as a candidate. Returns False, and changes nothing, if it has a row already.
 
-    Raises ConfigFault when the version was another model before.
+    Raises ConfigFault if the version was registered with another digest.
     """
     with _changing(db) as connection:
-        known = connection.execute(sa.select(model_versions.c.id).where(_is(facts.ref))).scalar()
+        known = connection.execute(sa.select(model_versions.c.id).where(_is_version(facts.ref))).scalar()
         ensure(db, connection, facts)
         if known is None:
             _record(connection, ModelAction.REGISTER, facts.ref.name, (None, facts.ref.version), who, reason)
@@ -97,10 +97,10 @@ def activate(
     expected: int | None,
     forced: bool = False,
 ) -> bool:
-    """Make a version the active one in place of the version `expected`, which is archived.
+    """Make a version the active one in place of version `expected`, which becomes archived.
 
-    False, and nothing is changed, when another version than `expected` is active by now. Raises ConfigFault
-    when the version was another model before.
+    Returns False, and changes nothing, if a version other than `expected` is active. Raises ConfigFault if
+    the version was registered with another digest.
     """
     with _changing(db) as connection:
         of_name = model_versions.c.name == facts.ref.name
@@ -111,33 +111,35 @@ def activate(
         ensure(db, connection, facts)
         connection.execute(sa.update(model_versions).where(is_active).values(stage=ModelStage.ARCHIVED))
         connection.execute(
-            sa.update(model_versions).where(_is(facts.ref)).values(stage=ModelStage.ACTIVE, shadow_share=None)
+            sa.update(model_versions)
+            .where(_is_version(facts.ref))
+            .values(stage=ModelStage.ACTIVE, shadow_share=None)
         )
-        moved = (before, facts.ref.version)
-        _record(connection, action, facts.ref.name, moved, who, reason, forced=forced)
+        versions = (before, facts.ref.version)
+        _record(connection, action, facts.ref.name, versions, who, reason, forced=forced)
         return True
 
 
 def shadow(db: Database, facts: ModelFacts, share: float, who: str) -> bool:
-    """Let a version answer for `share` of each night beside the active one; only one of a name does.
+    """Make a version the shadow of its name for a `share` of each night. It replaces an earlier shadow.
 
-    False, and nothing is changed, when it is the active one. Raises ConfigFault when the version was another
-    model before.
+    Returns False, and changes nothing, if it is the active version. Raises ConfigFault if the version was
+    registered with another digest.
     """
     with _changing(db) as connection:
-        is_active = sa.and_(_is(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
+        is_active = sa.and_(_is_version(facts.ref), model_versions.c.stage == ModelStage.ACTIVE)
         if connection.execute(sa.select(model_versions.c.id).where(is_active)).scalar() is not None:
             return False
         ensure(db, connection, facts)
         name, version = facts.ref.name, facts.ref.version
         before = _end_shadow(connection, name)
-        connection.execute(sa.update(model_versions).where(_is(facts.ref)).values(shadow_share=share))
+        connection.execute(sa.update(model_versions).where(_is_version(facts.ref)).values(shadow_share=share))
         _record(connection, ModelAction.SHADOW, name, (before, version), who, f"share {share:g}")
         return True
 
 
 def end_shadow(db: Database, name: str, who: str) -> int | None:
-    """End the shadow of a model; return its version, or None, and no change, when there is none."""
+    """End the shadow of a model; return its version. Returns None, and changes nothing, if there is none."""
     with _changing(db) as connection:
         before = _end_shadow(connection, name)
         if before is not None:
@@ -155,11 +157,13 @@ def _end_shadow(connection: sa.Connection, name: str) -> int | None:
     return None if ended is None else int(ended)
 
 
-def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
-    """Yield the answers of the nights beside those that a version gave as their shadow, by image."""
-    of_night, beside = predictions.alias("of_night"), predictions.alias("beside")
+def shadow_predictions(db: Database, ref: ModelRef) -> Iterator[PredictionPair]:
+    """Yield each prediction of the nights with the prediction of a version as their shadow, by image."""
+    of_run, of_shadow = predictions.alias("of_run"), predictions.alias("of_shadow")
     candidate = (
-        sa.select(model_versions.c.id, model_versions.c.created_at).where(_is(ref)).subquery("candidate")
+        sa.select(model_versions.c.id, model_versions.c.created_at)
+        .where(_is_version(ref))
+        .subquery("candidate")
     )
     pairs = (
         candidate.join(
@@ -172,28 +176,26 @@ def shadowed(db: Database, ref: ModelRef) -> Iterator[AnswerPair]:
         )
         .join(images, images.c.run_id == runs.c.id)
         .join(
-            of_night,
-            sa.and_(
-                of_night.c.image_id == images.c.id, of_night.c.model_version_id == runs.c.model_version_id
-            ),
+            of_run,
+            sa.and_(of_run.c.image_id == images.c.id, of_run.c.model_version_id == runs.c.model_version_id),
         )
         .join(
-            beside,
-            sa.and_(beside.c.image_id == images.c.id, beside.c.model_version_id == candidate.c.id),
+            of_shadow,
+            sa.and_(of_shadow.c.image_id == images.c.id, of_shadow.c.model_version_id == candidate.c.id),
         )
     )
-    query = sa.select(images.c.source_path, of_night.c.label, beside.c.label).select_from(pairs)
+    query = sa.select(images.c.source_path, of_run.c.label, of_shadow.c.label).select_from(pairs)
     with db.read() as connection:
         rows = connection.execute(query.order_by(images.c.id).execution_options(yield_per=1000))
         for path, before, after in rows:
-            yield AnswerPair(path, before, after)
+            yield PredictionPair(path, before, after)
 
 
 @contextmanager
 def _changing(db: Database) -> Iterator[sa.Connection]:
-    """Give the one transaction that may change a model at a time; readers are not held up."""
+    """Give a transaction that may change a model. Only one runs at a time; readers are not blocked."""
     with db.write(lasting=True) as connection:
-        if not db.is_sqlite:  # which lets one write at a time anyway
+        if not db.is_sqlite:  # SQLite has one writer at a time anyway
             connection.exec_driver_sql("LOCK TABLE model_changes IN SHARE ROW EXCLUSIVE MODE")
         yield connection
 
@@ -208,7 +210,7 @@ def _record(
     *,
     forced: bool = False,
 ) -> None:
-    """Write a change of a model from one of `versions` to the other."""
+    """Record a change of a model; `versions` are those before and after."""
     connection.execute(
         sa.insert(model_changes).values(
             changed_at=utc_now(),
@@ -223,7 +225,7 @@ def _record(
     )
 
 
-def _is(ref: ModelRef) -> sa.ColumnElement[bool]:
+def _is_version(ref: ModelRef) -> sa.ColumnElement[bool]:
     return sa.and_(model_versions.c.name == ref.name, model_versions.c.version == ref.version)
 
 

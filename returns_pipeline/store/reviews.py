@@ -1,4 +1,4 @@
-"""What a person should look at, one image at a time, and what was said. Two people never get the same one."""
+"""The review queue: images for reviewers, and their reviews. Two reviewers never hold the same image."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from returns_pipeline.errors import ConflictError
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem
+from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem, ReviewKind
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     HELD,
     WAITING,
@@ -20,16 +21,17 @@ from returns_pipeline.store.tables import (
     runs,
 )
 
-#: Two multipliers and a prime: which sure answers are audited, and when, looks random and is repeatable.
+#: Two multipliers and a prime. The selection of audits and their places in the queue look random and are
+#: repeatable.
 _CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003
-#: Added to the rank of what was skipped: it comes last.
+#: Added to the rank of a skipped image, so that it comes last.
 _LAST = 1.0
 
 
 def enqueue(db: Database, run_id: int, audit_share: float) -> None:
-    """Put a run's unsure answers into the queue, and a sample of `audit_share` of its sure ones among them.
+    """Add a run's unsure predictions to the queue, and a sample of `audit_share`, 0 to 1, of the sure ones.
 
-    May be repeated: what is there stays as it is.
+    May run twice; existing rows stay as they are.
     """
     number = images.c.id
     is_doubt = predictions.c.decision == Decision.REVIEW
@@ -39,15 +41,11 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
         sa.select(
             number,
             images.c.run_id,
-            sa.case((is_doubt, "doubt"), else_="audit"),
+            sa.case((is_doubt, ReviewKind.DOUBT.value), else_=ReviewKind.AUDIT.value),
             sa.case((is_doubt, predictions.c.probability), else_=place),
         )
-        .select_from(images.join(runs).join(predictions, predictions.c.image_id == images.c.id))
-        .where(
-            images.c.run_id == run_id,
-            predictions.c.model_version_id == runs.c.model_version_id,
-            sa.or_(is_doubt, is_chosen),
-        )
+        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
+        .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen))
     )
     with db.write() as connection:
         connection.execute(
@@ -58,14 +56,14 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
 
 
 def _free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
-    """Say of an image that nobody else looks at it."""
+    """Condition: the image is not held by another reviewer."""
     return sa.or_(reviews.c.held_until.is_(None), reviews.c.held_until < now, reviews.c.held_by == who)
 
 
 def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
-    """Hold the next image for somebody; None when there is none to be had.
+    """Hold the next image for a reviewer for `seconds`; None if no image is available.
 
-    What they hold already comes first. Nobody else gets it for `seconds`.
+    An image that the reviewer holds already comes first. No other reviewer gets a held image.
     """
     now = utc_now()
     first = (
@@ -75,11 +73,12 @@ def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    is_theirs = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
+    is_held_by_them = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
     with db.write() as connection:
-        # What they hold first; then the first by rank, of which the index knows.
+        # First an image that the reviewer holds, then the first by rank; each query has its own index.
         found = (
-            connection.execute(first.where(HELD, is_theirs)).scalar() or connection.execute(first).scalar()
+            connection.execute(first.where(HELD, is_held_by_them)).scalar()
+            or connection.execute(first).scalar()
         )
         if found is None:
             return None
@@ -92,7 +91,7 @@ def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
 
 
 def find(db: Database, image_id: int) -> ReviewItem | None:
-    """Return an image that waits for a person; None when it does not."""
+    """Return an image of the queue; None if it does not wait for a review."""
     query = sa.select(reviews.c.image_id).where(reviews.c.image_id == image_id, WAITING)
     with db.read() as connection:
         found = connection.execute(query).scalar()
@@ -115,29 +114,22 @@ def _item(connection: sa.Connection, image_id: int) -> ReviewItem:
         )
         .select_from(
             reviews.join(images, images.c.id == reviews.c.image_id)
-            .join(runs, runs.c.id == reviews.c.run_id)
-            .join(model_versions)
-            .join(
-                predictions,
-                sa.and_(
-                    predictions.c.image_id == reviews.c.image_id,
-                    predictions.c.model_version_id == runs.c.model_version_id,
-                ),
-            )
+            .join(RUNS_WITH_MODEL, runs.c.id == reviews.c.run_id)
+            .join(predictions, PREDICTION_OF_RUN)
         )
         .where(reviews.c.image_id == image_id)
     ).one()
-    return ReviewItem._make(row)
+    return ReviewItem._make(row)._replace(kind=ReviewKind(row.kind))
 
 
 def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -> ReviewAction:
-    """Store what somebody says an image is; return whether the model was right.
+    """Store a reviewer's label for an image; return ACCEPT if it is the model's label, else CORRECT.
 
-    Raises ConflictError when somebody else has reviewed it or looks at it now.
+    Raises ConflictError if another reviewer has reviewed the image or holds it.
     """
     now = utc_now()
     with db.write() as connection:
-        answered = (
+        predicted = (
             sa.select(predictions.c.label)
             .join(
                 runs,
@@ -158,7 +150,7 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
                 reviewer=who,
                 label=label,
                 main_label=main_label,
-                was_right=answered == label,
+                was_right=predicted == label,
                 held_by=None,
                 held_until=None,
             )
@@ -166,15 +158,16 @@ def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -
         ).one_or_none()
         if decided is None:
             raise ConflictError(
-                "Somebody else has reviewed this image meanwhile, or looks at it now.", "Go on with the next."
+                "Another reviewer has reviewed this image, or is reviewing it now.",
+                "Continue with the next image.",
             )
         action = ReviewAction.ACCEPT if decided.was_right else ReviewAction.CORRECT
-        _remember(connection, image_id, who, action, label)
+        _record(connection, image_id, who, action, label)
         return action
 
 
 def skip(db: Database, who: str, image_id: int) -> bool:
-    """Put an image at the end of the queue; return whether it was there for whoever asks."""
+    """Move an image to the end of the queue; return False if it is not available to this reviewer."""
     with db.write() as connection:
         moved = connection.execute(
             sa.update(reviews)
@@ -182,12 +175,12 @@ def skip(db: Database, who: str, image_id: int) -> bool:
             .values(rank=reviews.c.rank + _LAST, held_by=None, held_until=None)
         )
         if moved.rowcount:
-            _remember(connection, image_id, who, ReviewAction.SKIP, None)
+            _record(connection, image_id, who, ReviewAction.SKIP, None)
         return bool(moved.rowcount)
 
 
 def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
-    """Take back the newest review of somebody that still stands, and hold the image for them again."""
+    """Undo a reviewer's newest valid review and hold the image for them again; None if there is none."""
     with db.write() as connection:
         newest = connection.execute(
             sa.select(review_changes.c.image_id)
@@ -216,21 +209,21 @@ def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
                 held_until=utc_now() + timedelta(seconds=seconds),
             )
         )
-        _remember(connection, int(newest), who, ReviewAction.UNDO, None)
+        _record(connection, int(newest), who, ReviewAction.UNDO, None)
         return _item(connection, int(newest))
 
 
 def waiting(db: Database, most: int | None = None) -> int:
-    """Return how many images wait for a person, counted up to `most`."""
+    """Return how many images wait for a review, counted up to `most`."""
     some = sa.select(reviews.c.image_id).where(WAITING).limit(most).subquery()
     with db.read() as connection:
         return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
 
 def counts(db: Database) -> ReviewCounts:
-    """Return how much waits, and how often the model was right in what is done."""
+    """Return how many images wait, and how often the model was right in those that were reviewed."""
     done = reviews.c.reviewed_at.is_not(None)
-    audit = reviews.c.kind == "audit"
+    audit = reviews.c.kind == ReviewKind.AUDIT
     right = reviews.c.was_right.is_(True)
 
     def count(*conditions: Any) -> Any:
@@ -245,10 +238,10 @@ def counts(db: Database) -> ReviewCounts:
     return ReviewCounts(waiting(db), *map(int, row))
 
 
-def _remember(
+def _record(
     connection: sa.Connection, image_id: int, who: str, action: ReviewAction, label: str | None
 ) -> None:
-    # The review's own moment, by which an undo finds it.
+    # The moment of the review itself, because an undo finds the review by it.
     moment = sa.select(reviews.c.reviewed_at).where(reviews.c.image_id == image_id).scalar_subquery()
     connection.execute(
         sa.insert(review_changes).values(

@@ -1,4 +1,4 @@
-"""Runs: opened by a request, filled by a scan, closed when the rows say so."""
+"""Runs: opened by a request, filled by a scan, closed when no chunk is open."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelFacts, ModelRef
@@ -21,8 +22,9 @@ from returns_pipeline.records.runs import (
     RunState,
     RunSummary,
 )
-from returns_pipeline.store import bulk, keys, models
+from returns_pipeline.store import bulk, models, request_keys
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
     UNFINISHED,
@@ -34,25 +36,25 @@ from returns_pipeline.store.tables import (
     runs,
 )
 
-#: What is known of an image when it comes in.
-_SEEN = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "state")
+#: Columns of an image that a scan fills.
+_SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
 
 class NotScanningError(PipelineError):
-    """The run takes no more files: another delivery of the same request has ended its scan."""
+    """The run takes no more files, because another delivery of the same request has ended its scan."""
 
 
 def open_run(db: Database, request: RunRequest) -> int:
-    """Return the id of the run that `request` asked for; a request that comes twice opens one run.
+    """Open a run for `request`; return its id. A repeated request returns the run of the first one.
 
-    Raises ConfigFault when the model's version was another model before.
+    Raises ConfigFault if the model's version was registered with another digest.
     """
     with db.write(lasting=True) as connection:
         run_id, _ = _insert_run(db, connection, request, RunState.SCANNING)
         return run_id
 
 
-def open_whole_run(
+def open_complete_run(
     db: Database,
     request: RunRequest,
     files: Iterable[Sequence[FoundFile]],
@@ -60,10 +62,10 @@ def open_whole_run(
 ) -> tuple[int, list[int]]:
     """Open a run with all its chunks in one transaction; return its id and the chunks' ids.
 
-    Without `is_there`, see `add_chunks`, the files stay where they are. A request that comes twice gets the
-    run of the first time and no chunks: what that one may not have sent, the sweep sends.
+    Without `is_there` (see `add_chunks`) the files stay where they are. A repeated request returns the run of
+    the first one, and no chunks: the sweep sends those that were not sent.
     """
-    # The message that asked is gone when this returns.
+    # Durable, because the message of the request is acknowledged after this.
     with db.write(lasting=True) as connection:
         run_id, is_new = _insert_run(db, connection, request, RunState.RUNNING)
         if not is_new:
@@ -79,13 +81,13 @@ def add_chunks(
     is_there: Callable[[FoundFile], bool],
     key: RequestKey | None = None,
 ) -> list[int]:
-    """Add chunks with a row for each intake file that no other row has taken; return their ids.
+    """Add chunks with a row for each file that belongs to no other row in the intake; return their ids.
 
-    A chunk without any such file is not added. `is_there` is asked after the rows are inserted: a file that
-    another row's worker moved away since it was listed gets none. It was moved before that row let go of its
-    path, and so before the insert succeeded.
+    A chunk without any such file is not added. `is_there` is called after the rows are inserted, and the row
+    of a file that is gone is deleted. Such a file was listed, then moved by the worker of another row. That
+    worker moves it before its row releases the path, and so before the insert here can succeed.
 
-    Raises NotScanningError when the run takes no more files, KeyTakenError when another request has `key`.
+    Raises NotScanningError if the run takes no more files, KeyTakenError if another request has `key`.
     """
     with db.write() as connection:
         touched = connection.execute(
@@ -96,11 +98,11 @@ def add_chunks(
         if touched.rowcount == 0:
             raise NotScanningError("Run {run_id} takes no more files.", run_id=run_id)
         if key:
-            keys.take(db, connection, key, run_id)
+            request_keys.take(db, connection, key, run_id)
         added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
         chunk_ids = [chunk_id for chunk_id in added if chunk_id is not None]
         if key:
-            keys.fill(connection, key, chunk_ids)
+            request_keys.fill(connection, key, chunk_ids)
         return chunk_ids
 
 
@@ -136,35 +138,36 @@ def _insert_chunk(
     files: Sequence[FoundFile],
     is_there: Callable[[FoundFile], bool] | None,
 ) -> int | None:
-    """Insert a chunk and its images; without `is_there` the files stay where they are."""
+    """Insert a chunk and its images; return its id, or None if no file is left. See `add_chunks`."""
     chunk_id = connection.execute(
         sa.insert(chunks)
-        .values(run_id=run_id, state="open", size=0, sent_at=utc_now())
+        .values(run_id=run_id, state=ChunkState.OPEN, size=0, sent_at=utc_now())
         .returning(chunks.c.id)
     ).scalar_one()
-    arrives, state = is_there is not None, ImageState.PENDING.value
+    in_intake, state = is_there is not None, ImageState.PENDING.value
     rows = [
-        (run_id, chunk_id, escape_path(file.path), arrives, file.size, file.mtime_ns, state) for file in files
+        (run_id, chunk_id, escape_path(path), in_intake, size, mtime_ns, identity, state)
+        for path, size, mtime_ns, _, identity in files
     ]
-    bulk.insert(connection, images, _SEEN, rows, conflict="(source_path) WHERE in_intake")
+    bulk.insert(connection, images, _SCANNED, rows, conflict="(source_path) WHERE in_intake")
     gone = [file.path for file in files if is_there is not None and not is_there(file)]
     if gone:
-        mine = sa.and_(
+        is_gone = sa.and_(
             images.c.chunk_id == chunk_id, images.c.source_path == sa.bindparam("gone", type_=PathText)
         )
-        connection.execute(sa.delete(images).where(mine), [{"gone": path} for path in gone])
+        connection.execute(sa.delete(images).where(is_gone), [{"gone": path} for path in gone])
     size = connection.execute(
         sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
     ).scalar_one()
-    this = chunks.c.id == chunk_id
+    is_this = chunks.c.id == chunk_id
     connection.execute(
-        sa.update(chunks).where(this).values(size=size) if size else sa.delete(chunks).where(this)
+        sa.update(chunks).where(is_this).values(size=size) if size else sa.delete(chunks).where(is_this)
     )
     return int(chunk_id) if size else None
 
 
 def end_scan(db: Database, run_id: int) -> None:
-    """Say that every file of the run has its row."""
+    """End a run's scan: every file has its row."""
     with db.write() as connection:
         connection.execute(
             sa.update(runs)
@@ -174,7 +177,7 @@ def end_scan(db: Database, run_id: int) -> None:
 
 
 def is_complete(db: Database, run_id: int) -> bool:
-    """Whether the run's scan has ended, its chunks are all done and nobody has begun to close it."""
+    """Whether a run's scan has ended, all its chunks are done, and no process is closing it."""
     query = sa.select(sa.true()).where(
         runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_has_open_chunk()
     )
@@ -183,9 +186,9 @@ def is_complete(db: Database, run_id: int) -> bool:
 
 
 def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime | None:
-    """Take the closing of a complete run; return a token, or None when it is not to be had.
+    """Begin to close a complete run; return a token, or None if the run cannot be closed now.
 
-    It is not when the run is not complete, or another process closes it and has shown life since a lease.
+    It cannot if it is not complete, or if another process began to close it within `lease_seconds`.
     """
     now = utc_now()
     stale = sa.and_(
@@ -201,7 +204,7 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
 
 
 def abandon_closing(db: Database, run_id: int, token: datetime) -> None:
-    """Give the closing back after a fault, so that the sweep tries it again."""
+    """Undo `begin_closing` after an error, so that the sweep tries again."""
     with db.write() as connection:
         connection.execute(
             sa.update(runs)
@@ -215,9 +218,9 @@ def _closing(run_id: int, token: datetime) -> tuple[sa.ColumnElement[bool], ...]
 
 
 def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummary:
-    """Return what the run will say when it is closed at `closed_at`.
+    """Return the summary that the run has when it is closed at `closed_at`.
 
-    Raises PipelineError when an image would be left without a result: such a run must not close.
+    Raises PipelineError if an image has no result, because such a run must not close.
     """
     with db.read() as connection:
         row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one()
@@ -232,9 +235,9 @@ def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummar
 
 
 def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Path | None]]:
-    """Return (request id, folder) of the scans that have shown no life for `lease_seconds`.
+    """Return (request id, folder) of scans without progress for `lease_seconds`.
 
-    A run of images from HTTP scans nothing: it waits for the next image.
+    A run of uploads is left out: it scans nothing, but waits for the next image.
     """
     before = utc_now() - timedelta(seconds=lease_seconds)
     query = sa.select(runs.c.request_id, runs.c.directory).where(
@@ -245,17 +248,17 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
 
 
 def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
-    """Whether no run has answered a night's request though the system was in use before it was due."""
+    """Whether a night has no run, though an earlier run exists from before it was due."""
     oldest = sa.select(sa.func.min(runs.c.id)).scalar_subquery()
     first = sa.select(runs.c.opened_at).where(runs.c.id == oldest)
     with db.read() as connection:
         opened_at = connection.execute(first).scalar()
-        answered = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()
-    return opened_at is not None and opened_at < due and not answered
+        has_run = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()
+    return opened_at is not None and opened_at < due and not has_run
 
 
 def to_close(db: Database, lease_seconds: float) -> list[int]:
-    """Return the complete runs that nobody closes."""
+    """Return the complete runs that no process is closing."""
     before = utc_now() - timedelta(seconds=lease_seconds)
     stuck = sa.and_(runs.c.state == RunState.CLOSING, runs.c.touched_at < before)
     ready = sa.or_(runs.c.state == RunState.RUNNING, stuck)
@@ -265,9 +268,9 @@ def to_close(db: Database, lease_seconds: float) -> list[int]:
 
 
 def close(db: Database, summary: RunSummary, token: datetime) -> bool:
-    """Write a run's counts and report and close it; false when another process has taken the closing over.
+    """Close a run with its counts and report paths; False if another process has taken over the closing.
 
-    The table refuses counts that do not add up.
+    A CHECK of the table refuses counts that do not add up.
     """
     with db.write() as connection:
         closed = connection.execute(
@@ -291,18 +294,18 @@ def _has_open_chunk() -> Any:
     return sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)
 
 
-_SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).join_from(runs, model_versions)
+_SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)
 
 
 def find(db: Database, run_id: int) -> RunSummary | None:
-    """Return one run, or None when there is no such run."""
+    """Return a run, or None if there is no such run."""
     with db.read() as connection:
         row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one_or_none()
         return _summary(connection, row) if row else None
 
 
 def find_request(db: Database, request_id: str) -> int | None:
-    """Return the id of the run that a request opened, or None while it has not."""
+    """Return the id of the run that a request opened, or None before that."""
     with db.read() as connection:
         found = connection.execute(sa.select(runs.c.id).where(runs.c.request_id == request_id)).scalar()
     return None if found is None else int(found)
@@ -312,7 +315,7 @@ def model_of(db: Database, run_id: int) -> ModelRef:
     """Return the model version that a run was opened for."""
     query = (
         sa.select(model_versions.c.name, model_versions.c.version)
-        .join_from(runs, model_versions)
+        .select_from(RUNS_WITH_MODEL)
         .where(runs.c.id == run_id)
     )
     with db.read() as connection:
@@ -320,7 +323,7 @@ def model_of(db: Database, run_id: int) -> ModelRef:
 
 
 def latest(db: Database, limit: int, before: int | None = None) -> list[RunSummary]:
-    """Return the newest runs, newest first; of those that are older than the run `before`."""
+    """Return the newest runs, newest first; with `before`, only runs with a smaller id."""
     query = _SUMMARY if before is None else _SUMMARY.where(runs.c.id < before)
     with db.read() as connection:
         rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit)).all()
@@ -328,7 +331,7 @@ def latest(db: Database, limit: int, before: int | None = None) -> list[RunSumma
 
 
 def newest_night(db: Database) -> RunSummary | None:
-    """Return the newest run that answered a night, in time or late; None before the first."""
+    """Return the newest run of a night, in time or late; None before the first."""
     nights = runs.c.kind.in_(NIGHTS)
     with db.read() as connection:
         row = connection.execute(_SUMMARY.where(nights).order_by(runs.c.id.desc()).limit(1)).one_or_none()
@@ -343,8 +346,8 @@ def unclosed(db: Database) -> list[RunSummary]:
 
 
 def progress(db: Database, run_id: int) -> Progress:
-    """Return how far a run has come, in images; counted by chunk, so that asking often costs little."""
-    done = sa.func.coalesce(sa.func.sum(chunks.c.size).filter(chunks.c.state == "done"), 0)
+    """Return a run's progress in images. It is counted by chunk, so frequent calls are cheap."""
+    done = sa.func.coalesce(sa.func.sum(chunks.c.size).filter(chunks.c.state == ChunkState.DONE), 0)
     total = sa.func.coalesce(sa.func.sum(chunks.c.size), 0)
     with db.read() as connection:
         state = connection.execute(sa.select(runs.c.state).where(runs.c.id == run_id)).scalar_one()
@@ -385,7 +388,8 @@ def _count(connection: sa.Connection, run_id: int) -> RunCounts:
     rows = connection.execute(
         sa.select(images.c.state, sa.func.count()).where(images.c.run_id == run_id).group_by(images.c.state)
     )
-    found = {ImageState(state): int(count) for state, count in rows}
+    # By the plain text: an unknown state of a newer version counts as seen, and so as pending.
+    found: dict[str, int] = {state: int(count) for state, count in rows}
     return RunCounts(
         seen=sum(found.values()),
         classified=found.get(ImageState.CLASSIFIED, 0),

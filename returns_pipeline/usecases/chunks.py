@@ -1,4 +1,7 @@
-"""The work on one chunk: claim, read, decode, predict, store, archive, finish. May be cut short anywhere."""
+"""Processes one chunk: claim, read, decode, predict, store, archive, finish. It may be interrupted anywhere.
+
+`store.chunks.claim` decides whether a chunk may be claimed.
+"""
 
 import os
 import socket
@@ -15,13 +18,16 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.classify.predictions import TOP, to_predictions
 from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
-from returns_pipeline.photos import archive, decoding, imaging
+from returns_pipeline.photos import destinations
+from returns_pipeline.photos.decoding.batches import Decoder
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.predictions import Embedded
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import chunks
 from returns_pipeline.usecases import shadow
+from returns_pipeline.usecases.closing import require_known_kind
 from returns_pipeline.usecases.context import Context
 
 if TYPE_CHECKING:
@@ -32,39 +38,42 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 Timings = dict[str, float]
 
 
-class _Work(NamedTuple):
-    """What became of a chunk's images, and their embeddings where others like them will be looked for."""
+class _Results(NamedTuple):
+    """The outcome of each image of a chunk, and the embeddings if later images are compared with them."""
 
     outcomes: list[Outcome]
     embedded: Embedded | None = None
 
 
+#: Pause after a ConfigFault, so that a worker without its model does not empty the queue before others can
+#: work on it.
 _CONFIG_PAUSE_SECONDS = 2.0
 
 
-class _Renewal:
-    """Renews a chunk's lease, but only by progress: a process that hangs loses its chunk to another."""
+class _LeaseRenewal:
+    """Renews a chunk's lease on progress only, so that a process that hangs loses its chunk to another."""
 
     def __init__(self, context: Context, claim: Claim) -> None:
-        """Begin with the lease as it is."""
-        self._pipeline, self._claim = context, claim
+        """Start with a new lease."""
+        self._context, self._claim = context, claim
         self._seconds = context.settings.lease_seconds
         self._next = time.monotonic() + self._seconds / 3
 
     def progress(self) -> None:
-        """Renew when a third of the lease is over. Raises LeaseLostError when the chunk is another's."""
+        """Renew after a third of the lease. Raises LeaseLostError if another process claimed the chunk."""
         if time.monotonic() > self._next:
-            chunks.renew(self._pipeline.db, self._claim, self._seconds)
+            chunks.renew(self._context.db, self._claim, self._seconds)
             self._next = time.monotonic() + self._seconds / 3
 
 
 def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
-    """Classify, store and archive one chunk; do nothing when another process has it or it is done.
+    """Classify, store and archive one chunk; do nothing if it is done or another process has claimed it.
 
-    `owner` is the message that asks: delivered again after its worker died, it takes its own lease over at
-    once. A chunk whose worker died is split in halves until the image that does it stands alone.
+    `owner` is the id of the message. If the message is delivered again because its worker died, it takes over
+    its own lease immediately. A chunk whose worker died is split in halves, until the image that kills the
+    workers is alone.
 
-    Raises PipelineError after giving the chunk back: its images stay pending.
+    Raises PipelineError after releasing the chunk; its images stay pending.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
     claim = chunks.claim(context.db, chunk_id, owner, worker, context.settings.lease_seconds)
@@ -77,46 +86,45 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             _split(context, claim)
             return
         try:
-            outcomes = _work(context, claim)
+            require_known_kind(claim.kind, claim.run_id)
+            outcomes = _process(context, claim)
         except chunks.LeaseLostError:
             log.warning("chunk_lease_lost")
             return
         except PipelineError as fault:
-            # The world's or the operator's, not this chunk's.
+            # A transient failure or a wrong setting: not caused by this chunk.
             chunks.release(context.db, claim, str(fault), counts=False)
             if isinstance(fault, ConfigFault):
-                # A worker without its model must not drain the queue faster than the others work.
                 time.sleep(_CONFIG_PAUSE_SECONDS)
             raise
         except Exception as error:
-            # An error of ours: tried again in halves, until the image that meets it stands alone.
+            # An unexpected error: the next attempt splits the chunk, until the image that causes it is alone.
             log.exception("chunk_error")
             chunks.release(context.db, claim, repr(error), counts=True)
-            context.send_chunk(chunk_id, claim.kind)
+            context.send_chunks([chunk_id], claim.kind)
             return
         context.close_if_complete(claim.run_id)
-        # The chunk is done: a shadow that ends this process ends nothing else.
-        shadow.answer_beside(context, claim, outcomes, began)
+        # After the chunk is done: even a shadow model that kills this process cannot harm the chunk.
+        shadow.run_shadow(context, claim, outcomes, began)
 
 
 def _split(context: Context, claim: Claim) -> None:
     other = chunks.split(context.db, claim)
     log.warning("chunk_split", images=len(claim.images), other=other)
-    for chunk_id in (claim.chunk_id, other):
-        context.send_chunk(chunk_id, claim.kind)
+    context.send_chunks([claim.chunk_id, other], claim.kind)
 
 
-def _work(context: Context, claim: Claim) -> list[Outcome]:
+def _process(context: Context, claim: Claim) -> list[Outcome]:
     timings: Timings = {}
     outcomes: list[Outcome] = []
     if claim.images:
         given_up = claim.attempt > context.settings.max_attempts
-        work = _give_up(context, claim) if given_up else _classify(context, claim, timings)
-        outcomes = work.outcomes
+        results = _give_up(context, claim) if given_up else _classify(context, claim, timings)
+        outcomes = results.outcomes
         with _timed(timings, "store"):
-            chunks.store(context.db, claim, outcomes, work.embedded)
+            chunks.store(context.db, claim, outcomes, results.embedded)
     with _timed(timings, "archive"):
-        gone = archive.move_all(_moves(context, claim, outcomes), _Renewal(context, claim).progress)
+        gone = context.photos.move(_moves(context, claim, outcomes), _LeaseRenewal(context, claim).progress)
     chunks.finish(context.db, claim, gone, timings)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
@@ -124,43 +132,42 @@ def _work(context: Context, claim: Claim) -> list[Outcome]:
 
 
 def _moves(context: Context, claim: Claim, outcomes: list[Outcome]) -> list[Move]:
-    """Return the chunk's moves; asks the database only when an earlier attempt has stored some of them."""
+    """Return the chunk's moves; read from the database only if an earlier attempt stored some of them."""
     if len(outcomes) < claim.size:
         return chunks.moves(context.db, claim.chunk_id)
     images = {image.id: image for image in claim.images}
     return [
-        Move(image.id, image.path, outcome.destination, image.size, image.mtime_ns)
+        Move(image.id, image.path, outcome.destination, image.identity)
         for outcome in outcomes
         if outcome.destination and (image := images[outcome.image_id])
     ]
 
 
-def _give_up(context: Context, claim: Claim) -> _Work:
-    """Set aside an image that stands alone: it killed its workers, or an error of ours met it each time."""
+def _give_up(context: Context, claim: Claim) -> _Results:
+    """Set aside an image that is alone in its chunk and killed its workers or caused an error each time."""
     if claim.error:
         state, code = ImageState.FAILED, FaultCode.GAVE_UP
     else:
         state, code = ImageState.QUARANTINED, FaultCode.KILLED_WORKER
     detail = f"{code.sentence} {claim.error or ''}".strip()
-    return _Work([_without_answer(context, claim, image, state, code, detail) for image in claim.images])
+    return _Results([_unclassified(context, claim, image, state, code, detail) for image in claim.images])
 
 
-def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
+def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     settings = context.settings
     bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
-    # Whoever asks over HTTP gets every label's probability.
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
+    # Clients of the API get the probability of every label.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
-    lease = _Renewal(context, claim)
+    lease = _LeaseRenewal(context, claim)
     folder = _folder(settings.archive_dir, claim)
     outcomes: list[Outcome] = []
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
-        for image, (code, detail) in batch.refused:
-            outcomes.append(_without_answer(context, claim, image, ImageState.QUARANTINED, code, detail))
+        for image, (code, detail) in batch.failed:
+            outcomes.append(_unclassified(context, claim, image, ImageState.QUARANTINED, code, detail))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
             predictions = to_predictions(bundle, scores, thresholds, kept)
@@ -168,32 +175,32 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Work:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
-            target = archive.destination(folder, image.id, image.path) if folder else None
+            target = destinations.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
-    # Threads work side by side: what counts is what the process took.
-    side_by_side = max(1, settings.decode_threads)
-    timings["read"] = decoder.read_seconds / side_by_side
-    timings["decode"] = decoder.decode_seconds / side_by_side
+    # The decoder adds up the seconds of its threads, which run in parallel.
+    threads = max(1, settings.decode_threads)
+    timings["read"] = decoder.read_seconds / threads
+    timings["decode"] = decoder.decode_seconds / threads
     if not ids:
-        return _Work(outcomes)
-    return _Work(outcomes, Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes()))
+        return _Results(outcomes)
+    return _Results(outcomes, Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes()))
 
 
-def _without_answer(
+def _unclassified(
     context: Context, claim: Claim, image: PendingImage, state: ImageState, code: FaultCode, detail: str
 ) -> Outcome:
-    # A file that is not there, or not the one that was seen, is not ours to move.
-    not_ours = code in {FaultCode.VANISHED, FaultCode.CHANGED}
-    folder = None if not_ours else _folder(context.settings.quarantine_dir, claim)
-    target = archive.destination(folder, image.id, image.path) if folder else None
+    # A file that is gone, or is another file by now, must not be moved.
+    is_other_file = code in {FaultCode.VANISHED, FaultCode.CHANGED}
+    folder = None if is_other_file else _folder(context.settings.quarantine_dir, claim)
+    target = destinations.destination(folder, image.id, image.path) if folder else None
     return Outcome(image_id=image.id, state=state, code=code, detail=detail, destination=target)
 
 
 def _folder(root: Path, claim: Claim) -> str | None:
-    """Return where the chunk's files go under `root`; None when they stay where they are."""
+    """Return the folder under `root` for the chunk's files; None if they stay where they are."""
     if claim.kind is RunKind.ADHOC:
         return None
-    return archive.folder_of(root, claim.run_id, claim.chunk_id)
+    return destinations.destination_folder(str(root), claim.run_id, claim.chunk_id)
 
 
 @contextmanager

@@ -1,13 +1,18 @@
-"""What the use-cases work with: settings, database, queue and loaded models, opened once in each process."""
+"""What a process opens to run use cases: settings, database, queue and loaded models.
 
-from collections.abc import Callable
+A worker opens its context in `workers.process`, the web in `web.app`, a test in `tests.support`.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
-from returns_pipeline.classify.runtimes.registry import Classifier
+from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, Task
 from returns_pipeline.settings import Settings
@@ -16,27 +21,35 @@ from returns_pipeline.store.database import Database
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: Kinds of runs whose answers a person or a program waits for.
+#: Loads a bundle into a runtime. A process that classifies nothing has one that raises.
+ClassifierLoader = Callable[[Bundle], Classifier]
+
+#: Kinds of runs for whose predictions a person or a program waits.
 _AWAITED = {RunKind.ADHOC, RunKind.API}
-#: Models that a process keeps: the one of the night, and another that somebody asks for beside it.
+#: Models that a process keeps loaded: the night's, and one other, for example for an ad hoc run.
 _MOST_LOADED = 2
 
 
 @dataclass(frozen=True)
 class Context:
-    """One process's connections and models; tests hand in their own."""
+    """One process's settings, database, queue and models. Every use case takes it as its first argument.
+
+    A process opens it once, after any fork, and closes `db` when it ends. `loaded` holds the models that
+    `model` has loaded, by the bundle's digest.
+    """
 
     settings: Settings
     db: Database
     queue: Queue
-    load_classifier: Callable[[Bundle], Classifier]
+    load_classifier: ClassifierLoader
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
+    photos: PhotoSource = field(default_factory=FolderSource)
 
     def model(self, name: str, sha256: str) -> tuple[Bundle, Classifier]:
-        """Return a loaded model, `NAME/VERSION`; the two that were used last stay in memory.
+        """Return the loaded model NAME/VERSION. The two most recently used stay in memory.
 
-        Raises ConfigFault when it is missing, broken, or not the one with the digest `sha256` that the run
-        was opened for: another machine's folder, or a bundle that was replaced.
+        Raises ConfigFault if the bundle is missing or broken, or if its digest is not `sha256`, the one that
+        the run was opened for: the bundle was replaced, or this machine has another models folder.
         """
         found = self.loaded.pop(sha256, None)
         if found is None:
@@ -51,32 +64,37 @@ class Context:
             while len(self.loaded) >= _MOST_LOADED:
                 del self.loaded[next(iter(self.loaded))]
             found = bundle, self.load_classifier(bundle)
-        # A dict keeps the order: the one that was used last is the last.
+        # A dict keeps insertion order, so the most recently used model is the last.
         self.loaded[sha256] = found
         return found
 
-    def send(self, task: Task, *arguments: Argument, queue: str | None = None) -> bool:
+    def send(
+        self, task: Task, *arguments: Argument, request_id: str | None = None, queue: str | None = None
+    ) -> bool:
         """Send one message; return whether the broker took it.
 
-        A message that it did not take is an open row in the database, which the sweep sends again.
+        If it did not, the sweep sends the message later, because the database still has the open row.
         """
         try:
-            self.queue.send(task, *arguments, queue=queue)
+            self.queue.send(task, *arguments, request_id=request_id, queue=queue)
         except TransientFault as fault:
             log.warning("left_to_the_sweep", reason=fault.message)
             return False
         return True
 
-    def send_chunk(self, chunk_id: int, kind: RunKind) -> bool:
-        """Send a chunk's message; chunks of `kind`s that are waited for come first."""
-        return self.send(Task.CLASSIFY_CHUNK, chunk_id, queue=queue_of(kind))
+    def send_chunks(self, chunk_ids: Iterable[int], kind: RunKind) -> bool:
+        """Send the messages of chunks until the broker fails; return whether it took all of them.
+
+        The sweep sends the rest. `kind` is the kind of the chunks' run.
+        """
+        return all(self.send(Task.CLASSIFY_CHUNK, each, queue=queue_of(kind)) for each in chunk_ids)
 
     def close_if_complete(self, run_id: int) -> None:
-        """Ask for a run to be closed when nothing in it is open."""
+        """Send the message that closes a run, if nothing in the run is open."""
         if runs.is_complete(self.db, run_id):
             self.send(Task.CLOSE_RUN, run_id)
 
 
 def queue_of(kind: RunKind) -> str:
-    """Return the queue for the chunks of a run."""
+    """Return the queue for the chunks of a run. INTERACTIVE is served before BULK."""
     return INTERACTIVE if kind in _AWAITED else BULK

@@ -1,4 +1,4 @@
-"""Why a model says what it says of an image: what it looked at, and which earlier returns are similar."""
+"""Explains a prediction: a Grad-CAM heat map of the image, and the most similar earlier returns."""
 
 import heapq
 import time
@@ -8,8 +8,10 @@ import structlog
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
+from returns_pipeline.classify.runtimes.registry import explainer_of
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos import decoding, imaging
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
@@ -18,16 +20,17 @@ from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: How many earlier returns are shown, and how many are compared, the newest: some 25 ms of work.
+#: How many earlier returns are shown, and how many of the newest are compared: about 25 ms.
 _SHOWN, _COMPARED = 3, 100_000
-#: Seconds after which a file is looked for again: an image has its answer just before its file is moved.
+#: Pauses in seconds between attempts to read a file: it is moved just after its prediction is stored.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def explain(context: Context, image_id: int) -> None:
-    """Explain a classified image, once however often it is asked; do nothing for another one.
+    """Compute and store the explanation of a classified image; do nothing if it has one or has no prediction.
 
-    Why it could not be explained is kept for a minute. Raises TransientFault when the disk is at fault.
+    If the image cannot be explained, the reason is stored and kept for a minute. Raises TransientFault if the
+    disk fails.
     """
     if explanations.find(context.db, image_id) is not None:
         return
@@ -45,11 +48,10 @@ def explain(context: Context, image_id: int) -> None:
 def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation:
     bundle, classifier = context.model(str(image.model), image.model_sha256)
     decoded = _decoded(context, image_id, bundle.input)
-    found = classifier.gradcam(decoded.pixels, image.label_index)
-    if found is None:
-        return _none(
-            f"What {image.model} looked at cannot be told: not all of it goes through a convolution."
-        )
+    explainer = explainer_of(classifier)
+    if explainer is None:
+        return _none(f"{image.model} cannot be explained: a part of it bypasses its last convolution.")
+    found = explainer.gradcam(decoded.pixels, image.label_index)
     height, width = found.heat.shape
     heat = np.rint(found.heat * 255).astype(np.uint8).tobytes()
     (vector,) = embeddings(found.features[np.newaxis])
@@ -57,9 +59,9 @@ def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation
 
 
 def _decoded(context: Context, image_id: int, want: ImageInput) -> Decoded:
-    """Return the pixels of the very file that was classified, wherever it is being moved to.
+    """Return the pixels of the file that was classified, even while it is being moved.
 
-    Raises ImageFault when it is gone or another one.
+    Raises ImageFault if the file is gone or has another content.
     """
     for pause in _PAUSES:
         try:
@@ -72,11 +74,11 @@ def _decoded(context: Context, image_id: int, want: ImageInput) -> Decoded:
 
 
 def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
-    limits = imaging.Limits(context.settings.max_file_bytes, context.settings.max_pixels)
+    limits = Limits.of(context.settings)
     image = explanations.to_explain(context.db, image_id)
     if image is None:
         raise ImageFault(FaultCode.VANISHED)
-    decoded = imaging.decode(decoding.read_again(image.picture, limits), want, limits)
+    decoded = decode(context.photos.read_classified(image.picture, limits.max_bytes), want, limits)
     if decoded.facts.sha256 != image.sha256:
         raise ImageFault(FaultCode.CHANGED)
     return decoded
@@ -85,7 +87,7 @@ def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
 def _similar(
     context: Context, image_id: int, image: ToExplain, vector: NDArray[np.int8]
 ) -> list[tuple[int, float]]:
-    """Return (image id, cosine) of the earlier returns whose embeddings are nearest, nearest first."""
+    """Return (image id, cosine) of the most similar earlier returns, most similar first."""
     best: list[tuple[float, int]] = []
     for embedded in explanations.earlier_embeddings(
         context.db, image.model_version_id, image.chunk_id, _COMPARED

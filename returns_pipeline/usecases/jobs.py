@@ -1,4 +1,4 @@
-"""Jobs that were asked for over HTTP: sent once they have a row, and how far they are."""
+"""Jobs that clients request over HTTP: each has a row before its message is sent."""
 
 import hashlib
 import uuid
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import structlog
 
-from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.errors import ConflictError, PipelineError, TransientFault
 from returns_pipeline.records.jobs import Job, JobKind
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.tasks import Queue, Task
@@ -17,67 +17,84 @@ from returns_pipeline.usecases.schedule import request_of_intake
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-_TASKS = {JobKind.SCAN: Task.SCAN, JobKind.RETRY: Task.RETRY}
-
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
 class Progress(NamedTuple):
-    """How far a job is, its run once there is one, and what ended it if that was a fault."""
+    """The state of a job, its run once one is open, and the error that ended it."""
 
     state: State
     run: int | None
     error: str | None
 
 
-def ask(context: Context, kind: JobKind, run_id: int | None, who: str, key: str | None = None) -> Job:
-    """Add a job and send it; one that `who` has asked for with the same `key` is found again."""
-    # The same key of the same person is the same request, and so the same run.
+def request_job(context: Context, kind: JobKind, run_id: int | None, who: str, key: str | None = None) -> Job:
+    """Add a job and send it. A second request of `who` with the same kind and `key` returns the first job."""
     text = f"{who}\n{kind}\n{key}" if key else uuid.uuid4().hex
+    # The job's id is also the request id of its run, so a repeated request opens one run.
     job_id = f"job-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
     job, is_new = jobs.add(context.db, job_id, kind, run_id, who)
     if is_new:
-        send(context, job)
+        send_job(context, job)
     return job
 
 
-def again(context: Context, job: Job) -> None:
-    """Do a job after all that failed or was cancelled. Raises TransientFault without a broker."""
-    # First: with the error of the last time it would count as failed before it has begun.
+def resend_job(context: Context, job: Job) -> None:
+    """Send a failed or cancelled job again.
+
+    Raises ConflictError for a kind of job that only a newer version knows, TransientFault if the broker does
+    not answer.
+    """
+    if job.kind is JobKind.UNKNOWN:
+        raise ConflictError("This version does not know this kind of job.", "Update this program.")
+    # Before the job is open again: with the old error, it would count as failed at once.
     context.queue.forget(job.id)
     jobs.reopen(context.db, job.id)
-    send(context, job)
+    send_job(context, job)
 
 
-def send(context: Context, job: Job) -> None:
-    """Send a job's message; what the broker does not take, the sweep sends."""
-    try:
-        send_message(context, job)
-    except TransientFault as fault:
-        log.warning("left_to_the_sweep", reason=fault.message)
+def send_job(context: Context, job: Job) -> None:
+    """Send a job's message under the job's own id. If the broker does not take it, the sweep sends it later.
+
+    A kind of job that only a newer version knows is left to that version.
+    """
+    if job.kind is JobKind.SCAN:
+        is_sent = context.send(Task.SCAN, request_id=job.id)
+    elif job.kind is JobKind.RETRY:
+        is_sent = context.send(Task.RETRY, job.run_id, request_id=job.id)
+    else:
         return
-    jobs.mark_sent(context.db, job.id)
+    if is_sent:
+        jobs.mark_sent(context.db, job.id)
 
 
-def send_message(context: Context, job: Job) -> None:
-    """Send a job's message under the job's own id. Raises TransientFault without a broker."""
-    arguments = () if job.kind is JobKind.SCAN else (job.run_id,)
-    context.queue.send(_TASKS[job.kind], *arguments, request_id=job.id)
+def resend_lost_jobs(context: Context, seconds: float) -> None:
+    """Send jobs again that were sent over `seconds` ago and have no run; record the errors of failed ones.
+
+    Raises TransientFault if the broker does not answer.
+    """
+    for job in jobs.not_begun(context.db, seconds):
+        error = context.queue.error_of(job.id)
+        if error is not None:
+            jobs.fail(context.db, job.id, error.message if isinstance(error, PipelineError) else repr(error))
+        else:
+            # The message carries the same request id as the first one, so both open the same run.
+            send_job(context, job)
 
 
-def state_of(context: Context, job: Job) -> Progress:
-    """Return how far a job is, its run once there is one, and what ended it if that was a fault."""
-    return states_of(context, [job])[0]
+def progress_of(context: Context, job: Job) -> Progress:
+    """Return how far a job is."""
+    return progress_of_all(context, [job])[0]
 
 
-def states_of(context: Context, several: Iterable[Job]) -> list[Progress]:
-    """Return how far each job is; a broker that does not answer for one is not waited for again."""
-    ends = _Ends(context.queue)
-    return [_state(context, job, ends) for job in several]
+def progress_of_all(context: Context, several: Iterable[Job]) -> list[Progress]:
+    """Return how far each job is. A broker that does not answer is asked once, not for every job."""
+    errors = _RequestErrors(context.queue)
+    return [_progress(context, job, errors) for job in several]
 
 
-class _Ends:
-    """How requests ended, as the broker knows it until it fails to answer."""
+class _RequestErrors:
+    """The errors that ended requests, as the broker knows them. Stops asking when the broker fails."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -92,23 +109,22 @@ class _Ends:
         return None
 
 
-def _state(context: Context, job: Job, ends: _Ends) -> Progress:
+def _progress(context: Context, job: Job, errors: _RequestErrors) -> Progress:
     if job.cancelled_at:
         return Progress("cancelled", None, None)
     if job.error:
         return Progress("failed", None, job.error)
     settings, db = context.settings, context.db
-    # Of several intakes a scan opens several runs: the last one's state is the job's.
+    # With several intakes, a scan opens a run for each; the job shows the last one.
     models = [intake.model for intake in settings.every_intake] if job.kind is JobKind.SCAN else []
-    names = [request_of_intake(job.id, settings, model) for model in models] or [job.id]
-    found = [run_id for name in names if (run_id := runs.find_request(db, name)) is not None]
-    if found and len(found) == len(names):
+    requests = [request_of_intake(job.id, settings, model) for model in models] or [job.id]
+    found = [run_id for request in requests if (run_id := runs.find_request(db, request)) is not None]
+    if found and len(found) == len(requests):
         states = {runs.progress(db, run_id).state for run_id in found}
         return Progress("done" if states == {RunState.CLOSED} else "running", found[-1], None)
-    # What was never sent has not ended, whatever the broker would say if it answered.
-    error = ends.error_of(job.id) if job.sent_at else None
+    # A job whose message was never sent cannot have failed.
+    error = errors.error_of(job.id) if job.sent_at else None
     if error is not None:
-        return Progress(
-            "failed", None, error.message if isinstance(error, PipelineError) else "A fault of ours."
-        )
+        reason = error.message if isinstance(error, PipelineError) else "An unexpected error; see the log."
+        return Progress("failed", None, reason)
     return Progress("running", found[-1], None) if found else Progress("waiting", None, None)

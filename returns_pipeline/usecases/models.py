@@ -1,4 +1,4 @@
-"""Which version of a model works tonight: registered, promoted, rolled back, and all of it remembered."""
+"""Versions of models: registered, promoted, rolled back, run as a shadow. Every change is recorded."""
 
 import getpass
 import os
@@ -32,6 +32,8 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import models
 from returns_pipeline.store.database import Database
 
+#: Most characters of the reason for a change.
+MOST_REASON = 1000
 _NAME = re.compile(r"\w+(-\w+)*", re.ASCII)
 
 
@@ -39,7 +41,7 @@ _NAME = re.compile(r"\w+(-\w+)*", re.ASCII)
 class Version:
     """One version of a model: on disk (`bundle`), in the database (`row`), or both.
 
-    `fault` says why what lies on disk is no bundle.
+    `fault` says why the folder on disk is not a valid bundle.
     """
 
     ref: ModelRef
@@ -49,7 +51,7 @@ class Version:
 
     @property
     def stage(self) -> ModelStage:
-        """Where it stands: what nobody has registered or used is a candidate."""
+        """The stage in the database; a version that was never registered or used is a candidate."""
         return self.row.stage if self.row else ModelStage.CANDIDATE
 
     @property
@@ -69,27 +71,27 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """One version in place of another: `remark` says how their accuracies compare."""
+    """A version that is active now, in place of version `replaced`; `remark` compares their accuracies."""
 
     ref: ModelRef
-    before: int | None
+    replaced: int | None
     remark: str = ""
 
 
 def configured(settings: Settings, db: Database) -> list[Bundle]:
-    """Return the bundle that a run of each intake would use if it opened now; nothing is changed.
+    """Return the bundle that a run of each intake would use if it opened now. Changes nothing.
 
-    Raises ConfigFault when one is not there.
+    Raises ConfigFault if one is missing.
     """
     models_dir = settings.models_dir
     return [find_bundle(models_dir, _pinned(intake.model, db)) for intake in settings.every_intake]
 
 
 def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle:
-    """Return the bundle for a new run: of `model`, by default the settings' one.
+    """Return the bundle for a new run of `model`, by default the settings' model.
 
-    NAME/VERSION is that very version. NAME is its active version; before there is one, the highest on disk
-    becomes active. Raises ConfigFault when it is not there.
+    NAME/VERSION names an exact version. NAME means the active version; if there is none yet, the highest
+    version on disk becomes active. Raises ConfigFault if the bundle is missing.
     """
     model = model or settings.model
     while True:
@@ -98,18 +100,18 @@ def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle
             return bundle
         reason = "the first run of this model; the highest version on disk"
         models.activate(db, _facts(bundle), ModelAction.FIRST_USE, person(), reason, expected=None)
-        # Another process may have been first, with another version: then its choice counts.
+        # Another process may have activated another version first; then that one is used.
 
 
 def _pinned(model: str, db: Database) -> str:
-    """Return NAME/VERSION for the name of a model that has an active version."""
+    """Return NAME/VERSION for a NAME with an active version; any other `model` as it is."""
     active = None if "/" in model else models.active(db, model)
     return str(active.facts.ref) if active else model
 
 
 def versions(settings: Settings, db: Database, name: str | None = None) -> list[Version]:
-    """Return every version of every model, or of one, on disk and in the database, by name and number."""
-    rows = {row.facts.ref: row for row in models.every(db)}
+    """Return every version of one model, or of all, on disk and in the database, by name and number."""
+    rows = {row.facts.ref: row for row in models.all_versions(db)}
     folders = settings.models_dir.iterdir() if settings.models_dir.is_dir() else ()
     names = [folder.name for folder in folders if not folder.name.startswith(".")]
     on_disk = {
@@ -120,9 +122,9 @@ def versions(settings: Settings, db: Database, name: str | None = None) -> list[
 
 
 def show(settings: Settings, db: Database, model: str) -> Version:
-    """Return one version: NAME/VERSION, or NAME for the one that a run would use now.
+    """Return one version: NAME/VERSION, or NAME for the version that a run would use now.
 
-    Raises ConfigFault when there is no such version.
+    Raises NotFoundError if there is no such version.
     """
     name, _, number = _pinned(model, db).partition("/")
     known = ModelRef(name, int(number)) if number.isdecimal() else None
@@ -143,10 +145,11 @@ def _version(settings: Settings, ref: ModelRef, row: ModelRow | None) -> Version
 def register(
     settings: Settings, db: Database, folder: Path, name: str | None, who: str
 ) -> tuple[ModelRef, bool]:
-    """Copy a bundle from anywhere to the next free version of its name, as a candidate.
+    """Copy a bundle from any folder to the next free version of its name, as a candidate.
 
-    Return it and whether it is new: what lies among the models already is not copied again. Raises
-    ConfigFault, with nothing changed, when the bundle is broken, altered or holds code of its own.
+    Return the version and whether it is new: a bundle that is among the models already is not copied again.
+    Raises ConfigFault if the bundle is broken, altered or contains code, and RefusedError for a name that
+    is not allowed or a folder with links. Then nothing is changed.
     """
     name = name or load_bundle(folder, placed=False).name
     if not _NAME.fullmatch(name):
@@ -157,16 +160,16 @@ def register(
         )
     if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
         raise RefusedError(
-            "{folder} is or holds a link.", "Copy what it leads to into the folder.", folder=folder
+            "{folder} is or holds a link.", "Replace each link by a copy of its target.", folder=folder
         )
     with draft_folder(settings.models_dir) as draft:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
-        # The copy is looked at: nobody can change it afterwards.
+        # The copy is checked, because the original may change afterwards.
         bundle = replace(load_bundle(draft, placed=False), name=name)
         vetting.require_whole(bundle)
-        there = versions(settings, db, name)
-        same = [each.bundle for each in there if each.bundle and each.bundle.digest == bundle.digest]
-        highest = max((each.ref.version for each in there), default=0)
+        present = versions(settings, db, name)
+        same = [each.bundle for each in present if each.bundle and each.bundle.digest == bundle.digest]
+        highest = max((each.ref.version for each in present), default=0)
         kept = same[0] if same else publish(bundle, settings.models_dir, highest)
     is_new = models.register(db, _facts(kept), who, f"from {folder.absolute()}")
     return kept.ref, is_new
@@ -175,11 +178,13 @@ def register(
 def promote(
     settings: Settings, db: Database, model: str, *, who: str, reason: str = "", force: bool = False
 ) -> Activation:
-    """Make NAME/VERSION the version that runs use from now on.
+    """Make NAME/VERSION the active version, which new runs use.
 
-    Raises ConfigFault, with nothing changed, when the bundle is broken, or measurably worse than the active
-    one and not `force`d; TransientFault when somebody else was faster.
+    Raises ConfigFault if the bundle is broken, ConflictError if it is measurably worse than the active one
+    and `force` is false, RefusedError for a `reason` that is too long, and TransientFault if another process
+    changed the active version meanwhile. Then nothing is changed.
     """
+    require_reason(reason)
     bundle = find_bundle(settings.models_dir, _exact(model))
     active = models.active(db, bundle.name)
     vetting.require_sound(bundle, settings.runtime)
@@ -189,23 +194,25 @@ def promote(
     if comparison.worse and not force:
         raise ConflictError(
             "{bundle_ref} was not promoted. {sentence}",
-            "Promote it all the same with --force, or train a better one.",
+            "Promote it anyway with --force, or train a better one.",
             bundle_ref=bundle.ref,
             sentence=comparison.sentence,
         )
-    before = active.facts.ref.version if active else None
+    replaced = active.facts.ref.version if active else None
     forced = force and comparison.worse
-    _activate(db, bundle, ModelAction.PROMOTE, who, reason, before, forced=forced)
-    return Activation(bundle.ref, before, comparison.sentence)
+    _activate(db, bundle, ModelAction.PROMOTE, who, reason, replaced, forced=forced)
+    return Activation(bundle.ref, replaced, comparison.sentence)
 
 
 def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: str = "") -> Activation:
-    """Make the version active again that was so before the present one, by the changes.
+    """Make the version active again that was active before the present one.
 
-    Each further rollback goes one more step back. Raises ConfigFault, with nothing changed, when there is
-    none or its bundle is broken; TransientFault when somebody else was faster.
+    Each further rollback goes one more step back. Raises ConflictError if there is no earlier version,
+    ConfigFault if its bundle is broken, RefusedError for a `reason` that is too long, and TransientFault if
+    another process changed the active version meanwhile. Then nothing is changed.
     """
-    stack = _stack(models.history(db, name))
+    require_reason(reason)
+    stack = _activations(models.history(db, name))
     if len(stack) < 2:
         raise ConflictError(
             "No version of {name} was active before the present one.",
@@ -219,25 +226,30 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
 
 
 def shadow(settings: Settings, db: Database, model: str, share: float, who: str) -> ModelRef:
-    """Let NAME/VERSION answer for a `share` of each night's images beside the active version.
+    """Make NAME/VERSION the shadow: it also predicts a `share`, 0 to 1, of each night's images.
 
-    Raises ConfigFault, with nothing changed, when the bundle is broken or is the active one.
+    Raises RefusedError for another `share`, ConfigFault if the bundle is broken, and ConflictError if it is
+    the active version. Then nothing is changed.
     """
     if not 0 < share <= 1:
         raise RefusedError(
-            "{share:g} is no part of a night.", "Give --share above 0 and at most 1, like 0.1.", share=share
+            "{share:g} is not a share of a night.",
+            "Give --share above 0 and at most 1, like 0.1.",
+            share=share,
         )
     bundle = find_bundle(settings.models_dir, _exact(model))
     vetting.require_sound(bundle, settings.runtime)
     if not models.shadow(db, _facts(bundle), share, who):
         raise ConflictError(
-            "{bundle_ref} is active: it answers for every image.", "Name a candidate.", bundle_ref=bundle.ref
+            "{bundle_ref} is active: it predicts every image already.",
+            "Name a candidate.",
+            bundle_ref=bundle.ref,
         )
     return bundle.ref
 
 
 def end_shadow(db: Database, model: str, who: str) -> ModelRef:
-    """End the shadow of a model; return what it was. Raises ConfigFault when there is none."""
+    """End the shadow of a model; return its version. Raises NotFoundError if there is none."""
     name = model.partition("/")[0]
     version = models.end_shadow(db, name, who)
     if version is None:
@@ -247,8 +259,16 @@ def end_shadow(db: Database, model: str, who: str) -> ModelRef:
     return ModelRef(name, version)
 
 
+def require_reason(reason: str) -> None:
+    """Raise RefusedError for a reason that the database cannot keep."""
+    if len(reason) > MOST_REASON or "\0" in reason:
+        raise RefusedError(
+            "The reason is too long or is not plain text.", "Use at most {most} characters.", most=MOST_REASON
+        )
+
+
 def person() -> str:
-    """Return who is at work here, as USER@HOST, in at most 255 letters."""
+    """Return the user of this process as USER@HOST, at most 255 characters."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -262,14 +282,14 @@ def _activate(
     action: ModelAction,
     who: str,
     reason: str,
-    before: int | None,
+    replaced: int | None,
     *,
     forced: bool = False,
 ) -> None:
-    if not models.activate(db, _facts(bundle), action, who, reason, expected=before, forced=forced):
+    if not models.activate(db, _facts(bundle), action, who, reason, expected=replaced, forced=forced):
         raise TransientFault(
-            "Somebody else has changed the active version of {bundle_name} meanwhile; nothing was done.",
-            "Look at `returns-pipeline models history {bundle_name}` and try again.",
+            "The active version of {bundle_name} was changed by another process meanwhile; nothing was done.",
+            "See `returns-pipeline models history {bundle_name}` and try again.",
             bundle_name=bundle.name,
         )
 
@@ -280,16 +300,18 @@ def _compare(settings: Settings, bundle: Bundle, active: ModelRow | None) -> vet
     try:
         return vetting.compare(bundle, find_bundle(settings.models_dir, str(active.facts.ref)))
     except PipelineError:
-        sentence = f"Its accuracy could not be compared with that of {active.facts.ref}: its bundle is gone."
+        sentence = (
+            f"Its accuracy could not be compared with that of {active.facts.ref}: its bundle is missing."
+        )
         return vetting.Comparison(False, sentence)
 
 
-def _stack(changes: list[ModelChange]) -> list[int]:
-    """Return the versions that were active one after the other; a rollback takes the last one away."""
+def _activations(changes: list[ModelChange]) -> list[int]:
+    """Return the versions that were active one after the other. A rollback removes the last one."""
     stack: list[int] = []
     for change in changes:
         if change.action is ModelAction.ROLLBACK:
-            stack.pop()
+            del stack[-1:]
         elif change.action in {ModelAction.PROMOTE, ModelAction.FIRST_USE} and change.after is not None:
             stack.append(change.after)
     return stack
@@ -298,7 +320,7 @@ def _stack(changes: list[ModelChange]) -> list[int]:
 def _exact(model: str) -> str:
     if "/" not in model:
         raise RefusedError(
-            "{model!r} names no version.", "Write NAME/VERSION, like fashion-mnist/1.", model=model
+            "{model!r} has no version.", "Write NAME/VERSION, for example fashion-mnist/1.", model=model
         )
     return model
 

@@ -1,4 +1,4 @@
-"""When the nights are: pure arithmetic on the wall clock of a time zone, clock changes included."""
+"""When nightly scans are due: pure arithmetic on a time zone's wall clock, clock changes included."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -10,8 +10,8 @@ from returns_pipeline.settings import Settings
 def last_due(settings: Settings, now: datetime) -> datetime:
     """Return the moment, in UTC, at which the newest nightly scan was due, at or before `now`.
 
-    A wall time that a clock change leaves out counts as much later as the clock jumps; one that comes twice
-    counts the first time. So every date has exactly one.
+    A wall time that a clock change skips is moved forward by the length of the jump. A wall time that occurs
+    twice counts the first time. So every date has exactly one scan.
     """
     today = now.astimezone(ZoneInfo(settings.timezone)).date()
     due = _due(settings, today.toordinal())
@@ -25,14 +25,15 @@ def next_due(settings: Settings, now: datetime) -> datetime:
 
 
 def night_request(due: datetime) -> str:
-    """Return the request id of the night that was due then: the same for everybody who asks for it."""
+    """Return the request id of the night that was due at `due`. All requests for that night share it."""
     return f"night-{due.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def request_of_intake(request_id: str, settings: Settings, model: str) -> str:
-    """Return the id of the part of a request that is for the intake of `model`.
+    """Return the request id of the run for the intake of `model`.
 
-    The only intake has the request's own; of several each has one of its own, in whatever order they are set.
+    A single intake has the request's own id. Each of several intakes has an id of its own, which does not
+    depend on their order in the settings.
     """
     if not settings.intakes:
         return request_id

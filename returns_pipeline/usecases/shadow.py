@@ -1,4 +1,4 @@
-"""A candidate answers beside the model of the night, when the chunk is done: it can spoil nothing."""
+"""Runs a shadow model on a sample of a finished chunk. Its predictions are stored beside those of the run."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ import structlog
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.predictions import to_predictions
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.photos import decoding, imaging
+from returns_pipeline.photos.decoding.batches import Decoder
+from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.chunks import Claim, Shadow
 from returns_pipeline.records.images import ImageState, Outcome, PendingImage
 from returns_pipeline.records.predictions import Prediction
@@ -17,21 +18,21 @@ from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: Part of a chunk's time after which the shadow stops: the process would be ended with the rest.
+#: Part of a chunk's time limit after which the shadow stops. At the limit itself the process is killed.
 _PART_OF_TIME = 0.5
-#: Knuth's multiplicative hash: ids that follow each other are spread evenly.
+#: Knuth's multiplicative hash (The Art of Computer Programming, vol. 3, 6.4) spreads consecutive ids evenly.
 _SPREAD, _RANGE = 2_654_435_761, 2**32
 
 
-class _LateError(PipelineError):
-    """The chunk's time is used up."""
+class _TooSlowError(PipelineError):
+    """The shadow's part of the chunk's time is used up."""
 
 
-def answer_beside(context: Context, claim: Claim, outcomes: Sequence[Outcome], began: float) -> None:
-    """Let the shadow of a finished chunk's model answer for its sample of the classified images.
+def run_shadow(context: Context, claim: Claim, outcomes: Sequence[Outcome], began: float) -> None:
+    """Store the shadow model's predictions for its sample of a finished chunk's classified images.
 
-    `began` is when the chunk was begun, on time.monotonic. Never raises: what goes wrong is logged, and the
-    images keep the answers that they have.
+    `began` is the time.monotonic() at which the chunk was begun. Never raises: errors are logged, and the
+    images keep the predictions that they have.
     """
     if claim.shadow is None:
         return
@@ -43,46 +44,48 @@ def answer_beside(context: Context, claim: Claim, outcomes: Sequence[Outcome], b
     sample = [
         image._replace(path=places[image.id] or image.path) for image in claim.images if image.id in places
     ]
-    answers: list[tuple[int, Prediction]] = []
+    found: list[tuple[int, Prediction]] = []
     try:
         if sample:
-            _answer(context, claim.shadow, sample, began, answers)
+            _predict(context, claim.shadow, sample, began, found)
     except Exception as error:
-        # A candidate is on trial: any fault of its own ends its part, not the night's.
+        # A candidate is on trial: whatever it raises must not fail the night.
         log.warning("shadow_failed", model=str(claim.shadow.model), reason=str(error) or repr(error))
     try:
-        chunks.store_beside(context.db, claim.shadow, answers)
+        chunks.store_shadow(context.db, claim.shadow, found)
     except PipelineError as fault:
         log.warning("shadow_failed", model=str(claim.shadow.model), reason=str(fault))
 
 
 def is_in_sample(image_id: int, share: float) -> bool:
-    """Whether an image belongs to the sample of this `share`: the same answer each time it is asked."""
+    """Whether an image belongs to the sample of this `share`, 0 to 1. Depends on the id only."""
     return image_id * _SPREAD % _RANGE < share * _RANGE
 
 
-def _answer(
+def _predict(
     context: Context,
     shadow: Shadow,
     sample: Sequence[PendingImage],
     began: float,
-    answers: list[tuple[int, Prediction]],
+    found: list[tuple[int, Prediction]],
 ) -> None:
+    """Add (image id, prediction) to `found`, batch by batch, so that an error keeps what is done."""
     settings = context.settings
     deadline = began + _PART_OF_TIME * settings.chunk_seconds
 
     def progress() -> None:
         if time.monotonic() > deadline:
-            raise _LateError("The shadow is too slow for a whole chunk: the rest of its sample is left out.")
+            raise _TooSlowError(
+                "The shadow is too slow for a whole chunk; the rest of its sample is left out."
+            )
 
     progress()
     bundle, classifier = context.model(str(shadow.model), shadow.model_sha256)
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
-    # At the size that it wants, which need not be the other model's.
-    decoder = decoding.Decoder(bundle.input, limits, settings.image_seconds)
+    # Decoded again, because the shadow may need another size than the run's model.
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     for batch in decoder.batches(sample, classifier.batch, settings.decode_threads, progress):
         predictions = to_predictions(bundle, classifier.predict(batch.pixels), thresholds)
         ids = [image.id for image in batch.images]
-        answers += zip(ids, predictions, strict=True)
-    log.info("shadow_done", model=str(shadow.model), images=len(answers))
+        found += zip(ids, predictions, strict=True)
+    log.info("shadow_done", model=str(shadow.model), images=len(found))

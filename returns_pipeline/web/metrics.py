@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.tasks import Queue
-from returns_pipeline.store import images, models, reviews, trends
+from returns_pipeline.store import images, models, reviews, run_statistics
 from returns_pipeline.store.database import Database, utc_now
 
 router = APIRouter(tags=["health"])
@@ -62,7 +62,7 @@ class _Collector:
         yield _family(GaugeMetricFamily, "returns_workers", "Workers that serve a queue.", "queue", workers)
 
     def _done(self) -> Iterator[Metric]:
-        states, labels, stages = trends.totals(self._db)
+        states, labels, stages = run_statistics.totals(self._db)
         kind = CounterMetricFamily
         yield _family(kind, "returns_images", "Images of closed runs.", "state", states)
         yield _family(kind, "returns_labels", "Classified images of closed runs.", "label", labels)
@@ -83,7 +83,7 @@ class _Collector:
         active = GaugeMetricFamily(
             "returns_model_active", "The version that runs use.", labels=("name", "version")
         )
-        for row in models.every(self._db):
+        for row in models.all_versions(self._db):
             if row.stage == "active":
                 active.add_metric((row.facts.ref.name, str(row.facts.ref.version)), 1)
         yield active

@@ -1,4 +1,4 @@
-"""Decodes mutated images with `imaging.decode` in a child process.
+"""Decodes mutated images with `bytes_to_pixels.decode` in a child process.
 
 `python -m tests.faults.mutate --count 20000 --seed 1` prints a table by format and exits with 1 on any
 violation: a crash, a hang, an exception other than ImageFault, a decode of over two seconds, a result of
@@ -28,7 +28,8 @@ import numpy as np
 from PIL import Image
 
 from returns_pipeline.errors import ImageFault
-from returns_pipeline.photos.imaging import Limits, decode
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
 
 LIMITS = Limits(max_bytes=50_000_000, max_pixels=20_000_000)

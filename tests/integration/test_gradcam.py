@@ -1,4 +1,4 @@
-"""The map of what a network looked at is Grad-CAM's, though no framework computes a gradient."""
+"""Explanations: the maps are those of Grad-CAM, although no framework computes a gradient."""
 
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.runtimes.openvino_feature_map import last_feature_map
 from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
 from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier, import_openvino
+from returns_pipeline.classify.runtimes.registry import explainer_of
 from returns_pipeline.settings import PROJECT_ROOT
 
 MODELS = PROJECT_ROOT / "models"
@@ -44,7 +45,7 @@ for network, named, made in zip(sys.argv[2::3], sys.argv[3::3], sys.argv[4::3], 
 """
 
 
-def test_it_is_that_of_gradients(tmp_path: Path) -> None:
+def test_maps_equal_those_of_gradients(tmp_path: Path) -> None:
     """On the samples each map of the CPU runtime correlates with TensorFlow's by at least 0.98."""
     paths = sorted((PROJECT_ROOT / "samples").glob("image_*_label_*.png"))[:24]
     pixels = np.stack([np.asarray(Image.open(path))[..., np.newaxis] for path in paths])
@@ -55,7 +56,9 @@ def test_it_is_that_of_gradients(tmp_path: Path) -> None:
         classifier = OpenVINOClassifier(load_bundle(MODELS / model))
         labels = classifier.predict(pixels).probabilities.argmax(axis=1)
         made = tmp_path / f"{number}-maps.npy"
-        found[made] = [classifier.gradcam(*each) for each in zip(pixels, labels.tolist(), strict=True)]
+        explainer = explainer_of(classifier)
+        assert explainer is not None
+        found[made] = [explainer.gradcam(*each) for each in zip(pixels, labels.tolist(), strict=True)]
         named = tmp_path / f"{number}-labels.npy"
         np.save(named, labels)
         asked += [MODELS / model / "model.keras", named, made]
@@ -63,7 +66,6 @@ def test_it_is_that_of_gradients(tmp_path: Path) -> None:
     for made, maps in found.items():
         compared = 0
         for each, right in zip(maps, np.load(made), strict=True):
-            assert each is not None
             assert each.heat.shape == right.shape
             if right.std() > 0:
                 compared += 1
@@ -72,24 +74,25 @@ def test_it_is_that_of_gradients(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "places"), [("fashion-mnist/1", (3, 3)), ("fashion-mnist/2", (3, 3)), ("clothing/1", (8, 8))]
+    ("model", "size"), [("fashion-mnist/1", (3, 3)), ("fashion-mnist/2", (3, 3)), ("clothing/1", (8, 8))]
 )
-def test_each_shipped_model_says_where_it_looked(model: str, places: tuple[int, int]) -> None:
-    """The map has the places of the last convolution; the features are those of the classification."""
+def test_each_shipped_model_can_be_explained(model: str, size: tuple[int, int]) -> None:
+    """The map has the size of the last feature map; the features are those of the classification."""
     bundle = load_bundle(MODELS / model)
     classifier = OpenVINOClassifier(bundle)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *bundle.input.shape), np.uint8)
     scores = classifier.predict(pixels)
-    found = classifier.gradcam(pixels[1], int(scores.probabilities[1].argmax()))
-    assert found is not None
-    assert found.heat.shape == places
+    explainer = explainer_of(classifier)
+    assert explainer is not None
+    found = explainer.gradcam(pixels[1], int(scores.probabilities[1].argmax()))
+    assert found.heat.shape == size
     assert 0 <= found.heat.min() <= found.heat.max() <= 1
     assert scores.features is not None
     assert np.allclose(found.features, scores.features[1], atol=1e-4)
 
 
-def test_a_network_without_places_is_not_explained() -> None:
-    """No convolution, or a way past it: there is nothing to cut, and that is said."""
+def test_a_network_without_a_feature_map_is_not_explained() -> None:
+    """Without a convolution, or with a path around it, no feature map is found and GradCam refuses."""
     openvino = import_openvino()
     opset, size = openvino.opset13, [-1, 1, 8, 8]
     pixels = opset.parameter(size, openvino.Type.f32)
@@ -97,11 +100,11 @@ def test_a_network_without_places_is_not_explained() -> None:
     dense = openvino.Model([opset.softmax(flat, 1)], [pixels], "dense")
     assert last_feature_map(dense) is None
     filters = opset.constant(np.ones((1, 1, 3, 3), np.float32))
-    seen = opset.convolution(pixels, filters, [1, 1], [1, 1], [1, 1], [1, 1])
-    past = opset.add(
-        opset.reduce_mean(seen, opset.constant([2, 3])), opset.reduce_max(pixels, opset.constant([2, 3]))
+    convolved = opset.convolution(pixels, filters, [1, 1], [1, 1], [1, 1], [1, 1])
+    bypassed = opset.add(
+        opset.reduce_mean(convolved, opset.constant([2, 3])), opset.reduce_max(pixels, opset.constant([2, 3]))
     )
-    beside = openvino.Model([opset.softmax(past, 1)], [pixels], "beside")
-    assert last_feature_map(beside) is None
+    bypass = openvino.Model([opset.softmax(bypassed, 1)], [pixels], "bypass")
+    assert last_feature_map(bypass) is None
     with pytest.raises(ValueError, match="convolution"):
-        GradCam(openvino, beside, {})
+        GradCam(openvino, bypass, {})

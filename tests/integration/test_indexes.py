@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from returns_pipeline.broker.in_process import InProcessQueue
-from returns_pipeline.photos.intake import find_files
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Task
@@ -146,7 +146,7 @@ def _repair(home: Installation, context: Context) -> None:
     model = ModelRef("other", 1)
     run_id = runs.open_run(database, RunRequest("gone", RunKind.NIGHTLY, None, model, "0" * 64, {}))
     write_images(settings.incoming_dir, 10)
-    found = list(find_files(settings.incoming_dir))
+    found = list(FolderSource().find(str(settings.incoming_dir)))
     assert runs.add_chunks(database, run_id, [found], lambda _: False) == []
     (chunk_id,) = runs.add_chunks(database, run_id, [found], lambda file: file is not found[0])
     runs.end_scan(database, run_id)

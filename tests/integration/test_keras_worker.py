@@ -1,4 +1,4 @@
-"""A worker that holds the Keras model, as a GPU worker does."""
+"""A worker that runs the Keras model, as a GPU worker does."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from tests.support import SAMPLES, Installation
 
 @pytest.mark.slow
 def test_a_keras_worker_gives_the_same_labels(tmp_path: Path) -> None:
-    """With RETURNS_RUNTIME=keras a run has the labels and nearly the probabilities that OpenVINO gives.
+    """With RETURNS_RUNTIME=keras a run has OpenVINO's labels and nearly its probabilities.
 
-    Also with threads that decode ahead of the model.
+    The Keras run also uses threads that decode ahead of the model.
     """
-    answers = []
+    predictions = []
     for runtime, threads in (("openvino", 0), ("keras", 4)):
         settings = load_settings(
             home=tmp_path / runtime,
@@ -34,8 +34,8 @@ def test_a_keras_worker_gives_the_same_labels(tmp_path: Path) -> None:
             run = home.json("classify", str(SAMPLES), "--wait")
             images = home.json("images", "list", "--run", str(run["id"]), "--state", "classified")
         database.close()
-        answers.append({image["path"]: (image["label"], image["probability"]) for image in images})
-    first, second = answers
+        predictions.append({image["path"]: (image["label"], image["probability"]) for image in images})
+    first, second = predictions
     assert len(first) == 300
     assert {path: label for path, (label, _) in first.items()} == {
         path: label for path, (label, _) in second.items()

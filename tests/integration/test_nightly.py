@@ -9,15 +9,16 @@ import pytest
 
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault
-from returns_pipeline.photos import intake
+from returns_pipeline.errors import ConfigFault, RefusedError
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks, images, runs
 from returns_pipeline.usecases.chunks import classify_chunk
+from returns_pipeline.usecases.closing import close_run
 from returns_pipeline.usecases.context import queue_of
-from returns_pipeline.usecases.runs import classify_paths, close_run, retry, scan
+from returns_pipeline.usecases.runs import classify_paths, retry, scan
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
 
@@ -203,7 +204,7 @@ def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
     before = digests(settings.home)
     own = [settings.home, settings.home.parent, settings.archive_dir, settings.archive_dir / "run-1"]
     for folder in [*own, settings.models_dir / "stub", settings.incoming_dir / ".." / "archive"]:
-        with pytest.raises(ConfigFault, match="cannot be scanned"):
+        with pytest.raises(RefusedError, match="cannot be scanned"):
             scan(context, f"scan of {folder}", folder)
     assert digests(settings.home) == before
     assert len(runs.latest(home.database, 10)) == 1
@@ -214,14 +215,14 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
-    listed = list(intake.find_files(home.settings.incoming_dir))
+    listed = list(FolderSource().find(str(home.settings.incoming_dir)))
     first = scan(context, "first")
     queue.deliver(context)
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     second = runs.open_run(
         home.database, RunRequest("late", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
     )
-    assert runs.add_chunks(home.database, second, [listed], intake.is_there) == []
+    assert runs.add_chunks(home.database, second, [listed], FolderSource().is_unchanged) == []
     assert_promise_kept(home, first, came_in)
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import load_bundle
-from returns_pipeline.classify.publishing import LEAST_AGREEMENT
+from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training.recipes.outfit import Outfit
 from returns_pipeline.training.recipes.train import Request, train

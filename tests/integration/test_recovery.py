@@ -262,7 +262,7 @@ def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
     sweep(context)
     assert not queue.waiting(Task.SCAN)
     newest, first = runs.latest(home.database, 5)
-    assert first.kind is RunKind.NIGHTLY
+    assert first.kind is RunKind.SCAN
     # Within minutes after the scheduled time it counts as punctual.
     assert newest.kind in {RunKind.CATCH_UP, RunKind.NIGHTLY}
     assert_promise_kept(home, newest.id, came_in)
@@ -332,7 +332,7 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
     context, queue = home.inline()
     run_id = scan(context, "request")
     with monkeypatch.context() as broken:
-        broken.setattr("returns_pipeline.usecases.runs.write_report", lambda *_: 1 / 0)
+        broken.setattr("returns_pipeline.usecases.closing.write_report", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             queue.deliver(context)
     sweep(context)

@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, ConflictError, PipelineError, RefusedError
 from returns_pipeline.records.models import ModelAction, ModelFacts, ModelRef, ModelStage
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store import runs, tables
-from returns_pipeline.store.models import activate, every, history
+from returns_pipeline.store.models import activate, all_versions, history
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, digests, write_images, write_stub_bundle
@@ -102,9 +102,9 @@ def test_a_rollback_goes_one_step_back_each_time(home: Installation) -> None:
         _promote(home, f"stub/{version}")
     for version in (2, 1):
         done = models.rollback(home.settings, home.database, "stub", who="a person")
-        assert (done.ref, done.before) == (ModelRef("stub", version), version + 1)
+        assert (done.ref, done.replaced) == (ModelRef("stub", version), version + 1)
         assert _stages(home)[version] is ModelStage.ACTIVE
-    with pytest.raises(ConfigFault, match="No version of stub was active before"):
+    with pytest.raises(ConflictError, match="No version of stub was active before"):
         models.rollback(home.settings, home.database, "stub", who="a person")
     assert [change.action for change in history(home.database)] == ["promote"] * 3 + ["rollback"] * 2
 
@@ -160,7 +160,7 @@ def test_a_version_that_is_measurably_worse_needs_force(sqlite_home: Installatio
         _measured(write_stub_bundle(home.settings.models_dir, version=version), accuracy)
     _promote(home, "stub/1")
     with pytest.raises(
-        ConfigFault, match=r"not promoted.*89.00%, measurably worse than the 92.00% of stub/1"
+        ConflictError, match=r"not promoted.*89.00%, measurably worse than the 92.00% of stub/1"
     ):
         _promote(home, "stub/2")
     assert _stages(home)[1] is ModelStage.ACTIVE
@@ -233,19 +233,20 @@ def test_a_bundle_that_is_refused_leaves_nothing(sqlite_home: Installation, tmp_
     outside = replace(find_bundle(home.settings.models_dir, "stub/1"), folder=leading)
     replace(outside, sha256={"../../x": "0" * 64}).save()
     before = digests(home.settings.models_dir)
-    for folder, sentence in (
-        (altered, "sha256 differs"),
-        (linked, "holds a link"),
-        (leading, "not a file inside"),
-        (tmp_path / "none", "no model bundle"),
-    ):
-        with pytest.raises(ConfigFault, match=sentence):
+    refusals: list[tuple[Path, type[PipelineError], str]] = [
+        (altered, ConfigFault, "sha256 differs"),
+        (linked, RefusedError, "holds a link"),
+        (leading, ConfigFault, "not a file inside"),
+        (tmp_path / "none", ConfigFault, "no model bundle"),
+    ]
+    for folder, error, sentence in refusals:
+        with pytest.raises(error, match=sentence):
             models.register(home.settings, home.database, folder, None, "a person")
-    with pytest.raises(ConfigFault, match="cannot name a model"):
+    with pytest.raises(RefusedError, match="cannot name a model"):
         models.register(home.settings, home.database, SHIPPED, "../up", "a person")
     assert digests(home.settings.models_dir) == before
     assert [path.name for path in home.settings.models_dir.iterdir()] == ["stub"]
-    assert every(home.database) == []
+    assert all_versions(home.database) == []
 
 
 def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installation) -> None:
@@ -265,3 +266,14 @@ def test_the_command_line_tells_each_change_in_a_sentence(sqlite_home: Installat
     assert "promote stub 1 -> 2 (Ann): better" in home.run("models", "history", "stub").stdout
     refused = home.run("models", "promote", "stub/9")
     assert (refused.returncode, refused.stdout) == (3, "")
+
+
+def test_a_reason_that_cannot_be_kept_changes_nothing(home: Installation) -> None:
+    """Whoever promotes or rolls back, a reason has at most 1000 characters and no NUL byte."""
+    _promote(home, "stub/1", reason="x" * models.MOST_REASON)
+    for reason in ("x" * (models.MOST_REASON + 1), "a\0b"):
+        with pytest.raises(RefusedError, match="too long or is not plain text"):
+            _promote(home, "stub/1", reason=reason)
+        with pytest.raises(RefusedError, match="too long or is not plain text"):
+            models.rollback(home.settings, home.database, "stub", who="a person", reason=reason)
+    assert len(history(home.database)) == 1

@@ -15,11 +15,18 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import JobKind, RequestKey
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import access, jobs, received, tables
+from returns_pipeline.store import access, jobs, tables, uploads
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.store.keys import KeyTakenError
+from returns_pipeline.store.request_keys import KeyTakenError
 from returns_pipeline.store.tables import request_keys
-from returns_pipeline.usecases.uploads import Accepted, accept, discard, earlier, tidy, write_spool
+from returns_pipeline.usecases.uploads import (
+    AcceptedUpload,
+    accept,
+    clean_up,
+    discard,
+    find_by_key,
+    write_spool,
+)
 from tests.support import Installation, write_images
 from tests.web import Site, batch_of, site
 
@@ -107,12 +114,12 @@ def test_images_without_an_answer_are_the_same_again(here: Site) -> None:
 def spooled(home: Installation, count: int) -> list[FoundFile]:
     """Return a request's files in the spool, as the web writes them."""
     paths = write_images(home.settings.home / "sent", count)
-    return write_spool(home.settings.spool_dir, [(path.name, path.read_bytes()) for path in paths])
+    return write_spool(home.inline()[0], [(path.name, path.read_bytes()) for path in paths])
 
 
-def labels(home: Installation, accepted: Accepted) -> list[int]:
+def labels(home: Installation, accepted: AcceptedUpload) -> list[int]:
     """Return the answers of a request in the order of its images."""
-    found = received.outcomes(home.database, accepted.images)
+    found = uploads.outcomes(home.database, accepted.images)
     return [
         outcome.label_index for image in accepted.images if (outcome := found[image]).label_index is not None
     ]
@@ -126,12 +133,12 @@ def test_a_key_is_taken_once(home: Installation) -> None:
     key = RequestKey("ann's", "a digest")
     start = threading.Barrier(len(several))
 
-    def attempt(files: list[FoundFile]) -> Accepted | None:
+    def attempt(files: list[FoundFile]) -> AcceptedUpload | None:
         start.wait()
         try:
             return accept(context, files, key)
         except KeyTakenError:
-            discard(file.path for file in files)
+            discard(context, [file.path for file in files])
             return None
 
     with ThreadPoolExecutor(len(several)) as clients:
@@ -140,15 +147,15 @@ def test_a_key_is_taken_once(home: Installation) -> None:
     assert rows(home) == 150
     assert sorted(queue.waiting(Task.CLASSIFY_CHUNK)) == sorted(taken[0].chunk_ids)
     queue.deliver(context)
-    found = earlier(context, key)
+    found = find_by_key(context, key)
     assert found is not None
     assert (found[0].images, found[1]) == (taken[0].images, True)
     assert labels(home, found[0]) == right
     assert list(home.settings.spool_dir.iterdir()) == []
-    other = earlier(context, key._replace(sha256="another"))
+    other = find_by_key(context, key._replace(sha256="another"))
     assert other is not None
     assert not other[1]
-    assert earlier(context, key._replace(id="till's")) is None
+    assert find_by_key(context, key._replace(id="till's")) is None
 
 
 def test_a_key_lasts_a_day(home: Installation) -> None:
@@ -159,8 +166,8 @@ def test_a_key_lasts_a_day(home: Installation) -> None:
     for hours, is_kept in ((0, True), (23, True), (25, False)):
         with home.database.write() as connection:
             connection.execute(sa.update(request_keys).values(created_at=utc_now() - timedelta(hours=hours)))
-        tidy(context, utc_now())
-        assert (earlier(context, key) is not None) == is_kept
+        clean_up(context, utc_now())
+        assert (find_by_key(context, key) is not None) == is_kept
     accept(context, spooled(home, 1), key)
     with pytest.raises(KeyTakenError):
         accept(context, spooled(home, 1), key)

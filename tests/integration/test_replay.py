@@ -9,7 +9,7 @@ import pytest
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.images import ImageResult
-from returns_pipeline.records.models import AnswerPair
+from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.report.changes import count_changes
 from returns_pipeline.store import images, runs
 from returns_pipeline.usecases.runs import classify_paths, replay, scan
@@ -47,7 +47,7 @@ def test_a_replay_changes_nothing_of_the_old_run(home: Installation) -> None:
     white = [str(path) for path in photos if "label_3" in path.name]
     assert (changes.same, changes.changed, changes.unanswered) == (25 - len(white), len(white), 0)
     assert changes.transitions == [("white", "snow", len(white))]
-    assert sorted(changes.files) == sorted(AnswerPair(path, "white", "snow") for path in white)
+    assert sorted(changes.files) == sorted(PredictionPair(path, "white", "snow") for path in white)
 
 
 def test_files_that_are_gone_since_have_no_second_answer(home: Installation, tmp_path: Path) -> None:
@@ -81,7 +81,9 @@ def test_an_open_run_is_not_replayed(home: Installation) -> None:
 
 def test_counting_keeps_as_many_files_as_asked_for() -> None:
     """Counts are of all images, whatever is listed; the most frequent change comes first."""
-    pairs = [AnswerPair(str(i), "a", "b" if i % 3 else "c") for i in range(9)] + [AnswerPair("x", "a", "a")]
+    pairs = [PredictionPair(str(i), "a", "b" if i % 3 else "c") for i in range(9)] + [
+        PredictionPair("x", "a", "a")
+    ]
     changes = count_changes(pairs, most_files=2)
     assert changes.transitions == [("a", "b", 6), ("a", "c", 3)]
     assert (changes.both, changes.same, changes.changed, len(changes.files)) == (10, 1, 9, 2)

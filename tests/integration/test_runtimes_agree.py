@@ -1,4 +1,4 @@
-"""Whatever runs the shipped model gives the same answers."""
+"""Every runtime gives the same predictions for the shipped model."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BUNDLE = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
-KERAS_ANSWERS = """
+KERAS_PREDICTIONS = """
 import sys
 from pathlib import Path
 import numpy as np
@@ -32,7 +32,7 @@ from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.runtimes.keras_runtime import KerasClassifier
 classifier = KerasClassifier(load_bundle(Path(sys.argv[1])))
 for pixels in map(Path, sys.argv[2:]):
-    np.save(pixels.with_suffix(".answers.npy"), classifier.predict(np.load(pixels)).probabilities)
+    np.save(pixels.with_suffix(".predictions.npy"), classifier.predict(np.load(pixels)).probabilities)
 """
 
 
@@ -40,18 +40,18 @@ MIXED = """
 import sys
 from pathlib import Path
 import numpy as np
-from returns_pipeline.classify import keras_runtime
 from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.runtimes import keras_runtime
 pixels = np.load(sys.argv[2])
-keras_runtime.TRIAL = len(pixels)
+keras_runtime.TRIAL_IMAGES = len(pixels)
 bundle = load_bundle(Path(sys.argv[1]))
-for least in (0.99, 1.01):  # as these pictures agree, and as none can
-    keras_runtime.LEAST_AGREEMENT = least
+for least in (0.99, 1.01):  # these pictures reach the first; none can reach the second
+    keras_runtime.LEAST_MIXED_AGREEMENT = least
     classifier = keras_runtime.KerasClassifier(bundle, mixed=True)
-    plain, twin = classifier._model, classifier._twin
+    float32, float16 = classifier._model, classifier._float16
     first, second = (classifier.predict(pixels).probabilities for _ in range(2))
-    assert classifier._twin is None
-    assert classifier._model is (twin if least < 1 else plain)
+    assert classifier._float16 is None
+    assert classifier._model is (float16 if least < 1 else float32)
     assert np.array_equal(first, second) == (least > 1)
     assert second.dtype == np.float32
     assert np.abs(first - second).max() < 0.02
@@ -60,7 +60,7 @@ for least in (0.99, 1.01):  # as these pictures agree, and as none can
 
 @pytest.fixture(scope="module")
 def pictures() -> "dict[str, NDArray[np.uint8]]":
-    """Return uint8 [n, 28, 28, 1]: the samples, none at all, and the official test images where they are."""
+    """Return uint8 [n, 28, 28, 1]: the samples, no image, and the official test images if installed."""
     samples = []
     for path in sorted((PROJECT_ROOT / "samples").glob("image_*_label_*.png")):
         with Image.open(path) as opened:
@@ -72,16 +72,16 @@ def pictures() -> "dict[str, NDArray[np.uint8]]":
 
 
 @pytest.fixture(scope="module")
-def keras_answers(
+def keras_predictions(
     pictures: "dict[str, NDArray[np.uint8]]", tmp_path_factory: pytest.TempPathFactory
 ) -> "dict[str, NDArray[np.float32]]":
-    """Return Keras' probabilities for all pictures, from a process of its own: TensorFlow stays out."""
+    """Return Keras' probabilities for all pictures, from a process of its own, away from this one."""
     folder = tmp_path_factory.mktemp("pictures")
     for name, pixels in pictures.items():
         np.save(folder / f"{name}.npy", pixels)
     files = [folder / f"{name}.npy" for name in pictures]
-    subprocess.run([sys.executable, "-c", KERAS_ANSWERS, BUNDLE, *files], check=True, capture_output=True)
-    return {name: np.load(folder / f"{name}.answers.npy") for name in pictures}
+    subprocess.run([sys.executable, "-c", KERAS_PREDICTIONS, BUNDLE, *files], check=True, capture_output=True)
+    return {name: np.load(folder / f"{name}.predictions.npy") for name in pictures}
 
 
 @pytest.fixture(scope="module")
@@ -89,51 +89,51 @@ def classifier() -> OpenVINOClassifier:
     return OpenVINOClassifier(load_bundle(BUNDLE))
 
 
-def test_both_name_the_same_label_for_every_sample(
+def test_both_predict_the_same_label_for_every_sample(
     pictures: "dict[str, NDArray[np.uint8]]",
-    keras_answers: "dict[str, NDArray[np.float32]]",
+    keras_predictions: "dict[str, NDArray[np.float32]]",
     classifier: OpenVINOClassifier,
 ) -> None:
-    """The demo gives one result, on a laptop with OpenVINO and on a server with Keras."""
-    answers = classifier.predict(pictures["samples"]).probabilities
-    assert np.array_equal(answers.argmax(axis=1), keras_answers["samples"].argmax(axis=1))
-    assert np.allclose(answers, keras_answers["samples"], atol=1e-4)
-    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+    """The demo gives the same result on a laptop with OpenVINO and on a server with Keras."""
+    found = classifier.predict(pictures["samples"]).probabilities
+    assert np.array_equal(found.argmax(axis=1), keras_predictions["samples"].argmax(axis=1))
+    assert np.allclose(found, keras_predictions["samples"], atol=1e-4)
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
 @needs_fashion_mnist
 def test_both_agree_on_the_official_test_images(
     pictures: "dict[str, NDArray[np.uint8]]",
-    keras_answers: "dict[str, NDArray[np.float32]]",
+    keras_predictions: "dict[str, NDArray[np.float32]]",
     classifier: OpenVINOClassifier,
 ) -> None:
-    """The same label for at least 99.9 % of 10,000 images, and the accuracy that bundle.json claims."""
+    """The same label for at least 99.9 % of 10,000 images, and the accuracy in bundle.json."""
     labels = classifier.predict(pictures["official"]).probabilities.argmax(axis=1)
-    assert (labels == keras_answers["official"].argmax(axis=1)).mean() >= 0.999
+    assert (labels == keras_predictions["official"].argmax(axis=1)).mean() >= 0.999
     accuracy = float((labels == fashion_mnist.load("test").labels).mean())
     assert accuracy == pytest.approx(load_bundle(BUNDLE).metrics["official_accuracy"], abs=0.001)
 
 
-def test_no_pictures_give_no_answers(
-    keras_answers: "dict[str, NDArray[np.float32]]", classifier: OpenVINOClassifier
+def test_no_pictures_give_no_predictions(
+    keras_predictions: "dict[str, NDArray[np.float32]]", classifier: OpenVINOClassifier
 ) -> None:
-    """A chunk whose every file is bad still gets an array of the right shape."""
-    for answers in (
+    """For a chunk without a readable file, each runtime returns an empty array of the right shape."""
+    for found in (
         classifier.predict(np.zeros((0, 28, 28, 1), np.uint8)).probabilities,
-        keras_answers["none"],
+        keras_predictions["none"],
     ):
-        assert answers.shape == (0, 10)
-        assert answers.dtype == np.float32
+        assert found.shape == (0, 10)
+        assert found.dtype == np.float32
 
 
 BATCH = best_batch(load_bundle(BUNDLE).input)
 
 
 @pytest.mark.parametrize("count", [1, BATCH - 1, BATCH, BATCH + 1])
-def test_an_answer_does_not_depend_on_its_neighbours(
+def test_a_prediction_does_not_depend_on_the_rest_of_its_batch(
     count: int, pictures: "dict[str, NDArray[np.uint8]]", classifier: OpenVINOClassifier
 ) -> None:
-    """However images are grouped into batches, each gets the same probabilities."""
+    """Each image gets the same probabilities in a batch of any size."""
     together = classifier.predict(pictures["samples"]).probabilities
     assert np.allclose(
         classifier.predict(pictures["samples"][:count]).probabilities, together[:count], atol=1e-5
@@ -141,7 +141,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(
 
 
 def test_a_changed_weight_is_refused(tmp_path: Path) -> None:
-    """A model that is not the registered one never answers, even if only its weights differ."""
+    """A model that is not the registered one is never loaded, even if only its weights differ."""
     folder = shutil.copytree(BUNDLE, tmp_path / "fashion-mnist" / "1")
     weights = folder / OPENVINO_WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
@@ -150,7 +150,7 @@ def test_a_changed_weight_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_fit_its_manifest_is_refused() -> None:
-    """Wrong labels or another image size stop the worker instead of naming wrong categories."""
+    """Wrong labels or another image size stop the worker; it does not predict wrong categories."""
     bundle = load_bundle(BUNDLE)
     with pytest.raises(ConfigFault, match="9 labels"):
         OpenVINOClassifier(replace(bundle, labels=bundle.labels[:9]))
@@ -158,7 +158,7 @@ def test_a_model_that_does_not_fit_its_manifest_is_refused() -> None:
         OpenVINOClassifier(replace(bundle, input=ImageInput(32, 32, 3)))
 
 
-def test_openvino_starts_alone() -> None:
+def test_openvino_loads_without_other_frameworks() -> None:
     """A CPU worker loads neither Keras nor TensorFlow nor the vendor's telemetry, and pins no core."""
     script = (
         "import sys; from pathlib import Path\n"
@@ -170,16 +170,16 @@ def test_openvino_starts_alone() -> None:
         "print([name for name in ('keras', 'tensorflow', 'openvino_telemetry') if sys.modules.get(name)],\n"
         "      compiled.get_property('ENABLE_CPU_PINNING'))"
     )
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", script, BUNDLE], capture_output=True, text=True, check=True
     ).stdout
-    assert said.strip() == "[] False"
+    assert printed.strip() == "[] False"
 
 
-def test_float16_answers_only_after_its_labels_agreed(
+def test_float16_is_used_only_after_its_labels_agreed(
     pictures: "dict[str, NDArray[np.uint8]]", tmp_path: Path
 ) -> None:
-    """The trial's answers are float32's; what is used afterwards depends on the labels alone."""
+    """During the trial float32 predicts; which of the two is used afterwards depends on the labels alone."""
     file = tmp_path / "samples.npy"
     np.save(file, pictures["samples"])
     done = subprocess.run(

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.models import ModelRef, ModelStage
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.report.changes import Changes, count_changes
 from returns_pipeline.store import images, runs, tables
-from returns_pipeline.store.models import every, history, shadowed
+from returns_pipeline.store.models import all_versions, history, shadow_predictions
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import classify_paths, scan
@@ -48,7 +48,7 @@ def _shadow(home: Installation, share: float) -> None:
 
 
 def _beside(home: Installation) -> Changes:
-    return count_changes(shadowed(home.database, SECOND))
+    return count_changes(shadow_predictions(home.database, SECOND))
 
 
 def _a_night(
@@ -199,19 +199,19 @@ def test_one_version_of_a_name_is_the_shadow_until_it_is_promoted(home: Installa
     """A second shadow takes the first one's place; promoting ends it; each is a change with its name."""
     _candidate(home)
     write_stub_bundle(home.settings.models_dir, version=3)
-    with pytest.raises(ConfigFault, match="is active"):
+    with pytest.raises(ConflictError, match="is active"):
         models.shadow(home.settings, home.database, "stub/1", 0.1, "a person")
     for share in (0.0, 1.5, float("nan")):
-        with pytest.raises(ConfigFault, match="no part of a night"):
+        with pytest.raises(RefusedError, match="not a share of a night"):
             _shadow(home, share)
-    with pytest.raises(ConfigFault, match="No version of stub is a shadow"):
+    with pytest.raises(NotFoundError, match="No version of stub is a shadow"):
         models.end_shadow(home.database, "stub", "a person")
     _shadow(home, 0.1)
     models.shadow(home.settings, home.database, "stub/3", 0.2, "a person")
     models.promote(home.settings, home.database, "stub/3", who="a person")
     _shadow(home, 0.1)
     assert models.end_shadow(home.database, "stub", "a person") == SECOND
-    rows = every(home.database)
+    rows = all_versions(home.database)
     assert [row.shadow_share for row in rows] == [None] * 3
     assert rows[2].stage is ModelStage.ACTIVE
     moves = [(change.action, change.before, change.after) for change in history(home.database)]

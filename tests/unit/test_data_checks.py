@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from returns_pipeline.errors import ConfigFault, FaultCode
-from returns_pipeline.photos import imaging
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled import duplicates, photos
 from returns_pipeline.training.labelled.checks import Findings, check, require_sound
@@ -58,8 +59,8 @@ def test_pixels_are_the_workers_own_and_in_order(tmp_path: Path) -> None:
     pixels, positions = load_pixels(asked, SIZE, lambda done, total: steps.append((done, total)))
     assert positions.tolist() == [index for index in range(21) if index not in {3, 7, 8}]
     assert steps == [(index + 1, 21) for index in range(21)]
-    limits = imaging.Limits(10**6, 10**6)
-    expected = [imaging.decode(asked.paths[index].read_bytes(), SIZE, limits).pixels for index in positions]
+    limits = Limits(10**6, 10**6)
+    expected = [decode(asked.paths[index].read_bytes(), SIZE, limits).pixels for index in positions]
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, np.stack(expected))
 

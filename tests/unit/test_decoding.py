@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.errors import FaultCode, ImageFault, TransientFault
-from returns_pipeline.photos import decoding, imaging
-from returns_pipeline.photos.imaging import Limits
+from returns_pipeline.photos.decoding import batches, bytes_to_pixels
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 
@@ -20,30 +21,31 @@ LIMITS = Limits(max_bytes=1_000_000, max_pixels=1_000_000)
 
 def _pending(path: Path, number: int = 1, size: int | None = None) -> PendingImage:
     found = path.lstat()
-    return PendingImage(number, str(path), found.st_size if size is None else size, found.st_mtime_ns)
+    size = found.st_size if size is None else size
+    return PendingImage(number, str(path), size, f"{size}-{found.st_mtime_ns}")
 
 
 def test_a_file_is_read_only_if_it_is_the_one_that_was_seen(tmp_path: Path) -> None:
     """Empty, large, changed, vanished, unreadable and special files each have their code."""
     path = tmp_path / "a.png"
     path.write_bytes(b"12345")
-    assert decoding.read(_pending(path), LIMITS) == b"12345"
+    assert FolderSource().read(_pending(path), 5) == b"12345"
     (tmp_path / "empty").touch()
     (tmp_path / "link").symlink_to(path)
     os.mkfifo(tmp_path / "pipe")
 
-    def code(name: str, size: int | None = None, limits: Limits = LIMITS) -> FaultCode:
+    def code(name: str, size: int | None = None, most: int = 1_000_000) -> FaultCode:
         with pytest.raises(ImageFault) as caught:
-            decoding.read(_pending(tmp_path / name, size=size), limits)
+            FolderSource().read(_pending(tmp_path / name, size=size), most)
         return caught.value.code
 
     assert code("a.png", size=4) == FaultCode.CHANGED
-    assert code("a.png", limits=Limits(4, 1)) == FaultCode.TOO_LARGE
+    assert code("a.png", most=4) == FaultCode.TOO_LARGE
     assert code("empty") == FaultCode.EMPTY_FILE
     assert code("link") == FaultCode.UNREADABLE
     assert code("pipe") == FaultCode.CHANGED
     with pytest.raises(ImageFault, match="gone"):
-        decoding.read(PendingImage(1, str(tmp_path / "never"), 1, 1), LIMITS)
+        FolderSource().read(PendingImage(1, str(tmp_path / "never"), 1, "1-1"), 5)
 
 
 def _photos(folder: Path, count: int) -> list[PendingImage]:
@@ -65,13 +67,13 @@ def test_every_image_is_in_one_batch_in_its_order(tmp_path: Path, threads: int, 
     """With threads or without, the batches hold each image's own pixels, or its refusal, once."""
     images = _photos(tmp_path, count)
     progress: list[None] = []
-    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=10)
+    decoder = batches.Decoder(FolderSource(), WANT, LIMITS, image_seconds=10)
     good, refused = [], []
     for batch in decoder.batches(images, 4, threads, lambda: progress.append(None)):
         assert len(batch.pixels) == len(batch.images) == len(batch.facts) <= 4
         assert [int(picture.max()) for picture in batch.pixels] == [image.id for image in batch.images]
         good += batch.images
-        refused += [(image.id, refusal.code) for image, refusal in batch.refused]
+        refused += [(image.id, failure.code) for image, failure in batch.failed]
     assert good == [image for image in images if image.id % 5 != 4]
     assert refused == [(image.id, FaultCode.NOT_AN_IMAGE) for image in images if image.id % 5 == 4]
     assert len(progress) == count
@@ -91,26 +93,24 @@ def test_an_image_that_takes_too_long_is_refused_alone(
     """The time limit is each image's own: many short ones may take longer together."""
     images = _photos(tmp_path, 4)
     seconds = iter((0.15, 0.15, 5.0, 0.15))
-    monkeypatch.setattr(imaging, "decode", lambda *_: _slow(next(seconds)))
-    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=0.3)
+    monkeypatch.setattr(bytes_to_pixels, "decode", lambda *_: _slow(next(seconds)))
+    decoder = batches.Decoder(FolderSource(), WANT, LIMITS, image_seconds=0.3)
     began = time.monotonic()
     (batch,) = decoder.batches(images, 4, 0, lambda: None)
     assert time.monotonic() - began < 3
     assert [image.id for image in batch.images] == [0, 1, 3]
-    assert [(image.id, refusal.code) for image, refusal in batch.refused] == [(2, FaultCode.TIMED_OUT)]
+    assert [(image.id, failure.code) for image, failure in batch.failed] == [(2, FaultCode.TIMED_OUT)]
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-def test_a_fault_of_the_disk_is_not_an_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
-) -> None:
+def test_a_fault_of_the_disk_is_not_an_images(tmp_path: Path, threads: int) -> None:
     """What ails the machine ends the batch: no image is refused for it."""
     images = _photos(tmp_path, 4)
 
-    def broken(*_: object) -> bytes:
-        raise TransientFault("The disk is away.")
+    class BrokenDisk(FolderSource):
+        def read(self, image: PendingImage, max_bytes: int) -> bytes:  # noqa: ARG002 - as the real one
+            raise TransientFault("The disk is away.")
 
-    monkeypatch.setattr(decoding, "read", broken)
-    decoder = decoding.Decoder(WANT, LIMITS, image_seconds=10)
+    decoder = batches.Decoder(BrokenDisk(), WANT, LIMITS, image_seconds=10)
     with pytest.raises(TransientFault):
         list(decoder.batches(images, 4, threads, lambda: None))

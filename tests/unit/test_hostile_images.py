@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from returns_pipeline.errors import FaultCode, ImageFault
-from returns_pipeline.photos.imaging import Limits, decode
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
 from tests.faults.mutate import hunt, seed_images
 

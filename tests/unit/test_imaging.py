@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.errors import FaultCode, ImageFault
-from returns_pipeline.photos import imaging
-from returns_pipeline.photos.imaging import FORMATS, Limits, decode
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.photos.decoding.formats import FORMATS
+from returns_pipeline.photos.decoding.plain_png import decode_plain_png
 from returns_pipeline.records.models import ImageInput
 
 GREY = ImageInput(8, 8, 1)
@@ -146,8 +148,8 @@ def test_a_plain_png_gives_the_same_pixels_the_short_way(mode: str, size: tuple[
     """Whether a PNG has a part more than it needs makes no difference to its pixels."""
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
     data = _encoded(Image.fromarray(noise).convert(mode), "PNG")
-    assert imaging._plain_png(data, LIMITS) is not None
-    assert imaging._plain_png(_general(data), LIMITS) is None
+    assert decode_plain_png(data, LIMITS) is not None
+    assert decode_plain_png(_general(data), LIMITS) is None
     for want in (GREY, COLOUR):
         short, general = decode(data, want, LIMITS), decode(_general(data), want, LIMITS)
         assert np.array_equal(short.pixels, general.pixels)
@@ -162,6 +164,6 @@ def test_a_damaged_plain_png_gets_its_reason() -> None:
     other_size = bytearray(data)
     other_size[19] += 1
     for damaged in (bytes(flipped), bytes(other_size), data[:50], data[:40]):
-        assert imaging._plain_png(damaged, LIMITS) is None
+        assert decode_plain_png(damaged, LIMITS) is None
         assert _code(damaged) == FaultCode.TRUNCATED
     assert _code(data, limits=Limits(1_000_000, 63)) == FaultCode.TOO_MANY_PIXELS

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from returns_pipeline.errors import ConfigFault, TransientFault
-from returns_pipeline.photos import archive, intake
+from returns_pipeline.photos import destinations, intake_rules
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Move
 
+PHOTOS = FolderSource()
 SECOND_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - in memory, on every Linux
 
 
@@ -27,7 +29,7 @@ def test_the_intake_takes_files_and_nothing_else(tmp_path: Path) -> None:
     (inside / "link.png").symlink_to(outside / "8.png")
     (inside / "out").symlink_to(outside)
     (inside / "a" / "circle").symlink_to(inside)
-    found = list(intake.find_files(inside))
+    found = list(PHOTOS.find(str(inside)))
     assert {Path(file.path) for file in found} == wanted
     assert len(found) == len(wanted)
     assert all(file.size == 1 for file in found)
@@ -38,24 +40,28 @@ def test_a_file_is_settled_when_nothing_changed_for_long_enough(tmp_path: Path) 
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
     os.utime(path, (0, 0))
-    file = intake.describe(path)
+    file = PHOTOS.describe(str(path))
     now = time.time_ns()
-    assert not intake.is_settled(file, now, 5)
-    assert intake.is_settled(file, now + 6_000_000_000, 5)
-    assert intake.is_settled(file, now, 0)
+    assert not intake_rules.is_settled(file, now, 5)
+    assert intake_rules.is_settled(file, now + 6_000_000_000, 5)
+    assert intake_rules.is_settled(file, now, 0)
 
 
 def test_a_folder_that_cannot_be_scanned_is_refused(tmp_path: Path) -> None:
     """A missing folder is the operator's fault; one that goes away is the world's."""
     with pytest.raises(ConfigFault, match="does not exist"):
-        intake.require_folder(tmp_path / "none")
+        PHOTOS.require_folder(str(tmp_path / "none"))
     with pytest.raises(TransientFault, match="cannot be listed"):
-        list(intake.find_files(tmp_path / "none"))
+        list(PHOTOS.find(str(tmp_path / "none")))
 
 
 def _request(source: Path, destination: Path) -> Move:
-    found = source.lstat()
-    return Move(1, str(source), str(destination), found.st_size, found.st_mtime_ns)
+    return Move(1, str(source), str(destination), PHOTOS.describe(str(source)).identity)
+
+
+def _move(request: Move) -> bool:
+    """Move one file as a chunk's are; return whether it is at its destination."""
+    return PHOTOS.move([request], lambda: None) == []
 
 
 def test_a_move_may_be_repeated(tmp_path: Path) -> None:
@@ -63,7 +69,7 @@ def test_a_move_may_be_repeated(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1" / "1-a.png")
-    assert [archive.move(request), archive.move(request)] == [True, True]
+    assert [_move(request), _move(request)] == [True, True]
     assert Path(request.destination).read_bytes() == b"picture"
     assert not source.exists()
 
@@ -73,9 +79,9 @@ def test_a_repeated_move_never_takes_a_newer_file(tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1-a.png")
-    archive.move(request)
+    _move(request)
     source.write_bytes(b"tomorrow's picture")
-    assert archive.move(request)
+    assert _move(request)
     assert source.read_bytes() == b"tomorrow's picture"
     assert Path(request.destination).read_bytes() == b"picture"
 
@@ -86,9 +92,9 @@ def test_a_file_that_is_gone_or_replaced_is_not_archived(tmp_path: Path) -> None
     source.write_bytes(b"picture")
     request = _request(source, tmp_path / "archive" / "1-a.png")
     source.write_bytes(b"another picture")
-    assert not archive.move(request)
+    assert not _move(request)
     source.unlink()
-    assert not archive.move(request)
+    assert not _move(request)
     assert not Path(request.destination).exists()
 
 
@@ -100,9 +106,9 @@ def test_a_move_across_file_systems_leaves_one_whole_file(tmp_path: Path) -> Non
         source = tmp_path / "a.png"
         source.write_bytes(b"picture")
         request = _request(source, other / "1-a.png")
-        assert archive.move(request)
+        assert _move(request)
         shutil.copy2(request.destination, source)
-        assert archive.move(request)
+        assert _move(request)
         assert not source.exists()
         assert [path.name for path in other.iterdir()] == ["1-a.png"]
     finally:
@@ -111,8 +117,9 @@ def test_a_move_across_file_systems_leaves_one_whole_file(tmp_path: Path) -> Non
 
 def test_every_destination_is_inside_its_root_and_short_enough(tmp_path: Path) -> None:
     """No name leads out of the folder, and the longest name still fits with its number."""
+    folder = destinations.destination_folder(str(tmp_path), 7, 12)
     for name in ("a.png", "..", "-rf", "x" * 251 + ".png", "caf\udce9.png"):
-        path = Path(archive.destination(archive.folder_of(tmp_path, 7, 12), 345, f"/intake/{name}"))
+        path = Path(destinations.destination(folder, 345, f"/intake/{name}"))
         assert path.parent == tmp_path / "run-7" / "12"
         assert len(os.fsencode(path.name)) <= 255
         assert path.name.startswith("345-")

@@ -1,4 +1,4 @@
-"""A bundle that cannot work, or is a program in disguise, is refused before it answers for a photo."""
+"""A bundle that does not run, or that contains code, is refused before it classifies a photo."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ DENSE = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d"
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    """Give a copy of the shipped bundle that may be spoiled."""
+    """Return a copy of the shipped bundle that a test may damage."""
     return load_bundle(Path(shutil.copytree(SHIPPED, tmp_path / "fashion-mnist" / "1")))
 
 
@@ -41,12 +41,12 @@ def _keras_file(path: Path, *layers: dict[str, Any], version: str = "3.15.1") ->
 
 
 def test_the_shipped_bundle_is_sound(bundle: Bundle) -> None:
-    """Nothing that works is refused."""
+    """A bundle without faults is accepted."""
     vetting.require_sound(bundle, "auto")
 
 
 def test_altered_files_are_refused(bundle: Bundle) -> None:
-    """Every listed file is looked at, also one that the runtime would not open."""
+    """Every listed file is checked, also one that the runtime would not load."""
     (bundle.folder / KERAS_MODEL).write_bytes(b"another model")
     with pytest.raises(ConfigFault, match="sha256 differs"):
         vetting.require_sound(bundle, "openvino")
@@ -54,7 +54,7 @@ def test_altered_files_are_refused(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("agreement", [None, 0.998, float("nan")])
 def test_an_export_must_agree_with_keras(bundle: Bundle, agreement: float | None) -> None:
-    """An export whose agreement is unknown or too low does not work at night."""
+    """An export whose agreement with Keras is unknown or too low is refused."""
     metrics = {name: value for name, value in bundle.metrics.items() if name != "openvino_agreement"}
     if agreement is not None:
         metrics["openvino_agreement"] = agreement
@@ -63,7 +63,7 @@ def test_an_export_must_agree_with_keras(bundle: Bundle, agreement: float | None
 
 
 def test_a_model_that_does_not_fit_its_labels_is_refused(bundle: Bundle) -> None:
-    """The number of labels and the size of the input are the model's own."""
+    """A bundle whose labels or input differ from those of its model is refused."""
     fewer = replace(bundle, labels=bundle.labels[:9], main_categories=bundle.main_categories[:9])
     larger = replace(bundle, input=replace(bundle.input, height=32))
     for wrong in (fewer, larger):
@@ -72,7 +72,7 @@ def test_a_model_that_does_not_fit_its_labels_is_refused(bundle: Bundle) -> None
 
 
 def test_a_model_that_does_not_run_is_refused(bundle: Bundle) -> None:
-    """A file that no runtime can read is the bundle's fault, in a sentence, not a traceback."""
+    """A file that no runtime can load raises ConfigFault."""
     broken = bundle.folder / OPENVINO_MODEL
     broken.write_text("<net>")
     wrong = replace(bundle, sha256={**bundle.sha256, OPENVINO_MODEL: file_sha256(broken)})
@@ -98,19 +98,19 @@ def test_a_model_that_does_not_run_is_refused(bundle: Bundle) -> None:
     ],
 )
 def test_code_in_a_model_is_refused_by_name(tmp_path: Path, layer: dict[str, Any]) -> None:
-    """Lambda layers, custom classes and named functions are found however deep they lie."""
-    with pytest.raises(ConfigFault, match="holds code of its own: 'my_lambda'"):
+    """Lambda layers, custom classes and named functions are found at any depth."""
+    with pytest.raises(ConfigFault, match="contains code of its own: 'my_lambda'"):
         require_safe(_keras_file(tmp_path / "m.keras", DENSE, layer))
 
 
 def test_layers_of_keras_itself_pass(tmp_path: Path) -> None:
-    """What Keras calls its own functional models and operations is no custom code."""
+    """Keras' own functional models and operations are not taken for custom code."""
     own = {**DENSE, "module": "keras.src.models.functional", "class_name": "F", "registered_name": "F"}
     require_safe(_keras_file(tmp_path / "m.keras", DENSE, own))
 
 
 def test_a_newer_keras_and_a_broken_file_are_refused(tmp_path: Path) -> None:
-    """A file of a major version that does not exist yet, or no .keras file at all, is told so."""
+    """A file of a later major version of Keras and a file of another format are refused."""
     with pytest.raises(ConfigFault, match=r"written by Keras 4\.0\.0"):
         require_safe(_keras_file(tmp_path / "newer.keras", DENSE, version="4.0.0"))
     (tmp_path / "old.h5").write_bytes(b"no zip")

@@ -1,4 +1,4 @@
-"""What a model.keras says of itself, read without Keras: which layers it has and what wrote it."""
+"""Reads the configuration of a model.keras without Keras: its layers, and the version that wrote it."""
 
 import json
 import zipfile
@@ -8,18 +8,18 @@ from typing import Any
 
 from returns_pipeline.errors import ConfigFault
 
-#: Newest major version of Keras whose files this version runs.
+#: Newest major version of Keras whose files can be run.
 _KERAS_MAJOR = 3
-#: Classes whose configuration is Python code or names a function of any module.
-_CODE = frozenset({"Lambda", "__lambda__", "function"})
-#: More than the configuration of any network that a person has drawn.
-_MOST_BYTES = 64 * 1024 * 1024
+#: Classes whose configuration is Python code or the name of a function in any module.
+_CODE_CLASSES = frozenset({"Lambda", "__lambda__", "function"})
+#: Most bytes of a configuration; those of real networks are much smaller.
+_MAX_CONFIG_BYTES = 64 * 1024 * 1024
 
 
 def require_safe(path: Path) -> None:
-    """Raise ConfigFault unless a .keras file is made of Keras' own layers, by a version that can be read.
+    """Raise ConfigFault unless a .keras file has only Keras' own layers and a version that can be run.
 
-    A Lambda layer or a custom class is a program that would run in the worker; safe mode refuses it there.
+    A Lambda layer or a custom class is a program that would run in the worker, where safe mode refuses it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,8 +45,8 @@ def require_safe(path: Path) -> None:
         if _is_custom(layer):
             name = _name(layer)
             raise ConfigFault(
-                "{path} holds code of its own: {name} is a {layer} of the module {module}.",
-                "Replace {name} by layers of Keras itself; Rescaling, for example, scales pixels.",
+                "{path} contains code of its own: {name} is a {layer} of the module {module}.",
+                "Replace {name} by layers of Keras itself, for example Rescaling to scale pixels.",
                 path=path,
                 name=name,
                 layer=layer.get("class_name"),
@@ -55,20 +55,20 @@ def require_safe(path: Path) -> None:
 
 
 def _json(archive: zipfile.ZipFile, name: str) -> Any:
-    if archive.getinfo(name).file_size > _MOST_BYTES:
-        raise ValueError(f"{name} has more than {_MOST_BYTES:,} bytes")
+    if archive.getinfo(name).file_size > _MAX_CONFIG_BYTES:
+        raise ValueError(f"{name} has more than {_MAX_CONFIG_BYTES:,} bytes")
     return json.loads(archive.read(name))
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Yield everything in a configuration that Keras would make an object of, outermost first."""
+    """Yield every object that Keras would create from a configuration, outermost first."""
     waiting = [config]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
             if "class_name" in node:
                 yield node
-            # How it was trained is never loaded.
+            # The configuration of the training is never loaded.
             waiting += [value for key, value in node.items() if key != "compile_config"]
         elif isinstance(node, list):
             waiting += node
@@ -76,11 +76,11 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 
 def _is_custom(layer: dict[str, Any]) -> bool:
     class_name, module, registered = (layer.get(key) for key in ("class_name", "module", "registered_name"))
-    if class_name in _CODE:
+    if class_name in _CODE_CLASSES:
         return True
     if module is not None and not f"{module}.".startswith("keras."):
         return True
-    # Keras names some of its own classes so, but without a package.
+    # Keras registers some of its own classes too, but without a package in the name.
     return registered is not None and registered != class_name
 
 

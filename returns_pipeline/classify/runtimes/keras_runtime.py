@@ -1,36 +1,36 @@
-"""Runs a bundle's model.keras with any Keras backend: on a GPU, or where a bundle has no OpenVINO export."""
+"""Runs a bundle's model.keras with any Keras backend: on a GPU, or if a bundle has no OpenVINO export."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
 
-from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, Bundle
-from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
+from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle
+from returns_pipeline.classify.runtimes import keras_archive, openvino_runtime
+from returns_pipeline.classify.runtimes.interface import Explainer
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records.predictions import GradCamMap, Scores
+from returns_pipeline.records.predictions import Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-BATCH = 256  # every batch has this size, the last one padded, so that the graph is compiled once
-
-
-#: Images whose labels are compared before float16 is trusted, and the share of them that must agree.
-TRIAL = 4096
-LEAST_AGREEMENT = 0.999
+#: Images in every batch. The last batch is padded, so that the graph is compiled once.
+BATCH = 256
+#: Images on which float32 and float16 are compared, and the least share with the same label.
+TRIAL_IMAGES = 4096
+LEAST_MIXED_AGREEMENT = 0.999
 
 
 class KerasClassifier:
-    """A loaded model. Make it in the process that uses it: a TensorFlow model does not survive a fork."""
+    """A loaded model. Create it in the process that uses it: a TensorFlow model does not survive a fork."""
 
     def __init__(self, bundle: Bundle, *, mixed: bool = False) -> None:
         """Import Keras and load the model in safe mode.
 
-        With `mixed` a twin in mixed_float16 classifies the first TRIAL images beside it. If the labels agree,
-        it answers from then on. Raises ConfigFault when Keras is not installed, the file is missing or
+        With `mixed`, a copy in mixed_float16 classifies the first TRIAL_IMAGES images too. If the labels
+        agree, it replaces the model. Raises ConfigFault if Keras is not installed, the file is missing or
         changed, or the model does not fit bundle.json.
         """
         path = bundle.file(KERAS_MODEL)
@@ -45,7 +45,7 @@ class KerasClassifier:
         self.batch = BATCH
         self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
         self._bundle = bundle
-        self._gradcam: OpenVINOClassifier | None = None
+        self._explainer: Explainer | None = None
         self._labels = len(bundle.labels)
         self._shape = bundle.input.shape
         taken, given = self._model.input_shape, self._model.output_shape
@@ -60,7 +60,7 @@ class KerasClassifier:
                 shape=self._shape,
                 labels=self._labels,
             )
-        self._twin = _in_float16(self._model) if mixed else None
+        self._float16 = _in_float16(self._model) if mixed else None
         self._compared = self._differing = 0
 
     def predict(self, pixels: "NDArray[np.uint8]") -> Scores:
@@ -72,48 +72,67 @@ class KerasClassifier:
             if len(batch) < BATCH:
                 padded = np.zeros((BATCH, *self._shape), np.uint8)
                 padded[: len(batch)] = batch
-            answers = self._model.predict_on_batch(padded)[: len(batch)]
-            probabilities[start : start + len(batch)] = answers
-            if self._twin is not None:
-                self._compare(answers, self._twin.predict_on_batch(padded)[: len(batch)])
+            predicted = self._model.predict_on_batch(padded)[: len(batch)]
+            probabilities[start : start + len(batch)] = predicted
+            if self._float16 is not None:
+                self._compare(predicted, self._float16.predict_on_batch(padded)[: len(batch)])
         return Scores(probabilities)
 
-    def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap | None:
-        """Return what it looked at in `pixels` uint8 [h, w, c]; None for a bundle without an export.
+    def explainer(self) -> Explainer | None:
+        """Return an explainer of the bundle's OpenVINO export; None for a bundle without one.
 
-        The export for CPUs is asked: it is the same network, and one image needs no GPU.
+        The export is the same network, and explaining one image needs no GPU.
         """
-        if OPENVINO_MODEL not in self._bundle.sha256:
-            return None
-        if self._gradcam is None:
-            self._gradcam = OpenVINOClassifier(self._bundle)
-        return self._gradcam.gradcam(pixels, label)
+        if self._explainer is None and openvino_runtime.RUNTIME.has_export(self._bundle):
+            self._explainer = openvino_runtime.OpenVINOClassifier(self._bundle).explainer()
+        return self._explainer
 
-    def _compare(self, answers: "NDArray[np.float32]", of_twin: "NDArray[np.float32]") -> None:
-        """Count on which labels the twin agrees; after the trial, keep the one that is to answer."""
-        self._compared += len(answers)
-        self._differing += int((answers.argmax(axis=1) != of_twin.argmax(axis=1)).sum())
-        if self._compared < TRIAL:
+    def _compare(self, of_float32: "NDArray[np.float32]", of_float16: "NDArray[np.float32]") -> None:
+        """Count the labels that differ; after the trial, keep one of the two models."""
+        self._compared += len(of_float32)
+        self._differing += int((of_float32.argmax(axis=1) != of_float16.argmax(axis=1)).sum())
+        if self._compared < TRIAL_IMAGES:
             return
         agreement = 1 - self._differing / self._compared
-        if agreement >= LEAST_AGREEMENT:
-            self._model = self._twin
-        self._twin = None
-        log.info("mixed_precision", agreement=round(agreement, 5), used=agreement >= LEAST_AGREEMENT)
+        is_used = agreement >= LEAST_MIXED_AGREEMENT
+        if is_used:
+            self._model = self._float16
+        self._float16 = None
+        log.info("mixed_precision", agreement=round(agreement, 5), used=is_used)
+
+
+class KerasRuntime:
+    """Runs model.keras. See interface.Runtime."""
+
+    def has_export(self, bundle: Bundle) -> bool:
+        """Whether the bundle lists model.keras."""
+        return KERAS_MODEL in bundle.sha256
+
+    def require_safe(self, bundle: Bundle) -> None:
+        """Raise ConfigFault if model.keras contains code, or was written by a newer Keras."""
+        keras_archive.require_safe(bundle.folder / KERAS_MODEL)
+
+    def require_proven(self, bundle: Bundle) -> None:
+        """Accept: model.keras is the reference that other exports are compared with."""
+
+    def load(self, bundle: Bundle, *, threads: int, mixed: bool) -> KerasClassifier:  # noqa: ARG002 - Keras sets its own threads
+        """Load the model, see KerasClassifier."""
+        return KerasClassifier(bundle, mixed=mixed)
+
+
+RUNTIME = KerasRuntime()
 
 
 def _in_float16(model: Any) -> Any:
-    """Return a copy of a model that computes in float16; weights and answers stay in float32."""
+    """Return a copy of a model that computes in float16; weights and probabilities stay in float32."""
     import keras
 
-    last = getattr(model, "output_names", None) or [model.layers[-1].name]  # a Sequential knows no names
+    last = getattr(model, "output_names", None) or [model.layers[-1].name]  # a Sequential has no names
 
-    def remade(layer: Any) -> Any:
-        answers = layer.name in last
-        return type(layer).from_config(
-            {**layer.get_config(), "dtype": "float32" if answers else "mixed_float16"}
-        )
+    def converted(layer: Any) -> Any:
+        policy = "float32" if layer.name in last else "mixed_float16"
+        return type(layer).from_config({**layer.get_config(), "dtype": policy})
 
-    twin = keras.models.clone_model(model, clone_function=remade)
-    twin.set_weights(model.get_weights())
-    return twin
+    copy = keras.models.clone_model(model, clone_function=converted)
+    copy.set_weights(model.get_weights())
+    return copy

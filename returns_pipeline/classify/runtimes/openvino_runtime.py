@@ -7,26 +7,31 @@ import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
 from returns_pipeline.classify.runtimes import openvino_feature_map
+from returns_pipeline.classify.runtimes.interface import Explainer
 from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.records.predictions import GradCamMap, Scores
+from returns_pipeline.records.predictions import Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: No larger batch is faster, not even of the smallest images.
-_MOST = 128
-#: Values of pixels in a batch whose intermediate results stay in a core's cache. Measured: of 28x28 grey
-#: pixels 128 images are best, of 224x224 colours 1 to 4; with 32 of them an image takes 40 % longer.
+#: The least share of images for which an export must predict the label that Keras predicts, and the metric
+#: of a bundle that records it.
+LEAST_AGREEMENT = 0.999
+_AGREEMENT_METRIC = "openvino_agreement"
+#: Larger batches are not faster, even for the smallest images.
+_MAX_BATCH = 128
+#: Pixel values in a batch whose intermediate results stay in a core's cache. Measured: 128 images are best at
+#: 28 x 28 grey pixels, 1 to 4 at 224 x 224 in colour; there, batches of 32 take 40 % longer per image.
 _CACHED_VALUES = 2**17
 
 
 def import_openvino() -> Any:
     """Import openvino without its telemetry and return the module.
 
-    `import openvino` alone reports to the vendor's analytics service when the package openvino_telemetry can
-    be imported; where it cannot, openvino uses its own stub. A None in sys.modules makes an import fail.
+    `import openvino` reports to the vendor's analytics service if the package openvino_telemetry can be
+    imported; otherwise openvino uses its own stub. None in sys.modules makes the import fail.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
@@ -40,7 +45,7 @@ class OpenVINOClassifier:
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         """Load and compile the export for `threads` CPU threads.
 
-        Raises ConfigFault when a file is missing or changed, or the model does not fit bundle.json.
+        Raises ConfigFault if a file is missing or changed, or the model does not fit bundle.json.
         """
         openvino = import_openvino()
         bundle.file(OPENVINO_WEIGHTS)
@@ -48,18 +53,18 @@ class OpenVINOClassifier:
         model = core.read_model(bundle.file(OPENVINO_MODEL))
         _check(model, bundle)
         self._bundle, self._openvino = bundle, openvino
-        self._gradcam: GradCam | None = None
+        self._explainer: GradCam | None = None
         self.batch = best_batch(bundle.input)
         feature_map = openvino_feature_map.last_feature_map(model)
         if feature_map is not None:
-            model.add_outputs([openvino_feature_map.features(openvino, feature_map).output(0)])
-        # A fixed shape is planned once; the last batch is padded.
+            model.add_outputs([openvino_feature_map.mean_features(openvino, feature_map).output(0)])
+        # With a fixed shape the plan is computed once; the last batch is padded.
         model.reshape([self.batch, *bundle.input.shape])
         self._settings = {
-            "INFERENCE_PRECISION_HINT": "f32",  # CPUs with bfloat16 would use it, and answer differently
+            "INFERENCE_PRECISION_HINT": "f32",  # CPUs with bfloat16 would use it and predict differently
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,  # pinned, all processes share one core: two run at half speed
+            "ENABLE_CPU_PINNING": False,  # pinned processes all share one core: two run at half speed
         }
         self._request = core.compile_model(model, "CPU", self._settings).create_infer_request()
         self._features = model.output(1).get_partial_shape()[1].get_length() if feature_map is not None else 0
@@ -81,24 +86,64 @@ class OpenVINOClassifier:
                 features[start : start + count] = self._request.get_output_tensor(1).data[:count]
         return Scores(probabilities, features)
 
-    def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap | None:
-        """Return what it looked at in `pixels` uint8 [h, w, c]; None for a network without convolutions."""
+    def explainer(self) -> Explainer | None:
+        """Return the explainer; None for a network without a spatial feature map."""
         if not self._features:
             return None
-        if self._gradcam is None:
-            # Seldom asked for: what it takes is taken when it is.
+        if self._explainer is None:
+            # Loaded lazily: explanations are rare.
             model = self._openvino.Core().read_model(self._bundle.file(OPENVINO_MODEL))
-            self._gradcam = GradCam(self._openvino, model, self._settings)
-        return self._gradcam.map(pixels, label)
+            self._explainer = GradCam(self._openvino, model, self._settings)
+        return self._explainer
+
+
+class OpenVINORuntime:
+    """Runs openvino/model.xml and model.bin. See interface.Runtime."""
+
+    def has_export(self, bundle: Bundle) -> bool:
+        """Whether the bundle lists an OpenVINO export."""
+        return OPENVINO_MODEL in bundle.sha256
+
+    def require_safe(self, bundle: Bundle) -> None:
+        """Accept: an OpenVINO model is data, it has no way to run code."""
+
+    def require_proven(self, bundle: Bundle) -> None:
+        """Raise ConfigFault unless the measured agreement with Keras is at least LEAST_AGREEMENT."""
+        advice = "Train the model again: `returns-pipeline train` measures the agreement."
+        agreement = bundle.metrics.get(_AGREEMENT_METRIC)
+        if agreement is None:
+            raise ConfigFault(
+                "It is not recorded how often the OpenVINO export of {bundle_ref} agrees with Keras; "
+                "{least_agreement:.1%} are needed.",
+                advice,
+                bundle_ref=bundle.ref,
+                least_agreement=LEAST_AGREEMENT,
+            )
+        if not agreement >= LEAST_AGREEMENT:  # also for not-a-number
+            raise ConfigFault(
+                "The OpenVINO export of {bundle_ref} agrees with Keras on {agreement:.2%} of the images; "
+                "{least_agreement:.1%} are needed.",
+                advice,
+                bundle_ref=bundle.ref,
+                agreement=agreement,
+                least_agreement=LEAST_AGREEMENT,
+            )
+
+    def load(self, bundle: Bundle, *, threads: int, mixed: bool) -> OpenVINOClassifier:  # noqa: ARG002 - float32 always
+        """Load the export, see OpenVINOClassifier."""
+        return OpenVINOClassifier(bundle, threads=threads)
+
+
+RUNTIME = OpenVINORuntime()
 
 
 def best_batch(size: ImageInput) -> int:
-    """Return how many images of this size a core works best on at once."""
-    return max(1, min(_MOST, _CACHED_VALUES // (size.height * size.width * size.channels)))
+    """Return the batch size with which a core processes images of this size fastest."""
+    return max(1, min(_MAX_BATCH, _CACHED_VALUES // (size.height * size.width * size.channels)))
 
 
 def _check(model: Any, bundle: Bundle) -> None:
-    """Refuse a model whose input or output is not what bundle.json says; `-1` is an axis of any length."""
+    """Raise ConfigFault if input or output are not what bundle.json says; `-1` is an axis of any length."""
     (height, width, channels), labels = bundle.input.shape, len(bundle.labels)
     taken, given = _shapes(model.inputs), _shapes(model.outputs)
     if taken != [(-1, height, width, channels)] or given != [(-1, labels)]:

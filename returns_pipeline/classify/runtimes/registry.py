@@ -1,53 +1,76 @@
-"""The one interface of a loaded model, and which runtime loads it."""
+"""The runtimes by name. To add one: write its module and register it here."""
 
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import NamedTuple
 
-from returns_pipeline.classify.bundle import OPENVINO_MODEL, Bundle
-from returns_pipeline.records.predictions import GradCamMap, Scores
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.classify.runtimes.interface import Classifier, Explainable, Explainer, Runtime
+from returns_pipeline.errors import ConfigFault
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+AUTO = "auto"
 
 
-class Classifier(Protocol):
-    """A loaded model. Preprocessing lives inside it.
+class _Registered(NamedTuple):
+    """The `module` that defines RUNTIME; `automatic`: whether `auto` may choose it."""
 
-    `batch` is the number of images that it works best on at once.
+    module: str
+    automatic: bool
+
+
+_runtimes: dict[str, _Registered] = {}
+
+
+def register(name: str, module: str, *, automatic: bool = False) -> None:
+    """Register a runtime by the module that defines it as RUNTIME, which is imported when first used.
+
+    `auto` chooses the first `automatic` runtime, in the order of registration, whose export a bundle has.
     """
+    _runtimes[name] = _Registered(module, automatic)
 
-    batch: int
 
-    def predict(self, pixels: "NDArray[np.uint8]") -> Scores:
-        """Return the scores of a batch: `pixels` uint8 [n, h, w, c], n may be 0."""
-        ...
+register("openvino", "returns_pipeline.classify.runtimes.openvino_runtime", automatic=True)
+register("keras", "returns_pipeline.classify.runtimes.keras_runtime", automatic=True)
+register("stub", "returns_pipeline.classify.runtimes.stub_runtime")
 
-    def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap | None:
-        """Return what it looked at in one image for the index of a label: `pixels` uint8 [h, w, c].
 
-        None where that cannot be told.
-        """
-        ...
+def get_runtime(name: str) -> Runtime:
+    """Return a runtime by its name. Raises ConfigFault for an unknown name."""
+    registered = _runtimes.get(name)
+    if registered is None:
+        raise ConfigFault(
+            "There is no runtime {name!r}.",
+            "Set RETURNS_RUNTIME to one of: {known}.",
+            name=name,
+            known=", ".join([AUTO, *_runtimes]),
+        )
+    runtime: Runtime = import_module(registered.module).RUNTIME
+    return runtime
+
+
+def runtimes_of(bundle: Bundle) -> list[Runtime]:
+    """Return the runtimes that have an export in a bundle."""
+    return [runtime for name in _runtimes if (runtime := get_runtime(name)).has_export(bundle)]
 
 
 def load_classifier(bundle: Bundle, runtime: str, *, threads: int = 1, mixed: bool = False) -> Classifier:
-    """Load a bundle's model in this process.
+    """Load a bundle's model in this process, with a runtime by its name or `auto`.
 
-    `runtime` is auto (OpenVINO where the bundle has an export, else Keras), openvino, keras or stub.
-    OpenVINO computes on `threads` CPU threads; Keras tries float16 if `mixed`. Nothing else is imported: a
-    CPU worker never pays for TensorFlow. Raises ConfigFault when the bundle's files are missing or are not
-    what it was made with.
+    Imports no other runtime's packages: a CPU worker never loads TensorFlow. Raises as Runtime.load.
     """
-    if runtime == "auto":
-        runtime = "openvino" if OPENVINO_MODEL in bundle.sha256 else "keras"
-    if runtime == "openvino":
-        from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
+    chosen = _choose(bundle) if runtime == AUTO else get_runtime(runtime)
+    return chosen.load(bundle, threads=threads, mixed=mixed)
 
-        return OpenVINOClassifier(bundle, threads=threads)
-    if runtime == "keras":
-        from returns_pipeline.classify.runtimes.keras_runtime import KerasClassifier
 
-        return KerasClassifier(bundle, mixed=mixed)
-    from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
+def explainer_of(classifier: Classifier) -> Explainer | None:
+    """Return what explains a model's predictions; None if its runtime or its network cannot."""
+    return classifier.explainer() if isinstance(classifier, Explainable) else None
 
-    return StubClassifier(bundle)
+
+def _choose(bundle: Bundle) -> Runtime:
+    names = [name for name, registered in _runtimes.items() if registered.automatic]
+    for name in names:
+        runtime = get_runtime(name)
+        if runtime.has_export(bundle):
+            return runtime
+    # Loading it raises the fault that names the missing file.
+    return runtime

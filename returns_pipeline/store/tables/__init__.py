@@ -1,14 +1,14 @@
-"""The tables. `migrations/` makes them; a test asserts that both agree.
+"""The tables. `migrations/` creates them, and a test compares both.
 
-Importing this package is enough for the metadata to be complete.
+Importing this package completes the metadata.
 """
 
 from returns_pipeline.store.tables.access_tables import api_tokens, users
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.explanation_tables import explanations
-from returns_pipeline.store.tables.image_tables import embeddings, images, predictions
+from returns_pipeline.store.tables.image_tables import IDENTITY, embeddings, images, predictions
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
-from returns_pipeline.store.tables.model_tables import model_changes, model_versions
+from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.review_tables import HELD, WAITING, review_changes, reviews
 from returns_pipeline.store.tables.run_tables import (
     NOT_CLOSED,
@@ -18,9 +18,12 @@ from returns_pipeline.store.tables.run_tables import (
     run_stages,
     runs,
 )
+from returns_pipeline.store.tables.schema_tables import schema_compatibility
 
 __all__ = [
     "HELD",
+    "IDENTITY",
+    "IS_ACTIVE",
     "NOT_CLOSED",
     "OPEN",
     "UNFINISHED",
@@ -46,5 +49,6 @@ __all__ = [
     "run_labels",
     "run_stages",
     "runs",
+    "schema_compatibility",
     "users",
 ]

@@ -1,7 +1,8 @@
-"""Who may use the web."""
+"""Users and API tokens of the web."""
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.access import Role
 from returns_pipeline.store.tables.columns import UtcDateTime, metadata, one_of
 
 users = sa.Table(
@@ -13,7 +14,7 @@ users = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("disabled_at", UtcDateTime),
-    one_of("role", "viewer", "reviewer", "operator"),
+    one_of("role", *Role),
 )
 
 api_tokens = sa.Table(
@@ -21,10 +22,10 @@ api_tokens = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.String(100), nullable=False, unique=True),
-    # Of the token itself nothing is kept: whoever reads the table cannot use it.
+    # Only the digest of a token is stored, so that a reader of the table cannot use the token.
     sa.Column("sha256", sa.String(64), nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
-    one_of("role", "viewer", "reviewer", "operator"),
+    one_of("role", *Role),
 )

@@ -1,4 +1,4 @@
-"""What all tables are made of: their metadata and the types of their columns."""
+"""The metadata of all tables, and the types of their columns."""
 
 from datetime import UTC, datetime
 
@@ -15,18 +15,18 @@ metadata = sa.MetaData(
     }
 )
 
-#: SQLite numbers rows by itself in INTEGER columns only; PostgreSQL needs BIGINT for a billion images.
+#: SQLite assigns ids in INTEGER columns only. PostgreSQL needs BIGINT for a billion images.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """An aware datetime in UTC; SQLite, which has no time zones, keeps it without one."""
+    """An aware datetime in UTC. SQLite has no time zones, so there it is stored without one."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Convert to UTC; a naive datetime is a defect."""
+        """Convert to UTC. Raises ValueError for a naive datetime."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -42,13 +42,13 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 
 class PathText(sa.types.TypeDecorator[str]):
-    """A path as text, its bytes that are no UTF-8 escaped."""
+    """A path as text. Bytes that are not UTF-8 are escaped."""
 
     impl = sa.Text()
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Escape what the database would refuse."""
+        """Escape the bytes that the database would refuse."""
         return None if value is None else escape_path(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
@@ -57,7 +57,7 @@ class PathText(sa.types.TypeDecorator[str]):
 
 
 def escape_path(path: str) -> str:
-    r"""Return a path as a database takes it: a byte that is no UTF-8 becomes `\xNN`, a backslash `\\`."""
+    r"""Return a path as valid text: a byte that is not UTF-8 becomes `\xNN`, a backslash `\\`."""
     if path.isascii() and "\\" not in path:
         return path
     escaped = path.replace("\\", "\\\\")
@@ -81,6 +81,6 @@ def _unescape(text: str) -> str:
 
 
 def one_of(column: str, *values: str) -> sa.CheckConstraint:
-    """Return the constraint that a column has one of some values."""
+    """Return a CHECK that a column has one of `values`."""
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)

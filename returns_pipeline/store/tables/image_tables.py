@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.predictions import Decision
 from returns_pipeline.store.tables.columns import BigId, PathText, metadata, one_of
 
 images = sa.Table(
@@ -11,10 +13,12 @@ images = sa.Table(
     sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
     sa.Column("chunk_id", sa.ForeignKey("chunks.id"), nullable=False),
     sa.Column("source_path", PathText, nullable=False),
-    # True while the file lies in the intake folder as this row's: no other row may take it then.
+    # True while the file is in the intake and belongs to this row; then no other row may have its path.
     sa.Column("in_intake", sa.Boolean, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    # What the photo's source compares to detect another content. Null in rows of releases before 0008.
+    sa.Column("identity", sa.Text),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("code", sa.String(32)),
     sa.Column("detail", sa.Text),
@@ -22,10 +26,17 @@ images = sa.Table(
     sa.Column("format", sa.String(16)),
     sa.Column("width", sa.Integer),
     sa.Column("height", sa.Integer),
-    # Where the file goes; it is there once in_intake is false.
+    # The destination of the file; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
-    one_of("state", "pending", "classified", "quarantined", "failed"),
-    sa.CheckConstraint("state IN ('pending', 'classified') OR code IS NOT NULL", name="code"),
+    one_of("state", *ImageState),
+    sa.CheckConstraint(
+        f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"
+    ),
+)
+
+#: The identity of an image. Releases before 0008 had folders only, whose identity is SIZE-MTIME.
+IDENTITY = sa.func.coalesce(
+    images.c.identity, sa.cast(images.c.size, sa.Text) + "-" + sa.cast(images.c.mtime_ns, sa.Text)
 )
 
 sa.Index(
@@ -43,7 +54,7 @@ sa.Index("ix_images_run", images.c.run_id, images.c.id)
 predictions = sa.Table(
     "predictions",
     metadata,
-    # The key makes a second write of the same answer change nothing.
+    # With this key, a second write of the same prediction changes nothing.
     sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
     sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), primary_key=True, autoincrement=False),
     sa.Column("label_index", sa.Integer, nullable=False),
@@ -54,7 +65,7 @@ predictions = sa.Table(
     # [[label index, probability], …], best first.
     sa.Column("top", sa.JSON, nullable=False),
     sa.Column("decision", sa.String(8), nullable=False),
-    one_of("decision", "auto", "review"),
+    one_of("decision", *Decision.written()),
     sqlite_with_rowid=False,
 )
 

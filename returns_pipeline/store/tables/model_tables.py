@@ -2,9 +2,11 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.store.tables.columns import UtcDateTime, metadata, one_of
 
-_ACTIVE = sa.text("stage = 'active'")
+#: Terms of partial indexes.
+IS_ACTIVE = sa.text(f"stage = '{ModelStage.ACTIVE}'")
 
 _SHADOW = sa.text("shadow_share IS NOT NULL")
 
@@ -17,24 +19,25 @@ model_versions = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("stage", sa.String(16), nullable=False, server_default="candidate"),
-    # The part of each night's images that it answers beside the active version; usually none.
+    sa.Column("stage", sa.String(16), nullable=False, server_default=ModelStage.CANDIDATE.value),
+    # The share of each night's images that it predicts as a shadow; NULL for all other versions.
     sa.Column("shadow_share", sa.Float),
     sa.UniqueConstraint("name", "version"),
-    one_of("stage", "candidate", "active", "archived"),
+    one_of("stage", *ModelStage.written()),
     sa.CheckConstraint(
-        "shadow_share IS NULL OR (shadow_share > 0 AND shadow_share <= 1 AND stage <> 'active')",
+        "shadow_share IS NULL OR "
+        f"(shadow_share > 0 AND shadow_share <= 1 AND stage <> '{ModelStage.ACTIVE}')",
         name="shadow_share",
     ),
 )
 
-# One version of a name works at night, whatever two people do at once.
+# At most one version of a name is active, even if two people change it at the same time.
 sa.Index(
     "uq_model_versions_active",
     model_versions.c.name,
     unique=True,
-    postgresql_where=_ACTIVE,
-    sqlite_where=_ACTIVE,
+    postgresql_where=IS_ACTIVE,
+    sqlite_where=IS_ACTIVE,
 )
 
 sa.Index(
@@ -45,7 +48,7 @@ sa.Index(
     sqlite_where=_SHADOW,
 )
 
-#: What was done to the models, oldest first; a row is never changed.
+#: The history of changes of models. Rows are never changed.
 model_changes = sa.Table(
     "model_changes",
     metadata,
@@ -58,7 +61,7 @@ model_changes = sa.Table(
     sa.Column("to_version", sa.Integer),
     sa.Column("forced", sa.Boolean, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    one_of("action", "register", "promote", "rollback", "first use", "shadow"),
+    one_of("action", *ModelAction.written()),
 )
 
 sa.Index("ix_model_changes_name", model_changes.c.name, model_changes.c.id)

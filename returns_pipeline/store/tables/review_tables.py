@@ -1,25 +1,26 @@
-"""The review queue and what people did in it."""
+"""The review queue and its history."""
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.reviews import ReviewAction, ReviewKind
 from returns_pipeline.store.tables.columns import BigId, UtcDateTime, metadata, one_of
 
-#: Term of the partial index of what still waits for a person.
+#: Term of the partial index of images that wait for a review.
 WAITING = sa.text("reviewed_at IS NULL")
 
-#: The same of what somebody looks at.
+#: Term of the partial index of images that a reviewer holds.
 HELD = sa.text("held_by IS NOT NULL")
 
-#: The images that a person should look at: those that the model was unsure of, and a sample of the others.
+#: Images for reviewers: those with an unsure prediction, and a sample of the others.
 reviews = sa.Table(
     "reviews",
     metadata,
     sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
     sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
     sa.Column("kind", sa.String(8), nullable=False),
-    # Ascending is the order of reviewing: of a doubt its probability, of an audit a random number.
+    # Images are reviewed in ascending order. For a doubt it is the probability, for an audit a random number.
     sa.Column("rank", sa.Float, nullable=False),
-    # Who looks at it now: nobody else gets it until then.
+    # The reviewer who holds the image; no other reviewer gets it until held_until.
     sa.Column("held_by", sa.String(100)),
     sa.Column("held_until", UtcDateTime),
     sa.Column("reviewed_at", UtcDateTime),
@@ -27,7 +28,7 @@ reviews = sa.Table(
     sa.Column("label", sa.String(100)),
     sa.Column("main_label", sa.String(100)),
     sa.Column("was_right", sa.Boolean),
-    one_of("kind", "doubt", "audit"),
+    one_of("kind", *ReviewKind.written()),
     sa.CheckConstraint(
         "reviewed_at IS NULL OR (reviewer IS NOT NULL AND label IS NOT NULL AND main_label IS NOT NULL "
         "AND was_right IS NOT NULL)",
@@ -41,7 +42,7 @@ sa.Index("ix_reviews_run", reviews.c.run_id)
 
 sa.Index("ix_reviews_held", reviews.c.held_by, postgresql_where=HELD, sqlite_where=HELD)
 
-#: What people did, oldest first; a row is never changed.
+#: The history of reviews. Rows are never changed.
 review_changes = sa.Table(
     "review_changes",
     metadata,
@@ -51,7 +52,7 @@ review_changes = sa.Table(
     sa.Column("who", sa.String(100), nullable=False),
     sa.Column("action", sa.String(8), nullable=False),
     sa.Column("label", sa.String(100)),
-    one_of("action", "accept", "correct", "skip", "undo"),
+    one_of("action", *ReviewAction),
 )
 
 sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)

@@ -1,27 +1,28 @@
-"""Runs, their chunks, and what is counted when one closes."""
+"""Runs, their chunks, and their statistics."""
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.chunks import ChunkState
+from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, metadata, one_of
 
-NOT_CLOSED = sa.text("runs.state <> 'closed'")
-
-#: Terms of partial indexes. A query that should use one must hold its very words: no database infers them
-#: from a parameter.
-UNFINISHED = sa.text("chunks.state <> 'done'")
+#: Terms of partial indexes. A query uses such an index only if it holds the same text: a database cannot
+#: infer the term from a parameter.
+NOT_CLOSED = sa.text(f"runs.state <> '{RunState.CLOSED}'")
+UNFINISHED = sa.text(f"chunks.state <> '{ChunkState.DONE}'")
 
 runs = sa.Table(
     "runs",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    # The request that opened the run: a message that is delivered twice opens one run.
+    # Unique, so that a request that is delivered twice opens one run.
     sa.Column("request_id", sa.String(64), nullable=False, unique=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("directory", PathText),
     sa.Column("model_version_id", sa.ForeignKey("model_versions.id"), nullable=False),
     sa.Column("opened_at", UtcDateTime, nullable=False),
-    # When the scan or the closing last showed that it is alive; the sweep starts it again after a lease.
+    # The last progress of the scan or the closing; after a lease without progress, the sweep restarts it.
     sa.Column("touched_at", UtcDateTime, nullable=False),
     sa.Column("closed_at", UtcDateTime),
     sa.Column("seen", sa.Integer, nullable=False, server_default="0"),
@@ -30,9 +31,11 @@ runs = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
-    one_of("kind", "nightly", "catch-up", "scan", "adhoc", "retry", "api"),
-    one_of("state", "scanning", "running", "closing", "closed"),
-    sa.CheckConstraint("state <> 'closed' OR seen = classified + quarantined + failed", name="sums"),
+    one_of("kind", *RunKind.written()),
+    one_of("state", *RunState.written()),
+    sa.CheckConstraint(
+        f"state <> '{RunState.CLOSED}' OR seen = classified + quarantined + failed", name="sums"
+    ),
 )
 
 sa.Index(
@@ -50,18 +53,19 @@ chunks = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    # The message that holds the lease: delivered again, its first process is dead, so it may claim again.
+    # The message that holds the lease. If it is delivered again, its first process is dead, and it may claim
+    # the chunk again.
     sa.Column("lease_owner", sa.String(64)),
     sa.Column("lease_token", sa.String(32)),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("sent_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("worker", sa.String(255)),
-    # What the last attempt met that could say so; empty when its process just died.
+    # The error of the last attempt; NULL if its process died.
     sa.Column("error", sa.Text),
     # Milliseconds by stage: read, decode, predict, store, archive.
     sa.Column("timings", sa.JSON),
-    one_of("state", "open", "leased", "done"),
+    one_of("state", *ChunkState),
 )
 
 sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
@@ -74,7 +78,7 @@ sa.Index(
     sqlite_where=UNFINISHED,
 )
 
-#: How many images of a closed run have each label: counted once, shown every morning.
+#: Images of a closed run by label, counted once when the run closes.
 run_labels = sa.Table(
     "run_labels",
     metadata,
@@ -83,7 +87,7 @@ run_labels = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
 )
 
-#: Seconds that the processes of a closed run have spent in each stage.
+#: Process seconds of a closed run by stage.
 run_stages = sa.Table(
     "run_stages",
     metadata,

@@ -9,9 +9,10 @@ import numpy as np
 
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.photos import imaging
-from returns_pipeline.photos.decoding import Decoder, read
-from returns_pipeline.photos.intake import describe, find_files, require_folder
+from returns_pipeline.photos.decoding.batches import Decoder
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.report.summary import label_in_name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from returns_pipeline.classify.bundle import Bundle
     from returns_pipeline.settings import Settings
 
+_PHOTOS = FolderSource()
 #: Decides which photos are taken when there is a limit.
 _SEED = 0
 #: The longer side of a picture in a report, in pixels.
@@ -72,16 +74,15 @@ class Thumbnails:
         self, paths: "Sequence[str]", sizes: "Sequence[tuple[int, int]]", settings: "Settings"
     ) -> None:
         """Show these files; `sizes` are their (width, height) in pixels."""
-        self._paths, self._sizes, self._limits = paths, sizes, _limits(settings)
+        self._paths, self._sizes, self._limits = paths, sizes, Limits.of(settings)
 
     def __getitem__(self, index: int, /) -> "NDArray[np.uint8]":
         """Return one picture in its own proportions. Raises ImageFault when its file changed meanwhile."""
         width, height = self._sizes[index]
         scale = min(1.0, _THUMBNAIL / max(width, height))
         want = ImageInput(max(1, round(height * scale)), max(1, round(width * scale)), 3)
-        return imaging.decode(
-            read(_pending(self._paths[index], index), self._limits), want, self._limits
-        ).pixels
+        data = _PHOTOS.read(_pending(self._paths[index], index), self._limits.max_bytes)
+        return decode(data, want, self._limits).pixels
 
 
 def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | None) -> Photos:
@@ -92,7 +93,7 @@ def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | N
     each label its main category. Raises RefusedError when there is no photo with a label, a label is not one
     of the bundle's, or belongs to another main category there.
     """
-    require_folder(root)
+    _PHOTOS.require_folder(str(root))
     photos = _from_names(root, bundle.labels) if mapping is None else None
     if photos is None:
         photos = _from_folders(root, bundle, mapping)
@@ -112,7 +113,7 @@ def ask(
     """
     threads = settings.worker_threads or len(os.sched_getaffinity(0))
     classifier = load_classifier(bundle, settings.runtime, threads=threads, mixed=settings.mixed_precision)
-    decoder = Decoder(bundle.input, _limits(settings), settings.image_seconds)
+    decoder = Decoder(_PHOTOS, bundle.input, Limits.of(settings), settings.image_seconds)
     images = [_pending(path, index) for index, path in enumerate(photos.paths)]
     done = 0
 
@@ -126,7 +127,7 @@ def ask(
     sizes: list[tuple[int, int]] = []
     unreadable: list[Unreadable] = []
     for batch in decoder.batches(images, classifier.batch, settings.decode_threads, count):
-        unreadable += [Unreadable(image.path, code, detail) for image, (code, detail) in batch.refused]
+        unreadable += [Unreadable(image.path, code, detail) for image, (code, detail) in batch.failed]
         answers.append(classifier.predict(batch.pixels).probabilities)
         indices += [image.id for image in batch.images]
         sizes += [(facts.width, facts.height) for facts in batch.facts]
@@ -142,7 +143,7 @@ def ask(
 
 def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
     """Return the files in `root` itself whose names carry a label; None when none does."""
-    found = sorted(file.path for file in find_files(root) if Path(file.path).parent == root)
+    found = sorted(file.path for file in _PHOTOS.find(str(root)) if Path(file.path).parent == root)
     known = [(path, label) for path in found if (label := label_in_name(Path(path).name)) is not None]
     if not known:
         return None
@@ -190,9 +191,5 @@ def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
 
 
 def _pending(path: str, index: int) -> PendingImage:
-    found = describe(Path(path))
-    return PendingImage(index, found.path, found.size, found.mtime_ns)
-
-
-def _limits(settings: "Settings") -> imaging.Limits:
-    return imaging.Limits(settings.max_file_bytes, settings.max_pixels)
+    found = _PHOTOS.describe(path)
+    return PendingImage(index, found.path, found.size, found.identity)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.photos.intake import PARTIAL_SUFFIXES
+from returns_pipeline.photos.intake_rules import PARTIAL_SUFFIXES
 from returns_pipeline.training.labelled import names
 
 _PARTS = {

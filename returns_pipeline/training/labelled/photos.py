@@ -2,23 +2,26 @@
 
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos import imaging
-from returns_pipeline.photos.decoding import Refusal, read
+from returns_pipeline.errors import ConfigFault, ImageFault
+from returns_pipeline.photos.decoding.batches import Failure
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.photos.decoding.lookahead import map_ahead
+from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Decoded, PendingImage
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import load_settings
 from returns_pipeline.training.labelled.folders import Photos
 
+_PHOTOS = FolderSource()
 #: Files that are decoded, or wait to be taken, for each thread.
 _AHEAD = 8
 _MEMORY_SHARE = 4
@@ -44,43 +47,26 @@ def load_pixels(
     return pixels[: len(readable)], np.array(readable, np.int64)
 
 
-def decode_all(paths: Sequence[Path], size: ImageInput) -> Iterator[Decoded | Refusal]:
+def decode_all(paths: Sequence[Path], size: ImageInput) -> Iterator[Decoded | Failure]:
     """Yield what became of each file, in order, decoded in as many threads as there are cores.
 
     Limits are the settings' RETURNS_MAX_FILE_BYTES and RETURNS_MAX_PIXELS. Raises TransientFault when the
     disk is at fault.
     """
-    settings = load_settings()
-    limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
+    decode_one = partial(_decode, size=size, limits=Limits.of(load_settings()))
     threads = len(os.sched_getaffinity(0))
-    rest = iter(paths)
     with ThreadPoolExecutor(threads, "decode") as pool:
-        waiting: deque[Future[Decoded | Refusal]] = deque(
-            pool.submit(_decode, path, size, limits) for path in islice(rest, _AHEAD * threads)
-        )
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(_decode, path, size, limits) for path in islice(rest, 1))
-        finally:
-            for future in waiting:
-                future.cancel()
+        yield from map_ahead(pool, decode_one, paths, _AHEAD * threads)
 
 
-def _decode(path: Path, size: ImageInput, limits: imaging.Limits) -> Decoded | Refusal:
+def _decode(path: Path, size: ImageInput, limits: Limits) -> Decoded | Failure:
     try:
-        # The reader of the workers takes no links; those of a person's own folders are followed.
-        target = os.path.realpath(path)
-        try:
-            found = Path(target).stat()
-        except OSError as error:
-            raise ImageFault(
-                FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror
-            ) from error
-        data = read(PendingImage(0, target, found.st_size, found.st_mtime_ns), limits)
-        return imaging.decode(data, size, limits)
+        # Links are followed here; workers refuse them.
+        found = _PHOTOS.describe(str(path))
+        data = _PHOTOS.read(PendingImage(0, found.path, found.size, found.identity), limits.max_bytes)
+        return decode(data, size, limits)
     except ImageFault as fault:
-        return Refusal(fault.code, fault.detail)
+        return Failure(fault.code, fault.detail)
 
 
 def _room(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:

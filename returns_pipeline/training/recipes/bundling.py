@@ -13,7 +13,8 @@ import numpy as np
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds, tempered
-from returns_pipeline.classify.publishing import LEAST_AGREEMENT, draft_folder, publish
+from returns_pipeline.classify.publishing import draft_folder, publish
+from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.evaluation import scores
 from returns_pipeline.training.labelled.folders import Labels

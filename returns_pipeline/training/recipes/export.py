@@ -10,8 +10,11 @@ from returns_pipeline.classify.bundle import (
     Bundle,
     file_sha256,
 )
-from returns_pipeline.classify.publishing import LEAST_AGREEMENT
-from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier, import_openvino
+from returns_pipeline.classify.runtimes.openvino_runtime import (
+    LEAST_AGREEMENT,
+    OpenVINOClassifier,
+    import_openvino,
+)
 from returns_pipeline.errors import RefusedError
 
 if TYPE_CHECKING:

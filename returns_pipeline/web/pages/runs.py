@@ -12,9 +12,9 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageState
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.runs import RunState
-from returns_pipeline.store import browsing, runs, trends
+from returns_pipeline.store import browsing, run_statistics, runs
 from returns_pipeline.store.browsing import Order
-from returns_pipeline.usecases.jobs import ask
+from returns_pipeline.usecases.jobs import request_job
 from returns_pipeline.web.pages.page import Person, explanation, form_of, root_of, show, to
 from returns_pipeline.web.security.access import Principal
 from returns_pipeline.web.v1.images import existing as existing_image
@@ -66,7 +66,7 @@ def show_run(
     after = tuple(after) if after is not None and is_cursor(after, by) else None
     found, following = browsing.page(database, wanted, by, after, _IMAGES)
     query = {"state": state, "label": label, "decision": decision, "code": code, "order": by}
-    counted = trends.labels(database, [run_id])[run_id]
+    counted = run_statistics.labels(database, [run_id])[run_id]
     return show(
         request,
         "run.html",
@@ -96,7 +96,7 @@ async def retry(request: Request, person: Person, run_id: int) -> RedirectRespon
 def _retry(request: Request, person: Principal, run_id: int) -> None:
     if existing(request, run_id).state is not RunState.CLOSED:
         raise ConflictError("The run is still open.", "Try again when it is closed.")
-    ask(request.app.state.context, JobKind.RETRY, run_id, person.name)
+    request_job(request.app.state.context, JobKind.RETRY, run_id, person.name)
 
 
 @router.get("/images/{image_id}")

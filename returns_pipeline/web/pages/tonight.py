@@ -11,7 +11,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.tasks import INTERACTIVE, Queue
 from returns_pipeline.report.page import sentence
-from returns_pipeline.store import images, runs, trends
+from returns_pipeline.store import images, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.schedule import next_due
 from returns_pipeline.web.pages.login import with_session
@@ -69,7 +69,7 @@ def _page(request: Request) -> Response:
         work=work,
         work_fault=pathless(work.fault or ""),
         last=last,
-        reasons=[(code, sentence(code), count) for code, count in trends.reasons(database, last.id)]
+        reasons=[(code, sentence(code), count) for code, count in run_statistics.reasons(database, last.id)]
         if last
         else [],
         shares=shares,
@@ -96,7 +96,7 @@ def _page(request: Request) -> Response:
 
 
 def _shares(database: Database, last: RunSummary, before: list[RunSummary]) -> list[Share]:
-    found = trends.labels(database, [last.id, *(run.id for run in before)])
+    found = run_statistics.labels(database, [last.id, *(run.id for run in before)])
     counts = found[last.id]
     usual = Counter[str]()
     for run in before:

@@ -15,10 +15,10 @@ from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import FoundFile, ImageState, Received
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.tasks import EXPLAINED_SECONDS, Task
-from returns_pipeline.store import explanations, received
-from returns_pipeline.store.keys import KeyTakenError
+from returns_pipeline.store import explanations, uploads
+from returns_pipeline.store.request_keys import KeyTakenError
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.uploads import Accepted, accept, discard, earlier, write_spool
+from returns_pipeline.usecases.uploads import AcceptedUpload, accept, discard, find_by_key, write_spool
 from returns_pipeline.web.errors import NoAnswerError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
@@ -47,7 +47,7 @@ class Kept:
 
     files: Sequence[FoundFile]
     key: RequestKey | None = None
-    before: Accepted | None = None
+    before: AcceptedUpload | None = None
 
 
 class Asker:
@@ -80,11 +80,11 @@ class Asker:
     def _keep(self, images: Sequence[tuple[str, bytes]], key_id: str | None) -> Kept:
         key = RequestKey(key_id, _digest(images)) if key_id else None
         before = self._earlier(key) if key else None
-        files = [] if before else write_spool(self._pipeline.settings.spool_dir, images)
+        files = [] if before else write_spool(self._pipeline, images)
         return Kept(files, key, before)
 
-    def _earlier(self, key: RequestKey) -> Accepted | None:
-        found = earlier(self._pipeline, key)
+    def _earlier(self, key: RequestKey) -> AcceptedUpload | None:
+        found = find_by_key(self._pipeline, key)
         if found is None:
             return None
         accepted, is_same = found
@@ -111,14 +111,14 @@ class Asker:
         bundle = await run_in_threadpool(self.bundle, str(accepted.model))
         return Answer([found[image] for image in wanted], bundle)
 
-    def _accept(self, kept: Kept) -> Accepted:
+    def _accept(self, kept: Kept) -> AcceptedUpload:
         if kept.before:
             return kept.before
         try:
             return accept(self._pipeline, kept.files, kept.key)
         except KeyTakenError:
             # The same request, at the same time: the other one's images are the ones that count.
-            discard(file.path for file in kept.files)
+            discard(self._pipeline, [file.path for file in kept.files])
             found = self._earlier(kept.key) if kept.key else None
             if found is None:
                 raise
@@ -126,7 +126,8 @@ class Asker:
         except BaseException:
             # Those that have a row are the workers'. What cannot be found out now, the sweep tidies.
             with contextlib.suppress(TransientFault):
-                discard(received.unknown(self._pipeline.db, [file.path for file in kept.files]))
+                unknown = uploads.unknown(self._pipeline.db, [file.path for file in kept.files])
+                discard(self._pipeline, unknown)
             raise
 
     async def explanation(self, image_id: int) -> Explanation | None:
@@ -155,7 +156,7 @@ class Asker:
                 return found
         return None
 
-    async def _wait(self, accepted: Accepted, wanted: Sequence[int]) -> dict[int, Received]:
+    async def _wait(self, accepted: AcceptedUpload, wanted: Sequence[int]) -> dict[int, Received]:
         done = asyncio.get_running_loop().create_future()
         self._waiting[done] = set(accepted.chunk_ids)
         if self._looking is None or self._looking.done():
@@ -165,7 +166,7 @@ class Asker:
         finally:
             self._waiting.pop(done, None)
         while True:
-            found = await run_in_threadpool(received.outcomes, self._pipeline.db, wanted)
+            found = await run_in_threadpool(uploads.outcomes, self._pipeline.db, wanted)
             if all(image.state != ImageState.PENDING for image in found.values()):
                 return found
             # A chunk whose worker died is split: some are in another one now.
@@ -176,7 +177,7 @@ class Asker:
         while self._waiting:
             wanted = set().union(*self._waiting.values())
             try:
-                pending = await run_in_threadpool(received.pending, self._pipeline.db, list(wanted))
+                pending = await run_in_threadpool(uploads.pending, self._pipeline.db, list(wanted))
             except TransientFault as fault:
                 log.warning("waiting_for_the_database", reason=fault.message)
                 await asyncio.sleep(_LONG_PAUSE)

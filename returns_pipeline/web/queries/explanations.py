@@ -5,7 +5,7 @@ from PIL import Image
 
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Picture
-from returns_pipeline.settings import Settings
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.web.render import thumbnails
 
 #: Where the model looked most: a colour that is told from photos of clothes, and by the colour-blind.
@@ -14,9 +14,9 @@ _COLOUR = np.array([255, 96, 0], np.float32)
 _HIDDEN = 0.65
 
 
-def overlay(picture: Picture, explanation: Explanation, size: int, settings: Settings) -> bytes | None:
+def overlay(picture: Picture, explanation: Explanation, size: int, context: Context) -> bytes | None:
     """Return a WebP of the photo under its map, `size` pixels on the longer side; None without the file."""
-    photo = thumbnails.pixels_of(picture, size, settings)
+    photo = thumbnails.pixels_of(picture, size, context)
     if photo is None:
         return None
     height, width = photo.shape[:2]

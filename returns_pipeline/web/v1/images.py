@@ -98,7 +98,7 @@ def show_thumbnail(request: Request, _: Viewer, image_id: int, size: _Size = 160
     existing(request, image_id)
     context = request.app.state.context
     picture = browsing.picture(context.db, image_id)
-    return _picture(image_id, thumbnails.of(picture, size, context.settings) if picture else None)
+    return _picture(image_id, thumbnails.of(picture, size, context) if picture else None)
 
 
 def _picture(image_id: int, webp: bytes | None) -> Response:
@@ -135,7 +135,7 @@ async def show_heatmap(request: Request, _: Viewer, image_id: int, size: _Size =
 
     def drawn() -> bytes | None:
         picture = browsing.picture(context.db, image_id)
-        return explanations.overlay(picture, found, size, context.settings) if picture else None
+        return explanations.overlay(picture, found, size, context) if picture else None
 
     return _picture(image_id, await run_in_threadpool(drawn))
 

@@ -8,7 +8,7 @@ from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.jobs import Job as Asked
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.store import jobs
-from returns_pipeline.usecases.jobs import Progress, again, ask, state_of, states_of
+from returns_pipeline.usecases.jobs import Progress, progress_of, progress_of_all, request_job, resend_job
 from returns_pipeline.web.render.text import pathless
 from returns_pipeline.web.security.access import Operator, Principal, Viewer
 from returns_pipeline.web.v1.runs import existing
@@ -31,7 +31,9 @@ def list_jobs(request: Request, _: Viewer, limit: Annotated[int, Query(ge=1, le=
     """Return the newest jobs, newest first."""
     context = request.app.state.context
     newest = jobs.latest(context.db, limit)
-    return [_job(job, progress) for job, progress in zip(newest, states_of(context, newest), strict=True)]
+    return [
+        _job(job, progress) for job, progress in zip(newest, progress_of_all(context, newest), strict=True)
+    ]
 
 
 @router.post("/scans", status_code=status.HTTP_202_ACCEPTED, summary="Scan the intake now")
@@ -79,12 +81,12 @@ def retry_job(request: Request, _: Operator, job_id: str) -> Job:
     state = _shown(request, job).state
     if state not in {"failed", "cancelled"}:
         raise ConflictError("This job is {state}.", "Retry what has failed or was cancelled.", state=state)
-    again(request.app.state.context, job)
+    resend_job(request.app.state.context, job)
     return _shown(request, _existing(request, job_id))
 
 
 def _ask(request: Request, person: Principal, kind: JobKind, run_id: int | None, key: str | None) -> Job:
-    job = ask(request.app.state.context, kind, run_id, person.name, key)
+    job = request_job(request.app.state.context, kind, run_id, person.name, key)
     if job.run_id != run_id:
         raise ConflictError("This Idempotency-Key was used for another request.", "Use a new key.")
     return _shown(request, job)
@@ -98,7 +100,7 @@ def _existing(request: Request, job_id: str) -> Asked:
 
 
 def _shown(request: Request, job: Asked) -> Job:
-    return _job(job, state_of(request.app.state.context, job))
+    return _job(job, progress_of(request.app.state.context, job))
 
 
 def _job(job: Asked, progress: Progress) -> Job:

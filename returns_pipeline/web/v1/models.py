@@ -37,7 +37,7 @@ def promote(request: Request, person: Operator, name: str, version: int, reason:
         )
     except ConfigFault as fault:
         raise ConflictError(fault.message, fault.advice) from None
-    return Promotion(active=str(done.ref), before=done.before, remark=done.remark)
+    return Promotion(active=str(done.ref), before=done.replaced, remark=done.remark)
 
 
 @router.post("/models/{name}/rollback", summary="Let runs use the version before again")
@@ -45,7 +45,7 @@ def rollback(
     request: Request,
     person: Operator,
     name: str,
-    x_reason: Annotated[str, Header(max_length=1000, description="Why.")] = "",
+    x_reason: Annotated[str, Header(max_length=models.MOST_REASON, description="Why.")] = "",
 ) -> Promotion:
     """Make the version active again that was so before the present one."""
     context = request.app.state.context
@@ -55,4 +55,4 @@ def rollback(
         done = models.rollback(context.settings, context.db, name, who=person.name, reason=x_reason)
     except ConfigFault as fault:
         raise ConflictError(fault.message, fault.advice) from None
-    return Promotion(active=str(done.ref), before=done.before, remark=done.remark)
+    return Promotion(active=str(done.ref), before=done.replaced, remark=done.remark)

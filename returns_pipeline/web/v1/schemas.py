@@ -11,9 +11,11 @@ from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import Shown
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
+from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.reviews import ReviewKind
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report.csv_table import printable
-from returns_pipeline.usecases.models import Version
+from returns_pipeline.usecases.models import MOST_REASON, Version
 from returns_pipeline.web.render.text import pathless
 
 
@@ -98,7 +100,7 @@ class Image(_Answer):
     probability: float | None
     main_category: str | None
     main_category_probability: float | None
-    decision: Literal["auto", "review"] | None
+    decision: Decision | None
     reviewed_label: str | None
     reviewer: str | None
 
@@ -116,7 +118,7 @@ class Image(_Answer):
             probability=image.probability,
             main_category=image.main_label,
             main_category_probability=image.main_probability,
-            decision=image.decision,
+            decision=Decision(image.decision) if image.decision else None,
             reviewed_label=image.reviewed_label,
             reviewer=image.reviewer,
         )
@@ -137,7 +139,7 @@ class Prediction(_Answer):
     probability: float
     main_category: str
     main_category_probability: float
-    decision: Literal["auto", "review"]
+    decision: Decision
     top: list[tuple[int, float]]
 
 
@@ -218,7 +220,7 @@ class ReviewItem(_Answer):
     image: int
     run: int
     name: str
-    kind: Literal["doubt", "audit"]
+    kind: ReviewKind
     model: str
     label: str
     probability: float
@@ -263,7 +265,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$")
+    reason: str = Field("", max_length=MOST_REASON, pattern=r"^[^\x00]*$")
     force: bool = False
 
 

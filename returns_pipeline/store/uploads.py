@@ -1,4 +1,4 @@
-"""Images that came over HTTP: how far they are, and what became of them."""
+"""Images uploaded over HTTP: which are pending, and their results."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,23 +7,23 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState, Received
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store.browsing import ANSWER
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
 
-#: SQLite takes some thousand parameters in one statement.
+#: Ids in one statement; SQLite limits the number of parameters.
 _AT_ONCE = 500
 
 
 def image_ids(db: Database, chunk_ids: Sequence[int]) -> dict[str, int]:
-    """Return the images of these chunks: id by path."""
+    """Return the ids of the images of these chunks, by path."""
     query = sa.select(images.c.source_path, images.c.id).where(images.c.chunk_id.in_(chunk_ids))
     with db.read() as connection:
         return {row.source_path: int(row.id) for row in connection.execute(query)}
 
 
 def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
-    """Return the chunks that these images are in now."""
+    """Return the chunks that these images belong to now."""
     found: set[int] = set()
     with db.read() as connection:
         for start in range(0, len(image_ids), _AT_ONCE):
@@ -33,7 +33,7 @@ def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
 
 
 def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
-    """Return which of these chunks have images without a result."""
+    """Return which of these chunks have pending images."""
     query = (
         sa.select(images.c.chunk_id)
         .where(images.c.chunk_id.in_(chunk_ids), images.c.state == ImageState.PENDING)
@@ -44,7 +44,7 @@ def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
 
 
 def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
-    """Return what became of these images by their id, as the model of their run answered."""
+    """Return these images with their results, by id. Predictions are those of each run's model."""
     query = (
         sa.select(
             images.c.id,
@@ -59,7 +59,7 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
             predictions.c.top,
             predictions.c.decision,
         )
-        .select_from(images.join(runs).outerjoin(predictions, ANSWER))
+        .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
         .where(images.c.id.in_(sa.bindparam("some", expanding=True)))
     )
     found = {}
@@ -71,7 +71,7 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
 
 
 def end_days(db: Database, before: datetime) -> int:
-    """Let the runs of images from HTTP that were opened before a moment take no more; return how many.
+    """Stop the upload runs that were opened before a moment from taking more images; return how many.
 
     They close when their images are done, like any other run.
     """
@@ -90,7 +90,7 @@ def end_days(db: Database, before: datetime) -> int:
 
 
 def unknown(db: Database, paths: Sequence[str]) -> list[str]:
-    """Return those of these paths that no image of the intake has."""
+    """Return which of these paths belong to no image in the intake."""
     with db.read() as connection:
         known: set[str] = set()
         for start in range(0, len(paths), _AT_ONCE):

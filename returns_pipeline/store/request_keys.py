@@ -1,4 +1,4 @@
-"""Keys of requests with images: written in the transaction that makes the images' rows."""
+"""Idempotency keys of uploads: written in the transaction that inserts the images' rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ from returns_pipeline.store.tables import images, request_keys
 
 
 class KeyTakenError(PipelineError):
-    """A request with this key has been taken before, or at the same time."""
+    """Another request has this key, from before or at the same moment."""
 
 
 def take(db: Database, connection: sa.Connection, key: RequestKey, run_id: int) -> None:
-    """Take a key for the request of this transaction. Raises KeyTakenError when it is another's.
+    """Take a key for the request of this transaction. Raises KeyTakenError if another request has it.
 
-    One that is taken at this moment is waited for: the other's transaction may yet fail.
+    Waits for a concurrent transaction with the same key, because that one may still fail.
     """
     taken = connection.execute(
         db.insert(request_keys)
@@ -27,18 +27,18 @@ def take(db: Database, connection: sa.Connection, key: RequestKey, run_id: int) 
         .returning(request_keys.c.id)
     ).first()
     if taken is None:
-        raise KeyTakenError("This request was taken before.")
+        raise KeyTakenError("A request with this key was accepted before.")
 
 
 def fill(connection: sa.Connection, key: RequestKey, chunk_ids: Sequence[int]) -> None:
-    """Remember the images of a key that this transaction has taken; their paths sort as they were sent."""
+    """Store the images of a key that this transaction took. Their paths sort in the order of the request."""
     query = sa.select(images.c.id).where(images.c.chunk_id.in_(chunk_ids)).order_by(images.c.source_path)
     found = list(connection.execute(query).scalars())
     connection.execute(sa.update(request_keys).where(request_keys.c.id == key.id).values(images=found))
 
 
 def find(db: Database, key_id: str) -> KeyedRequest | None:
-    """Return the request that took a key; None when there is none."""
+    """Return the request that took a key, or None."""
     columns = request_keys.c.sha256, request_keys.c.run_id, request_keys.c.images
     with db.read() as connection:
         row = connection.execute(sa.select(*columns).where(request_keys.c.id == key_id)).one_or_none()
@@ -46,6 +46,6 @@ def find(db: Database, key_id: str) -> KeyedRequest | None:
 
 
 def forget(db: Database, before: datetime) -> None:
-    """Forget the keys of requests that came before a moment."""
+    """Delete the keys of requests from before a moment."""
     with db.write() as connection:
         connection.execute(sa.delete(request_keys).where(request_keys.c.created_at < before))

@@ -1,21 +1,23 @@
-"""What the newest runs have in common, and what is unusual: counts by run, by label and by reason."""
+"""Statistics of runs: images by label, images by reason, seconds by stage, and their totals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.images import ImageState
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import chunks, images, predictions, run_labels, run_stages, runs
 
 
 def count_labels(db: Database, run_id: int) -> None:
-    """Count a run's labels for ever. May be repeated: what is there stays as it is."""
+    """Store how many images of a run have each label. May run twice; existing counts stay."""
     count = sa.func.count()
     counted = (
         sa.select(images.c.run_id, predictions.c.label, count)
-        .select_from(images.join(runs).join(predictions, predictions.c.image_id == images.c.id))
-        .where(images.c.run_id == run_id, predictions.c.model_version_id == runs.c.model_version_id)
+        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
+        .where(images.c.run_id == run_id)
         .group_by(images.c.run_id, predictions.c.label)
     )
     with db.write() as connection:
@@ -39,11 +41,11 @@ def labels(db: Database, run_ids: Sequence[int]) -> Mapping[int, Mapping[str, in
 
 
 def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:
-    """Return how many images of a run were set aside for each reason, the most frequent first."""
+    """Return how many images of a run have no prediction for each reason, most frequent first."""
     count = sa.func.count()
     query = (
         sa.select(images.c.code, count)
-        .where(images.c.run_id == run_id, images.c.state.in_(["quarantined", "failed"]))
+        .where(images.c.run_id == run_id, images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]))
         .group_by(images.c.code)
         .order_by(count.desc(), images.c.code)
     )
@@ -52,7 +54,7 @@ def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:
 
 
 def add_stages(db: Database, run_id: int) -> None:
-    """Keep a run's seconds by stage for ever. May be repeated: what is there stays as it is."""
+    """Store the seconds that a run spent in each stage. May run twice; existing rows stay."""
     seconds = Counter[str]()
     with db.read() as connection:
         timings = connection.execute(sa.select(chunks.c.timings).where(chunks.c.run_id == run_id)).scalars()
@@ -71,8 +73,8 @@ def add_stages(db: Database, run_id: int) -> None:
 
 
 def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, float]]:
-    """Return what all closed runs have done: images by state, images by label, seconds by stage."""
-    states = ("classified", "quarantined", "failed")
+    """Return the totals of all closed runs: images by state, images by label, seconds by stage."""
+    states = (ImageState.CLASSIFIED, ImageState.QUARANTINED, ImageState.FAILED)
     with db.read() as connection:
         counts = connection.execute(
             sa.select(*(sa.func.coalesce(sa.func.sum(runs.c[state]), 0) for state in states))
@@ -84,7 +86,7 @@ def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, floa
             sa.select(run_stages.c.stage, sa.func.sum(run_stages.c.seconds)).group_by(run_stages.c.stage)
         ).all()
     return (
-        dict(zip(states, map(int, counts), strict=True)),
+        {state.value: int(count) for state, count in zip(states, counts, strict=True)},
         {label: int(count) for label, count in labelled},
         {stage: float(seconds) for stage, seconds in staged},
     )

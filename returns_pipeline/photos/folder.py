@@ -1,0 +1,200 @@
+"""Photos in folders of this machine: the PhotoSource for places that are absolute paths.
+
+Plain strings and `os` instead of `Path` where code runs once for every photo.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import structlog
+
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, TransientFault
+from returns_pipeline.photos import folder_moves, intake_rules
+from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: Errors of `open` and `read` that are caused by the file, not by the disk or the machine.
+_FILE_ERRNOS = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
+
+
+class FolderSource:
+    """See PhotoSource. An identity is a file's size and modification time, see `identity_of`."""
+
+    def require_folder(self, root: str) -> None:
+        """Raise ConfigFault unless `root` is a folder that can be listed."""
+        if not os.path.exists(root):
+            raise ConfigFault(
+                "The folder {root} does not exist.",
+                "Create it, or name the folder where the photos arrive: RETURNS_INCOMING_DIR, or "
+                "`scan --dir`.",
+                root=root,
+            )
+        if not os.path.isdir(root):
+            raise ConfigFault(
+                "{root} is a file, not a folder.", "Name a folder; `classify` takes single files.", root=root
+            )
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise ConfigFault(
+                "The folder {root} cannot be read.", "Let the workers' user list it.", root=root
+            )
+
+    def has_folder(self, root: str) -> bool:
+        """Whether there is a folder at `root`."""
+        return os.path.isdir(root)
+
+    def find(
+        self, root: str, is_skipped: Callable[[str], bool] = intake_rules.is_skipped
+    ) -> Iterator[FoundFile]:
+        """Yield every regular file below `root`. See PhotoSource.find.
+
+        Symbolic links are left out: they could lead out of the folder or in a circle. Memory stays flat: only
+        one folder at a time is open, and only the names of folders are kept.
+        """
+        folders = [root]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if is_skipped(entry.name):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(entry.path)
+                        elif entry.is_file(follow_symlinks=False) and (found := _found(entry)):
+                            yield found
+            except OSError as error:
+                if folder == root:
+                    raise TransientFault(
+                        "The folder {root} cannot be listed: {reason}.", root=root, reason=error.strerror
+                    ) from error
+                log.warning("folder_skipped", folder=folder, reason=error.strerror)
+
+    def describe(self, place: str) -> FoundFile:
+        """Return one file. See PhotoSource.describe. Follows links; the place is the file's real path."""
+        place = os.path.realpath(place)
+        try:
+            status = os.stat(place)
+        except OSError:
+            return FoundFile(place, 0, 0, 0, "")
+        if not stat.S_ISREG(status.st_mode):
+            return FoundFile(place, 0, 0, 0, "")
+        return _file(place, status)
+
+    def is_unchanged(self, file: FoundFile) -> bool:
+        """Whether the file is still at its place with the same identity."""
+        try:
+            return identity_of(os.lstat(file.path)) == file.identity
+        except OSError:
+            return False
+
+    def read(self, image: PendingImage, max_bytes: int) -> bytes:
+        """Return a file's content. See PhotoSource.read."""
+        try:
+            # A link or a pipe may have replaced the file since it was found.
+            descriptor = os.open(image.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode) or identity_of(status) != image.identity:
+                    raise ImageFault(FaultCode.CHANGED)
+                return _content(descriptor, status.st_size, max_bytes)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            raise ImageFault(FaultCode.VANISHED) from None
+        except OSError as error:
+            if error.errno in _FILE_ERRNOS:
+                raise ImageFault(
+                    FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror
+                ) from error
+            raise _unreadable_disk(image.path, error) from error
+
+    def read_classified(self, picture: Picture, max_bytes: int) -> bytes:
+        """Return the content of a classified file. See PhotoSource.read_classified.
+
+        Its modification time is not compared: a copy on another file system may have lost some digits of it.
+        """
+        try:
+            status = os.lstat(picture.path)
+        except FileNotFoundError:
+            raise ImageFault(FaultCode.VANISHED) from None
+        except OSError as error:
+            raise _unreadable_disk(picture.path, error) from error
+        if status.st_size != picture.size:
+            raise ImageFault(FaultCode.CHANGED)
+        return self.read(PendingImage(0, picture.path, picture.size, identity_of(status)), max_bytes)
+
+    def move(self, moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
+        """Move files, across file systems too. See PhotoSource.move."""
+        return folder_moves.move_all(moves, progress)
+
+    def put(self, place: str, content: bytes) -> FoundFile:
+        """Write a new file, and its folder if it does not exist. See PhotoSource.put."""
+        path = Path(place)
+        try:
+            try:
+                path.write_bytes(content)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        except OSError as error:
+            raise TransientFault(
+                "{place} cannot be written: {reason}.",
+                "Free some space, or give this process's user permission to write there.",
+                place=place,
+                reason=error.strerror,
+            ) from error
+        return self.describe(place)
+
+    def remove(self, place: str) -> None:
+        """Delete a file. See PhotoSource.remove."""
+        try:
+            Path(place).unlink(missing_ok=True)
+        except OSError as error:
+            raise TransientFault(
+                "{place} cannot be deleted: {reason}.",
+                "Give this process's user permission to write there.",
+                place=place,
+                reason=error.strerror,
+            ) from error
+
+
+def _found(entry: os.DirEntry[str]) -> FoundFile | None:
+    try:
+        return _file(entry.path, entry.stat(follow_symlinks=False))
+    except OSError:
+        return None
+
+
+def _file(path: str, status: os.stat_result) -> FoundFile:
+    # The inode's change time: copy programs set the modification time back, but cannot set this one.
+    return FoundFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, identity_of(status))
+
+
+def _content(descriptor: int, size: int, max_bytes: int) -> bytes:
+    if size == 0:
+        raise ImageFault(FaultCode.EMPTY_FILE)
+    if size > max_bytes:
+        raise ImageFault(
+            FaultCode.TOO_LARGE,
+            "The file has {size:,} bytes; at most {max_bytes:,} are accepted.",
+            size=size,
+            max_bytes=max_bytes,
+        )
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
+
+
+def _unreadable_disk(path: str, error: OSError) -> TransientFault:
+    return TransientFault(
+        "{path} cannot be read: {reason}.",
+        "Check the disk; the sweep tries again.",
+        path=path,
+        reason=error.strerror,
+    )

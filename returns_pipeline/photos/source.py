@@ -1,0 +1,80 @@
+"""The interface of a place that photos come from and go to: a folder today, an object store later."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from returns_pipeline.photos.intake_rules import is_skipped
+from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
+
+
+class PhotoSource(Protocol):
+    """Finds, reads, moves and writes photos.
+
+    A *place* says where a photo or a folder of photos lies. It is a URI; text that begins with `/` is an
+    absolute path instead and stands for a file of this machine. The name of a photo is what follows the last
+    `/`, and the place of a photo in a folder is `FOLDER/NAME`. Only the source interprets more of a place.
+
+    An *identity* is text that changes when the content at a place changes. Only the source that made an
+    identity may interpret it or compare it with another; everything else stores it and hands it back. It is
+    empty for a photo that does not exist.
+
+    A source has no state that belongs to one photo, and threads may share it.
+    """
+
+    def require_folder(self, root: str) -> None:
+        """Raise ConfigFault unless `root` is a folder that can be listed."""
+        ...
+
+    def has_folder(self, root: str) -> bool:
+        """Whether there is a folder at `root`."""
+        ...
+
+    def find(self, root: str, is_skipped: Callable[[str], bool] = is_skipped) -> Iterator[FoundFile]:
+        """Yield every photo below `root`, in no particular order.
+
+        A file or a folder is left out if `is_skipped` is true for its name. A photo that disappears meanwhile
+        is left out. Whether a photo has settled is decided from its `changed_ns`, see `intake_rules`. Raises
+        TransientFault if `root` itself cannot be listed.
+        """
+        ...
+
+    def describe(self, place: str) -> FoundFile:
+        """Return one photo as `find` would; size, times and identity are empty if it does not exist."""
+        ...
+
+    def is_unchanged(self, file: FoundFile) -> bool:
+        """Whether the photo is still at its place with the same identity."""
+        ...
+
+    def read(self, image: PendingImage, max_bytes: int) -> bytes:
+        """Return a photo's content if it still has the identity that it was found with.
+
+        Raises ImageFault: vanished, changed, unreadable, empty_file, too_large; TransientFault if the disk,
+        the network or the machine fails.
+        """
+        ...
+
+    def read_classified(self, picture: Picture, max_bytes: int) -> bytes:
+        """Return the content of a classified photo from where it lies now. Raises as `read`.
+
+        A photo that was moved may have a new identity, so only its size is compared. A caller that needs the
+        same content compares the sha256.
+        """
+        ...
+
+    def move(self, moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
+        """Move photos and make the moves durable; return the ids of images whose photo no longer exists.
+
+        Safe to repeat after any interruption. A newer photo under the old name stays where it is. Calls
+        `progress` before each photo. Tries every photo, then raises the first fault: TransientFault, or
+        ConfigFault if another photo lies at the destination.
+        """
+        ...
+
+    def put(self, place: str, content: bytes) -> FoundFile:
+        """Write a new photo and return it. Raises TransientFault if there is no room or no permission."""
+        ...
+
+    def remove(self, place: str) -> None:
+        """Delete a photo; do nothing if it does not exist. Raises TransientFault if it cannot be deleted."""
+        ...

@@ -1,0 +1,64 @@
+"""Closes a complete run: its report, its statistics, its images in the review queue. May run twice."""
+
+import structlog
+
+from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.records.runs import RunKind
+from returns_pipeline.report import write_report
+from returns_pipeline.store import images, reviews, run_statistics, runs
+from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases.context import Context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: Lease periods that a closing may take. A report of millions of rows takes minutes, and nothing renews the
+#: closing meanwhile.
+CLOSING_LEASES = 15
+
+
+def close_run(context: Context, run_id: int) -> None:
+    """Write the report of a complete run and close it; do nothing if it is not complete.
+
+    Raises PipelineError if an image is neither classified, quarantined nor failed, and ConfigFault for a run
+    of a kind that only a newer version knows. After any error the sweep tries again.
+    """
+    token = runs.begin_closing(context.db, run_id, CLOSING_LEASES * context.settings.lease_seconds)
+    if token is None:
+        return
+    try:
+        summary = runs.closing_summary(context.db, run_id, utc_now())
+        require_known_kind(summary.kind, run_id)
+        folder = context.settings.report_dir / f"run-{run_id}"
+        summary = write_report(summary, images.results(context.db, run_id), folder)
+        run_statistics.count_labels(context.db, run_id)
+        run_statistics.add_stages(context.db, run_id)
+        if summary.kind is not RunKind.ADHOC:
+            reviews.enqueue(context.db, run_id, context.settings.audit_share)
+        if not runs.close(context.db, summary, token):
+            return
+    except Exception as error:
+        if not isinstance(error, PipelineError):
+            log.exception("closing_failed", run=run_id)
+        # The sweep tries again every minute, not only after the lease.
+        runs.abandon_closing(context.db, run_id, token)
+        raise
+    counts = summary.counts
+    log.info(
+        "run_closed",
+        run=run_id,
+        seen=counts.seen,
+        classified=counts.classified,
+        quarantined=counts.quarantined,
+        failed=counts.failed,
+        seconds=summary.seconds,
+    )
+
+
+def require_known_kind(kind: RunKind, run_id: int) -> None:
+    """Raise ConfigFault for a run of a newer version, whose images only a newer worker can handle."""
+    if kind is RunKind.UNKNOWN:
+        raise ConfigFault(
+            "Run {run} was opened by a newer version, for a purpose that this version does not know.",
+            "Update this worker.",
+            run=run_id,
+        )
