@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure every system on the same images, and print what was reached."""
+"""`python -m benchmarks`: measures every system on the same images, and prints which goals are reached."""
 
 import json
 import signal
@@ -21,28 +21,37 @@ _WIDTH = 130
 
 def benchmark(
     workload: Annotated[
-        list[WorkloadName] | None, typer.Option(help="Measure this workload; may be given again.")
+        list[WorkloadName] | None, typer.Option(help="Measure this workload only; may be repeated.")
     ] = None,
-    only: Annotated[SystemName | None, typer.Option(help="Measure this system alone.")] = None,
+    only: Annotated[SystemName | None, typer.Option(help="Measure this system only.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Images of each workload.")] = None,
     http_images: Annotated[
-        int | None, typer.Option(min=1, help="Images for the slow ones: HTTP and one task an image.")
+        int | None, typer.Option(min=1, help="Images for the slow systems: HTTP and one task an image.")
     ] = None,
     photos: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="Folder tree of .jpg photos for B.")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Times each system is timed; the median counts.")
+        int | None, typer.Option(min=1, help="Times that each system is measured; the median counts.")
     ] = None,
     tiny: Annotated[
-        bool, typer.Option("--tiny", help="A few images, side by side: does it work? No figure counts.")
+        bool,
+        typer.Option(
+            "--tiny",
+            help="A few images, several systems at a time, to check that it works. Its times do not count.",
+        ),
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here too.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the results to this file too.")
+    ] = None,
 ) -> None:
-    """Measure the pipeline, its limit, its peers and what it replaces. Exits with 1 on a wrong answer."""
-    # An exception instead of sudden death, so that processes end and the temporary folder goes.
+    """Measure the pipeline, its upper limit, its peers and the designs it replaces.
+
+    Exit code 1 on a wrong label.
+    """
+    # SIGTERM raises SystemExit, so that processes are stopped and the temporary folder is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # Wide enough for the table where the output is no terminal.
+    # Wide enough for the tables if the output is not a terminal.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     described = machine.describe()
     console.print(machine.as_line(described))
@@ -63,7 +72,7 @@ def benchmark(
 
 
 def _conclude(bench: Bench, described: dict[str, Any], json_file: Path | None, console: Console) -> int:
-    """Print the goals and what is wrong, write the JSON; return the exit code."""
+    """Print the goals and the faults, write the JSON; return the exit code."""
     measured = bench.measured
     judged = judge(measured)
     wrong = measured.wrong()
@@ -72,9 +81,9 @@ def _conclude(bench: Bench, described: dict[str, Any], json_file: Path | None, c
     for line in bench.left_out:
         console.print(f"Not measured: {line}.")
     if bench.request.tiny:
-        console.print("--tiny: the answers were checked; the times mean nothing.")
+        console.print("--tiny: the labels were checked; the times do not count.")
     if wrong:
-        console.print(f"Wrong answers, so that no figure counts: {'; '.join(wrong)}.", style="red")
+        console.print(f"Wrong labels, so no figure counts: {'; '.join(wrong)}.", style="red")
     if json_file:
         content = {
             "machine": described,
@@ -90,7 +99,7 @@ def _conclude(bench: Bench, described: dict[str, Any], json_file: Path | None, c
 
 
 def main() -> None:
-    """Run the command; a fault is one sentence."""
+    """Run the command; print a fault as one sentence."""
     try:
         typer.run(benchmark)
     except PipelineError as fault:

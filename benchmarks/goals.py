@@ -1,4 +1,4 @@
-"""What the pipeline is meant to reach, as data, and how each figure comes from the measurements."""
+"""The goals of the pipeline as data, and how each figure follows from the measurements."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ _COMPARED = {_AT_LEAST: operator.ge, _AT_MOST: operator.le, _LESS: operator.lt}
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line: `figure` of the measurements is to be at least, at most or less than `wanted`.
+    """A goal: `figure` of the measurements must be at least, at most or less than `wanted`.
 
-    `shown` is the format of both numbers, unit included.
+    `shown` is the format of both numbers, including the unit.
     """
 
     what: str
@@ -28,21 +28,21 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A goal and its figure, None where it was not measured."""
+    """A goal and its figure, or None if it was not measured."""
 
     goal: Goal
     measured: float | None
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the goal is reached; None where it was not measured."""
+        """Whether the goal is reached, or None if it was not measured."""
         if self.measured is None:
             return None
         return bool(_COMPARED[self.goal.sign](self.measured, self.goal.wanted))
 
     @property
     def verdict(self) -> str:
-        """In words: reached, missed, not measured."""
+        """The result in words: reached, missed, not measured."""
         return {True: "reached", False: "missed", None: "not measured"}[self.is_reached]
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,11 +57,11 @@ def judge(measured: Measured) -> list[Judged]:
 
 
 def _times(workload: str, other: str) -> Figure:
-    """How many times as many images a second as `other` the pipeline does in a workload."""
+    """Divide the pipeline's images a second in a workload by those of `other`."""
 
     def figure(measured: Measured) -> float | None:
-        ours, theirs = (measured.results.get((workload, system)) for system in ("pipeline", other))
-        return None if ours is None or theirs is None else ours.rate / theirs.rate
+        pipeline, peer = (measured.results.get((workload, system)) for system in ("pipeline", other))
+        return None if pipeline is None or peer is None else pipeline.rate / peer.rate
 
     return figure
 
@@ -74,14 +74,14 @@ def _rate(workload: str) -> Figure:
     return figure
 
 
-def _dearer_when_larger(measured: Measured) -> float | None:
-    """How much more an image costs in the large run of D than in the small one; below 0 when less."""
+def _extra_cost_when_larger(measured: Measured) -> float | None:
+    """Return the extra cost of an image in the large run of D over the small one; negative if cheaper."""
     large, small = (measured.results.get(("D", system)) for system in ("pipeline", "pipeline-tenth"))
     return small.rate / large.rate - 1 if large and small else None
 
 
-def _most_grown(measured: Measured) -> float | None:
-    """MB by which the process grew that grew most."""
+def _largest_growth(measured: Measured) -> float | None:
+    """Return the largest memory growth of a process, in MB."""
     result = measured.results.get(("D", "pipeline"))
     processes: Sequence[dict[str, Any]] = result.measured.detail.get("memory", ()) if result else ()
     return max((process["grown_mb"] for process in processes), default=None)
@@ -112,8 +112,8 @@ GOALS = (
     Goal("B: images/s of tf.data", _AT_LEAST, 3, "{:.2f} times", _times("B", "tf.data")),
     Goal("C: images/s without JPEG scaling", _AT_LEAST, 5, "{:.2f} times", _times("C", "unscaled")),
     Goal("D: images/s", _AT_LEAST, 15_000, "{:,.0f}", _rate("D")),
-    Goal("D: dearer image in ten times as many", _AT_MOST, 0.10, "{:.1%}", _dearer_when_larger),
-    Goal("D: memory that a process grows by", _LESS, 30, "{:.1f} MB", _most_grown),
+    Goal("D: extra cost of an image in ten times as many", _AT_MOST, 0.10, "{:.1%}", _extra_cost_when_larger),
+    Goal("D: memory growth of a process", _LESS, 30, "{:.1f} MB", _largest_growth),
     Goal("worker process ready", _LESS, 2, "{:.2f} s", _detail("worker-start", "ready_seconds")),
     Goal("worker process resident", _LESS, 250, "{:.0f} MB", _detail("worker-start", "rss_mb")),
     Goal("Redis, one chunk", _LESS, 300, "{:.0f} bytes", _detail("redis-memory", "bytes_per_chunk")),

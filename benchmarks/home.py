@@ -1,4 +1,4 @@
-"""A home of its own for a measured installation."""
+"""A separate home for a measured installation."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from returns_pipeline.settings import Settings, settings_of_home
 
 
 def own_settings(job: Job, **overrides: Any) -> Settings:
-    """Return settings for a home below the job's folder: what the environment says about places is void."""
+    """Return settings for a home in the job's folder, whatever places the environment names."""
     return settings_of_home(
         job.work / "home",
         **{

@@ -1,7 +1,7 @@
-"""`make load`: how long a photo sent over HTTP waits for its answer, alone and beside a night.
+"""`make load`: response times of single photos over HTTP, alone and during a nightly scan.
 
-Requests begin at fixed moments, whether or not the ones before are answered: who waits is counted, not who
-is served (an open load, which does not hide a server that stalls).
+Requests start at fixed moments, whether or not earlier ones have a response. Such an open load shows the
+waiting time of a server that stalls.
 """
 
 import base64
@@ -32,7 +32,7 @@ _PORT = 8731
 
 
 class Goal(NamedTuple):
-    """What is measured, in milliseconds, and what was promised."""
+    """The largest response times of a part, in milliseconds; None: no goal."""
 
     name: str
     p50: float | None
@@ -40,15 +40,17 @@ class Goal(NamedTuple):
 
 
 ALONE = Goal("nothing else running", 50, 200)
-BESIDE = Goal("beside a night", None, 2000)
+DURING_SCAN = Goal("during a nightly scan", None, 2000)
 
 
 def load(
     rate: Annotated[float, typer.Option(min=0.1, help="Requests a second.")] = 20,
     seconds: Annotated[float, typer.Option(min=1, help="How long each part lasts.")] = 20,
-    bulk: Annotated[int, typer.Option(min=0, help="Images of the night beside it.")] = _BULK,
+    bulk: Annotated[
+        int, typer.Option(min=0, help="Images of the scan in the second part; 0: no second part.")
+    ] = _BULK,
 ) -> None:
-    """Send single images at a fixed rate and print how long they waited. Exits with 1 on a wrong answer."""
+    """Send single images at a fixed rate; print the response times. Exit code 1 on a wrong response."""
     console = Console(highlight=False, width=110)
     console.print(machine.as_line(machine.describe()))
     table = Table("requests", "count", "p50 ms", "p95 ms", "p99 ms", "goal", "", title=f"{rate:g} a second")
@@ -67,10 +69,10 @@ def load(
             web_port=_PORT,
             api_auth="off",
         )
-        with _site(settings) as ask:
-            _send(ask, bodies, rate, 3)  # what is slow the first time only
-            for goal in (ALONE, BESIDE):
-                if goal is BESIDE:
+        with _Site(settings) as ask:
+            _send(ask, bodies, rate, 3)  # first requests are slower
+            for goal in (ALONE, DURING_SCAN):
+                if goal is DURING_SCAN:
                     if not bulk:
                         break
                     write_images(settings.incoming_dir, bulk)
@@ -80,14 +82,14 @@ def load(
                 table.add_row(goal.name, *_row(waits, goal))
     console.print(table)
     if wrong:
-        console.print(f"{wrong} requests were not answered.", style="red")
+        console.print(f"{wrong} requests had no right response.", style="red")
     sys.exit(1 if wrong else 0)
 
 
 def _send(
     ask: Callable[[object], bool], bodies: Sequence[object], rate: float, seconds: float
 ) -> tuple[list[float], int]:
-    """Return the milliseconds that each request waited since it was due, and how many were not answered."""
+    """Return the milliseconds from each request's due time to its response, and the number that failed."""
     waits: list[float] = []
     failed = 0
     lock = threading.Lock()
@@ -117,8 +119,8 @@ def _row(waits: list[float], goal: Goal) -> tuple[str, ...]:
     return (str(len(waits)), *times, wanted, "reached" if is_reached else "missed")
 
 
-class _site:  # noqa: N801 - used like a function, as contextlib's own
-    """Run workers and the web; give the function that asks about one image."""
+class _Site:
+    """Runs workers and the web; entering the block returns a function that sends one image."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -133,7 +135,7 @@ class _site:  # noqa: N801 - used like a function, as contextlib's own
         self._processes.start_redis()
         self._processes.start_workers()
         self._processes.start("web", "web")
-        while not self._answers():
+        while not self._is_ready():
             self._processes.check()
             time.sleep(0.1)
         return self._ask
@@ -141,14 +143,14 @@ class _site:  # noqa: N801 - used like a function, as contextlib's own
     def __exit__(self, *error: object) -> None:
         self._processes.__exit__(None, None, None)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             return requests.get(f"http://127.0.0.1:{_PORT}/healthz", timeout=5).ok
         except requests.ConnectionError:
             return False
 
     def _ask(self, body: object) -> bool:
-        # A connection for each thread, kept open as clients do.
+        # Each thread keeps its connection open, as clients do.
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()

@@ -1,4 +1,4 @@
-"""The machine and the versions that a figure belongs to: a figure without them says nothing."""
+"""The machine and the versions that a figure was measured with."""
 
 import os
 import platform
@@ -8,14 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from returns_pipeline.host.embedded import redis_server
+from returns_pipeline.host.embedded_redis import find_redis_server
 
 _PACKAGES = ("celery", "keras", "tensorflow-cpu", "openvino", "pillow", "sqlalchemy", "ray")
 _GIBIBYTE = 1024**3
 
 
 def describe() -> dict[str, Any]:
-    """Return cores, CPU, memory in GiB, the load of the last minute and the versions of what is measured."""
+    """Return cores, CPU, memory in GiB, the load of the last minute, and the versions of the libraries."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIBIBYTE
     return {
         "cores": len(os.sched_getaffinity(0)),
@@ -52,6 +52,6 @@ def _version(package: str) -> str:
 
 
 def _redis() -> str:
-    answer = subprocess.run([redis_server(), "--version"], capture_output=True, text=True, check=True)
+    answer = subprocess.run([find_redis_server(), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"v=(\S+)", answer.stdout)
     return found.group(1) if found else answer.stdout.strip()

@@ -1,7 +1,7 @@
 """The model for photos: MobileNetV2 with random weights, as a real bundle, made in a process of its own.
 
-What it answers means nothing; what it costs is what a trained one costs. Its labels are spread over all
-classes, so that wrong pixels show as wrong labels.
+Its predictions have no meaning, but it costs as much as a trained one. Its labels are spread over all
+classes, so that wrong pixels give wrong labels.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from benchmarks.data.photos import draw_photos
 from benchmarks.measuring import end_of, started
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, file_sha256, find_bundle
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.photos.decoding import bytes_to_pixels
 from returns_pipeline.photos.decoding.bounds import Limits
-from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
 
 if TYPE_CHECKING:
@@ -26,29 +26,34 @@ NAME = "mobilenet-v2"
 INPUT = ImageInput(224, 224, 3)
 _CLASSES = 10
 _SEED = 7
-#: How many photos set the statistics inside the network and its head.
-LOOKED_AT = 64
+#: Photos that set the statistics of the network's normalisation and its head.
+STATISTICS_PHOTOS, _SMALL_STATISTICS_PHOTOS = 64, 16
+#: The last layer of the small network's features.
+_SMALL_END = "block_2_add"
 _DRAWN_SIZE = (400, 533)
-#: How steep the head is: a best probability of about a half.
+#: Scale of the head's weights; gives a best probability of about a half.
 _GAIN = 1.0
 _LIMITS = Limits(max_bytes=2**30, max_pixels=2**30)
 
 
-def get_bundle(photos: list[Path] | None, models: Path, work: Path) -> Bundle:
-    """Return the bundle for these photos, or for drawn ones; made now unless `models` has it already.
+def get_bundle(photos: list[Path] | None, models: Path, work: Path, *, small: bool) -> Bundle:
+    """Return the bundle for these photos, or for drawn ones, from the cache `models` or newly made.
 
-    `work` is an empty folder. Raises PipelineError with the end of the log when it cannot be made.
+    `work` is an empty folder. A `small` network, for tiny runs, has only the first blocks of
+    MobileNetV2. Raises PipelineError with the end of the log if the bundle cannot be made.
     """
     if photos is None:
-        draw_photos(work / "photos", LOOKED_AT, _DRAWN_SIZE, LOOKED_AT)
+        count = _SMALL_STATISTICS_PHOTOS if small else STATISTICS_PHOTOS
+        draw_photos(work / "photos", count, _DRAWN_SIZE, count)
         photos = sorted((work / "photos").iterdir())
-    # The same photos and the same lines of this file make the same model.
-    key = hashlib.sha256(Path(__file__).read_bytes())
+    # The same photos and the same version of this file make the same model.
+    key = hashlib.sha256(Path(__file__).read_bytes() + str(small).encode())
     for photo in photos:
         key.update(file_sha256(photo).encode())
     folder = models / key.hexdigest()[:16]
     if not (folder / NAME / "1" / MANIFEST).exists():
-        command = [sys.executable, "-m", "benchmarks.mobilenet", str(folder), *map(str, photos)]
+        size = "small" if small else "whole"
+        command = [sys.executable, "-m", "benchmarks.mobilenet", str(folder), size, *map(str, photos)]
         log = work / "log.txt"
         with log.open("wb") as output, started(command, output) as process:
             process.wait()
@@ -58,18 +63,22 @@ def get_bundle(photos: list[Path] | None, models: Path, work: Path) -> Bundle:
 
 
 def pixels_of(photos: list[Path]) -> "NDArray[np.uint8]":
-    """Return the photos as the pipeline's workers decode them: uint8 [n, 224, 224, 3]."""
-    return np.stack([decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
+    """Return the photos as the pipeline decodes them: uint8 [n, 224, 224, 3]."""
+    return np.stack([bytes_to_pixels.decode(photo.read_bytes(), INPUT, _LIMITS).pixels for photo in photos])
 
 
-def make_model(pixels: "NDArray[np.uint8]") -> Any:
+def make_model(pixels: "NDArray[np.uint8]", *, small: bool) -> Any:
     """Return the Keras model: uint8 [n, 224, 224, 3] in, float32 probabilities [n, 10] out."""
     import keras
 
     keras.utils.set_random_seed(_SEED)
     network = keras.applications.MobileNetV2(weights=None, classes=_CLASSES)
+    if small:
+        pooled = keras.layers.GlobalAveragePooling2D()(network.get_layer(_SMALL_END).output)
+        probabilities = keras.layers.Dense(_CLASSES, activation="softmax")(pooled)
+        network = keras.Model(network.input, probabilities)
     scaled = pixels.astype(np.float32) / 127.5 - 1
-    _settle(network, scaled)
+    _set_statistics(network, scaled)
     head = network.layers[-1]
     features = keras.Model(network.input, network.layers[-2].output).predict(scaled, verbose=0)
     head.set_weights(_head(features))
@@ -79,42 +88,42 @@ def make_model(pixels: "NDArray[np.uint8]") -> Any:
     )
 
 
-def _settle(network: Any, scaled: "NDArray[np.float32]") -> None:
-    """Set the statistics of batch normalisation by these photos: untrained, all photos look alike."""
+def _set_statistics(network: Any, scaled: "NDArray[np.float32]") -> None:
+    """Set the statistics of batch normalisation from these photos; else all features would be alike."""
     import keras
 
     layers = [each for each in network.layers if isinstance(each, keras.layers.BatchNormalization)]
-    usual = [layer.momentum for layer in layers]
+    momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
     network(scaled, training=True)
-    for layer, momentum in zip(layers, usual, strict=True):
+    for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 
 
 def _head(features: "NDArray[np.float32]") -> list["NDArray[np.float32]"]:
-    """Return weights [d, 10] and biases [10] that spread the labels: orthogonal axes of whitened features.
+    """Return weights [d, 10] and biases [10] that spread the labels over the classes.
 
-    The axes are the strongest principal components, turned at random.
+    The weights are the strongest principal components of `features` [n, d], whitened and randomly rotated.
     """
     random = np.random.default_rng(_SEED)
     centre = features.mean(axis=0)
     _, strengths, axes = np.linalg.svd(features - centre, full_matrices=False)
     kept = min(_CLASSES, int((strengths > strengths[0] * 1e-3).sum()))
     whitened = axes[:kept].T / strengths[:kept] * np.sqrt(len(features))
-    turned, _ = np.linalg.qr(random.normal(size=(_CLASSES, _CLASSES)))
-    weights = (whitened @ turned[:kept] * _GAIN).astype(np.float32)
+    rotation, _ = np.linalg.qr(random.normal(size=(_CLASSES, _CLASSES)))
+    weights = (whitened @ rotation[:kept] * _GAIN).astype(np.float32)
     return [weights, (-centre @ weights).astype(np.float32)]
 
 
-def make_bundle(models: Path, photos: list[Path]) -> None:
-    """Make the model and publish it as MODELS/mobilenet-v2/1, whole or not at all."""
+def make_bundle(models: Path, photos: list[Path], *, small: bool) -> None:
+    """Make the model and publish it atomically as MODELS/mobilenet-v2/1."""
     from returns_pipeline.classify import publishing
     from returns_pipeline.training.recipes import export
 
     pixels = pixels_of(photos)
     with publishing.draft_folder(models) as folder:
-        model = make_model(pixels)
+        model = make_model(pixels, small=small)
         labels = tuple(f"class {number}" for number in range(_CLASSES))
         bundle = Bundle(
             folder=folder,
@@ -132,4 +141,4 @@ def make_bundle(models: Path, photos: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    make_bundle(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    make_bundle(Path(sys.argv[1]), [Path(name) for name in sys.argv[3:]], small=sys.argv[2] == "small")

@@ -1,4 +1,4 @@
-"""What was measured of one system in one workload, its answers compared with the reference."""
+"""Results: the measurement of a system in a workload, with its labels compared with the reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from benchmarks.measuring import Measurement
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A system's measurement: `wanted` images were asked for, `agreed` have the reference's label.
+    """A system's measurement: of `wanted` images, `agreed` have the reference's label.
 
-    `least` is the share of labels that must agree; what decodes pictures in a way of its own may have 0.
+    `min_agreement` is the share of labels that must agree. It is 0 for a system with another decoder.
     """
 
     workload: str
@@ -19,7 +19,7 @@ class Result:
     title: str
     wanted: int
     agreed: int
-    least: float
+    min_agreement: float
     measured: Measurement
 
     @property
@@ -29,12 +29,12 @@ class Result:
 
     @property
     def is_right(self) -> bool:
-        """Whether every image has one row and enough labels are the reference's."""
+        """Whether every image has one row, and enough labels agree with the reference."""
         rows = self.measured.rows == len(self.measured.labels) == self.wanted
-        return rows and self.least * self.wanted <= self.agreed <= self.wanted
+        return rows and self.min_agreement * self.wanted <= self.agreed <= self.wanted
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON; the labels are left out."""
+        """Return the result as JSON, without the labels."""
         return {
             "workload": self.workload,
             "system": self.system,
@@ -51,13 +51,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Everything of one run: results by (workload, system), details of what has no images by module."""
+    """One run of the benchmark: results by (workload, system), details without images by system."""
 
     results: Mapping[tuple[str, str], Result]
     details: Mapping[str, Mapping[str, Any]]
 
     def wrong(self) -> list[str]:
-        """Return what is wrong with the answers, a line for each; empty when all are right."""
+        """Return a line for each fault of the labels; empty if all are right."""
         lines = [
             f"{workload}, {system}: {result.measured.rows:,} rows and {result.agreed:,} right labels "
             f"of {result.wanted:,}"
@@ -71,9 +71,9 @@ class Measured:
         return lines
 
     def _differing(self, workload: str) -> int:
-        """Return on how many images the two that decode alike have different labels."""
+        """Return the number of images whose labels differ between the pipeline and the bare loop."""
         pair = [self.results.get((workload, system)) for system in ("pipeline", "raw")]
         if pair[0] is None or pair[1] is None:
             return 0
-        ours, theirs = pair[0].measured.labels, pair[1].measured.labels
-        return sum(theirs.get(name) != label for name, label in ours.items())
+        pipeline, bare_loop = pair[0].measured.labels, pair[1].measured.labels
+        return sum(bare_loop.get(name) != label for name, label in pipeline.items())

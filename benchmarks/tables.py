@@ -1,4 +1,4 @@
-"""What people see of the measurements."""
+"""Tables and lines that show the measurements."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from benchmarks.results import Result
 
 
 def systems(title: str, results: Sequence[Result]) -> Table:
-    """Return the systems of one workload, each with its ratio to the pipeline."""
+    """Return the systems of a workload, each with its ratio to the pipeline."""
     rates = {result.system: result.rate for result in results}
     table = Table(title=title, title_justify="left")
     table.add_column("system")
@@ -30,7 +30,7 @@ def systems(title: str, results: Sequence[Result]) -> Table:
 
 
 def remarks(results: Iterable[Result]) -> Iterator[str]:
-    """Yield lines on where the pipeline's last run spent its time, and on what its processes hold."""
+    """Yield lines about the stages of the pipeline's last run and the memory of its processes."""
     for result in results:
         detail = result.measured.detail
         for run in detail.get("runs", ())[-1:]:
@@ -40,12 +40,12 @@ def remarks(results: Iterable[Result]) -> Iterator[str]:
 
 
 def _stages(run: dict[str, Any], processes: int) -> str:
-    """Say what the stages took, added up over processes that work side by side."""
+    """Return a line with the time of each stage, summed over all processes."""
     stages = sorted(run["stages_ms_per_1000"].items(), key=lambda stage: -stage[1])
     spent = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in stages)
     return (
         f"work of {processes} processes, ms for 1,000 images: {spent}; "
-        f"scan {run['scan_seconds']:.2f} s beside it; "
+        f"scan {run['scan_seconds']:.2f} s at the same time; "
         f"start, report and closing {run['other_seconds']:.2f} s."
     )
 
@@ -54,11 +54,11 @@ def _memory(processes: Iterable[dict[str, Any]]) -> str:
     each = ", ".join(
         f"{process['worker']} {process['first_mb']:.0f} -> {process['most_mb']:.0f}" for process in processes
     )
-    return f"MB of each process's own, after its first chunk -> most afterwards: {each}."
+    return f"Unshared MB of each process, after its first chunk -> maximum afterwards: {each}."
 
 
 def goals(lines: Iterable[Judged]) -> Table:
-    """Return the table of goals: what, goal, measured, reached or missed."""
+    """Return the table of goals: name, goal, measured, verdict."""
     styles = {True: "green", False: "red", None: "dim"}
     table = Table(title="Goals", title_justify="left")
     table.add_column("what")

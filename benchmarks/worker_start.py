@@ -1,4 +1,4 @@
-"""How long a new worker process needs until it classifies, and how much memory it takes then."""
+"""Seconds until a new worker process classifies, and its memory then."""
 
 import statistics
 import time
@@ -8,7 +8,7 @@ import psutil
 import sqlalchemy as sa
 
 from benchmarks.home import own_settings
-from benchmarks.measuring import Job, Measurement, main
+from benchmarks.measuring import Job, Measurement
 from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.host.embedded import Processes
@@ -18,15 +18,15 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import chunks
 
 _MEGABYTE = 1e6
-_LOOK_SECONDS = 0.002
-_MOST_SECONDS = 30
+_POLL_SECONDS = 0.002
+_MAX_SECONDS = 30
 
 
 def measure(job: Job) -> Measurement:
-    """Kill the only process of a CPU worker and time its replacement, `job.rounds` times.
+    """Kill the only child process of a CPU worker and time its replacement, `job.rounds` times.
 
-    A round's seconds are from the moment when the replacement was not there yet until its first chunk, one
-    image, was done. They are an upper bound: opening the run, decoding, predicting and storing are in them.
+    A round begins at the last moment without the replacement and ends when its first chunk, of one image,
+    is done. This is an upper bound: it includes opening the run, decoding, predicting and storing.
     """
     settings = own_settings(job, worker_processes=1)
     database = Database(settings.database_url)
@@ -42,7 +42,7 @@ def measure(job: Job) -> Measurement:
             began, expected = _replace(psutil.Process(pid))
             pid, finished = _classify(database, queue, image)
             if pid != expected:
-                raise PipelineError(f"Process {pid} worked in the place of {expected}.")
+                raise PipelineError(f"Process {pid} classified the image instead of {expected}.")
             seconds.append(finished - began)
             megabytes.append(psutil.Process(pid).memory_info().rss / _MEGABYTE)
     database.close()
@@ -58,28 +58,28 @@ def measure(job: Job) -> Measurement:
 
 
 def _replace(process: psutil.Process) -> tuple[float, int]:
-    """Kill an idle process; return when its replacement was not there yet, in Unix time, and its id.
+    """Kill an idle process; return the last moment without its replacement, in Unix time, and the new id.
 
-    The system's own start time of a process is not used: it is counted from a boot time in whole seconds.
+    The kernel's start time of a process is not used: it counts from a boot time in whole seconds.
     """
     parent = process.parent()
     if parent is None:
         raise PipelineError("The worker has ended.")
     before = {child.pid for child in parent.children()}
-    deadline = time.time() + _MOST_SECONDS
-    not_yet = time.time()
+    deadline = time.time() + _MAX_SECONDS
+    last_without = time.time()
     process.kill()
-    while (looked := time.time()) < deadline:
+    while (now := time.time()) < deadline:
         new = {child.pid for child in parent.children()} - before
         if new:
-            return not_yet, new.pop()
-        not_yet = looked
-        time.sleep(_LOOK_SECONDS)
-    raise PipelineError(f"No process took the place of {process.pid} within {_MOST_SECONDS} s.")
+            return last_without, new.pop()
+        last_without = now
+        time.sleep(_POLL_SECONDS)
+    raise PipelineError(f"No process replaced {process.pid} within {_MAX_SECONDS} s.")
 
 
 def _classify(database: Database, queue: CeleryQueue, image: str) -> tuple[int, float]:
-    """Classify one image; return the id of the process that did it, and when it was done, in Unix time."""
+    """Classify one image; return the id of the process that did it, and the Unix time when it was done."""
     request = str(uuid.uuid4())
     queue.send(Task.CLASSIFY_PATHS, [image], request_id=request)
     run = follow(database, queue, request)
@@ -89,7 +89,3 @@ def _classify(database: Database, queue: CeleryQueue, image: str) -> tuple[int, 
         query = sa.select(chunks.c.worker, chunks.c.finished_at).where(chunks.c.run_id == run.id)
         worker, finished = connection.execute(query).one()
     return int(worker.rpartition(":")[2]), finished.timestamp()
-
-
-if __name__ == "__main__":
-    main(measure)

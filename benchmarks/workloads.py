@@ -1,4 +1,4 @@
-"""What is measured: workloads, the systems in each, and how the images of each are made."""
+"""The workloads, the systems in each, and how the images of each are made."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ SystemName = Literal["pipeline", "raw", "tf.data", "ray", "task", "http", "unsca
 
 
 class WorkloadName(StrEnum):
-    """What can be chosen with `--workload`."""
+    """The choices of `--workload`."""
 
     A = "A"
     B = "B"
@@ -33,7 +33,7 @@ _DRAWN_PHOTOS, _DISTINCT_PHOTOS, _DISTINCT_LARGE = 1_000, 250, 20
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command was asked for; None where a workload has a default of its own."""
+    """The options of the command. None: the workload's own default."""
 
     images: int | None = None
     slow_images: int | None = None
@@ -45,27 +45,30 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One system in one workload: `module` has its `measure`, `options` are the job's.
+    """One system in one workload: `module` has its function `measure`, `options` are the job's.
 
-    `least` is the share of its labels that must be the reference's. `part` is the share of the images that it
-    gets; a slow one gets a few and fewer rounds. `package` is what it needs beyond the development tools.
+    `min_agreement` is the share of its labels that must agree with the reference. `part` is the share of the
+    images that it classifies; a slow system classifies a few images in fewer rounds. `tiny_processes` is the
+    number of its processes in a tiny run; None: one for each core. `package` is needed besides the
+    development tools.
     """
 
     system: str
     title: str
     module: str
-    least: float = 1.0
+    min_agreement: float = 1.0
     part: float = 1.0
     slow: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
+    tiny_processes: int | None = None
 
     def is_asked_for(self, only: str | None) -> bool:
-        """Whether `--only` names this system, or names none."""
+        """Whether `--only` names this system or is not given."""
         return only is None or self.system.startswith(only)
 
     @property
-    def is_there(self) -> bool:
+    def is_installed(self) -> bool:
         """Whether the package that it needs is installed."""
         return self.package is None or find_spec(self.package) is not None
 
@@ -74,7 +77,7 @@ class Entry:
 class Prepared:
     """The images of a workload: `count` files in a flat folder, the model, and a sentence about them.
 
-    `labels` are the right ones where they are known without asking Keras.
+    `labels` are the right labels if they are known without Keras.
     """
 
     images: Path
@@ -86,9 +89,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Images, a model, and the systems that are measured on them; `slow_images` for those that are slow.
+    """Images, a model, and the systems that are measured on them.
 
-    `prepare` writes the images into a new folder. `imaging`: the reference decodes as the pipeline does.
+    `prepare` writes the images into a new folder. `slow_images` is the number for slow systems. With
+    `imaging`, the reference decodes as the pipeline does.
     """
 
     name: WorkloadName
@@ -104,26 +108,26 @@ class Workload:
     slow_rounds: int = 0
 
     def count(self, request: Request) -> int:
-        """Return how many images are asked for."""
+        """Return the number of images of the workload."""
         return request.images or (self.tiny_images if request.tiny else self.images)
 
     def count_for(self, entry: Entry, prepared: Prepared, request: Request) -> int:
-        """Return how many of the prepared images a system gets."""
+        """Return how many of the prepared images a system classifies."""
         if entry.slow:
             few = self.tiny_slow_images if request.tiny else self.slow_images
             return min(request.slow_images or few, prepared.count)
         return max(1, round(prepared.count * entry.part))
 
     def rounds_for(self, entry: Entry, request: Request) -> int:
-        """Return how often a system is timed."""
+        """Return how many times a system is measured."""
         rounds = request.rounds or (1 if request.tiny else self.rounds)
         return min(rounds, self.slow_rounds) if entry.slow else rounds
 
 
 def shipped() -> Bundle:
-    """Return the model that the settings name: the shipped one unless they say otherwise.
+    """Return the model of RETURNS_MODEL, by default the shipped one.
 
-    Of NAME the highest version on disk, which a fresh home's first run makes active.
+    For NAME without a version this is the highest version on disk, as in the first run of a new home.
     """
     settings = load_settings()
     return find_bundle(settings.models_dir, settings.model)
@@ -136,7 +140,7 @@ def _fashion(folder: Path, count: int, _request: Request) -> Prepared:
 
 def _photos(folder: Path, count: int, request: Request) -> Prepared:
     if request.photos:
-        # All of them, unless a number was asked for.
+        # All of them, unless a number is given.
         count = copy_photos(request.photos, folder, count if request.images or request.tiny else None)
         sentence = f"{count:,} photos of --photos"
     else:
@@ -150,11 +154,11 @@ def _large(folder: Path, count: int, request: Request) -> Prepared:
 
 
 def _mobilenet(folder: Path, request: Request) -> Bundle:
-    """Return the model for photos, in a folder that keeps it for the next time."""
-    looked_at = find_photos(request.photos, mobilenet.LOOKED_AT) if request.photos else None
+    """Return the model for photos. It is cached below RETURNS_HOME."""
+    photos = find_photos(request.photos, mobilenet.STATISTICS_PHOTOS) if request.photos else None
     work = folder.with_name("mobilenet")
     work.mkdir()
-    return mobilenet.get_bundle(looked_at, load_settings().home / "bench", work)
+    return mobilenet.get_bundle(photos, load_settings().home / "bench", work, small=request.tiny)
 
 
 def _tiny(folder: Path, count: int, _request: Request) -> Prepared:
@@ -165,13 +169,13 @@ def _tiny(folder: Path, count: int, _request: Request) -> Prepared:
     )
 
 
-_PIPELINE, _UNSCALED = "benchmarks.systems.pipeline", "benchmarks.systems.unscaled"
+_PIPELINE, _UNSCALED_APP = "benchmarks.systems.pipeline", "benchmarks.systems.unscaled_worker"
 _RAW, _TF_DATA = "benchmarks.systems.raw", "benchmarks.systems.tf_data"
 _RAY, _TASK = "benchmarks.systems.ray_data", "benchmarks.systems.task_per_image"
 _HTTP = "benchmarks.systems.http_flask"
 _NEARLY_ALL = 0.999
-#: Small chunks, so that a few large pictures give every process some.
-_FEW = {"settings": {"chunk_size": 10}}
+#: Small chunks, so that every process gets some of a few large images.
+_SMALL_CHUNKS = {"settings": {"chunk_size": 10}}
 _STUB = {"settings": {"runtime": "stub"}}
 
 WORKLOADS = (
@@ -186,11 +190,11 @@ WORKLOADS = (
         tiny_slow_images=8,
         slow_rounds=3,
         entries=(
-            Entry("pipeline", "pipeline: scan to closed run", _PIPELINE),
+            Entry("pipeline", "pipeline: scan to closed run", _PIPELINE, tiny_processes=1),
             Entry("raw", "bare loop, a process for each core", _RAW),
             Entry("tf.data", "tf.data, one process", _TF_DATA),
             Entry("ray", "Ray Data", _RAY, package="ray"),
-            Entry("task", "one task an image", _TASK, slow=True),
+            Entry("task", "one task an image", _TASK, slow=True, tiny_processes=1),
             Entry("http", "Flask, one image at a time", _HTTP, slow=True),
         ),
     ),
@@ -203,23 +207,43 @@ WORKLOADS = (
         rounds=3,
         imaging=True,
         entries=(
-            Entry("pipeline", "pipeline: scan to closed run", _PIPELINE, least=_NEARLY_ALL),
-            Entry("raw", "bare loop, a process for each core", _RAW, least=_NEARLY_ALL),
-            # It makes pictures smaller in a way of its own.
-            Entry("tf.data", "tf.data, one process", _TF_DATA, least=0, options={"batch": 64}),
+            Entry(
+                "pipeline",
+                "pipeline: scan to closed run",
+                _PIPELINE,
+                tiny_processes=1,
+                min_agreement=_NEARLY_ALL,
+            ),
+            Entry("raw", "bare loop, a process for each core", _RAW, min_agreement=_NEARLY_ALL),
+            # It scales images down with another algorithm.
+            Entry("tf.data", "tf.data, one process", _TF_DATA, min_agreement=0, options={"batch": 64}),
         ),
     ),
     Workload(
         WorkloadName.C,
-        "pictures of 12 megapixels, MobileNetV2",
+        "images of 12 megapixels, MobileNetV2",
         _large,
         images=200,
         tiny_images=2,
         rounds=3,
         imaging=True,
         entries=(
-            Entry("pipeline", "pipeline: scan to closed run", _PIPELINE, least=_NEARLY_ALL, options=_FEW),
-            Entry("unscaled", "pipeline without JPEG scaling", _UNSCALED, least=0, options=_FEW),
+            Entry(
+                "pipeline",
+                "pipeline: scan to closed run",
+                _PIPELINE,
+                tiny_processes=1,
+                min_agreement=_NEARLY_ALL,
+                options=_SMALL_CHUNKS,
+            ),
+            Entry(
+                "unscaled",
+                "pipeline without JPEG scaling",
+                _PIPELINE,
+                min_agreement=0,
+                options={**_SMALL_CHUNKS, "classify_app": _UNSCALED_APP},
+                tiny_processes=1,
+            ),
         ),
     ),
     Workload(
@@ -230,13 +254,26 @@ WORKLOADS = (
         tiny_images=2_000,
         rounds=3,
         entries=(
-            Entry("pipeline-tenth", "pipeline, a tenth of the images", _PIPELINE, part=0.1, options=_STUB),
-            Entry("pipeline", "pipeline, all images", _PIPELINE, options={**_STUB, "watch_memory": True}),
+            Entry(
+                "pipeline-tenth",
+                "pipeline, a tenth of the images",
+                _PIPELINE,
+                part=0.1,
+                options=_STUB,
+                tiny_processes=1,
+            ),
+            Entry(
+                "pipeline",
+                "pipeline, all images",
+                _PIPELINE,
+                options={**_STUB, "watch_memory": True},
+                tiny_processes=1,
+            ),
         ),
     ),
     Workload(
         WorkloadName.FOOTPRINT,
-        "what a worker process, a message and a command cost",
+        "the cost of a worker process, a message and a command",
         _fashion,
         images=64,
         tiny_images=64,

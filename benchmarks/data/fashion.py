@@ -1,4 +1,4 @@
-"""The images that every system classifies: the official Fashion-MNIST test set as PNG files."""
+"""Small images: the official Fashion-MNIST test set as PNG files."""
 
 import itertools
 import shutil
@@ -12,9 +12,10 @@ _SAMPLES = PROJECT_ROOT / "samples"
 
 
 def write_images(folder: Path, count: int) -> str:
-    """Write `count` PNG files into `folder`; return a sentence that says what they are.
+    """Write `count` PNG files into `folder`; return a sentence that describes them.
 
-    Without Fashion-MNIST, and beyond its 10,000 test images, images are repeated, each time as a new file.
+    Beyond its 10,000 test images, images are repeated, each time as a new file. Without Fashion-MNIST the
+    shipped samples are repeated.
     """
     folder.mkdir(parents=True)
     try:

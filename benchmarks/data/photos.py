@@ -1,4 +1,4 @@
-"""Photos: a folder tree of real ones, or JPEGs that cost a decoder about what a photo costs."""
+"""Photos: a folder tree of real ones, or drawn JPEGs with about the decoding cost of a photo."""
 
 import itertools
 import shutil
@@ -11,27 +11,27 @@ from returns_pipeline.errors import ConfigFault
 
 _QUALITY = 90
 _BLOBS = 12
-#: Pixels of the drawing's longer side before it is enlarged: a photo is smooth but for its noise.
+#: Pixels of the drawing's longer side before it is enlarged, because a photo is smooth except for noise.
 _COARSE = 200
-#: Makes files as large as photos of goods are: 30 kB with 400x533 pixels.
+#: Standard deviation; gives files of the size of product photos, 30 kB with 400x533 pixels.
 _NOISE = 3.0
 
 
 def find_photos(tree: Path, count: int | None) -> list[Path]:
-    """Return the .jpg files below `tree`, at most `count`. Raises ConfigFault when there is none."""
+    """Return the .jpg files below `tree`, at most `count`. Raises ConfigFault if there is none."""
     photos = sorted(tree.rglob("*.jpg"))
     if not photos:
         raise ConfigFault(f"There is no .jpg file in {tree}.", "Name a folder of photos with --photos.")
     if count is None or count >= len(photos):
         return photos
-    # Spread over the tree: the first of a sorted list may all be of one kind.
+    # Spread over the tree, because the first files by name may all be of one kind.
     return [photos[number * len(photos) // count] for number in range(count)]
 
 
 def copy_photos(tree: Path, folder: Path, count: int | None) -> int:
     """Copy the .jpg files below `tree` into the new flat `folder`, at most `count`; return how many.
 
-    Raises ConfigFault when there is none.
+    Raises ConfigFault if there is none.
     """
     photos = find_photos(tree, count)
     folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def copy_photos(tree: Path, folder: Path, count: int | None) -> int:
 def draw_photos(folder: Path, count: int, size: tuple[int, int], distinct: int) -> str:
     """Write `count` JPEGs of `size` (width, height) into the new `folder`; return a sentence about them.
 
-    At most `distinct` are drawn; the others are copies. The same number always gives the same picture.
+    At most `distinct` are drawn; the others are copies. The same number always gives the same image.
     """
     folder.mkdir(parents=True)
     distinct = min(distinct, count)
@@ -57,7 +57,7 @@ def draw_photos(folder: Path, count: int, size: tuple[int, int], distinct: int) 
 
 
 def _draw(seed: int, size: tuple[int, int]) -> Image.Image:
-    """Return a gradient with soft blobs, enlarged, and noise as of a camera."""
+    """Return an enlarged gradient with soft blobs, and noise like that of a camera."""
     random = np.random.default_rng(seed)
     scale = _COARSE / max(size)
     width, height = (max(1, round(side * scale)) for side in size)
@@ -68,7 +68,7 @@ def _draw(seed: int, size: tuple[int, int]) -> Image.Image:
     for _ in range(_BLOBS):
         middle_x, middle_y = random.uniform(0, width), random.uniform(0, height)
         radius = random.uniform(0.05, 0.3) * _COARSE
-        # A steep edge, as things have it, that still is no staircase.
+        # A steep edge, as objects have, but not a hard step.
         distance = np.hypot(x - middle_x, (y - middle_y) * random.uniform(0.5, 2))
         weight = 1 / (1 + np.exp(np.minimum((distance - radius) / 1.5, 50)))
         picture += (random.uniform(0, 255, 3) - picture) * weight[..., None]

@@ -1,31 +1,31 @@
-"""Tiny images for measuring the queue alone: hardly anything to read or to decode, and a known answer."""
+"""Tiny images that cost almost nothing to read and decode, with known labels, to measure the queue alone."""
 
 from pathlib import Path
 
 from PIL import Image
 
 _SIDE = 28
-#: Names for one file. ext4 admits 65,000, and each round of a benchmark gives every image one more.
-_NAMES = 8_000
+#: Hard links to one file. ext4 allows 65,000, and each round of a benchmark adds one for every image.
+_MAX_LINKS = 8_000
 _LEVELS = 256
 
 
-def write_tiny(folder: Path, count: int, labels: int) -> dict[str, int]:
+def write_tiny(folder: Path, count: int, labels: int, max_links: int = _MAX_LINKS) -> dict[str, int]:
     """Write `count` grey PNG files into the new `folder`; return the stub runtime's label of each.
 
-    The stub answers with the one of `labels` labels that an image's mean brightness falls on. Most names are
-    hard links: a file that the pipeline moves is a name of its own.
+    The stub's label is an image's mean brightness, in `labels` steps. Most files are hard links, which the
+    pipeline moves like any other file; one file has at most `max_links`.
     """
     folder.mkdir(parents=True)
-    answers = {}
+    expected = {}
     for number in range(count):
-        group = number // _NAMES
+        group = number // max_links
         level = group * 97 % _LEVELS
         name = f"tiny_{number:07}.png"
-        if number % _NAMES == 0:
+        if number % max_links == 0:
             first = folder / name
             Image.new("L", (_SIDE, _SIDE), level).save(first)
         else:
             (folder / name).hardlink_to(first)
-        answers[name] = level * labels // _LEVELS
-    return answers
+        expected[name] = level * labels // _LEVELS
+    return expected

@@ -1,22 +1,21 @@
-"""The pipeline, embedded: from sending the scan until the run is closed, with workers that are warm.
+"""The embedded pipeline: from sending the scan until the run is closed, with warm workers.
 
-Options of its job: `settings`, overrides of the pipeline's settings; `watch_memory`, whether the memory of
-its processes is sampled during the first round.
+Job options: `settings`, which override the pipeline's settings; `classify_app`, the module of another Celery
+app for images; `watch_memory`, whether the memory of the processes is sampled during the first round.
 """
 
-import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from beat_schedule import beat_schedule
 from benchmarks.home import own_settings
-from benchmarks.measuring import Job, Measurement, link, main
+from benchmarks.measuring import Job, Measurement, link
 from benchmarks.memory import Watch, growth
 from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
@@ -29,28 +28,16 @@ from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
 
 _WARM_IMAGES = 64
-_WARM_TRIES = 20
-_MOST_SECONDS, _LOOK_SECONDS = 1800, 0.002
+_MAX_WARM_UPS = 20
+_MAX_SECONDS, _POLL_SECONDS = 1800, 0.002
 
 
-Workers = Callable[[Processes, Settings], AbstractContextManager[None]]
+def measure(job: Job) -> Measurement:
+    """Start Redis and the workers, warm them up, time the scan of the whole intake `job.rounds` times.
 
-
-@contextmanager
-def usual_workers(processes: Processes, _settings: Settings) -> Iterator[None]:
-    """Start the two workers of every embedded installation."""
-    processes.start_workers()
-    yield
-
-
-def measure(job: Job, workers: Workers = usual_workers) -> Measurement:
-    """Start Redis and the workers, warm them, time the scan of the whole intake `job.rounds` times.
-
-    Raises PipelineError when a run closes with an image that is not classified.
+    Raises PipelineError if a run closes with an unclassified image.
     """
-    settings = own_settings(
-        job, worker_processes=len(os.sched_getaffinity(0)), **job.options.get("settings", {})
-    )
+    settings = own_settings(job, worker_processes=job.processes, **job.options.get("settings", {}))
     database = Database(settings.database_url)
     database.upgrade()
     settings.incoming_dir.mkdir(parents=True)
@@ -58,16 +45,14 @@ def measure(job: Job, workers: Workers = usual_workers) -> Measurement:
     detail: dict[str, Any] = {"processes": settings.worker_processes, "chunk_size": settings.chunk_size}
     with Processes(settings) as processes:
         processes.start_redis()
-        with workers(processes, settings):
-            _warm(job, settings, database, queue)
-            rounds = []
-            if job.options.get("watch_memory"):
-                with Watch() as watch:
-                    rounds.append(_round(job.files(), settings, database, queue))
-                detail["memory"] = growth(watch.samples, _first_chunks(settings, rounds[0][1]))
-            rounds += [
-                _round(job.files(), settings, database, queue) for _ in range(job.rounds - len(rounds))
-            ]
+        processes.start_workers(job.options.get("classify_app", "workers.app"))
+        _warm_up(job, settings, database, queue)
+        rounds = []
+        if job.options.get("watch_memory"):
+            with Watch() as watch:
+                rounds.append(_round(job.files(), settings, database, queue))
+            detail["memory"] = growth(watch.samples, _first_chunks(settings, rounds[0][1]))
+        rounds += [_round(job.files(), settings, database, queue) for _ in range(job.rounds - len(rounds))]
     last = rounds[-1][1]
     results = list(images.results(database, last.id))
     database.close()
@@ -79,13 +64,13 @@ def measure(job: Job, workers: Workers = usual_workers) -> Measurement:
     )
 
 
-def _warm(job: Job, settings: Settings, database: Database, queue: CeleryQueue) -> None:
-    """Let every child load its model, as it has on any night but the first after a start.
+def _warm_up(job: Job, settings: Settings, database: Database, queue: CeleryQueue) -> None:
+    """Let every worker process load its model, as it has on every night but the first after a start.
 
-    Small requests, more than there are children, are sent together until each child has done one.
+    Sends more small requests than there are processes, until each process has classified one.
     """
     paths = [str(file) for file in job.files(_WARM_IMAGES)]
-    for _ in range(_WARM_TRIES):
+    for _ in range(_MAX_WARM_UPS):
         requests = [str(uuid.uuid4()) for _ in range(2 * settings.worker_processes)]
         for request in requests:
             queue.send(Task.CLASSIFY_PATHS, paths, request_id=request)
@@ -95,15 +80,15 @@ def _warm(job: Job, settings: Settings, database: Database, queue: CeleryQueue) 
         if seen[0][0] >= settings.worker_processes:
             break
     else:
-        raise PipelineError("Some worker process never took a chunk.")
-    # The process that scans has statements of its own to prepare.
+        raise PipelineError("A worker process never claimed a chunk.")
+    # The process that scans prepares other statements.
     _round(job.files(_WARM_IMAGES), settings, database, queue)
 
 
 def _round(
     files: Sequence[Path], settings: Settings, database: Database, queue: CeleryQueue
 ) -> tuple[float, RunSummary]:
-    """Fill the intake; return the seconds from sending the scan until its run is closed, and the run."""
+    """Fill the intake; return the run of a scan, and the seconds from sending it until the run is closed."""
     link(files, settings.incoming_dir)
     nightly = beat_schedule(settings)["nightly-scan"]
     request_id = str(uuid.uuid4())
@@ -118,25 +103,25 @@ def _round(
 
 
 def _wait(settings: Settings, request_id: str) -> None:
-    """Wait until a run is closed, looking more often than `follow` does and at less cost.
+    """Wait until a run is closed. Polls more often than `follow`, and more cheaply.
 
-    Raises PipelineError when that takes longer than any measured run should.
+    Raises PipelineError after `_MAX_SECONDS`.
     """
-    deadline = time.monotonic() + _MOST_SECONDS
+    deadline = time.monotonic() + _MAX_SECONDS
     with closing(sqlite3.connect(settings.home / "returns.sqlite3")) as connection:
         query = "SELECT 1 FROM runs WHERE request_id = ? AND state = 'closed'"
         while connection.execute(query, (request_id,)).fetchone() is None:
             if time.monotonic() > deadline:
-                raise PipelineError(f"The run was not closed in {_MOST_SECONDS} s; its logs say why.")
-            time.sleep(_LOOK_SECONDS)
+                raise PipelineError(f"The run was not closed within {_MAX_SECONDS} s; see its logs.")
+            time.sleep(_POLL_SECONDS)
 
 
 def _stages(settings: Settings, run: RunSummary, seconds: float) -> dict[str, Any]:
-    """Return where a run's time went.
+    """Return how long each stage of a run took.
 
     `stages_ms_per_1000` is the work of all processes together, in milliseconds for 1,000 images.
-    `scan_seconds` ends with the last chunk that was sent, `classify_seconds` with the last one that was
-    done, both counted from the run's opening; `other_seconds` is what the whole took besides.
+    `scan_seconds` is the time from opening the run to sending its last chunk, `classify_seconds` the time
+    from opening it to finishing its last chunk. `other_seconds` is the rest of `seconds`.
     """
     rows = _query(
         settings,
@@ -162,7 +147,7 @@ def _stages(settings: Settings, run: RunSummary, seconds: float) -> dict[str, An
 
 
 def _first_chunks(settings: Settings, run: RunSummary) -> dict[int, float]:
-    """Return when each worker process had done its first chunk of a run: process id -> seconds since 1970."""
+    """Return when each worker process finished its first chunk of a run: process id -> Unix time."""
     rows = _query(
         settings, "SELECT worker, min(finished_at) FROM chunks WHERE run_id = ? GROUP BY worker", run.id
     )
@@ -175,7 +160,3 @@ def _first_chunks(settings: Settings, run: RunSummary) -> dict[int, float]:
 def _query(settings: Settings, sql: str, *values: object) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(settings.home / "returns.sqlite3")) as connection:
         return connection.execute(sql, values).fetchall()
-
-
-if __name__ == "__main__":
-    main(measure)

@@ -1,8 +1,8 @@
-"""The limit: a bare loop in one process for each core. Read, decode, predict, insert, and nothing else.
+"""The upper limit: a bare loop of read, decode, predict and insert, in one process for each core.
 
-No queue, no rows beforehand, no archive, no recovery, no look at what a file really is or how it is turned.
-What is interrupted is lost, and the first file that is not an image ends it. No pipeline can be faster on the
-same libraries; how near it comes is what its safety costs.
+It has no queue, no rows before the result, no archive, no recovery, no check of the file type and no
+orientation. An interruption loses everything, and the first file that is not an image ends it. No pipeline
+with the same libraries can be faster. The distance to this limit is the price of the pipeline's safety.
 """
 
 import multiprocessing
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.measuring import Job, Measurement, main, require_rows
+from benchmarks.measuring import Job, Measurement, require_rows
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
 from returns_pipeline.errors import PipelineError
@@ -34,11 +34,11 @@ _INSERT = "INSERT INTO predictions VALUES (?, ?, ?)"
 
 
 def measure(job: Job) -> Measurement:
-    """Classify the job's images `job.rounds` times: from telling the processes to begin until all have ended.
+    """Classify the images `job.rounds` times: from the signal to begin until all processes are done.
 
-    Starting and loading the model are not timed; a few batches are classified before.
+    Starting, loading the model and some batches to warm up are not timed.
     """
-    processes = len(os.sched_getaffinity(0))
+    processes = job.processes
     seconds = []
     with _workers(job, processes) as workers:
         for number in range(job.rounds):
@@ -46,7 +46,7 @@ def measure(job: Job) -> Measurement:
             for worker in workers:
                 worker.send(str(job.work / str(number)))
             for worker in workers:
-                _await(worker, _DONE, _ROUND_SECONDS)
+                _wait_for(worker, _DONE, _ROUND_SECONDS)
             seconds.append(time.perf_counter() - began)
     labels = _labels(job.work, str(job.rounds - 1), processes)
     require_rows(labels, job)
@@ -55,10 +55,10 @@ def measure(job: Job) -> Measurement:
 
 @contextmanager
 def _workers(job: Job, count: int) -> Iterator[Sequence["Connection[Any, Any]"]]:
-    """Start the processes; yield a connection to each when all are warm; end them."""
-    # Spawned: nothing of OpenVINO's or anybody's threads crosses a fork.
+    """Start the processes; yield a connection to each when all are warm; stop them."""
+    # Spawned, because threads of OpenVINO do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    ours: list[Connection[Any, Any]] = []
+    connections: list[Connection[Any, Any]] = []
     processes = []
     try:
         for index in range(count):
@@ -66,12 +66,12 @@ def _workers(job: Job, count: int) -> Iterator[Sequence["Connection[Any, Any]"]]
             processes.append(context.Process(target=_serve, args=(job, index, count, there), daemon=True))
             processes[-1].start()
             there.close()
-            ours.append(here)
-        for connection in ours:
-            _await(connection, _READY, _START_SECONDS)
-        yield ours
+            connections.append(here)
+        for connection in connections:
+            _wait_for(connection, _READY, _START_SECONDS)
+        yield connections
     finally:
-        for connection in ours:
+        for connection in connections:
             connection.close()
         for process in processes:
             process.join(5)
@@ -79,17 +79,17 @@ def _workers(job: Job, count: int) -> Iterator[Sequence["Connection[Any, Any]"]]
             process.join()
 
 
-def _await(connection: "Connection[Any, Any]", wanted: str, seconds: float) -> None:
+def _wait_for(connection: "Connection[Any, Any]", wanted: str, seconds: float) -> None:
     try:
         if connection.poll(seconds) and connection.recv() == wanted:
             return
     except EOFError:
         pass
-    raise PipelineError(f"A process of the bare loop did not say {wanted!r}; its log says why.")
+    raise PipelineError(f"A process of the bare loop did not send {wanted!r}; see its log.")
 
 
 def _serve(job: Job, index: int, step: int, connection: "Connection[Any, Any]") -> None:
-    """Be one process: load, warm, then write one SQLite file for each message, until the other end closes."""
+    """Run one process: load the model, warm up, write a SQLite file per message until the pipe closes."""
     loop = _Loop(job.model(), job.images)
     names = [file.name for file in job.files(_WARM_BATCHES * _BATCH)]
     loop.classify(names, str(job.work / f"warm-{index}.sqlite3"))
@@ -99,8 +99,8 @@ def _serve(job: Job, index: int, step: int, connection: "Connection[Any, Any]") 
             target = connection.recv()
         except EOFError:
             return
-        names = sorted(os.listdir(job.images))[: job.count]  # noqa: PTH208 - no Path for each image
-        # A file for each process: none waits for another's lock.
+        names = sorted(os.listdir(job.images))[: job.count]  # noqa: PTH208 - a Path for each image is slow
+        # A file for each process, so that none waits for a lock.
         loop.classify(names[index::step], f"{target}-{index}.sqlite3")
         connection.send(_DONE)
 
@@ -109,9 +109,9 @@ class _Loop:
     """One process's model and its buffer for a batch of pixels."""
 
     def __init__(self, bundle: Bundle, folder: Path) -> None:
-        """Load the OpenVINO export for one thread, as exact as the pipeline's; read images from `folder`."""
+        """Load the OpenVINO export for one thread; read images from `folder`."""
         self._folder = str(folder)
-        # The pipeline's own runtime: the fixed shape and the batch that measured best, for one thread.
+        # The pipeline's own runtime, with the same precision, fixed shape and batch size.
         self._classifier = OpenVINOClassifier(bundle)
         self._mode = "L" if bundle.input.channels == 1 else "RGB"
         self._size = (bundle.input.width, bundle.input.height)
@@ -133,7 +133,7 @@ class _Loop:
     def _decode(self, file: str) -> Any:
         """Return the pixels of a picture, uint8 of the model's shape."""
         with Image.open(file) as image:
-            # As the pipeline: a JPEG's decoder scales down by 2, 4 or 8, never below 1.5 times the size.
+            # As in the pipeline: the JPEG decoder scales down by 2, 4 or 8, to at least 1.5 times the size.
             side = 3 * max(self._size) // 2
             image.draft(None, (side, side))
             picture = image if image.mode == self._mode else image.convert(self._mode)
@@ -152,7 +152,3 @@ def _labels(folder: Path, name: str, processes: int) -> dict[str, int]:
             raise PipelineError("Two processes wrote a row for the same file.")
         labels.update(rows)
     return labels
-
-
-if __name__ == "__main__":
-    main(measure)

@@ -1,6 +1,6 @@
-"""Ray Data: its own image reader, actors that hold the model, its own Parquet writer. No row for a bad image.
+"""Ray Data with its own image reader, actors that hold the model, and its own Parquet writer.
 
-It runs without its dashboard and without its reports to its vendor.
+A bad image gets no row. Ray's dashboard and usage reports are off.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.measuring import Job, Measurement, link, main, require_rows
+from benchmarks.measuring import Job, Measurement, link, require_rows
 from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.runtimes.registry import load_classifier
 
@@ -34,18 +34,18 @@ class Model:
         self._shape = load_bundle(Path(bundle)).input.shape
 
     def __call__(self, batch: "dict[str, NDArray[Any]]") -> "dict[str, NDArray[Any]]":
-        """Return the paths of a batch with their labels and probabilities; the pixels go no further."""
+        """Return the paths of a batch with their labels and probabilities, without the pixels."""
         pixels = np.ascontiguousarray(batch["image"], dtype=np.uint8).reshape(-1, *self._shape)
         scores = self._classifier.predict(pixels).probabilities
         return {"path": batch["path"], "label": scores.argmax(axis=1), "probability": scores.max(axis=1)}
 
 
 def measure(job: Job) -> Measurement:
-    """Read, classify and write the job's images `job.rounds` times, Ray started and used once before.
+    """Read, classify and write the images `job.rounds` times. Starting Ray and a first use are not timed.
 
-    It takes every file of the folder `job.images`, so that there must be `job.count` of them.
+    Reads every file of `job.images`, so the folder must have `job.count` files.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = job.processes
     link(job.files(_WARM_IMAGES), job.work / "warm")
     with _ray(cores):
         _classify(job, job.work / "warm", job.work / "warm-rows", cores)
@@ -62,13 +62,13 @@ def measure(job: Job) -> Measurement:
 
 @contextmanager
 def _ray(cores: int) -> Iterator[None]:
-    """Start Ray on this machine alone, and end it with all that it has started and written."""
+    """Start Ray on this machine only; stop its processes and delete its files afterwards."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    # Its sockets lie in this folder, and their paths have to be short.
+    # Ray's sockets are in this folder, and their paths must be short.
     with tempfile.TemporaryDirectory(prefix="r-", ignore_cleanup_errors=True) as folder:
-        # Twice the cores: an actor keeps one of them while it waits, and somebody has to read.
+        # Twice the cores: an actor reserves one even while it waits, and reading needs cores too.
         ray.init(
             num_cpus=2 * cores,
             include_dashboard=False,
@@ -110,7 +110,3 @@ def _labels(folder: Path) -> dict[str, int]:
 
     rows = parquet.read_table(folder, columns=["path", "label"]).to_pydict()
     return {Path(path).name: int(label) for path, label in zip(rows["path"], rows["label"], strict=True)}
-
-
-if __name__ == "__main__":
-    main(measure)

@@ -1,7 +1,7 @@
-"""The labels that every system must give: Keras in float32, in large batches.
+"""The reference labels: Keras in float32, in large batches.
 
-Options of its job: `imaging`, whether the pixels are those of the pipeline's decoding (pictures that must be
-made smaller have no other reference) or plainly decoded ones.
+Job option: `imaging`, whether the pipeline's decoder makes the pixels, or Pillow alone. Images that must be
+scaled down have no other reference than the pipeline's decoder.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from benchmarks.measuring import Job, Measurement, main
+from benchmarks.measuring import Job, Measurement
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.photos.decoding import bytes_to_pixels
 from returns_pipeline.photos.decoding.bounds import Limits
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
     from returns_pipeline.records.models import ImageInput
 
-#: Pixels of one batch at most, so that the layers of a large network stay below a few GiB.
+#: Maximum pixels of a batch, so that the layers of a large network need only a few GiB.
 _BATCH_PIXELS = 64 * 224 * 224
-_MOST_IMAGES = 500
-#: Two labels whose probabilities differ by less are a tie: float32 sums in another order may turn it.
+_MAX_IMAGES = 500
+#: Two labels whose probabilities differ by less are a tie: another order of float32 sums may swap them.
 _TIE = 1e-5
 _LIMITS = Limits(max_bytes=2**30, max_pixels=2**30)
 
 
 def measure(job: Job) -> Measurement:
-    """Return Keras' label for every image, and in `detail` how near OpenVINO comes on the same pixels.
+    """Return Keras' label for every image, and in `detail` how OpenVINO differs on the same pixels.
 
-    `agreement` is the share of images with the same label, `largest_difference` that of two probabilities,
-    and `tied` has the second label of each image whose two best labels are as good as equal.
+    `agreement` is the share of images with the same label, `largest_difference` the largest difference of
+    two probabilities. `tied` has the second label of each image whose two best labels are a tie.
     """
     import keras
 
     bundle = job.model()
     model = keras.saving.load_model(bundle.file("model.keras"), compile=False)
     openvino = load_classifier(bundle, "openvino")
-    decode = _decoded_by_the_pipeline if job.options.get("imaging") else _decoded_plainly
-    size = min(_MOST_IMAGES, max(1, _BATCH_PIXELS // (bundle.input.width * bundle.input.height)))
+    decode = _decode_as_pipeline if job.options.get("imaging") else _decode_with_pillow
+    size = min(_MAX_IMAGES, max(1, _BATCH_PIXELS // (bundle.input.width * bundle.input.height)))
     labels: dict[str, int] = {}
     tied: dict[str, int] = {}
     agreed, difference = 0, 0.0
@@ -69,15 +69,11 @@ def _ties(files: list[Path], scores: "NDArray[np.float32]") -> dict[str, int]:
     return {files[place].name: int(order[place, 1]) for place in tied}
 
 
-def _decoded_plainly(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
-    """Return a picture that has the model's size already, without the pipeline's decoding."""
+def _decode_with_pillow(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
+    """Return the pixels of an image that already has the model's size."""
     mode = "L" if want.channels == 1 else "RGB"
     return np.asarray(Image.open(file).convert(mode)).reshape(want.shape)
 
 
-def _decoded_by_the_pipeline(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
+def _decode_as_pipeline(file: Path, want: "ImageInput") -> "NDArray[np.uint8]":
     return bytes_to_pixels.decode(file.read_bytes(), want, _LIMITS).pixels
-
-
-if __name__ == "__main__":
-    main(measure)

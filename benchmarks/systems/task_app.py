@@ -1,4 +1,4 @@
-"""The Celery app of the tutorials: one task for one image, the model loaded when a child first needs it."""
+"""A Celery app as in the tutorials: one task an image, the model loaded on a process's first task."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from returns_pipeline.classify.bundle import Bundle
 
-#: Environment variables that tell the worker where things are.
+#: Environment variables with the addresses that the worker needs.
 BROKER, BUNDLE, DATABASE = "BENCH_BROKER", "BENCH_BUNDLE", "BENCH_DATABASE"
 
 TABLE = "CREATE TABLE predictions (file TEXT, label INTEGER NOT NULL, probability REAL NOT NULL)"
@@ -47,7 +47,7 @@ def classify(path: str) -> tuple[int, int]:
 
 @cache
 def _model() -> "tuple[Bundle, Any]":
-    """Load the model, once in each child: TensorFlow must not be used before the fork."""
+    """Load the model, once in each process: TensorFlow must not be used before the fork."""
     import keras
 
     from returns_pipeline.classify.bundle import load_bundle

@@ -1,7 +1,7 @@
-"""The nearest peer: one process, Keras' own folder reader, large batches, one insert. No queue, no archive.
+"""The nearest peer: one process, Keras' own folder reader, large batches, one insert.
 
-It keeps nothing when it is interrupted and stops at the first file that is not an image: the least that the
-same answers can cost with Keras alone.
+It has no queue and no archive. An interruption loses everything, and the first file that is not an image
+ends it. This is the minimum cost of the same predictions with Keras alone.
 """
 
 import sqlite3
@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Job, Measurement, link, main, require_rows
+from benchmarks.measuring import Job, Measurement, link, require_rows
 from returns_pipeline.records.models import ImageInput
 
-#: Images in a batch unless the job's option `batch` says otherwise: large pictures need smaller ones.
+#: Default images of a batch. The job option `batch` sets fewer for large images.
 _BATCH = 512
 _TABLE = "CREATE TABLE predictions (file TEXT PRIMARY KEY, label INTEGER NOT NULL, probability REAL NOT NULL)"
 _INSERT = "INSERT INTO predictions VALUES (?, ?, ?)"
@@ -22,14 +22,14 @@ _INSERT = "INSERT INTO predictions VALUES (?, ?, ?)"
 def measure(job: Job) -> Measurement:
     """Classify the folder `job.rounds` times. Importing TensorFlow and loading the model are not timed.
 
-    It takes every file of the folder `job.images`, so that there must be `job.count` of them.
+    Reads every file of `job.images`, so the folder must have `job.count` files.
     """
     import keras
 
     batch = job.options.get("batch", _BATCH)
     bundle = job.model()
     model = keras.saving.load_model(bundle.file("model.keras"), compile=False)
-    # One whole batch and a part of one, the two shapes that TensorFlow prepares for.
+    # A whole batch and a partial one: the two shapes that TensorFlow compiles for.
     link(job.files(batch + 1), job.work / "warm")
     _classify(model, bundle.input, job.work / "warm", job.work / "warm.sqlite3", batch)
     seconds = []
@@ -67,7 +67,3 @@ def _classify(model: Any, size: ImageInput, folder: Path, target: Path, batch: i
 def _labels(source: Path) -> dict[str, int]:
     with closing(sqlite3.connect(source)) as connection:
         return dict(connection.execute("SELECT file, label FROM predictions"))
-
-
-if __name__ == "__main__":
-    main(measure)

@@ -1,6 +1,6 @@
-"""`celery -A benchmarks.systems.unscaled_worker`: the pipeline's own app, JPEG scaling taken out.
+"""`celery -A benchmarks.systems.unscaled_worker`: the pipeline's own app without JPEG scaling.
 
-It is taken out when the parent imports this, before it forks, so that every child decodes whole pictures.
+The parent process imports this before it forks, so that every child decodes JPEGs at full size.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from workers.app import app
 __all__ = ["app"]
 
 
-def _whole(_image: JpegImageFile, _mode: str | None, _size: Any) -> None:
-    """Leave the decoder as it is: Pillow's own method would ask it for a smaller picture."""
+def _keep_full_size(_image: JpegImageFile, _mode: str | None, _size: Any) -> None:
+    """Change nothing. Pillow's own method would ask the decoder for a smaller image."""
 
 
-JpegImageFile.draft = _whole  # type: ignore[method-assign, assignment]
+JpegImageFile.draft = _keep_full_size  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""The command line: one module a group, and one place that turns a fault into a sentence and an exit code."""
+"""The command line: one module a command group. `main` turns every error into a sentence and an exit code."""
 
 import sys
 
@@ -11,16 +11,19 @@ from returns_pipeline.cli import (
     demo,
     doctor,
     evaluate,
+    images,
     models,
     processes,
+    requests,
     runs,
+    status,
     train,
     web,
 )
 from returns_pipeline.errors import PipelineError
 
 app = typer.Typer(
-    help="Classifies the photos of returned items: from an intake folder to a report, losing nothing.",
+    help="Classifies the photos of returned items: from an intake folder to a report, without losing any.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -28,12 +31,12 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("up")(processes.up)
 app.add_typer(db.app, name="db")
-app.command("scan")(runs.scan)
-app.command("classify")(runs.classify)
-app.add_typer(runs.runs_app, name="runs")
-app.add_typer(runs.images_app, name="images")
-app.command("retry")(runs.retry)
-app.command("status")(runs.status)
+app.command("scan")(requests.scan)
+app.command("classify")(requests.classify)
+app.add_typer(runs.app, name="runs")
+app.add_typer(images.app, name="images")
+app.command("retry")(requests.retry)
+app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
@@ -48,7 +51,10 @@ for command in (processes.worker, processes.beat, processes.flower):
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration."""
+    """Run the command line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a wrong setting or a refused request.
+    """
     try:
         app()
     except PipelineError as fault:

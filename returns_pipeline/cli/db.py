@@ -12,7 +12,7 @@ def _group() -> None:
 
 @app.command()
 def upgrade() -> None:
-    """Migrate the database to what this version needs; makes it when there is none."""
+    """Migrate the database to the tables of this version; create it if there is none."""
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database, safe
 

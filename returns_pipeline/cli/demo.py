@@ -1,23 +1,24 @@
-"""`returns-pipeline demo`: the main job on the shipped samples, from nothing to a report."""
+"""`returns-pipeline demo`: a nightly scan of the shipped samples, from an empty folder to a report."""
 
 import typer
 
 
 def demo() -> None:
-    """Classify the shipped samples: Redis, workers, a scan as at night, a report. Stops all it started."""
+    """Classify the shipped samples: start Redis and workers, scan as at night, write a report, stop."""
     import shutil
     import uuid
 
     from beat_schedule import beat_schedule
     from returns_pipeline.broker.celery_queue import open_queue
-    from returns_pipeline.cli import output
+    from returns_pipeline.cli.console import short_path
+    from returns_pipeline.cli.output.runs import print_run
     from returns_pipeline.host.embedded import Processes
     from returns_pipeline.host.follow import follow
     from returns_pipeline.records.tasks import Task
     from returns_pipeline.settings import PROJECT_ROOT, load_settings, settings_of_home
     from returns_pipeline.store.database import Database
 
-    # A home of its own: a trial never mixes with real returns. Small chunks, so that the bar moves.
+    # A separate home: samples must not mix with real returns. Small chunks move the bar more often.
     settings = settings_of_home(load_settings().home / "demo", settle_seconds=0, chunk_size=32)
     database = Database(settings.database_url)
     database.upgrade()
@@ -29,10 +30,10 @@ def demo() -> None:
         samples = [path for path in (PROJECT_ROOT / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
-        typer.echo(f"{len(samples)} photos came in: {output.shown(settings.incoming_dir)}")
+        typer.echo(f"{len(samples)} photos came in: {short_path(settings.incoming_dir)}")
         queue = open_queue(settings)
         nightly = beat_schedule(settings)["nightly-scan"]
         request_id = str(uuid.uuid4())
         queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
         summary = follow(database, queue, request_id)
-    output.print_run(summary)
+    print_run(summary)

@@ -1,24 +1,23 @@
-"""`returns-pipeline doctor`: whether everything is there that a night needs."""
+"""`returns-pipeline doctor`: whether everything that the nightly scan needs is there."""
 
-import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
+from returns_pipeline.cli import console
+from returns_pipeline.cli.options import Json
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
-) -> None:
-    """Check everything a night needs and say what to do about what is wrong. Exit code 3 on a fault."""
-    from returns_pipeline.cli import output
+
+def doctor(as_json: Json = False) -> None:
+    """Check everything that the nightly scan needs; advise on each fault. Exit code 3 on a fault."""
+    from returns_pipeline.cli.output.status import print_checks
     from returns_pipeline.host.doctor import examine
     from returns_pipeline.settings import load_settings
 
     checks = examine(load_settings())
     if as_json:
-        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+        console.print_json([asdict(check) for check in checks])
     else:
-        output.print_checks(checks)
+        print_checks(checks)
     if not all(check.ok for check in checks):
         raise typer.Exit(3)

@@ -312,7 +312,7 @@ def _class_table(rows: list[dict[str, Any]]) -> "Table":
 def _print_evaluation(numbers: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from returns_pipeline.cli import output
+    from returns_pipeline.cli.console import short_path
 
     console = Console()
     console.print(_class_table(numbers["per_class"]))
@@ -326,7 +326,7 @@ def _print_evaluation(numbers: dict[str, Any]) -> None:
         "Loss": f"{numbers['loss']:.4f}",
         "ECE": f"{numbers['ece']:.4f}",
         "Review": f"{review['automatic']:.1%} need no person at {review['rule']}{of_these}",
-        "Page": str(output.shown(Path(numbers["report"]))),
+        "Page": str(short_path(Path(numbers["report"]))),
     }
     for name, line in lines.items():
         console.print(f"{name:<9} {line}", soft_wrap=True, highlight=False, markup=False)

@@ -1,33 +1,29 @@
-"""The processes: each a thin door to the real command, and `up`, which runs them all."""
+"""The processes: thin entry points to Celery and Flower, and `up`, which runs all of them."""
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from returns_pipeline.host.embedded import Processes
-    from returns_pipeline.store.database import Database
-
-#: What a command does not know itself goes on to Celery or Flower as it is.
+#: Options that a command does not define are passed on to Celery or Flower.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
 
 
 def worker(context: typer.Context) -> None:
-    """Start a worker; the same as `celery -A workers.app worker`, whose options it takes."""
-    _celery("worker", *context.args)
+    """Start a worker. Takes the options of `celery -A workers.app worker`, which it becomes."""
+    _become_celery("worker", *context.args)
 
 
 def beat(context: typer.Context) -> None:
-    """Start the scheduler of the nightly scan; the same as `celery -A workers.app beat`."""
+    """Start the scheduler of the nightly scan. Takes the options of `celery -A workers.app beat`."""
     from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    open_queue(settings).lengths()
+    open_queue(settings).lengths()  # refuses to start without a broker
     settings.home.mkdir(parents=True, exist_ok=True)
-    _celery("beat", *context.args)
+    _become_celery("beat", *context.args)
 
 
 def flower(context: typer.Context) -> None:
@@ -36,21 +32,20 @@ def flower(context: typer.Context) -> None:
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    open_queue(settings).lengths()
+    open_queue(settings).lengths()  # refuses to start without a broker
     password = settings.flower_password.get_secret_value()
     if password:
-        # In the environment, not in the arguments: those are shown to every user of the machine.
+        # In the environment: every user of the machine can read the arguments of a process.
         os.environ["FLOWER_BASIC_AUTH"] = f"{settings.flower_user}:{password}"
-    # It shows; what is to be done is done through the command line.
+    # Read-only: work is started and changed through the command line.
     address = (f"--address={settings.flower_host}", f"--port={settings.flower_port}", "--read_only=True")
-    _celery("flower", *address, *context.args)
+    _become_celery("flower", *address, *context.args)
 
 
 def up() -> None:
-    """Run everything in one terminal, embedded: Redis, workers, beat and Flower. Ctrl-C ends it."""
-    import signal
-
-    from returns_pipeline.host.embedded import Processes, require_free_port
+    """Run everything in one terminal: Redis, workers, beat, Flower and the web. Ctrl-C stops it."""
+    from returns_pipeline.host.ports import require_free_port
+    from returns_pipeline.host.up import run_all
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
     from returns_pipeline.usecases import models
@@ -64,61 +59,14 @@ def up() -> None:
     models.configured(settings, database)
     keeper = Keeper(settings, database)
     keeper.require_somebody(settings)
-    folders = [intake.folder for intake in settings.every_intake]
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    with Processes(settings) as processes:
-        processes.start_redis()
-        processes.start_workers()
-        processes.start("beat", "beat")
-        processes.start("flower", "flower")
-        processes.start("web", "web")
-        page = keeper.address(settings, with_token=True)
-        night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
-        intakes = ", ".join(map(str, folders))
-        typer.echo(f"Intake    {intakes}  (scanned at {night}; now: `returns-pipeline scan --wait`)")
-        typer.echo(f"Web       {page}")
-        typer.echo(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
-        typer.echo(f"Logs      {settings.home / 'logs'}")
-        typer.echo("Ctrl-C ends everything.")
-        try:
-            _watch(processes, database)
-        except KeyboardInterrupt:
-            typer.echo("Stopping: running chunks are finished first.")
+    run_all(settings, database, lambda: keeper.address(settings, with_token=True), typer.echo)
 
 
-def _watch(processes: "Processes", database: "Database") -> NoReturn:
-    """Start again what ends, and tell of each run that closes."""
-    import time
-
-    from returns_pipeline.errors import TransientFault
-    from returns_pipeline.store import runs
-
-    told = max((run.id for run in runs.latest(database, 1)), default=0)
-    while True:
-        for line in processes.mend():
-            typer.echo(line)
-        try:
-            closed = [run for run in runs.latest(database, 20) if run.id > told and run.closed_at]
-        except TransientFault:
-            closed = []  # the workers say so themselves
-        for run in reversed(closed):
-            counts = run.counts
-            typer.echo(
-                f"Run {run.id} closed: {counts.classified:,} classified, {counts.quarantined:,} quarantined, "
-                f"{counts.failed:,} failed. {run.report}"
-            )
-        told = max([told, *(run.id for run in closed)])
-        time.sleep(1)
-
-
-def _celery(*arguments: str) -> NoReturn:
-    """Become Celery, so that signals reach it directly. The settings are read first, for a clear refusal."""
+def _become_celery(*arguments: str) -> NoReturn:
+    """Replace this process by Celery, so that signals reach it directly."""
     from returns_pipeline.settings import load_settings
 
-    load_settings()
+    load_settings()  # refuses wrong settings in one sentence, before Celery is imported
     sys.stdout.flush()
     command = [sys.executable, "-m", "celery", "-A", "workers.app", *arguments]
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter

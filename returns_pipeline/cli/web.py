@@ -9,7 +9,7 @@ def web() -> None:
     """Start the web page and the REST interface on RETURNS_WEB_HOST:RETURNS_WEB_PORT."""
     import uvicorn
 
-    from returns_pipeline.host.embedded import require_free_port
+    from returns_pipeline.host.ports import require_free_port
     from returns_pipeline.logs import configure_logging
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
@@ -23,7 +23,7 @@ def web() -> None:
     database.require_current()
     keeper = Keeper(settings, database)
     keeper.require_somebody(settings)
-    # A log may be read by others than who started this; `up` prints the address itself.
+    # Without the token unless a person reads it: others may read a log. `up` prints the address itself.
     typer.echo(f"The web page is {keeper.address(settings, with_token=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
@@ -35,6 +35,6 @@ def web() -> None:
         forwarded_allow_ips=settings.web_proxies or None,
         root_path=settings.web_root,
         server_header=False,
-        # Whoever follows a run would keep the process for ever.
+        # An event stream would keep the process running for ever.
         timeout_graceful_shutdown=5,
     )

@@ -1,1 +1,1 @@
-"""Processes on this machine: started, watched and checked."""
+"""Processes on this machine: start, watch and check them."""

@@ -1,4 +1,4 @@
-"""Checks everything that a night needs, and says what to do about what is wrong."""
+"""Checks everything that the nightly scan needs, and advises how to correct each fault."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ _LEAST_FREE_BYTES = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: what was looked at, whether it is well, what was found, what to do."""
+    """The result of one check: its name, whether it passed, what was found, how to correct a fault."""
 
     name: str
     ok: bool
@@ -32,12 +32,12 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Run every check; one that fails does not keep the others from running."""
+    """Run every check, whether or not the checks before it pass."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("database", _database),
         ("broker", _broker),
         ("workers", _workers),
-        ("model", _model),
+        ("model", check_model),
         ("intake", _intake),
         ("folders", _folders),
         ("disk", _disk),
@@ -70,7 +70,7 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 def _broker(settings: Settings) -> str:
     waiting = open_queue(settings).lengths()
-    return "answers; waiting: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
+    return "answers; waiting messages: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
 
 
 def _workers(settings: Settings) -> str:
@@ -79,7 +79,7 @@ def _workers(settings: Settings) -> str:
     if missing:
         raise ConfigFault(
             "No worker serves the queue {missing_names}.",
-            "Start one: `returns-pipeline worker -Q {queues}`, or all: `returns-pipeline up`.",
+            "Start one: `returns-pipeline worker -Q {queues}`, or everything: `returns-pipeline up`.",
             missing_names=" nor ".join(missing),
             queues=",".join(missing),
         )
@@ -88,11 +88,15 @@ def _workers(settings: Settings) -> str:
     )
 
 
-def _model(settings: Settings) -> str:
+def check_model(settings: Settings) -> str:
+    """Verify the bundles of all intakes against their checksums; return a line about them.
+
+    Raises ConfigFault if a bundle is missing or damaged, or does not support RETURNS_REVIEW_THRESHOLD.
+    """
     if _run("database", _database, settings).ok:
         with _opened(settings) as database:
             bundles = models.configured(settings, database)
-    else:  # what the first run would use
+    else:  # the bundles that a first run would use
         bundles = [find_bundle(settings.models_dir, intake.model) for intake in settings.every_intake]
     for bundle in bundles:
         for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
@@ -100,7 +104,7 @@ def _model(settings: Settings) -> str:
                 bundle.file(name)
         review_thresholds(bundle, settings.review_threshold)
     found = "; ".join(f"{bundle.ref}, {len(bundle.labels)} labels" for bundle in bundles)
-    return f"{found}, every file as it was made"
+    return f"{found}, all files match their checksums"
 
 
 def _intake(settings: Settings) -> str:
@@ -114,30 +118,30 @@ def _folders(settings: Settings) -> str:
     folders = (*intakes, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
     devices = set()
     for folder in folders:
-        there = _nearest(folder)
+        existing = _nearest(folder)
         try:
-            probe = there / f".returns-doctor-{os.getpid()}"
+            probe = existing / f".returns-doctor-{os.getpid()}"
             probe.touch()
             probe.unlink()
         except OSError as error:
             raise ConfigFault(
-                "{folder} cannot be written: {reason}.",
-                "Give this user permission to write there.",
+                "Files cannot be written to {folder}: {reason}.",
+                "Give this user write permission.",
                 folder=folder,
                 reason=error.strerror,
             ) from error
-        devices.add(there.stat().st_dev)
+        devices.add(existing.stat().st_dev)
     if len(devices) > 1:
-        return "can be written; on several file systems, so that each move is a copy"
-    return "can be written; on one file system, so that each move is a rename"
+        return "writable; on several file systems, so that each move is a copy"
+    return "writable; on one file system, so that each move is a rename"
 
 
 def _disk(settings: Settings) -> str:
     free = shutil.disk_usage(_nearest(settings.home)).free
     if free < _LEAST_FREE_BYTES:
         raise ConfigFault(
-            "Only {free:.1f} GB are free below {home}.",
-            "Make room before the night.",
+            "Only {free:.1f} GB are free on the disk of {home}.",
+            "Free some disk space before the next night.",
             free=free / 1e9,
             home=settings.home,
         )
@@ -150,5 +154,5 @@ def _clock(settings: Settings) -> str:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists: others are made when they are needed."""
+    """Return the folder or its nearest parent that exists. Missing folders are created when needed."""
     return next(place for place in (folder, *folder.parents) if place.is_dir())

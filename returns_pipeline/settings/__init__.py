@@ -1,4 +1,4 @@
-"""Every setting of the system: one typed, documented object that refuses what is wrong."""
+"""All settings of the system: one typed, documented, validated object."""
 
 from returns_pipeline.settings.definition import LOOPBACK, PREFIX, Settings
 from returns_pipeline.settings.loading import environment_of, load_settings, settings_of_home

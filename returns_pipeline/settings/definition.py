@@ -1,6 +1,6 @@
-"""Every setting of the system: one typed, documented object that refuses what is wrong.
+"""All settings of the system: one typed, documented, validated object.
 
-Each is read from the environment as RETURNS_NAME, or from a file `.env` in the working directory.
+Each is read from the environment variable RETURNS_NAME, or from a file `.env` in the working directory.
 """
 
 from pathlib import Path
@@ -22,35 +22,36 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class Settings(BaseSettings):
-    """What can be set. Paths may be relative: they are made absolute when the settings are read."""
+    """All settings. Relative paths become absolute when the settings are read."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
         env_file_encoding="utf-8",
-        # Compose reads the same file for its own variables: lines without the prefix are not ours to refuse.
+        # Docker Compose reads the same file: lines without the prefix may be its own variables.
         dotenv_filtering="match_prefix",
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
     )
 
-    home: Path = Field(Path("var"), description="Folder for everything that is not set otherwise.")
+    home: Path = Field(Path("var"), description="Folder of all files whose place is not set otherwise.")
     incoming_dir: Path = Field(
         Path(), description="Intake folder, scanned with its subfolders. Default: HOME/incoming."
     )
     intakes: Annotated[tuple[Intake, ...], NoDecode, PlainValidator(parse_intakes)] = Field(
         (),
-        description="Several intakes, each scanned every night with a model of its own instead of "
-        "INCOMING_DIR with MODEL: `MODEL=FOLDER,MODEL=FOLDER`. Default: none.",
+        description="Several intake folders, each with its own model: `MODEL=FOLDER,MODEL=FOLDER`. Each is "
+        "scanned every night; INCOMING_DIR and MODEL are then not used for scans. Default: none.",
     )
-    archive_dir: Path = Field(Path(), description="Where classified images go. Default: HOME/archive.")
+    archive_dir: Path = Field(Path(), description="Folder for classified images. Default: HOME/archive.")
     quarantine_dir: Path = Field(
-        Path(), description="Where images that could not be classified go. Default: HOME/quarantine."
+        Path(), description="Folder for images that could not be classified. Default: HOME/quarantine."
     )
-    report_dir: Path = Field(Path(), description="Where reports are written. Default: HOME/reports.")
+    report_dir: Path = Field(Path(), description="Folder for reports. Default: HOME/reports.")
     spool_dir: Path = Field(
-        Path(), description="Where images from HTTP wait for a worker. Default: HOME/spool."
+        Path(),
+        description="Folder for images that were sent over HTTP and wait for a worker. Default: HOME/spool.",
     )
     models_dir: Path = Field(
         PROJECT_ROOT / "models",
@@ -58,22 +59,24 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
-        repr=False,  # may hold a password, like the next one
+        repr=False,  # may contain a password, like the next one
         description="SQLAlchemy URL of SQLite or PostgreSQL. Default: the SQLite file HOME/returns.sqlite3.",
     )
     broker_url: str = Field(
         "",
         repr=False,
-        description="Redis URL. Default: the socket of the Redis that `returns-pipeline up` starts for HOME.",
+        description="Redis URL. Default: the socket of the embedded Redis of HOME, which `returns-pipeline "
+        "up` starts.",
     )
     runtime: Literal["auto", "openvino", "keras", "stub"] = Field(
         "auto",
-        description="What runs the model: auto takes OpenVINO where the bundle has an export, else Keras.",
+        description="Library that runs the model. auto: OpenVINO if the bundle has an export for it, else "
+        "Keras. stub: a replacement for tests, whose label is the image's brightness.",
     )
     mixed_precision: bool = Field(
         False,
-        description="The Keras runtime may compute in float16, which is faster on a GPU, after 4,096 images "
-        "whose labels agreed with those of float32 but for 0.1 %.",
+        description="Let the Keras runtime compute in float16, which is faster on a GPU. It first compares "
+        "the labels of 4,096 images with those of float32; at most 0.1 % may differ.",
     )
     model: str = Field(
         "fashion-mnist",
@@ -83,47 +86,56 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=10_000,
-        description="Most images in one chunk, the unit of work of a worker. 0: about two seconds' work, "
-        "by what the last chunks took.",
+        description="Maximum number of images in a chunk, which a worker process classifies as a unit. 0: "
+        "about two seconds of work, estimated from the last chunks.",
     )
     settle_seconds: Seconds = Field(
-        5.0, le=300, description="A file must be unchanged this many seconds before a scan takes it."
+        5.0, le=300, description="Seconds that a file must be unchanged before a scan accepts it."
     )
-    scan_hour: int = Field(2, ge=0, le=23, description="Hour of the nightly scan in TIMEZONE.")
-    scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan in TIMEZONE.")
+    scan_hour: int = Field(2, ge=0, le=23, description="Hour of the nightly scan, in TIMEZONE.")
+    scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan, in TIMEZONE.")
     timezone: str = Field("UTC", description="IANA time zone of the schedule, like Europe/Berlin.")
     lease_seconds: float = Field(
         60.0,
         gt=0,
         le=3000,
-        description="Seconds without progress after which the sweep gives a worker's chunk to another.",
+        description="Seconds without progress after which another worker process may claim a chunk.",
     )
     resend_seconds: float = Field(
-        60.0, gt=0, description="Seconds after which an idle queue makes the sweep send an open chunk again."
+        60.0,
+        gt=0,
+        description="Seconds after which the message of an open chunk is sent again, if the queue is empty.",
     )
     max_attempts: int = Field(
-        3, ge=1, le=100, description="Attempts at an image that stands alone before it is set aside."
+        3,
+        ge=1,
+        le=100,
+        description="Attempts at an image that is alone in its chunk, before it is quarantined or marked as "
+        "failed.",
     )
     image_seconds: float = Field(
         10.0,
         gt=0,
         le=3000,
-        description="Most seconds that decoding one image may take, where one is decoded after the other.",
+        description="Maximum seconds to decode one image. It has no effect with DECODE_THREADS.",
     )
     chunk_seconds: int = Field(
-        120, ge=1, le=3000, description="Most seconds that one chunk may take before its process is ended."
+        120,
+        ge=1,
+        le=3000,
+        description="Maximum seconds for one chunk; after them its worker process is killed.",
     )
     max_pixels: int = Field(
         50_000_000,
         ge=1,
-        description="Most pixels of one image that are decoded (JPEGs count after scaling down).",
+        description="Maximum pixels to decode of one image. JPEGs are counted after scaling in the decoder.",
     )
-    max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Most bytes of one file.")
+    max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Maximum bytes of one file.")
     review_threshold: Annotated[ReviewThreshold, NoDecode, PlainValidator(parse_threshold)] = Field(
         0.8,
-        description="A prediction less probable than this is marked for a person to review. `precision:0.98` "
-        "takes, for each label, the probability from which on 98 % of the model's answers were right on its "
-        "validation images.",
+        description="A prediction with a lower probability is marked for review. `precision:0.98` sets a "
+        "threshold for each label: the lowest probability above which 98 % of the model's predictions for "
+        "its validation images were right.",
         json_schema_extra={
             "allowed": "number, at least 0, at most 1; or `precision:` and a number above 0, at most 1"
         },
@@ -135,64 +147,80 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=1024,
-        description="Threads of one worker process for its model on the CPU. 0: its share of the cores.",
+        description="Threads of one worker process that run its model on the CPU. 0: its share of the cores.",
     )
     decode_threads: int = Field(
         0,
         ge=0,
         le=256,
-        description="Threads of one worker process that decode ahead of its model. 0: none; for a GPU, some.",
+        description="Threads of one worker process that decode images while its model runs, for example 8 "
+        "for a GPU. 0: images are decoded before the model runs.",
     )
     worker_memory_mb: int = Field(
-        2048, ge=64, description="Resident MiB over which a worker process is replaced after its chunk."
+        2048,
+        ge=64,
+        description="Resident memory in MiB; above it a worker process is replaced after its current chunk.",
     )
-    web_host: str = Field("127.0.0.1", description="Address of the web page and the REST interface.")
-    web_port: int = Field(8000, ge=1, le=65535, description="Their port.")
+    web_host: str = Field(
+        "127.0.0.1", description="Address that the web page and the REST interface listen on."
+    )
+    web_port: int = Field(
+        8000, ge=1, le=65535, description="Port that the web page and the REST interface listen on."
+    )
     web_root: str = Field(
         "",
         pattern=r"^(/[\w.-]+)*$",
-        description="Path under which a proxy shows the web, like /returns. Default: none.",
+        description="Path under which a reverse proxy serves the web, like /returns. Default: none.",
     )
     web_proxies: str = Field(
         "",
-        description="Addresses of proxies whose forwarded headers are believed, with commas between. "
+        description="Addresses of reverse proxies whose forwarded headers are trusted, separated by commas. "
         "Default: none.",
     )
     web_secret: SecretStr = Field(
-        SecretStr(""), description="What signs the sessions. Default: a random file HOME/web-secret."
+        SecretStr(""),
+        description="Secret that signs the sessions of the web page. Default: a random one in the file "
+        "HOME/web-secret.",
     )
     api_auth: Literal["on", "off"] = Field(
-        "on", description="off: whoever reaches WEB_HOST may do everything; only on a loopback address."
+        "on",
+        description="off: every client of WEB_HOST has all permissions. Only allowed on a loopback address.",
     )
     api_seconds: float = Field(
-        30.0, gt=0, le=600, description="Most seconds that a request waits for the workers' answer."
+        30.0, gt=0, le=600, description="Maximum seconds that a request waits for its predictions."
     )
-    api_max_images: int = Field(1000, ge=1, le=100_000, description="Most images in one request.")
+    api_max_images: int = Field(
+        1000, ge=1, le=100_000, description="Maximum number of images in one request."
+    )
     api_max_bytes: int = Field(
-        256 * Megabytes, ge=1, description="Most bytes of one request, of all its images together."
+        256 * Megabytes, ge=1, description="Maximum bytes of one request, with all its images."
     )
     audit_share: float = Field(
-        0.02, ge=0, le=1, description="Part of the sure answers that a person is asked to look at too."
+        0.02,
+        ge=0,
+        le=1,
+        description="Share of the predictions above REVIEW_THRESHOLD that are offered for review as a "
+        "sample.",
     )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")
     flower_user: str = Field(
-        "admin", min_length=1, description="User name for Flower when a password is set."
+        "admin", min_length=1, description="User name for Flower if FLOWER_PASSWORD is set."
     )
     flower_password: SecretStr = Field(
-        SecretStr(""), description="Password for Flower. Required when FLOWER_HOST is not a loopback address."
+        SecretStr(""), description="Password for Flower. Required if FLOWER_HOST is not a loopback address."
     )
     log_format: Literal["console", "json"] = Field(
-        "console", description="Log lines for people or for machines."
+        "console", description="Format of log lines. console: for people. json: for machines."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least severe line logged."
+        "INFO", description="Lowest level that is logged."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Derive every path and URL that is not set from HOME; an empty value counts as not set."""
+        """Derive the paths and URLs that are not set from HOME. An empty value counts as not set."""
         given = {name: value for name, value in values.items() if value != "" or name not in cls.model_fields}
         home = Path(given.get("home", "var")).expanduser().absolute()
         derived: dict[str, Any] = {
@@ -239,35 +267,35 @@ class Settings(BaseSettings):
     @classmethod
     def _one_login(cls, value: Any) -> Any:
         if "," in (value.get_secret_value() if isinstance(value, SecretStr) else value):
-            raise ValueError("should have no comma: Flower takes it for the end of one login")
+            raise ValueError("should have no comma, because Flower separates logins by commas")
         return value
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
         if self.flower_host not in LOOPBACK and not self.flower_password.get_secret_value():
             raise ValueError(
-                f"RETURNS_FLOWER_HOST={self.flower_host} would show the queue to anyone: "
+                f"RETURNS_FLOWER_HOST={self.flower_host} would show the queue to everyone: "
                 "set RETURNS_FLOWER_PASSWORD too"
             )
         if self.api_auth == "off" and (self.web_proxies or self.web_root):
-            raise ValueError("RETURNS_API_AUTH=off behind a proxy would let anyone do everything")
+            raise ValueError("RETURNS_API_AUTH=off behind a proxy would give everyone all permissions")
         if self.web_host not in LOOPBACK and self.api_auth == "off":
             raise ValueError(
-                f"RETURNS_WEB_HOST={self.web_host} is reached by others: RETURNS_API_AUTH=off would let "
-                "anyone do everything"
+                f"RETURNS_WEB_HOST={self.web_host} is not a loopback address: RETURNS_API_AUTH=off would "
+                "give everyone all permissions"
             )
         setting = "RETURNS_INTAKES" if self.intakes else "RETURNS_INCOMING_DIR"
         for name in ("archive_dir", "quarantine_dir", "report_dir", "spool_dir"):
             for intake in self.every_intake:
-                # Resolved: neither `..` nor a link may hide where a folder really lies.
+                # Resolved, because `..` or a link could hide the real place of a folder.
                 if getattr(self, name).resolve().is_relative_to(intake.folder.resolve()):
                     raise ValueError(
-                        f"{PREFIX}{name.upper()} lies inside {setting} ({intake.folder}), so it "
-                        "would be scanned as intake: choose a folder outside of it"
+                        f"{PREFIX}{name.upper()} lies inside {setting} ({intake.folder}), so its files would "
+                        "be scanned again: choose a folder outside of it"
                     )
         return self
 
     @property
     def every_intake(self) -> tuple[Intake, ...]:
-        """The intakes, at least one: without INTAKES it is INCOMING_DIR with MODEL."""
+        """The intakes, at least one. If INTAKES is not set, it is INCOMING_DIR with MODEL."""
         return self.intakes or (Intake(self.model, self.incoming_dir),)

@@ -1,4 +1,4 @@
-"""Reads the settings, refuses what is wrong, and hands them on to other processes."""
+"""Reads and validates the settings, and passes them on to other processes."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,13 @@ from pydantic import SecretStr, ValidationError
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings.definition import PREFIX, Settings
-from returns_pipeline.settings.faults import explain, refuse_unknown
+from returns_pipeline.settings.refusals import explain, refuse_unknown
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; `overrides` win over the environment.
+    """Read the settings; `overrides` take precedence over the environment.
 
-    Raises ConfigFault that names each wrong setting, its value and what would be right.
+    Raises ConfigFault that names each wrong setting, its value and the allowed values.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     refuse_unknown(PREFIX, known)
@@ -27,9 +27,9 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def settings_of_home(home: Path, **overrides: Any) -> Settings:
-    """Return settings for a home of its own, all its folders inside: no place that the environment names.
+    """Return settings with all folders, the database and the broker in `home`, whatever the environment sets.
 
-    `overrides` win over that too. Raises ConfigFault as `load_settings`.
+    `overrides` take precedence. Raises ConfigFault as `load_settings` does.
     """
     places = (
         "incoming_dir",
@@ -45,7 +45,7 @@ def settings_of_home(home: Path, **overrides: Any) -> Settings:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the settings as environment variables for a process that must see the same ones."""
+    """Return the settings as environment variables for another process."""
     values = {}
     for name, value in settings:
         values[PREFIX + name.upper()] = _as_text(value)

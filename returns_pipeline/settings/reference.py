@@ -1,4 +1,4 @@
-"""`python -m returns_pipeline.settings.reference`: writes docs/settings.md from the settings themselves."""
+"""`python -m returns_pipeline.settings.reference`: prints docs/settings.md, generated from the settings."""
 
 import sys
 from pathlib import Path
@@ -14,12 +14,12 @@ _INTRODUCTION = f"""\
 
 # Settings
 
-Each setting is an environment variable, or a line of a file `.env` in the working directory; the
-environment wins. An empty value counts as not set. Names in capitals stand for the setting of that name:
-`HOME` is `{PREFIX}HOME`. A wrong value, and a name that begins with `{PREFIX}` and is not in this table, is
-refused when a command starts.
+Each setting is an environment variable, or a line of a file `.env` in the working directory. The environment
+takes precedence. An empty value counts as not set. Names in capitals are other settings: `HOME` is
+`{PREFIX}HOME`. A command does not start with a wrong value, or with a variable that begins with
+`{PREFIX}` and is not in this table.
 
-| Setting | Default | Allowed | What it is |
+| Setting | Default | Allowed | Meaning |
 | --- | --- | --- | --- |
 """
 
@@ -30,9 +30,9 @@ def markdown() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    # A default that is derived when the settings are read is told by the description.
-    sentence, _, told = (field.description or "").partition(" Default: ")
-    default = told.removesuffix(".") or _default(field.default)
+    # A default that is derived from other settings is in the description.
+    sentence, _, derived = (field.description or "").partition(" Default: ")
+    default = derived.removesuffix(".") or _default(field.default)
     cells = (f"`{PREFIX}{name.upper()}`", default, _allowed(field), sentence)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
@@ -46,7 +46,7 @@ def _default(value: Any) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    if isinstance(field.json_schema_extra, dict):  # what no type says
+    if isinstance(field.json_schema_extra, dict):  # not expressed by the type
         return str(field.json_schema_extra["allowed"])
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
@@ -57,7 +57,7 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _limits(limit: Any) -> list[str]:
-    """Return a limit of annotated-types, like Ge(ge=1), in words; what limits nothing gives none."""
+    """Return a limit of annotated-types, like Ge(ge=1), in words; other metadata gives none."""
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     return [f"{words[name]} {getattr(limit, name)}" for name in words if hasattr(limit, name)]
 

@@ -1,4 +1,4 @@
-"""Settings that are more than a number or a text: each is parsed from the text of its variable."""
+"""Parsers of the settings that are neither plain text nor a number."""
 
 import math
 from pathlib import Path
@@ -21,7 +21,7 @@ def parse_threshold(value: Any) -> ReviewThreshold:
         number = float(value.removeprefix(_PRECISION) if wanted else value)
     except (TypeError, ValueError):
         number = math.nan
-    if not (0 < number <= 1 if wanted else 0 <= number <= 1):  # also of what is no number
+    if not (0 < number <= 1 if wanted else 0 <= number <= 1):  # also false for NaN
         raise ValueError(
             "should be a probability, greater than or equal to 0 and less than or equal to 1, "
             "or a precision above 0 and at most 1, like precision:0.98"
@@ -36,14 +36,14 @@ class Intake(NamedTuple):
     folder: Path
 
     def __str__(self) -> str:
-        """Return `MODEL=FOLDER`, as the settings spell it."""
+        """Return `MODEL=FOLDER`, the form in the settings."""
         return f"{self.model}={self.folder}"
 
 
 def parse_intakes(value: Any) -> tuple[Intake, ...]:
-    """Return the intakes of `MODEL=FOLDER,MODEL=FOLDER` with absolute folders; parsed ones pass unchanged.
+    """Return the intakes of `MODEL=FOLDER,MODEL=FOLDER` with absolute folders. Parsed intakes stay unchanged.
 
-    Raises ValueError for another form, a model that is named twice, or a folder inside another intake.
+    Raises ValueError for another form, a model named twice, or a folder inside another intake.
     """
     if not isinstance(value, str):
         return tuple(value)
@@ -51,8 +51,8 @@ def parse_intakes(value: Any) -> tuple[Intake, ...]:
     for part in value.split(",") if value.strip() else ():
         model, _, folder = (piece.strip() for piece in part.partition("="))
         if not model or not folder:
-            raise ValueError("should be MODEL=FOLDER, several of them with commas between")
-        # Absolute, so that every process means the same folder.
+            raise ValueError("should be MODEL=FOLDER, or several of them separated by commas")
+        # Absolute, because other processes may have another working directory.
         found.append(Intake(model, Path(folder).expanduser().absolute()))
     names = [intake.model.partition("/")[0] for intake in found]
     if len(set(names)) < len(names):
@@ -60,5 +60,5 @@ def parse_intakes(value: Any) -> tuple[Intake, ...]:
     folders = [intake.folder.resolve() for intake in found]
     for inner in folders:
         if any(inner.is_relative_to(other) for other in folders if other is not inner):
-            raise ValueError(f"should not have {inner} inside of another intake")
+            raise ValueError(f"should not have {inner} inside another intake")
     return tuple(found)

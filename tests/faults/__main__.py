@@ -1,6 +1,6 @@
-"""`make faults`: every fault on both databases, and a table of what was lost.
+"""`make faults`: inflicts every fault on both databases and prints a table of losses.
 
-SEED repeats a run, ROUNDS repeats every fault with seeds that follow, SCALE makes runs and outages smaller.
+SEED repeats a run. ROUNDS repeats every fault with the following seeds. SCALE shortens runs and outages.
 """
 
 import os
@@ -34,8 +34,8 @@ class Row:
 
 
 def main() -> int:
-    """Inflict every fault, print the table; return 1 when anything was lost, double or wrong."""
-    seed = int(os.environ.get("SEED") or random.randrange(10**6))  # noqa: S311 - to be repeated, not secret
+    """Inflict every fault, print the table; return 1 if anything was lost, double or wrong."""
+    seed = int(os.environ.get("SEED") or random.randrange(10**6))  # noqa: S311 - repeatable, not secret
     rounds, scale = int(os.environ.get("ROUNDS") or 1), float(os.environ.get("SCALE") or 1)
     console = Console(width=110)
     console.print(f"SEED={seed} ROUNDS={rounds} SCALE={scale}")

@@ -1,4 +1,4 @@
-"""The faults. Each is done to a night and returns how often it was done; the caller audits afterwards."""
+"""The faults. Each function inflicts one on a night and returns how often; the caller audits afterwards."""
 
 import signal
 import sqlite3
@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from returns_pipeline.broker.app import make_app
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, Task
 from returns_pipeline.store import runs, tables
@@ -31,9 +32,9 @@ SLOW = {"FAULT_SECONDS": "0.004"}
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: what is done, on which databases, with which settings and which worker.
+    """One fault, with the databases and the settings for it.
 
-    `tested_on`: the databases of the quick tests; `make faults` inflicts it on all of `databases`.
+    `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Fault:
 
 
 def kill_children(night: Night) -> int:
-    """SIGKILL to a random child, or now and then to the whole worker, all over one run."""
+    """SIGKILL to a random child, or to every fourth time the whole worker, throughout one run."""
     count, kills = int(5000 * night.scale), max(4, int(20 * night.scale))
     night.images(count)
     night.worker_environment |= SLOW
@@ -64,7 +65,7 @@ def kill_children(night: Night) -> int:
 
 
 def terminate(night: Night) -> int:
-    """SIGTERM in the middle of a chunk, once and twice: finished or given back, nothing waits for a lease."""
+    """SIGTERM in the middle of a chunk, once and twice: it is finished or released before its lease ends."""
     night.images(400)
     night.worker_environment |= SLOW
     request = ""
@@ -76,7 +77,7 @@ def terminate(night: Night) -> int:
             worker.terminate()
             time.sleep(0.3)
         worker.wait(30)
-        night.processes._running.pop(f"worker{times}")
+        night.processes.release(f"worker{times}")
     night.start_worker()
     night.finish(request)
     return 3
@@ -90,7 +91,7 @@ def flush(night: Night) -> int:
     request = night.scan()
     for part in (1, 3):
         until(partial(night.progressed, request, 50 * part))
-        with night.queue()._app.connection_for_write() as connection:
+        with make_app(night.home.settings).connection_for_write() as connection:
             channel: Any = connection.default_channel
             channel.client.flushall()
     night.finish(request)
@@ -98,30 +99,30 @@ def flush(night: Night) -> int:
 
 
 def restart_redis(night: Night) -> int:
-    """SIGKILL to Redis in the middle of a run; it comes back after a while with nothing kept."""
+    """SIGKILL to Redis in the middle of a run; it restarts later without its data."""
     night.images(400)
     night.worker_environment |= SLOW
     night.start_worker()
     request = night.scan()
     until(lambda: night.progressed(request, 100))
-    _redis_away(night)
+    _restart_redis(night)
     night.finish(request)
     return 1
 
 
 def no_redis_while_scanning(night: Night) -> int:
-    """Redis goes away while the scan enqueues: every file has its row, and the sweep sends the chunks."""
+    """Kill Redis while a scan sends chunks: every file has its row, and the sweep sends the chunks."""
     night.images(int(20_000 * night.scale))
     night.start_worker()
     request = night.scan()
     until(lambda: night.run_of(request) is not None)
-    _redis_away(night)
+    _restart_redis(night)
     night.finish(request, 180)
     return 1
 
 
 def restart_postgres(night: Night) -> int:
-    """Immediate shutdown of PostgreSQL in the middle of a run; it comes back after a while."""
+    """Immediate shutdown of PostgreSQL in the middle of a run; it restarts later."""
     night.images(400)
     night.worker_environment |= SLOW
     night.start_worker()
@@ -134,7 +135,7 @@ def restart_postgres(night: Night) -> int:
 
 
 def lock_sqlite(night: Night) -> int:
-    """Another writer holds SQLite's lock for a while in the middle of a run."""
+    """Another writer holds SQLite's lock in the middle of a run."""
     night.images(400)
     night.worker_environment |= SLOW
     night.start_worker()
@@ -150,7 +151,7 @@ def lock_sqlite(night: Night) -> int:
 
 
 def deliver_twice(night: Night) -> int:
-    """Every chunk's message twice, at the same moment, and again after the run has closed."""
+    """Every chunk's message several times at the same moment, and again after the run has closed."""
     night.images(400)
     request = night.scan()
     night.start_worker()
@@ -166,8 +167,8 @@ def deliver_twice(night: Night) -> int:
     return 3 * len(chunks)
 
 
-def scan_at_once(night: Night) -> int:
-    """Several scans at the same moment, and two beats that ask for the same night."""
+def simultaneous_scans(night: Night) -> int:
+    """Several scans at the same moment, and two beats that send the same nightly scan."""
     night.images(1000)
     night.start_worker("one")
     night.start_worker("two")
@@ -182,10 +183,10 @@ def scan_at_once(night: Night) -> int:
 
 
 def broken_bundle(night: Night) -> int:
-    """Break the model while workers run: images stay pending, and the work goes on after the repair."""
+    """Break the bundle while workers run: images stay pending, and are classified after the repair."""
     night.images(400)
     night.worker_environment |= SLOW
-    # Every chunk has a new process, which loads the model anew.
+    # A new process for every chunk, which loads the model again.
     night.start_worker("worker", "--max-tasks-per-child", "1")
     request = night.scan()
     until(lambda: night.progressed(request, 50))
@@ -200,7 +201,7 @@ def broken_bundle(night: Night) -> int:
 
 
 def replace_children(night: Night) -> int:
-    """Every child is replaced after one task: a replacement classifies as the first one did."""
+    """Replace every child after one task: the replacements classify too."""
     night.images(600)
     worker = night.start_worker("worker", "--max-tasks-per-child", "1")
     seen: set[int] = set()
@@ -214,7 +215,7 @@ def replace_children(night: Night) -> int:
 
 
 def leak(night: Night) -> int:
-    """Let a model leak: its process is ended at the memory limit and replaced, without losing its chunk."""
+    """Let a model leak memory: its process is replaced at the memory limit, without losing its chunk."""
     night.images(1000)
     night.worker_environment |= {"FAULT_LEAK_MB": "40"}
     worker = night.start_worker()
@@ -229,12 +230,12 @@ def leak(night: Night) -> int:
 
 
 def missed_night(night: Night) -> int:
-    """Leave the machine off at two o'clock: exactly one run catches up, however often the sweep comes by."""
+    """Switch the machine off at the time of the scan: exactly one run catches up, despite many sweeps."""
     control = night.start_worker("control", "-Q", "control", "-c", "1")
     first = night.scan()
     until(lambda: night.closed(first))
     night.kill(control)
-    night.processes._running.pop("control")
+    night.processes.release("control")
     night.images(100)
     with night.home.database.write() as connection:
         moment = connection.execute(sa.select(sa.func.min(tables.runs.c.opened_at))).scalar_one()
@@ -249,22 +250,22 @@ def missed_night(night: Night) -> int:
     return 1
 
 
-# Of a fault that no database takes part in, one is enough for the quick tests.
+# For a fault that does not involve the database, the quick tests use one.
 _SQLITE, _POSTGRESQL = ("sqlite",), ("postgresql",)
 
 FAULTS = [
     Fault("workers and children are killed", kill_children),
-    # With such a lease nothing could end in time that waited for one.
+    # With such a lease, a chunk that waited for its end would exceed the time limit of the test.
     Fault("SIGTERM once and twice", terminate, settings={"lease_seconds": 900}),
     Fault("FLUSHALL", flush, tested_on=_SQLITE),
-    Fault("Redis is killed, nothing kept", restart_redis, tested_on=_POSTGRESQL),
+    Fault("Redis is killed and loses its data", restart_redis, tested_on=_POSTGRESQL),
     Fault("no Redis while scanning", no_redis_while_scanning, tested_on=_SQLITE),
     Fault("PostgreSQL is shut down", restart_postgres, databases=("postgresql",)),
     Fault("SQLite is locked", lock_sqlite, databases=("sqlite",)),
     Fault("messages are delivered again", deliver_twice),
-    Fault("scans at once, two beats", scan_at_once),
+    Fault("simultaneous scans, two beats", simultaneous_scans),
     Fault("the archive's disk is full", fill_the_disk, tested_on=_POSTGRESQL),
-    Fault("no place for the report", no_report_folder, tested_on=_SQLITE),
+    Fault("the report folder is not writable", no_report_folder, tested_on=_SQLITE),
     Fault("files change after the scan", change_files, tested_on=_SQLITE),
     Fault("odd names, links, folders", odd_files, tested_on=_POSTGRESQL, settings={"chunk_size": 1000}),
     Fault("images that kill their worker", deadly_image, tested_on=_SQLITE),
@@ -281,19 +282,19 @@ FAULTS = [
 ]
 
 
-def _redis_away(night: Night) -> None:
-    """Kill Redis, wait, and start one that knows nothing."""
-    redis = night.processes._running["redis"]
+def _restart_redis(night: Night) -> None:
+    """Kill Redis, wait, and start it without its data."""
+    redis = night.processes.process("redis")
     redis.kill()
     redis.wait()
     time.sleep(max(2, 30 * night.scale))
-    ended = [name for name, process in night.processes._running.items() if process.poll() is not None]
+    ended = night.processes.ended()
     for name in ended:
-        night.processes._running.pop(name)
+        night.processes.release(name)
     night.start_redis()
     for name in set(ended) - {"redis"}:
         # As `up` and a container's restart policy do.
-        night.processes._start(name, *night.processes._commands[name])
+        night.processes.restart(name)
 
 
 def _chunks(night: Night) -> list[int]:

@@ -14,7 +14,7 @@ from tests.support import states
 
 
 def fill_the_disk(night: Night) -> int:
-    """Fill the archive's disk, then give it room: results are stored meanwhile, moves are finished later."""
+    """Fill the archive's disk, then enlarge it: results are stored meanwhile, and files are moved later."""
     archive = night.home.settings.archive_dir
     archive.mkdir(parents=True)
     night.images(100)
@@ -36,7 +36,7 @@ def fill_the_disk(night: Night) -> int:
 
 
 def no_report_folder(night: Night) -> int:
-    """Keep the report from being written: the run stays open and closes when it can."""
+    """Make the report folder unwritable: the run stays open, and closes once the folder is writable."""
     night.home.settings.report_dir.write_text("in the way")
     night.images(100)
     night.start_worker()
@@ -49,10 +49,10 @@ def no_report_folder(night: Night) -> int:
 
 
 def change_files(night: Night) -> int:
-    """Between scan and classification files are replaced and grow; the next scan takes what they became."""
+    """Replace files between scan and classification: they are quarantined, and the next scan accepts them."""
     paths = night.images(200)
     request = night.scan()
-    stopper = night.start_worker("control", "-Q", "control", "-c", "1")
+    control = night.start_worker("control", "-Q", "control", "-c", "1")
     until(lambda: scanned(night, request))
     changed = night.random.sample(paths, 20)
     for path in changed:
@@ -61,17 +61,17 @@ def change_files(night: Night) -> int:
         night.image(path, 7)
     night.start_worker()
     until(lambda: night.closed(request))
-    gone = [name for name, state in states(night.home, 1).items() if state == "quarantined"]
-    assert sorted(gone) == sorted(path.name for path in changed)
+    quarantined = [name for name, state in states(night.home, 1).items() if state == "quarantined"]
+    assert sorted(quarantined) == sorted(path.name for path in changed)
     night.finish(request)
-    stopper.terminate()
-    stopper.wait(30)
-    night.processes._running.pop("control")
+    control.terminate()
+    control.wait(30)
+    night.processes.release("control")
     return len(changed)
 
 
 def odd_files(night: Night) -> int:
-    """Names of any bytes, links out of the tree and in circles, unfinished files, a folder of many."""
+    """Names of arbitrary bytes, links out of the intake and in a loop, unfinished files, a large folder."""
     incoming = night.home.settings.incoming_dir
     names = [
         b"caf\xe9.png",
@@ -101,7 +101,7 @@ def odd_files(night: Night) -> int:
 
 
 def deadly_image(night: Night) -> int:
-    """Images that kill every worker process: found by halving, quarantined; everything else is classified."""
+    """Images that kill their worker process: halving finds and quarantines them, and no others."""
     night.images(100)
     deadly = [night.image(night.home.settings.incoming_dir / f"deadly_{n}.png", DEADLY) for n in range(2)]
     night.start_worker()
@@ -112,7 +112,7 @@ def deadly_image(night: Night) -> int:
 
 
 def hanging_image(night: Night) -> int:
-    """Send an image on which the process hangs: ended by the time limit, found by halving, quarantined."""
+    """Hang the process on an image: the time limit kills it, halving finds and quarantines the image."""
     night.images(3)
     hanging = [night.image(night.home.settings.incoming_dir / "hanging.png", HANGING)]
     night.start_worker()

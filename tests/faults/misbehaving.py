@@ -1,8 +1,7 @@
 """A worker whose model misbehaves: `celery -A tests.faults.misbehaving worker`.
 
-It is the project's own worker but for the classifier, the stub's twin that kills its process when it sees
-white, hangs when it sees almost white, and can be made slow (FAULT_SECONDS for each image) or made to leak
-(FAULT_LEAK_MB for each chunk).
+It is the project's own worker with another classifier. White pixels kill its process, almost white ones
+hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
 """
 
 import os
@@ -26,7 +25,7 @@ _leaked: list[bytes] = []
 
 
 class MisbehavingClassifier(StubClassifier):
-    """Does what the environment and the pixels say, then answers as the stub does."""
+    """The stub classifier with the faults that the environment and the pixels choose."""
 
     def predict(self, pixels: NDArray[np.uint8]) -> Scores:
         """Return the stub's scores, if this process survives."""
@@ -40,8 +39,8 @@ class MisbehavingClassifier(StubClassifier):
         return super().predict(pixels)
 
 
-def _load(bundle: Bundle, runtime: str, **how: object) -> MisbehavingClassifier:  # noqa: ARG001 - as the real one
+def _load(bundle: Bundle, runtime: str, **how: object) -> MisbehavingClassifier:  # noqa: ARG001 - the real signature
     return MisbehavingClassifier(bundle)
 
 
-setattr(process, "load_classifier", _load)  # noqa: B010 - the name is the worker's own import
+setattr(process, "load_classifier", _load)  # noqa: B010 - replaces the name that the worker imported

@@ -1,8 +1,8 @@
-"""Mutated images through `bytes_to_pixels.decode`, in a process of their own.
+"""Decodes mutated images with `bytes_to_pixels.decode` in a child process.
 
-`python -m tests.faults.mutate --count 20000 --seed 1` prints a table by format and exits 1 on any violation:
-a crash, a hang, an exception other than ImageFault, a decode of over two seconds, a result of the wrong
-shape, or memory that grows. A file follows from the seed and its number alone: `make_file(seed, number)`.
+`python -m tests.faults.mutate --count 20000 --seed 1` prints a table by format and exits with 1 on any
+violation: a crash, a hang, an exception other than ImageFault, a decode of over two seconds, a result of
+the wrong shape, or memory growth. The seed and a file's number determine it: `make_file(seed, number)`.
 """
 
 import argparse
@@ -34,14 +34,14 @@ from returns_pipeline.records.models import ImageInput
 
 LIMITS = Limits(max_bytes=50_000_000, max_pixels=20_000_000)
 WANTED = (ImageInput(28, 28, 1), ImageInput(224, 224, 3))
-#: Processor seconds that one decode may take, and wall seconds after which the process counts as hung.
+#: Maximum CPU seconds of one decode, and wall seconds after which the process counts as hung.
 SLOW_SECONDS, HUNG_SECONDS = 2.0, 30.0
-#: Bytes by which resident memory may grow after the first quarter of a run, when every decoder was used.
+#: Maximum growth of resident memory after the first quarter of a run, which has used every decoder.
 GROWTH_BYTES = 64 << 20
-#: Violations after which a hunt ends: each may have cost a process and half a minute.
-_ENOUGH = 20
+#: Violations after which a hunt ends, because each may cost a process and half a minute.
+_MAX_VIOLATIONS = 20
 _EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-#: Names that stand beside lengths and sizes in the formats' headers.
+#: Names next to lengths and sizes in the headers of the formats.
 _TAGS = (
     *(b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"zTXt", b"eXIf", b"IEND"),
     *(b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"RIFF"),
@@ -53,15 +53,15 @@ _TAGS = (
 
 @dataclass(slots=True)
 class Tally:
-    """What became of one format's files: `answers` counts decoded and each fault code."""
+    """The results of one format's files: `outcomes` counts decoded files and each fault code."""
 
-    answers: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
 
 
 @dataclass(slots=True)
 class Report:
-    """What a hunt found: all is well while `violations` is empty. `memory` in bytes, in order of files."""
+    """The results of a hunt. `memory` is the resident memory after each file, in bytes."""
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -70,28 +70,28 @@ class Report:
 
     @property
     def growth(self) -> int:
-        """Bytes by which the last quarter's median exceeds the second's: peaks come and go, a leak stays."""
+        """Bytes by which the last quarter's median exceeds the second's. Medians ignore short peaks."""
         quarter = len(self.memory) // 4
         if quarter == 0:
             return 0
         return int(median(self.memory[-quarter:]) - median(self.memory[quarter : 2 * quarter]))
 
     def table(self) -> str:
-        """Return the answers by format as Markdown."""
-        codes = sorted({code for tally in self.tallies.values() for code in tally.answers} - {"decoded"})
+        """Return the outcomes by format as Markdown."""
+        codes = sorted({code for tally in self.tallies.values() for code in tally.outcomes} - {"decoded"})
         lines = [["format", "files", "decoded", *codes, "slowest ms"]]
         lines.append(["---"] * len(lines[0]))
         for name, tally in sorted(self.tallies.items()):
-            counts = [tally.answers.total(), tally.answers["decoded"], *(tally.answers[c] for c in codes)]
+            counts = [tally.outcomes.total(), tally.outcomes["decoded"], *(tally.outcomes[c] for c in codes)]
             lines.append([name, *(f"{count:,}" for count in counts), f"{tally.slowest * 1000:.0f}"])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def hunt(count: int, seed: int) -> Report:
-    """Decode `count` mutated files in a child process; start another behind a file that ended it."""
+    """Decode `count` mutated files in a child process; start another after a file that ended it."""
     report, number = Report(), 0
-    seed_images()  # says here, not in a child, what an encoder may refuse
-    while number < count and len(report.violations) < _ENOUGH:
+    seed_images()  # fails here, not in a child, if an encoder is missing
+    while number < count and len(report.violations) < _MAX_VIOLATIONS:
         number = _follow_child(report, seed, number, count)
     if report.growth > GROWTH_BYTES:
         report.violations.append(f"memory grew by {report.growth:,} bytes")
@@ -102,7 +102,7 @@ def _follow_child(report: Report, seed: int, first: int, count: int) -> int:
     command = [sys.executable, "-m", "tests.faults.mutate", "--seed", str(seed), "--count", str(count)]
     number = first
     with tempfile.TemporaryFile() as remarks:
-        # Not -W error: what a worker would print is what is counted.
+        # Not -W error: warnings are counted as a worker would print them.
         with subprocess.Popen(
             [*command, "--child", str(first)], stdout=subprocess.PIPE, stderr=remarks, text=True
         ) as child:
@@ -120,33 +120,33 @@ def _follow_child(report: Report, seed: int, first: int, count: int) -> int:
 
 
 def _count(report: Report, file: str, fields: list[str]) -> None:
-    name, answer, seconds, memory = fields
+    name, outcome, seconds, memory = fields
     tally = report.tallies.setdefault(name, Tally())
     report.memory.append(int(memory))
     tally.slowest = max(tally.slowest, float(seconds))
     if float(seconds) > SLOW_SECONDS:
         report.violations.append(f"file {file} ({name}) took {seconds} s")
-    if answer.startswith("!"):
-        report.violations.append(f"file {file} ({name}): {answer[1:]}")
-    tally.answers["violation" if answer.startswith("!") else answer] += 1
+    if outcome.startswith("!"):
+        report.violations.append(f"file {file} ({name}): {outcome[1:]}")
+    tally.outcomes["violation" if outcome.startswith("!") else outcome] += 1
 
 
 def _work(seed: int, first: int, count: int) -> None:
-    """Be the child: a line for each file, at once, so that what ends the process is the next one."""
+    """Run as the child: print and flush a line for each file, so that the file that ends it is known."""
     for number in range(first, count):
         name, data = make_file(seed, number)
-        # Ends the process even where a decoder never comes back to Python.
+        # Ends the process even if a decoder never returns to Python.
         faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True)
         began = time.process_time()
-        answer = _answer(data, WANTED[number // len(seed_images()) % 2])
+        outcome = _outcome(data, WANTED[number // len(seed_images()) % 2])
         seconds = time.process_time() - began
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-        sys.stdout.write(f"{name}\t{answer}\t{seconds:.4f}\t{memory}\n")
+        sys.stdout.write(f"{name}\t{outcome}\t{seconds:.4f}\t{memory}\n")
         sys.stdout.flush()
     faulthandler.cancel_dump_traceback_later()
 
 
-def _answer(data: bytes, want: ImageInput) -> str:
+def _outcome(data: bytes, want: ImageInput) -> str:
     try:
         pixels = decode(data, want, LIMITS).pixels
     except ImageFault as fault:
@@ -167,7 +167,7 @@ def make_file(seed: int, number: int) -> tuple[str, bytes]:
         chance.choice(_MUTATIONS)(changed, chance)
         changed = changed or bytearray(b"\0")
     if name == "PNG" and chance.random() < 0.8:
-        # Otherwise the checksum would hide most of what lies behind it.
+        # Otherwise a wrong checksum would hide the mutations behind it.
         changed = _with_checksums(changed)
     return name, bytes(changed)
 
@@ -252,7 +252,7 @@ def _with_checksums(data: bytearray) -> bytearray:
 
 @cache
 def seed_images() -> tuple[tuple[str, bytes], ...]:
-    """Return sound files of every accepted format in several modes and codings, as (format, content)."""
+    """Return intact files of every accepted format in several modes and codings, as (format, content)."""
     return tuple(_make_seeds())
 
 
@@ -292,7 +292,7 @@ def _make_seeds() -> Iterator[tuple[str, bytes]]:
 
 
 def _picture() -> Image.Image:
-    """Return 64 x 48 pixels of smooth colour with some grain, so that no coder gets away cheaply."""
+    """Return 64 x 48 pixels of smooth colour with some grain, so that encoders produce real content."""
     down, across = np.mgrid[0:48, 0:64]
     grain = np.random.default_rng(7).integers(0, 24, (48, 64, 3))
     values = np.stack([across * 3, down * 4, 200 - across * 2 - down], axis=-1) + grain
@@ -308,7 +308,7 @@ def _encoded(image: Image.Image, name: str, **options: Any) -> bytes:
 
 
 def main() -> int:
-    """Hunt, print, and return 1 where there was a violation."""
+    """Hunt, print the results, and return 1 if there was a violation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)

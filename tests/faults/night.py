@@ -1,4 +1,4 @@
-"""One night with faults: a home, its processes, a sweep that comes often, and the audit afterwards."""
+"""One night with faults: a home, its processes, a frequent sweep, and the audit afterwards."""
 
 import hashlib
 import os
@@ -35,7 +35,11 @@ _SWEEP_SECONDS = 0.5
 
 @dataclass
 class Night:
-    """What a fault is done to. `scale` is 1 for a whole round and less for a short one."""
+    """The installation that a fault is inflicted on. `scale` is 1 for a full round and less for a short one.
+
+    `came_in` counts the files that came in, by digest. Only images named in `guilty` may be blamed for a
+    killed worker.
+    """
 
     home: Installation
     processes: Processes
@@ -46,13 +50,13 @@ class Night:
     guilty: set[str] = field(default_factory=set)
 
     def images(self, count: int, name: str = "image") -> list[Path]:
-        """Put `count` different images into the intake, never white; return their paths."""
+        """Put `count` different images, none of them white, into the intake; return their paths."""
         folder = self.home.settings.incoming_dir
         folder.mkdir(parents=True, exist_ok=True)
         return [self.image(folder / f"{name}_{number}.png", number % 250) for number in range(count)]
 
     def image(self, path: Path, value: int) -> Path:
-        """Put one image of one brightness into the intake; its bytes are its own."""
+        """Put one image of a uniform brightness and with unique bytes into the intake."""
         Image.fromarray(np.full((8, 8), value, np.uint8)).save(path)
         with path.open("ab") as stream:
             stream.write(self.random.randbytes(8))
@@ -60,7 +64,7 @@ class Night:
         return path
 
     def start_worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a worker of all queues whose model misbehaves as told."""
+        """Start a worker for all queues whose model misbehaves as `worker_environment` sets."""
         command = [
             sys.executable,
             "-m",
@@ -71,28 +75,25 @@ class Night:
             "-n",
             f"{name}@%h",
         ]
-        self.processes._environment |= self.worker_environment
-        self.processes._start(
-            name, [*command, "--without-gossip", "--without-mingle", *arguments], PROJECT_ROOT
-        )
-        return self.processes._running[name]
+        command += ["--without-gossip", "--without-mingle", *arguments]
+        return self.processes.start_command(name, command, PROJECT_ROOT, self.worker_environment)
 
     def start_redis(self) -> subprocess.Popen[bytes]:
-        """Start Redis with nothing kept."""
+        """Start Redis without its earlier data."""
         for path in (self.home.settings.home / "redis").rglob("*"):
             if path.is_file():
                 path.unlink()
         self.processes.start_redis()
-        return self.processes._running["redis"]
+        return self.processes.process("redis")
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill a whole worker, children included, as a machine that loses power does."""
+        """Kill a worker with its children, as a power failure does."""
         signal_all(psutil.Process(process.pid).children(recursive=True), signal.SIGKILL)
         process.kill()
         process.wait()
 
     def children(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-        """Return the processes in which a worker's tasks run."""
+        """Return the child processes that run a worker's tasks."""
         try:
             return psutil.Process(process.pid).children()
         except psutil.NoSuchProcess:
@@ -109,7 +110,7 @@ class Night:
         return open_queue(self.home.settings)
 
     def run_of(self, request_id: str) -> RunSummary | None:
-        """Return the run of a request, or None while there is none or the database is away."""
+        """Return the run of a request, or None if there is none yet or the database is down."""
         try:
             run_id = runs.find_request(self.home.database, request_id)
             return None if run_id is None else runs.find(self.home.database, run_id)
@@ -127,23 +128,23 @@ class Night:
         return run is not None and run.state is RunState.CLOSED
 
     def finish(self, request_id: str, seconds: float = 400) -> None:
-        """Wait until the run is closed, then scan once more for what a fault left in the intake."""
-        until(lambda: self.closed(request_id) or self.mend(), seconds, self.open_work())
+        """Wait until the run is closed, then scan once more for files that a fault left in the intake."""
+        until(lambda: self.closed(request_id) or self.restart_ended(), seconds, self.hint())
         if digests(self.home.settings.incoming_dir):
             again = self.scan()
             until(lambda: self.closed(again), seconds, "the second scan")
 
-    def mend(self) -> bool:
-        """Start again what has ended by itself, as `up` and a container's restart policy do; return False."""
-        self.processes.mend()
+    def restart_ended(self) -> bool:
+        """Restart processes that have ended, as `up` and a container's restart policy do; return False."""
+        self.processes.restart_ended()
         return False
 
-    def open_work(self) -> str:
-        """Say where the logs of this night are."""
+    def hint(self) -> str:
+        """Return the message of a run that does not close."""
         return f"the run does not close; see {self.home.settings.home / 'logs'}"
 
     def audit(self) -> Audit:
-        """Compare everything with what came in."""
+        """Compare files, tables and reports with the files that came in."""
         return audit(self.home, self.came_in, guilty=self.guilty)
 
 
@@ -151,7 +152,7 @@ class Night:
 def night(
     folder: Path, database_url: str, seed: int, scale: float = 1.0, **overrides: Any
 ) -> Iterator[Night]:
-    """Give a night with Redis and a sweep twice a second (a real beat's comes each minute); no worker yet."""
+    """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker."""
     write_stub_bundle(folder / "models")
     values: dict[str, Any] = {
         "home": folder / "home",
@@ -188,14 +189,14 @@ def _sweep(home: Installation, ended: threading.Event) -> None:
     while not ended.wait(_SWEEP_SECONDS):
         try:
             queue = open_queue(home.settings)
-            if queue.lengths()["control"] < 5:  # beat's own expire instead
+            if queue.lengths()["control"] < 5:  # instead of the expiry of beat's sweeps
                 queue.send(Task.SWEEP)
         except TransientFault:
             continue
 
 
-def until(condition: Callable[[], bool], seconds: float = 240, what: str = "it") -> None:
-    """Wait for a condition; AssertionError when it does not hold in time."""
+def until(condition: Callable[[], bool], seconds: float = 240, what: str = "the condition") -> None:
+    """Wait until a condition holds. Raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
@@ -203,12 +204,12 @@ def until(condition: Callable[[], bool], seconds: float = 240, what: str = "it")
 
 
 def digests_of(path: Path) -> Counter[str]:
-    """Return the digest of one file, counted once."""
+    """Return the digest of one file, with the count 1."""
     return Counter([hashlib.sha256(path.read_bytes()).hexdigest()])
 
 
 def signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:
-    """Send a signal to processes, those that have ended meanwhile passed over."""
+    """Send a signal to processes; skip those that have ended."""
     for process in processes:
         try:
             os.kill(process.pid, number)
@@ -223,6 +224,6 @@ def scanned(night: Night, request: str) -> bool:
 
 
 def log_of(night: Night) -> str:
-    """Return what every process of the night has logged."""
+    """Return the logs of all processes of the night."""
     logs = night.home.settings.home / "logs"
     return "".join(path.read_text(encoding="utf-8", errors="replace") for path in logs.glob("*.log"))

@@ -1,4 +1,4 @@
-"""After every fault, done to real processes, nothing is lost and nothing is there twice."""
+"""After every fault, inflicted on real processes, no file is lost and none is there twice."""
 
 import os
 import tempfile
@@ -26,7 +26,7 @@ CASES = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "kind"), CASES)
 def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request: Any) -> None:
-    """Files, tables and reports agree with what came in, whatever happened in between."""
+    """Files, tables and reports agree with the files that came in, after any fault."""
     with tempfile.TemporaryDirectory(prefix="fault-") as name:
         folder = Path(name)
         server = partial(request.getfixturevalue, "postgres")

@@ -1,4 +1,4 @@
-"""What a person does wrong ends in one sentence with what to do, a non-zero exit and nothing lost."""
+"""A user's mistake ends with one sentence, advice and a non-zero exit code, and loses nothing."""
 
 import json
 import shutil
@@ -20,19 +20,19 @@ def _assert_refused(done: subprocess.CompletedProcess[str], *parts: str, code: i
 
 
 def test_a_wrong_setting_is_named_with_its_value(sqlite_home: Installation) -> None:
-    """Each wrong setting is named with its value and what would be right; all of them at once."""
+    """All wrong settings are named together, with their values and the allowed values."""
     done = sqlite_home.run("runs", "list", RETURNS_CHUNK_SIZE="many", RETURNS_SCAN_HOUR="25")
     _assert_refused(done, "RETURNS_CHUNK_SIZE='many'", "valid integer", "RETURNS_SCAN_HOUR='25'", "23")
 
 
-def test_a_database_without_tables_says_what_to_run(sqlite_home: Installation) -> None:
-    """A command that needs the tables names the command that makes them."""
+def test_a_database_without_tables_names_the_command(sqlite_home: Installation) -> None:
+    """A command that needs the tables names the command that creates them."""
     sqlite_home.database.downgrade("base")
     _assert_refused(sqlite_home.run("runs", "list"), "`returns-pipeline db upgrade`")
 
 
 def test_an_unreachable_database_is_named_without_its_password(sqlite_home: Installation) -> None:
-    """The address is shown, the password never."""
+    """The message shows the address, but not the password."""
     url = "postgresql://clerk:secret@127.0.0.1:9/returns"
     done = sqlite_home.run("runs", "list", RETURNS_DATABASE_URL=url)
     _assert_refused(done, "127.0.0.1:9", "RETURNS_DATABASE_URL")
@@ -40,7 +40,7 @@ def test_an_unreachable_database_is_named_without_its_password(sqlite_home: Inst
 
 
 def test_an_unreachable_broker_moves_nothing(sqlite_home: Installation) -> None:
-    """A scan that cannot be sent says how to start a broker; the photos stay, no run is opened."""
+    """A scan that cannot be sent advises how to start a broker; photos stay and no run is opened."""
     write_images(sqlite_home.settings.incoming_dir, 2)
     before = digests(sqlite_home.settings.incoming_dir)
     for arguments in (["scan", "--wait"], ["scan"], ["beat"], ["flower"], ["retry"]):
@@ -55,15 +55,17 @@ def test_an_unreachable_broker_moves_nothing(sqlite_home: Installation) -> None:
 
 
 def test_a_worker_does_not_start_without_what_it_needs(sqlite_home: Installation) -> None:
-    """Without model, database or broker a worker ends before it takes a task, however it is started."""
-    ours = [sys.executable, "-m", "returns_pipeline.cli", "worker", "--pool", "solo"]
-    celerys = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo"]
+    """Without model, database or broker a worker ends before it takes a task, whichever command starts it."""
+    project_command = [sys.executable, "-m", "returns_pipeline.cli", "worker", "--pool", "solo"]
+    celery_command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "--pool", "solo"]
     wrong = {
         "no model 'nothing'": {"RETURNS_MODEL": "nothing"},
         "does not exist": {"RETURNS_DATABASE_URL": f"sqlite:///{sqlite_home.settings.home}/none.sqlite3"},
         "broker does not answer": {},
     }
-    for (part, environment), command in zip(wrong.items(), [ours, celerys, ours], strict=True):
+    for (part, environment), command in zip(
+        wrong.items(), [project_command, celery_command, project_command], strict=True
+    ):
         done = subprocess.run(
             command,
             env={**sqlite_home.environment(), **environment},
@@ -75,8 +77,8 @@ def test_a_worker_does_not_start_without_what_it_needs(sqlite_home: Installation
         _assert_refused(done, part)
 
 
-def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation) -> None:
-    """A missing intake folder or model, found by a worker, ends `scan --wait` with the worker's sentence."""
+def test_faults_of_a_worker_reach_the_waiting_command(sqlite_home: Installation) -> None:
+    """If a worker finds no intake folder or model, `scan --wait` ends with the worker's sentence."""
     settings = sqlite_home.settings
     write_images(settings.incoming_dir, 2)
     with Processes(settings) as processes:
@@ -89,7 +91,7 @@ def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation
         )
         shutil.move(settings.models_dir / "stub", settings.models_dir / "hidden")
         _assert_refused(sqlite_home.run("scan", "--wait"), "no model bundle in", "RETURNS_MODEL")
-        # The request of before any worker started has been served meanwhile: nothing is lost of it either.
+        # The request that was sent before a worker started has been served meanwhile, so it is not lost.
         assert len(runs.latest(sqlite_home.database, 5)) == 1
         shutil.move(settings.models_dir / "hidden", settings.models_dir / "stub")
         _assert_refused(
@@ -99,16 +101,16 @@ def test_faults_of_a_worker_reach_the_person_who_waits(sqlite_home: Installation
 
 
 def test_names_that_do_not_exist_are_refused_before_anything_is_sent(sqlite_home: Installation) -> None:
-    """`classify` of a file, `runs show` of a run and `--state` of a state that are not there say so."""
+    """An unknown file, run or state is named, and no request is sent."""
     _assert_refused(sqlite_home.run("classify", "gone.png"), "gone.png does not exist", code=2)
-    _assert_refused(sqlite_home.run("runs", "show", "7"), "no run 7", "runs list", code=1)
-    _assert_refused(sqlite_home.run("images", "list", "--run", "7"), "no run 7", code=1)
+    _assert_refused(sqlite_home.run("runs", "show", "7"), "no run 7", "runs list")
+    _assert_refused(sqlite_home.run("images", "list", "--run", "7"), "no run 7")
     _assert_refused(sqlite_home.run("images", "list", "--run", "7", "--state", "lost"), "lost", code=2)
     assert sqlite_home.run("scan", "--no-such-option").returncode == 2
 
 
-def test_doctor_finds_what_is_wrong_and_says_what_to_do(sqlite_home: Installation) -> None:
-    """Every check is made though others fail; each fault has its advice, and the exit code is 3."""
+def test_doctor_reports_every_fault_with_advice(sqlite_home: Installation) -> None:
+    """Every check runs though others fail; each fault has advice, and the exit code is 3."""
     (sqlite_home.settings.models_dir / "stub" / "1" / "bundle.json").write_text("{")
     sqlite_home.settings.incoming_dir.rmdir()
     done = sqlite_home.run("doctor", "--json")
@@ -120,8 +122,8 @@ def test_doctor_finds_what_is_wrong_and_says_what_to_do(sqlite_home: Installatio
     assert {"database", "folders", "disk", "clock"} <= set(found)
 
 
-def test_a_trace_of_a_chunk_is_one_json_line(sqlite_home: Installation) -> None:
-    """In the format for machines each line is an object; a chunk's lines carry its run and its id."""
+def test_the_log_line_of_a_chunk_is_one_json_object(sqlite_home: Installation) -> None:
+    """In the JSON format each line is an object, and a chunk's lines contain its run and its id."""
     settings = sqlite_home.settings.model_copy(update={"log_format": "json"})
     write_images(settings.incoming_dir, 2)
     with Processes(settings) as processes:
@@ -135,7 +137,7 @@ def test_a_trace_of_a_chunk_is_one_json_line(sqlite_home: Installation) -> None:
 
 
 def test_the_python_shell_gets_the_sentence_too(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Importing the tasks with a wrong setting raises the same sentence, not an import error."""
+    """Importing the tasks with a wrong setting raises ConfigFault with the same sentence."""
     done = subprocess.run(
         [sys.executable, "-c", "from workers.tasks import scan_incoming"],
         env={**sqlite_home.environment(), "RETURNS_TIMEZONE": "Mars/Base"},

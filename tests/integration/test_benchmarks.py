@@ -1,4 +1,4 @@
-"""The benchmark's figures count only if every system gave every right answer. No time is asserted here."""
+"""The benchmark's figures count only if every system gives the right labels. No time is asserted here."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from benchmarks.goals import GOALS
 from benchmarks.workloads import WORKLOADS
 from returns_pipeline.settings import PROJECT_ROOT
 
-#: Every system and both models; C has the systems of B with larger pictures.
+#: Every system and both models. C has the systems of B with larger images.
 _ASKED = ("A", "B", "D")
 _SYSTEMS = [
     (workload.name.value, entry)
@@ -29,14 +29,14 @@ _SYSTEMS = [
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One whole benchmark: what it printed, what it wrote, and the only folder for temporary files it had."""
+    """One whole benchmark: its output, the JSON that it wrote, and its folder for temporary files."""
 
     output: str
     content: dict[str, Any]
     temporary: Path
 
     def system(self, workload: str, system: str) -> dict[str, Any]:
-        """Return what was written about one system."""
+        """Return the JSON about one system."""
         found = {(each["workload"], each["system"]): each for each in self.content["systems"]}
         one: dict[str, Any] = found[workload, system]
         return one
@@ -46,15 +46,15 @@ class Ran:
 def ran() -> Iterator[Ran]:
     for package in ("keras", "tensorflow", "flask", "requests"):
         pytest.importorskip(package, reason="the peers need the extra `dev`")
-    # Not pytest's own folder: the sockets of Redis and Ray lie in TMPDIR, and their paths must be short.
+    # Not pytest's own folder: the sockets of Redis and Ray are in TMPDIR, and their paths must be short.
     with tempfile.TemporaryDirectory(prefix="b-") as folder:
         temporary = Path(folder) / "t"
         temporary.mkdir()
-        answer = Path(folder) / "answer.json"
+        result = Path(folder) / "result.json"
         settings = {name: value for name, value in os.environ.items() if not name.startswith("RETURNS_")}
         asked = [word for name in _ASKED for word in ("--workload", name)]
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks", "--tiny", "--json", str(answer), *asked],
+            [sys.executable, "-m", "benchmarks", "--tiny", "--json", str(result), *asked],
             cwd=PROJECT_ROOT,
             env={**settings, "TMPDIR": str(temporary)},
             capture_output=True,
@@ -63,17 +63,17 @@ def ran() -> Iterator[Ran]:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        yield Ran(done.stdout, json.loads(answer.read_text(encoding="utf-8")), temporary)
+        yield Ran(done.stdout, json.loads(result.read_text(encoding="utf-8")), temporary)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1260)
 def test_a_tiny_benchmark_measures_judges_and_says_everything(ran: Ran) -> None:
-    """Every system is right, every figure explained, every goal judged, and nothing is left behind.
+    """Every system is right, every figure explained, every goal judged, and no file or process is left.
 
-    One test: the benchmark takes a minute, and parts of a module run in several processes.
+    One test, because the benchmark is slow, and the tests of a module may run in several processes.
     """
-    _assert_that_every_system_answers_every_image(ran)
+    _assert_that_every_system_classifies_every_image(ran)
     _assert_that_a_figure_names_its_machine_and_stages(ran)
     _assert_that_every_goal_is_judged_in_words(ran)
     _assert_that_what_is_not_installed_is_said(ran)
@@ -81,20 +81,20 @@ def test_a_tiny_benchmark_measures_judges_and_says_everything(ran: Ran) -> None:
     _assert_that_nothing_is_left_behind(ran)
 
 
-def _assert_that_every_system_answers_every_image(ran: Ran) -> None:
-    """Look for a row of each system of each workload for each of its images and enough right labels."""
-    there = [(workload, entry) for workload, entry in _SYSTEMS if entry.is_there]
+def _assert_that_every_system_classifies_every_image(ran: Ran) -> None:
+    """Each system of each workload has a row for each of its images, and enough right labels."""
+    installed = [(workload, entry) for workload, entry in _SYSTEMS if entry.is_installed]
 
-    for workload, entry in there:
+    for workload, entry in installed:
         found = ran.system(workload, entry.system)
         assert found["right"], (workload, entry.system)
         assert found["rows"] == found["images"] > 0
-        assert found["labels_agreed"] >= entry.least * found["images"]
-    assert len(ran.content["systems"]) == len(there)
+        assert found["labels_agreed"] >= entry.min_agreement * found["images"]
+    assert len(ran.content["systems"]) == len(installed)
 
 
 def _assert_that_a_figure_names_its_machine_and_stages(ran: Ran) -> None:
-    """Look for the machine, without which a figure says nothing, and the stages, to improve it by."""
+    """Find the machine and the versions in the results, and the time of each stage of the pipeline."""
     assert {"cores", "cpu", "memory_gib", "python", "redis", "celery", "keras", "openvino", "pillow"} <= set(
         ran.content["machine"]
     )
@@ -103,7 +103,7 @@ def _assert_that_a_figure_names_its_machine_and_stages(ran: Ran) -> None:
 
 
 def _assert_that_every_goal_is_judged_in_words(ran: Ran) -> None:
-    """Reached, missed or not measured, for each: the reader need not compare."""
+    """Each goal is printed as reached, missed or not measured."""
     verdicts = {line["what"]: line["verdict"] for line in ran.content["goals"]}
 
     assert set(verdicts) == {goal.what for goal in GOALS}
@@ -113,7 +113,7 @@ def _assert_that_every_goal_is_judged_in_words(ran: Ran) -> None:
 
 
 def _assert_that_what_is_not_installed_is_said(ran: Ran) -> None:
-    """Look for a line of the output for each system whose package is missing."""
+    """Each system whose package is missing is named."""
     missing = [entry for _, entry in _SYSTEMS if entry.package and find_spec(entry.package) is None]
 
     assert ran.content["left_out"] == [
@@ -122,7 +122,7 @@ def _assert_that_what_is_not_installed_is_said(ran: Ran) -> None:
 
 
 def _assert_that_memory_is_sampled(ran: Ran) -> None:
-    """Two workers, their parents too, and every process that classified."""
+    """Both workers, with their parents and every process that classified, have samples."""
     processes = ran.system("D", "pipeline")["detail"]["memory"]
 
     assert {process["worker"] for process in processes} == {"control", "cpu"}
@@ -131,5 +131,5 @@ def _assert_that_memory_is_sampled(ran: Ran) -> None:
 
 
 def _assert_that_nothing_is_left_behind(ran: Ran) -> None:
-    """No file, no folder with content and no socket of a server that still runs."""
+    """No file, no folder with content and no socket of a running server is left."""
     assert [path for path in ran.temporary.rglob("*") if not path.is_dir()] == []

@@ -40,7 +40,7 @@ FIELDS = {"id", "kind", "state", "seen", "classified", "quarantined", "failed", 
 
 @pytest.fixture(scope="module", params=KINDS)
 def running(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Give an installation with the shipped model whose Redis and two workers run; its path has a space."""
+    """Yield an installation with the shipped model, with Redis and two workers; its path has a space."""
     folder = tmp_path_factory.mktemp("a home")
     with empty_database(request.param, folder, partial(request.getfixturevalue, "postgres")) as url:
         settings = load_settings(
@@ -81,7 +81,7 @@ def test_a_nightly_run_on_the_samples(running: Installation) -> None:
 
 
 def test_a_scan_of_another_folder(running: Installation, tmp_path: Path) -> None:
-    """`scan --dir` takes another folder's files, and archives them just the same."""
+    """`scan --dir` classifies and archives the files of another folder."""
     write_images(tmp_path / "other", 3)
     run = running.json("scan", "--dir", str(tmp_path / "other"), "--wait")
     assert (run["seen"], run["classified"]) == (3, 3)
@@ -89,7 +89,7 @@ def test_a_scan_of_another_folder(running: Installation, tmp_path: Path) -> None
 
 
 def test_classify_from_a_plain_python_shell(running: Installation, tmp_path: Path) -> None:
-    """`classify_paths.delay(["a.png"])` means the caller's folder; the file stays there and has an answer."""
+    """`classify_paths.delay(["a.png"])` takes the caller's folder; the file stays and is classified."""
     source = next(SAMPLES.glob("*_label_9.png"))
     (tmp_path / "a.png").write_bytes(source.read_bytes())
     code = (
@@ -114,15 +114,15 @@ def test_classify_from_a_plain_python_shell(running: Installation, tmp_path: Pat
     assert (tmp_path / "a.png").read_bytes() == source.read_bytes()
 
 
-def test_classify_waits_and_answers(running: Installation) -> None:
-    """`classify --wait --json` prints the closed run; a folder stands for the files in it."""
+def test_classify_waits_for_its_run(running: Installation) -> None:
+    """`classify --wait --json` prints the closed run; a folder means all files in it."""
     run = running.json("classify", str(SAMPLES), "--wait")
     names = [path.name for path in SAMPLES.iterdir() if not path.name.startswith(".")]
     assert (run["kind"], run["state"], run["seen"]) == ("adhoc", "closed", len(names))
 
 
 def test_a_cpu_worker_never_loads_tensorflow(running: Installation) -> None:
-    """After classifying, no worker process has a library of TensorFlow or Keras mapped; OpenVINO is."""
+    """After classifying, no worker process has mapped TensorFlow or Keras, but OpenVINO."""
     running.json("classify", str(next(SAMPLES.glob("*_label_1.png"))), "--wait")
     workers = _worker_maps(running)
     assert len(workers) >= 5, "two parents, two children for images, one for scans"
@@ -132,7 +132,7 @@ def test_a_cpu_worker_never_loads_tensorflow(running: Installation) -> None:
 
 
 def test_only_json_is_accepted(running: Installation) -> None:
-    """A pickled message is refused unread, and the worker goes on."""
+    """A pickled message is refused without being unpickled, and the worker continues."""
     bomb = running.settings.home / "unpickled"
     payload = pickle.dumps(((str(bomb),), {}, {"callbacks": None}))
     app = make_app(running.settings)
@@ -155,15 +155,15 @@ def test_only_json_is_accepted(running: Installation) -> None:
     assert running.json("scan", "--wait")["state"] == "closed"
 
 
-def test_status_tells_what_is_open(running: Installation) -> None:
-    """`status` names the workers that answer and the length of every queue."""
+def test_status_shows_workers_and_queues(running: Installation) -> None:
+    """`status` names the workers that reply and the length of every queue."""
     status = running.json("status")
     assert {name.split("@")[0] for name in status["workers"]} == {"control", "cpu"}
     assert set(status["queues"]) == {"control", "interactive", "bulk"}
 
 
 def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
-    """The real Flower lists the tasks of a run by name, to those who have its password and to nobody else."""
+    """The real Flower lists the tasks of a run by name, and requires its password."""
     port = free_port()
     environment = {
         **running.environment(),
@@ -206,9 +206,9 @@ def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
             stdout=subprocess.DEVNULL,
         )
         try:
-            ours = Path(f"/proc/{worker.pid}/cmdline")
-            _until(lambda: b"celery" in ours.read_bytes())
-            arguments = ours.read_bytes().rstrip(b"\0").split(b"\0")[1:]
+            cmdline = Path(f"/proc/{worker.pid}/cmdline")
+            _until(lambda: b"celery" in cmdline.read_bytes())
+            arguments = cmdline.read_bytes().rstrip(b"\0").split(b"\0")[1:]
             expected = ["-m", "celery", "-A", "workers.app", "worker", "--pool", "solo", "-n", "same@%h"]
             assert [argument.decode() for argument in arguments] == expected
         finally:
@@ -217,10 +217,10 @@ def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
 
 
 @pytest.mark.slow
-def test_beat_runs_the_night_by_itself(sqlite_home: Installation) -> None:
-    """A real beat, a real worker and a schedule shortly ahead: the run opens and closes without a hand."""
+def test_beat_starts_the_night(sqlite_home: Installation) -> None:
+    """With a real beat, a real worker and a schedule in the next minutes, a run opens and closes."""
     zone = ZoneInfo("Europe/Berlin")
-    # The next full minute that beat has time to start before.
+    # The next full minute that leaves beat enough time to start.
     due = (datetime.now(zone) + timedelta(seconds=75)).replace(second=0, microsecond=0)
     if due - datetime.now(zone) < timedelta(seconds=20):
         due += timedelta(minutes=1)
@@ -241,10 +241,10 @@ def test_beat_runs_the_night_by_itself(sqlite_home: Installation) -> None:
     assert_promise_kept(sqlite_home, run.id, came_in)
 
 
-def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> None:
-    """Workers that are killed are started again; all end with `up`, even when it is killed itself.
+def test_up_restarts_workers_and_leaves_no_process(sqlite_home: Installation) -> None:
+    """`up` restarts killed workers, and all processes end with it, even if `up` itself is killed.
 
-    The address that it prints logs whoever opens it in.
+    The address that it prints logs the browser in.
     """
     environment = sqlite_home.environment()
     parent = subprocess.Popen(
@@ -278,7 +278,7 @@ def test_up_keeps_going_and_leaves_nothing_behind(sqlite_home: Installation) -> 
 
 
 def _processes_of(home: Installation) -> list[int]:
-    """Return the processes that were started with this home in their environment, but for this one."""
+    """Return the processes with this home in their environment, except this one."""
     mark = f"RETURNS_HOME={home.settings.home}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -307,7 +307,7 @@ def _state(home: Installation, run_id: int) -> RunState | None:
 
 def _status_of(url: str) -> int | None:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own http address
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a local http address
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -318,11 +318,11 @@ def _status_of(url: str) -> int | None:
 def _until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.05)
 
 
 def test_the_embedded_workers_serve_every_queue() -> None:
-    """No queue is without a worker in the embedded installation."""
+    """Every queue has a worker in the embedded installation."""
     served = {name for worker in (CONTROL_WORKER, CLASSIFY_WORKER) for name in worker[2].split(",")}
     assert served == {"control", "interactive", "bulk"}

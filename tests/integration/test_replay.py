@@ -106,6 +106,6 @@ def test_the_command_line_replays_with_real_workers(sqlite_home: Installation) -
     assert [each["after"] for each in replayed["transitions"]] == ["snow"]
     assert replayed["changed"] == len(replayed["files"]) > 0
     assert [image["label"] for image in one["images"]] == ["bright" if "label_2" in photo.name else "snow"]
-    assert "Both answered 12 images" in table
+    assert "Both predicted 12 images" in table
     assert home.run("classify", "--run", "1").returncode == 2
     assert home.run("classify").returncode == 2

@@ -232,13 +232,12 @@ def test_the_command_line_compares_a_shadow_with_the_nights(sqlite_home: Install
     home = sqlite_home
     _candidate(home)
     assert (
-        "stub/2 answers for 100% of each night"
-        in home.run("models", "shadow", "stub/2", "--share", "1").stdout
+        "stub/2 predicts 100% of each night" in home.run("models", "shadow", "stub/2", "--share", "1").stdout
     )
     _a_night(home, 8)
     report = home.json("models", "compare", "stub/2", "--shadow")
     assert report["both"] == 8
     assert report["changed"] == len(report["files"]) == report["transitions"][0]["images"] > 0
-    assert "Both answered 8 images" in home.run("models", "compare", "stub/2", "--shadow").stdout
+    assert "Both predicted 8 images" in home.run("models", "compare", "stub/2", "--shadow").stdout
     assert "shadow 100%" in home.run("models", "list").stdout
-    assert "no shadow any more" in home.run("models", "shadow", "stub", "--off").stdout
+    assert "not a shadow any more" in home.run("models", "shadow", "stub", "--off").stdout

@@ -172,7 +172,7 @@ def assert_each_is_answered(here: Site, files: Mapping[str, bytes]) -> dict[str,
 
 def _workers(here: Site) -> set[int]:
     here.processes.check()
-    parent = psutil.Process(here.processes._running["worker-cpu"].pid)
+    parent = psutil.Process(here.processes.process("worker-cpu").pid)
     return {parent.pid, *(child.pid for child in parent.children())}
 
 

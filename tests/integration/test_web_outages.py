@@ -176,7 +176,7 @@ def killed_in_the_middle(here: Site, start: int, count: int) -> bool:
     """
     before = answers(here)
     images, right = batch_of(here, count, start)
-    parent = psutil.Process(here.processes._running["worker-cpu"].pid)
+    parent = psutil.Process(here.processes.process("worker-cpu").pid)
     workers = [parent, *parent.children(recursive=True)]
     with ThreadPoolExecutor(1) as client:
         first = client.submit(here.ask, "POST", "/process_batch", **keyed(images, f"from {start}"))
@@ -253,7 +253,7 @@ def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Sit
 
 def test_a_broker_that_hangs_keeps_nobody_long(here: Site) -> None:
     """One that takes connections and answers nothing is as good as none, within seconds."""
-    redis = here.processes._running["redis"]
+    redis = here.processes.process("redis")
     images, _ = batch_of(here, 3, 2500)
     some = SomeJobs(here)
     redis.send_signal(signal.SIGSTOP)

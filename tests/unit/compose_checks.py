@@ -1,4 +1,4 @@
-"""The rules that docker-compose.yml keeps: each check returns what is wrong as sentences.
+"""The rules for docker-compose.yml: each check returns a sentence for each violation.
 
 The schema is the Compose Specification's own (Apache-2.0, see tests/data/compose-spec.LICENSE).
 """
@@ -26,11 +26,11 @@ SCHEMA = json.loads((ROOT / "tests/data/compose-spec.json").read_text(encoding="
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 ENV_EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 
-#: What a container of ours is not asked to keep running.
+#: Services that end when they are done.
 ONE_SHOT = {"migrate"}
-#: Programs that come with the images of others, and with Debian and Python under ours.
+#: Programs in the images of Redis and PostgreSQL, and in the project's images.
 PROGRAMS = {"redis": {"sh", "redis-cli"}, "postgres": {"pg_isready"}}
-OUR_PROGRAMS = {"python", "find", *(script.name for script in entry_points(group="console_scripts"))}
+PROJECT_PROGRAMS = {"python", "find", *(script.name for script in entry_points(group="console_scripts"))}
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY|AUTH")
 #: ${NAME}, ${NAME:-default}, ${NAME:?message}; `$$` is a dollar sign.
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<kind>:?[-?+])?(?P<rest>[^}]*)\}")
@@ -39,13 +39,13 @@ Compose = dict[str, Any]
 
 
 def load() -> Compose:
-    """Return docker-compose.yml without its anchors' own keys, which no container sees."""
+    """Return docker-compose.yml without the keys of its anchors, which Compose ignores."""
     loaded = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     return {key: value for key, value in loaded.items() if not key.startswith("x-")}
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Yield every string of a tree, the keys of its mappings too."""
+    """Yield every string of a tree, including the keys of its mappings."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield str(key)
@@ -58,7 +58,7 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def filled(value: str, **given: str) -> str:
-    """Return a string as Compose passes it on: `given` where required, else the default."""
+    """Return a string with its variables replaced by `given` or by their defaults, as Compose does."""
 
     def replacement(match: re.Match[str]) -> str:
         default = match["rest"] if (match["kind"] or "").endswith("-") else ""
@@ -68,7 +68,7 @@ def filled(value: str, **given: str) -> str:
 
 
 def stages(dockerfile: str) -> dict[str, list[tuple[str, str]]]:
-    """Return stage -> its instructions, those of the stages that it is made from first."""
+    """Return the instructions of each stage, after those of the stages it is based on."""
     lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
     instructions = "\n".join(lines).replace("\\\n", " ").splitlines()
     found: dict[str, list[tuple[str, str]]] = {}
@@ -84,17 +84,17 @@ def stages(dockerfile: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def last(instructions: list[tuple[str, str]], word: str) -> str:
-    """Return what the last instruction of that kind says, or nothing."""
+    """Return the arguments of the last instruction of this kind, or an empty string."""
     return next((rest for name, rest in reversed(instructions) if name == word), "")
 
 
 def built(compose: Compose) -> dict[str, Any]:
-    """Return the services whose images are ours."""
+    """Return the services whose images this project builds."""
     return {name: service for name, service in compose["services"].items() if "build" in service}
 
 
 def workers(compose: Compose) -> dict[str, list[str]]:
-    """Return the options of each service that is a worker."""
+    """Return the options of each worker service."""
     return {
         name: service["command"][1:]
         for name, service in built(compose).items()
@@ -103,17 +103,17 @@ def workers(compose: Compose) -> dict[str, list[str]]:
 
 
 def option(words: list[str], name: str) -> str:
-    """Return the value that follows an option."""
+    """Return the value of an option."""
     return words[words.index(name) + 1]
 
 
 def against_schema(compose: Compose) -> list[str]:
-    """Whatever the Compose schema does not allow."""
+    """List what the Compose schema does not allow."""
     return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(compose)]
 
 
 def unknown_commands(compose: Compose) -> list[str]:
-    """Commands that the command line does not have, and options that Celery does not have."""
+    """List commands that do not exist, and options that Celery does not have."""
     wrong = []
     for name, service in built(compose).items():
         entrypoint = json.loads(last(stages(DOCKERFILE)[service["build"]["target"]], "ENTRYPOINT"))
@@ -122,7 +122,7 @@ def unknown_commands(compose: Compose) -> list[str]:
         for word in words[1:]:
             command = command.commands.get(word) if hasattr(command, "commands") else command
         if command is None or hasattr(command, "commands"):
-            wrong.append(f"{name}: {shlex.join(words)} is no command")
+            wrong.append(f"{name}: {shlex.join(words)} is not a command")
     for name, words in workers(compose).items():
         try:
             left = celery_worker.make_parser(Context(celery_worker)).parse_args(list(words))[1]
@@ -133,22 +133,22 @@ def unknown_commands(compose: Compose) -> list[str]:
 
 
 def unknown_checks(compose: Compose) -> list[str]:
-    """Health checks of programs that the image lacks, or of a worker by a name that it does not have."""
+    """List health checks with a program that the image lacks, or with a wrong worker name."""
     wrong = []
     for name, service in compose["services"].items():
         kind, *words = service.get("healthcheck", {}).get("test", ["CMD", "missing"])
         words = shlex.split(words[0]) if kind == "CMD-SHELL" else words
-        if words[0] not in PROGRAMS.get(name, OUR_PROGRAMS) and name not in ONE_SHOT:
+        if words[0] not in PROGRAMS.get(name, PROJECT_PROGRAMS) and name not in ONE_SHOT:
             wrong.append(f"{name}: no program {words[0]}")
         if name in workers(compose):
             node = option(workers(compose)[name], "-n").replace("%h", "$$HOSTNAME")
             if words[:3] != ["celery", "-A", "workers.app"] or option(words, "-d") != node:
-                wrong.append(f"{name}: the check does not ask {node}")
+                wrong.append(f"{name}: the check does not ping {node}")
     return wrong
 
 
 def unserved_queues(compose: Compose) -> list[str]:
-    """Queues without a worker that always runs, and queues that do not exist."""
+    """List queues without a worker that always runs, and queues that do not exist."""
     served = {name: option(words, "-Q").split(",") for name, words in workers(compose).items()}
     always = {
         queue
@@ -157,19 +157,19 @@ def unserved_queues(compose: Compose) -> list[str]:
         for queue in queues
     }
     unknown = {queue for queues in served.values() for queue in queues} - set(QUEUES)
-    return [f"nobody serves {queue}" for queue in set(QUEUES) - always] + [
-        f"no queue {queue}" for queue in unknown
+    return [f"no worker serves {queue}" for queue in set(QUEUES) - always] + [
+        f"there is no queue {queue}" for queue in unknown
     ]
 
 
 def unknown_settings(compose: Compose) -> list[str]:
-    """Names with our prefix, set or substituted, that are not settings."""
+    """List names with the prefix of the settings that are not settings."""
     named = {name for text in strings(compose) for name in re.findall(rf"\b{PREFIX}[A-Z_]+", text)}
     return sorted(named - {PREFIX + name.upper() for name in Settings.model_fields})
 
 
 def loose_secrets(compose: Compose) -> list[str]:
-    """Secrets that have a default, may be empty, or are written down."""
+    """List secrets that have a default, may be empty, or are in the file."""
     wrong = [
         f"{match['name']} is not required"
         for text in strings(compose)
@@ -179,15 +179,15 @@ def loose_secrets(compose: Compose) -> list[str]:
     for name, service in compose["services"].items():
         for key, value in service.get("environment", {}).items():
             if SECRET.search(key) and not VARIABLE.fullmatch(str(value)):
-                wrong.append(f"{name}: {key} is written down")
+                wrong.append(f"{name}: {key} is in the file")
             credentials = re.search(r"://[^/:@]*:([^@]*)@", VARIABLE.sub("variable", str(value)))
             if credentials and credentials[1] != "variable":
-                wrong.append(f"{name}: the password in {key} is written down")
+                wrong.append(f"{name}: the password in {key} is in the file")
     return wrong
 
 
 def unsafe_services(compose: Compose) -> list[str]:
-    """Long-running services without a health check or restart policy; services that are root."""
+    """List long-running services without a health check or restart policy, and services that run as root."""
     wrong = []
     for name, service in compose["services"].items():
         if name not in ONE_SHOT and not service.get("healthcheck", {}).get("test"):
@@ -201,14 +201,14 @@ def unsafe_services(compose: Compose) -> list[str]:
 
 
 def floating_images(compose: Compose) -> list[str]:
-    """Images, of services and of the Dockerfile's stages, without a version in their tag."""
+    """List images of services and Dockerfile stages without a version in their tag."""
     images = [service["image"] for service in compose["services"].values() if "image" in service]
     images += [instructions[0][1] for instructions in stages(DOCKERFILE).values()]
     return [image for image in images if not re.search(r":\d+\.?\d*-", image)]
 
 
 def unknown_targets(compose: Compose) -> list[str]:
-    """Build targets that are not stages of the Dockerfile."""
+    """List build targets that are not stages of the Dockerfile."""
     return sorted(
         {service["build"]["target"] for service in built(compose).values()} - set(stages(DOCKERFILE))
     )
@@ -226,9 +226,9 @@ def mounts(compose: Compose) -> Iterator[tuple[str, str, str]]:
 
 
 def wrong_volumes(compose: Compose) -> list[str]:
-    """Named volumes that are used and not declared, or the reverse; photos under two paths."""
+    """List volumes that are used but not declared, or the reverse, and sources with two targets."""
     named = {source for _, source, _ in mounts(compose) if re.fullmatch(r"\w+", source)}
-    wrong = [f"{name} is used or declared alone" for name in named ^ set(compose["volumes"])]
+    wrong = [f"{name} is only used or only declared" for name in named ^ set(compose["volumes"])]
     targets: dict[str, set[str]] = {}
     for _, source, target in mounts(compose):
         targets.setdefault(source, set()).add(target)
@@ -236,7 +236,7 @@ def wrong_volumes(compose: Compose) -> list[str]:
 
 
 def unreachable_folders(compose: Compose) -> list[str]:
-    """Folders that a worker writes to and that are not mounted, so that what is written would be lost."""
+    """List folders that a worker writes to but that are not mounted, so that the files would be lost."""
     settings = Settings(home=Path("/data"), models_dir=Path("/app/models"))
     mounted = [(name, Path(target)) for name, _, target in mounts(compose)]
     wrong = []
@@ -253,7 +253,7 @@ def unreachable_folders(compose: Compose) -> list[str]:
 
 
 def open_ports(compose: Compose) -> list[str]:
-    """Ports that anyone but this machine reaches when nobody asked for it."""
+    """List ports that other machines can reach by default."""
     return [
         f"{name}: {port}"
         for name, service in compose["services"].items()
@@ -263,7 +263,7 @@ def open_ports(compose: Compose) -> list[str]:
 
 
 def before_the_tables(compose: Compose) -> list[str]:
-    """Services that use the database and do not wait until it has its tables."""
+    """List services that use the database but do not wait for the migration."""
     return [
         name
         for name, service in built(compose).items()

@@ -1,4 +1,4 @@
-"""The images and the memory figures that the benchmark makes by itself."""
+"""The images that the benchmark writes, and its figures of memory growth."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ MEGABYTE = 1024 * 1024
 
 
 def test_drawn_photos_are_the_same_each_time(tmp_path: Path) -> None:
-    """A figure of today can be compared with one of tomorrow."""
+    """Drawn photos are the same on every run, so that figures can be compared."""
     for name in ("one", "two"):
         draw_photos(tmp_path / name, 3, (40, 30), distinct=2)
 
@@ -26,7 +26,7 @@ def test_drawn_photos_are_the_same_each_time(tmp_path: Path) -> None:
 
 
 def test_photos_of_a_tree_become_a_flat_folder(tmp_path: Path) -> None:
-    """Two photos of one name in two folders are two images."""
+    """Two photos with the same name in two folders are two images."""
     for folder in ("hat", "shoe"):
         draw_photos(tmp_path / "tree" / folder, 2, (8, 8), distinct=1)
 
@@ -36,15 +36,14 @@ def test_photos_of_a_tree_become_a_flat_folder(tmp_path: Path) -> None:
 
 
 def test_a_tree_without_photos_is_refused(tmp_path: Path) -> None:
-    """A benchmark of nothing would divide by nothing."""
+    """A folder without photos is refused, because there would be nothing to measure."""
     with pytest.raises(ConfigFault, match=r"no \.jpg"):
         copy_photos(tmp_path, tmp_path / "out", None)
 
 
-def test_tiny_images_have_the_label_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stub answers with the label that the mean brightness falls on; no file has too many names."""
-    monkeypatch.setattr("benchmarks.data.tiny._NAMES", 2)
-    labels = write_tiny(tmp_path / "tiny", 5, 10)
+def test_tiny_images_have_the_returned_labels(tmp_path: Path) -> None:
+    """The label is the step of the mean brightness, and no file has too many hard links."""
+    labels = write_tiny(tmp_path / "tiny", 5, 10, max_links=2)
 
     for name, label in labels.items():
         file = tmp_path / "tiny" / name
@@ -54,11 +53,11 @@ def test_tiny_images_have_the_label_that_is_said(tmp_path: Path, monkeypatch: py
 
 
 def test_growth_begins_after_the_first_chunk() -> None:
-    """What a process needs to begin with is not growth; what a parent holds is compared too."""
+    """Memory before the first chunk is not growth; parents are compared too."""
     samples = [
-        Sample(at, pid, "cpu", held * MEGABYTE)
+        Sample(at, pid, "cpu", megabytes * MEGABYTE)
         for pid, values in {7: (10, 50, 55, 52), 8: (20, 20, 21, 20)}.items()
-        for at, held in enumerate(values)
+        for at, megabytes in enumerate(values)
     ]
 
     child, parent = growth(samples, {7: 0.5})
@@ -68,6 +67,6 @@ def test_growth_begins_after_the_first_chunk() -> None:
 
 
 def test_a_round_shorter_than_a_sample_has_no_growth() -> None:
-    """The last sample may be older than the chunk's end."""
+    """If the last sample is older than the end of the chunk, the growth is 0."""
     assert growth([Sample(1.0, 7, "cpu", MEGABYTE)], {7: 2.0})[0]["grown_mb"] == 0
     assert growth([], {}) == []

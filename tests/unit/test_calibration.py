@@ -153,9 +153,11 @@ def test_the_doctor_finds_a_precision_that_no_bundle_knows(tmp_path: Path) -> No
     write_stub_bundle(tmp_path)
     settings = load_settings(models_dir=tmp_path, model="stub", review_threshold="precision:0.98")
     with pytest.raises(ConfigFault, match="needs to know how often stub/1 is right"):
-        doctor._model(settings)
+        doctor.check_model(settings)
     bundle_with(tmp_path / "other", reliability=STAIRS)
-    assert doctor._model(settings.model_copy(update={"models_dir": tmp_path / "other"})).startswith("stub/1")
+    assert doctor.check_model(settings.model_copy(update={"models_dir": tmp_path / "other"})).startswith(
+        "stub/1"
+    )
 
 
 def test_a_bundle_keeps_its_calibration(tmp_path: Path) -> None:

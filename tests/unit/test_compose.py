@@ -1,6 +1,6 @@
 """docker-compose.yml, Dockerfile and .env.example agree with the code, each other and the Compose schema.
 
-Each check is also given broken files, to show that it can fail.
+Broken files show that each check can fail.
 """
 
 import copy
@@ -47,7 +47,7 @@ from tests.unit.compose_checks import (
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the developer's environment nor a file `.env` decides what is tested."""
+    """Remove the settings of the developer's environment and of a file `.env`."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
@@ -70,7 +70,7 @@ def break_by(path: str, value: object) -> Callable[[Compose], None]:
 
 Check = Callable[[Compose], list[str]]
 
-#: Each check, and changes each of which it must notice.
+#: Each check, with changes that it must report.
 CHECKS: dict[Check, list[Callable[[Compose], None]]] = {
     against_schema: [
         break_by("services.redis.restarts", "always"),
@@ -136,7 +136,7 @@ CHECKS: dict[Check, list[Callable[[Compose], None]]] = {
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_nothing_is_wrong(check: Check) -> None:
-    """The file as it is breaks no rule."""
+    """The committed file breaks no rule."""
     assert check(load()) == []
 
 
@@ -148,8 +148,8 @@ def test_nothing_is_wrong(check: Check) -> None:
         for change in changes
     ],
 )
-def test_each_check_notices_a_broken_file(check: Check, change: Callable[[Compose], None]) -> None:
-    """A rule that is broken is reported: no check passes whatever it is given."""
+def test_each_check_reports_a_broken_file(check: Check, change: Callable[[Compose], None]) -> None:
+    """Each check reports a broken rule."""
     compose = copy.deepcopy(load())
     change(compose)
     assert check(compose)
@@ -157,7 +157,7 @@ def test_each_check_notices_a_broken_file(check: Check, change: Callable[[Compos
 
 @pytest.mark.parametrize("name", built(load()))
 def test_the_settings_accept_what_each_service_passes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the secrets filled in and nothing else, every service has valid settings and our broker."""
+    """If only the secrets are filled in, every service has valid settings and the broker of Compose."""
     secrets = {"REDIS_PASSWORD": "r1", "POSTGRES_PASSWORD": "p1", "RETURNS_FLOWER_PASSWORD": "f1"}
     for key, value in load()["services"][name]["environment"].items():
         monkeypatch.setenv(key, filled(value, **secrets))
@@ -168,7 +168,7 @@ def test_the_settings_accept_what_each_service_passes(name: str, monkeypatch: py
 
 
 def test_celery_finds_the_app() -> None:
-    """`celery -A workers.app`, which the health checks call, imports."""
+    """`celery -A workers.app`, which the health checks call, can be imported."""
     done = subprocess.run(
         [sys.executable, "-c", "from workers.app import app; print(app.main)"],
         capture_output=True,
@@ -178,7 +178,7 @@ def test_celery_finds_the_app() -> None:
     assert done.stdout.strip() == "returns_pipeline", done.stderr
 
 
-def test_the_health_check_of_beat_looks_at_the_file_that_beat_writes(tmp_path: Path) -> None:
+def test_the_health_check_of_beat_checks_the_file_that_beat_writes(tmp_path: Path) -> None:
     """Beat's health check names the folder and the file of its schedule."""
     written = Path(make_app(Settings(home=tmp_path)).conf.beat_schedule_filename)
     beat = load()["services"]["beat"]
@@ -193,13 +193,13 @@ def test_the_health_check_of_beat_looks_at_the_file_that_beat_writes(tmp_path: P
 
 @pytest.mark.parametrize("stage", ["base", "worker-cpu", "worker-gpu", "train"])
 def test_no_final_stage_runs_as_root(stage: str) -> None:
-    """Every image that is run ends with a user who is not root, and starts the command line."""
+    """Every image that runs has a user other than root, and starts the command line."""
     assert last(stages(DOCKERFILE)[stage], "USER") == "returns"
     assert last(stages(DOCKERFILE)[stage], "ENTRYPOINT") == '["returns-pipeline"]'
 
 
 def test_every_file_that_is_copied_is_in_the_build_context() -> None:
-    """What the Dockerfile copies exists and passes .dockerignore, which lets in nothing else, like `.env`."""
+    """Files that the Dockerfile copies exist, and .dockerignore lets only them in, so never `.env`."""
     allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
     let_in = {line[1:] for line in allowed if line.startswith("!")}
     copied: set[str] = set()
@@ -223,7 +223,7 @@ def test_no_secret_is_in_a_layer() -> None:
 
 
 def test_the_example_names_every_variable_and_fills_in_no_secret() -> None:
-    """`.env.example` has exactly the Compose file's variables, with its defaults; the secrets are empty."""
+    """`.env.example` has exactly the variables of the Compose file with their defaults, and empty secrets."""
     example = dict(re.findall(r"^(\w+)=(.*)$", ENV_EXAMPLE, flags=re.MULTILINE))
     used = {match["name"]: match for text in strings(load()) for match in VARIABLE.finditer(text)}
     defaults = {name: match["rest"] if match["kind"] == ":-" else "" for name, match in used.items()}

@@ -312,4 +312,4 @@ def test_mutated_images_never_end_the_process() -> None:
     report = hunt(1500, seed=20)
     assert report.violations == []
     assert not [line for line in report.remarks if "Warning" in line]
-    assert sum(tally.answers.total() for tally in report.tallies.values()) == 1500
+    assert sum(tally.outcomes.total() for tally in report.tallies.values()) == 1500

@@ -1,4 +1,4 @@
-"""The settings refuse what is wrong, derive what is not set, and show no secret."""
+"""The settings refuse wrong values, derive missing ones, and show no secret."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, environment_of, load_settings
 from returns_pipeline.store.database import Database
 
-SECRET = "s3cr3t-Pa55"  # noqa: S105 - what must never be shown
+SECRET = "s3cr3t-Pa55"  # noqa: S105 - must never be shown
 
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Give an empty working directory, and an environment without settings."""
+    """Provide an empty working directory and an environment without settings."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -24,7 +24,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def refusal(**overrides: Any) -> str:
-    """Return the message and the advice with which the settings are refused."""
+    """Return the message and the advice of the refusal of these settings."""
     with pytest.raises(ConfigFault) as caught:
         load_settings(**overrides)
     return str(caught.value)
@@ -50,7 +50,7 @@ def refusal(**overrides: Any) -> str:
     ],
 )
 def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str) -> None:
-    """The refusal names the setting, the value that it has, and what would be right."""
+    """The refusal names the setting, its value, and the allowed values."""
     monkeypatch.setenv(PREFIX + name, value)
     message = refusal()
     assert f"{PREFIX}{name}={value!r}" in message
@@ -67,7 +67,7 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
 def test_a_wrong_url_is_refused_by_its_scheme(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str
 ) -> None:
-    """Of a URL, the refusal shows the scheme, which is what was wrong."""
+    """The refusal of a URL shows only its scheme, which was wrong."""
     monkeypatch.setenv(PREFIX + name, value)
     message = refusal()
     assert f"{PREFIX}{name}='{value.partition('://')[0]}://***'" in message
@@ -75,7 +75,7 @@ def test_a_wrong_url_is_refused_by_its_scheme(
 
 
 def test_all_wrong_values_are_named_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One start is enough to learn of every mistake."""
+    """One start reports every wrong setting."""
     monkeypatch.setenv("RETURNS_CHUNK_SIZE", "-1")
     monkeypatch.setenv("RETURNS_SCAN_HOUR", "24")
     message = refusal()
@@ -84,38 +84,38 @@ def test_all_wrong_values_are_named_together(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelt setting stops the program instead of being without effect."""
+    """A misspelt setting stops the program, so that it is not silently ignored."""
     monkeypatch.setenv("RETURNS_CHUNKSIZE", "64")
     assert "RETURNS_CHUNKSIZE is not a setting (did you mean RETURNS_CHUNK_SIZE?)" in refusal()
 
 
 @pytest.mark.parametrize("line", ["RETURNS_CHUNKSIZE=64", "RETURNS_CHUNKSIZE="])
 def test_an_unknown_line_of_the_file_is_refused_with_a_suggestion(folder: Path, line: str) -> None:
-    """The file `.env` is held to the same names as the environment, a line without a value too."""
+    """An unknown name in `.env` is refused like one in the environment, even without a value."""
     (folder / ".env").write_text(line)
     assert "RETURNS_CHUNKSIZE is not a setting (did you mean RETURNS_CHUNK_SIZE?)" in refusal()
 
 
 def test_lines_of_compose_are_left_to_compose(folder: Path) -> None:
-    """One file `.env` serves Docker Compose and the command line: names without our prefix are not ours."""
+    """Docker Compose and the command line share one `.env`: names without the prefix are ignored."""
     (folder / ".env").write_text("POSTGRES_PASSWORD=x\nINTAKE_FOLDER=/in\nRETURNS_CHUNK_SIZE=64\n")
     assert load_settings().chunk_size == 64
 
 
-def test_a_shipped_example_can_be_copied_as_it_is(folder: Path) -> None:
-    """`.env.example` as `.env` changes no setting until it is filled in."""
+def test_the_example_can_be_copied_unchanged(folder: Path) -> None:
+    """An unchanged copy of `.env.example` sets nothing."""
     before = load_settings()
     (folder / ".env").write_text((PROJECT_ROOT / ".env.example").read_text(encoding="utf-8"))
     assert load_settings() == before
 
 
 def test_an_unknown_argument_is_refused() -> None:
-    """A caller in Python is held to the same names."""
+    """Python callers get the same refusal."""
     assert "RETURNS_CHUNKSIZE is not a setting" in refusal(chunksize=64)
 
 
 def test_the_order_of_sources(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """An argument wins over the environment, the environment over `.env`, `.env` over the default."""
+    """Precedence: argument, environment, `.env`, default."""
     assert load_settings().chunk_size == Settings.model_fields["chunk_size"].default
     (folder / ".env").write_text("RETURNS_CHUNK_SIZE=2")
     assert load_settings().chunk_size == 2
@@ -125,7 +125,7 @@ def test_the_order_of_sources(monkeypatch: pytest.MonkeyPatch, folder: Path) -> 
 
 
 def test_an_empty_value_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting may be passed on empty, as Compose does, and keeps its default."""
+    """A setting with an empty value, which Compose passes on, keeps its default."""
     before = load_settings()
     for name in Settings.model_fields:
         monkeypatch.setenv(PREFIX + name.upper(), "")
@@ -135,7 +135,7 @@ def test_an_empty_value_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("inner", ["archive_dir", "quarantine_dir", "report_dir"])
 @pytest.mark.parametrize("place", ["in", "in/deep/er", "other/../in/archive", "link/archive"])
 def test_a_folder_inside_the_intake_is_refused(folder: Path, inner: str, place: str) -> None:
-    """What was moved out of the intake can never come in again, however its folder is spelt."""
+    """A file that left the intake is never scanned again, whatever path its folder was set to."""
     (folder / "in").mkdir()
     (folder / "link").symlink_to("in")
     message = refusal(incoming_dir=folder / "in", **{inner: folder / place})
@@ -143,13 +143,13 @@ def test_a_folder_inside_the_intake_is_refused(folder: Path, inner: str, place: 
 
 
 def test_a_folder_beside_the_intake_is_accepted(folder: Path) -> None:
-    """A name that begins like the intake's is another folder."""
+    """A folder whose name begins with the intake's name is outside of it."""
     assert load_settings(incoming_dir=folder / "in", archive_dir=folder / "in-archive")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "flower.example"])  # noqa: S104 - that is the test
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "flower.example"])  # noqa: S104 - the test needs it
 def test_flower_without_a_password_stays_on_this_machine(host: str) -> None:
-    """An address that others reach is refused unless a password is set."""
+    """An address that other machines can reach is refused unless a password is set."""
     message = refusal(flower_host=host)
     assert f"RETURNS_FLOWER_HOST={host}" in message
     assert "set RETURNS_FLOWER_PASSWORD" in message
@@ -158,13 +158,13 @@ def test_flower_without_a_password_stays_on_this_machine(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_flower_on_this_machine_needs_no_password(host: str) -> None:
-    """A trial run on a loopback address asks for nothing."""
+    """Flower on a loopback address needs no password."""
     assert load_settings(flower_host=host).flower_host == host
 
 
 @pytest.mark.parametrize("home", ["", "relative", "../outside", "/absolute/home"])
 def test_derived_paths_lie_inside_home(monkeypatch: pytest.MonkeyPatch, folder: Path, home: str) -> None:
-    """A relative HOME is made absolute, and everything that is not set lies in it."""
+    """A relative HOME becomes absolute, and all folders that are not set are inside it."""
     monkeypatch.setenv("RETURNS_HOME", home)
     settings = load_settings()
     assert settings.home == folder / (home or "var")
@@ -175,7 +175,7 @@ def test_derived_paths_lie_inside_home(monkeypatch: pytest.MonkeyPatch, folder: 
 
 
 def test_a_home_of_the_user_is_expanded(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """`~` means the user's folder in every path, not a folder of that name."""
+    """`~` is expanded in every path."""
     monkeypatch.setenv("HOME", str(folder / "user"))
     settings = load_settings(home="~/returns", archive_dir="~/archive")
     assert settings.home == folder / "user/returns"
@@ -183,7 +183,7 @@ def test_a_home_of_the_user_is_expanded(monkeypatch: pytest.MonkeyPatch, folder:
 
 
 def test_each_home_has_its_own_embedded_broker(folder: Path) -> None:
-    """Two installations on one machine never share a Redis; the same one finds its own again."""
+    """Two homes on one machine never share a Redis, and each home always gets the same one."""
     one, other = load_settings(home=folder / "one"), load_settings(home=folder / "other")
     assert one.broker_url != other.broker_url
     assert one.broker_url == load_settings(home=folder / "one").broker_url
@@ -191,7 +191,7 @@ def test_each_home_has_its_own_embedded_broker(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b", "a b", "a#b", "a%3Fb", "100%", "Größe"])
 def test_the_database_of_a_home_lies_in_it_whatever_its_name(folder: Path, name: str) -> None:
-    """The default SQLite file lies in HOME itself, so that no two homes share one."""
+    """The default SQLite file is in HOME, whatever characters its path contains."""
     home = folder / name
     database = Database(load_settings(home=home).database_url)
     database.upgrade()
@@ -201,7 +201,7 @@ def test_the_database_of_a_home_lies_in_it_whatever_its_name(folder: Path, name:
 
 
 def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """`environment_of` carries every setting, secrets too, to a process in another folder."""
+    """`environment_of` passes every setting, including secrets, to a process in another folder."""
     settings = load_settings(home="here", chunk_size=7, flower_password=SECRET, timezone="Europe/Berlin")
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
@@ -211,9 +211,9 @@ def test_another_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_settings_cannot_be_changed() -> None:
-    """What was checked at the start holds until the end."""
+    """Settings that were validated cannot change later."""
     with pytest.raises(ValidationError):
-        load_settings().chunk_size = 1  # type: ignore[misc]  # that it is refused is the test
+        load_settings().chunk_size = 1  # type: ignore[misc]  # the assignment must fail
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_settings_cannot_be_changed() -> None:
     ],
 )
 def test_no_secret_is_in_the_repr(name: str, value: str) -> None:
-    """Settings can be logged."""
+    """Settings can be logged without showing a secret."""
     settings = load_settings(**{name.lower(): value})
     assert SECRET not in repr(settings)
     assert SECRET not in str(settings)
@@ -250,7 +250,7 @@ def test_no_secret_is_in_the_repr(name: str, value: str) -> None:
 def test_no_secret_is_in_a_refusal(
     monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, value: str, place: str
 ) -> None:
-    """A wrong URL and a misspelt password are refused by name, without their value."""
+    """The refusal of a wrong URL or a misspelt password shows the name, not the value."""
     if place == "file":
         (folder / ".env").write_text(f"{PREFIX}{name}={value}")
     else:
@@ -265,7 +265,7 @@ def test_no_secret_is_in_a_refusal(
 
 
 def test_a_fault_elsewhere_shows_no_secret() -> None:
-    """A right password beside a wrong setting is not shown with it."""
+    """The refusal of a wrong setting does not show the secrets of other settings."""
     url = f"postgresql://user:{SECRET}@host/db"
     message = refusal(
         database_url=url, flower_password=SECRET, chunk_size=-1, incoming_dir="/a", archive_dir="/a"

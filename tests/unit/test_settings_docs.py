@@ -1,4 +1,4 @@
-"""docs/settings.md is what the settings say."""
+"""docs/settings.md agrees with the settings."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ def rows() -> list[list[str]]:
 
 
 def test_the_page_is_what_is_generated() -> None:
-    """The committed page never differs from the settings of the same commit."""
+    """The committed page is the one that the settings of the same commit generate."""
     assert PAGE.read_text(encoding="utf-8") == markdown(), "run `make docs`"
 
 
 def test_every_setting_is_a_whole_row_in_the_order_of_the_class() -> None:
-    """Every setting is listed once, with a default, what is allowed and a sentence."""
+    """Every setting is listed once, with a default, the allowed values and a sentence."""
     assert [row[0] for row in rows()] == [f"`{PREFIX}{name.upper()}`" for name in Settings.model_fields]
     for name, default, allowed, sentence in rows():
         assert default.strip("`"), name
@@ -31,7 +31,7 @@ def test_every_setting_is_a_whole_row_in_the_order_of_the_class() -> None:
 
 
 def test_the_page_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a path of the machine shows in the page."""
+    """The page contains no value of the environment and no path of the machine."""
     before = markdown()
     monkeypatch.setenv("RETURNS_CHUNK_SIZE", "7")
     monkeypatch.chdir(tmp_path)
@@ -43,7 +43,7 @@ def test_the_page_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch, 
 def test_the_defaults_of_the_page_are_those_of_the_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A default that the page shows as a value gives the same settings when it is set."""
+    """Setting every default that the page shows as a value changes no setting."""
     monkeypatch.chdir(tmp_path)
     for row in rows():
         if row[1].startswith("`"):

@@ -1,82 +1,18 @@
 """Runs and images as tables for people and as plain values for JSON."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from returns_pipeline.cli.console import plain_table, print_line, short_path
 from returns_pipeline.records.images import ImageResult
-from returns_pipeline.records.runs import OpenWork, RunSummary
-
-if TYPE_CHECKING:
-    from returns_pipeline.host.doctor import Check
+from returns_pipeline.records.runs import RunSummary
+from returns_pipeline.report.words import run_kind, run_state
 
 _console = Console()
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What an operator asks at night: is it going, what is open, what comes next."""
-
-    open_runs: list[RunSummary]
-    open_work: OpenWork
-    last_night: RunSummary | None
-    next_night: datetime
-    broker: str | None
-    queues: dict[str, int] = field(default_factory=dict)
-    workers: list[str] = field(default_factory=list)
-
-
-def status_as_dict(status: Status) -> dict[str, Any]:
-    """Return the status as the JSON that the command line prints."""
-    work = status.open_work
-    return {
-        "open_runs": [run_as_dict(run) for run in status.open_runs],
-        "open_chunks": work.chunks,
-        "open_images": work.images,
-        "leases": work.leased,
-        "fault": work.fault,
-        "oldest_open": work.oldest.isoformat() if work.oldest else None,
-        "last_night": run_as_dict(status.last_night) if status.last_night else None,
-        "next_night": status.next_night.isoformat(),
-        "broker": status.broker,
-        "queues": status.queues,
-        "workers": status.workers,
-    }
-
-
-def print_status(status: Status) -> None:
-    """Print what is open, what was and what comes."""
-    work, last = status.open_work, status.last_night
-    since = f", the oldest since {work.oldest:%Y-%m-%d %H:%M:%S} UTC" if work.oldest else ""
-    lines = {
-        "Workers": ", ".join(status.workers) or "none answers",
-        "Queues": status.broker or ", ".join(f"{name} {length:,}" for name, length in status.queues.items()),
-        "Open": f"{work.images:,} images in {work.chunks:,} chunks, {work.leased:,} being worked on{since}",
-        "Last night": f"run {last.id}, {last.state}, opened {last.opened_at:%Y-%m-%d %H:%M} UTC"
-        if last
-        else "none yet",
-        "Next night": f"{status.next_night:%Y-%m-%d %H:%M} UTC",
-    }
-    if work.fault:
-        lines["Fault"] = work.fault
-    for name, line in lines.items():
-        _console.print(f"{name:<11} {line}", soft_wrap=True, highlight=False, markup=False)
-    print_runs(status.open_runs, empty="No run is open.")
-
-
-def print_checks(checks: "Sequence[Check]") -> None:
-    """Print a line for each check, with what to do about those that fail."""
-    for check in checks:
-        sign = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
-        _console.print(f"{sign} {check.name:<10}", Text(check.message), soft_wrap=True, highlight=False)
-        if check.advice:
-            _console.print(" " * 15, Text(check.advice), soft_wrap=True, highlight=False)
 
 
 def run_as_dict(run: RunSummary) -> dict[str, Any]:
@@ -100,6 +36,11 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
     }
 
 
+def state_of(run: RunSummary) -> str:
+    """Return how far a run is, in words."""
+    return run_state(run.state, run.counts.seen - run.counts.pending, run.counts.seen)
+
+
 def image_as_dict(image: ImageResult) -> dict[str, Any]:
     """Return an image as the JSON that the command line prints."""
     return {
@@ -117,16 +58,12 @@ def image_as_dict(image: ImageResult) -> dict[str, Any]:
     }
 
 
-def shown(path: Path) -> Path:
-    """Return a path as a person at this terminal would write it: relative where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def print_run(run: RunSummary) -> None:
-    """Print one run, with its accuracy where the file names carry labels."""
+    """Print one run, with its accuracy if its file names contain labels."""
     from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
 
-    table = Table(title=f"Run {run.id} · {run.kind} · {run.state} · {run.model}", title_justify="left")
+    title = f"Run {run.id} · {run_kind(run.kind)} · {state_of(run)} · {run.model}"
+    table = Table(title=title, title_justify="left")
     cells = {
         "seen": f"{run.counts.seen:,}",
         "classified": f"[green]{run.counts.classified:,}[/]",
@@ -144,7 +81,7 @@ def print_run(run: RunSummary) -> None:
     _console.print(table)
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
-            _console.print(f"{name:<7} {shown(path)}", soft_wrap=True, highlight=False, markup=False)
+            print_line(f"{name:<7} {short_path(path)}")
 
 
 def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") -> None:
@@ -152,32 +89,29 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
     if not runs:
         _console.print(empty)
         return
-    table = _lines()
-    # Narrow enough for a terminal of 80 columns.
-    for name in ("run", "kind", "state", "opened, UTC"):
-        table.add_column(name, no_wrap=True)
+    table = plain_table()
+    table.add_column("run", no_wrap=True)
+    # These wrap, so that the table fits into a terminal of 80 columns.
+    table.add_column("kind")
+    table.add_column("state")
+    table.add_column("started, UTC", no_wrap=True)
     for name in ("seen", "classif.", "quarant.", "failed"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
         counts = run.counts
         table.add_row(
             str(run.id),
-            run.kind,
-            run.state,
+            run_kind(run.kind),
+            state_of(run),
             f"{run.opened_at:%Y-%m-%d %H:%M}",
             *(f"{count:,}" for count in (counts.seen, counts.classified, counts.quarantined, counts.failed)),
         )
     _console.print(table)
 
 
-def _lines() -> Table:
-    """Return a table without a frame, for lists that are long or wide."""
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-
-
 def print_images(images: Iterable[ImageResult]) -> None:
     """Print a line for each image."""
-    table = _lines()
+    table = plain_table()
     table.add_column("file", overflow="fold", min_width=26)
     table.add_column("state", no_wrap=True)
     table.add_column("label", overflow="fold")

@@ -5,15 +5,15 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from returns_pipeline.cli.console import plain_table, print_line
 from returns_pipeline.records.models import ModelChange
 from returns_pipeline.report.changes import Changes
 from returns_pipeline.usecases.models import Version
 
-#: Changed files that are printed for people; JSON has all.
-MOST_FILES = 20
+#: Changed files that are printed for people. JSON has all of them.
+MAX_FILES = 20
 
 _console = Console()
 
@@ -35,7 +35,7 @@ def version_as_dict(version: Version) -> dict[str, Any]:
 
 
 def bundle_as_dict(version: Version) -> dict[str, Any]:
-    """Return what the bundle says of itself; of one that is gone, what the database has kept."""
+    """Return the contents of the bundle; if it is not on disk, the metrics in the database."""
     bundle = version.bundle
     if bundle is None:
         return {"metrics": version.metrics}
@@ -57,7 +57,7 @@ def change_as_dict(change: ModelChange) -> dict[str, Any]:
 
 
 def changes_as_dict(changes: Changes) -> dict[str, Any]:
-    """Return two versions side by side as the JSON that the command line prints."""
+    """Return the differences between two versions as the JSON that the command line prints."""
     return {
         "both": changes.both,
         "same": changes.same,
@@ -71,18 +71,18 @@ def changes_as_dict(changes: Changes) -> dict[str, Any]:
     }
 
 
-def print_answers(changes: Changes) -> None:
-    """Print two versions side by side: counts, which label became which, and files."""
+def print_label_changes(changes: Changes) -> None:
+    """Print the differences between two versions: counts, changes of label, files."""
     share = f" ({changes.changed / changes.both:.2%})" if changes.both else ""
-    unanswered = f", {changes.unanswered:,} without a second answer" if changes.unanswered else ""
+    unanswered = f", {changes.unanswered:,} without a second prediction" if changes.unanswered else ""
     _console.print(
-        f"Both answered {changes.both:,} images: {changes.same:,} the same label, "
-        f"{changes.changed:,} another{share}{unanswered}.",
+        f"Both predicted {changes.both:,} images: {changes.same:,} with the same label, "
+        f"{changes.changed:,} with another{share}{unanswered}.",
         soft_wrap=True,
         highlight=False,
     )
     if changes.transitions:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        table = plain_table()
         table.add_column("before")
         table.add_column("after")
         table.add_column("images", justify="right")
@@ -90,10 +90,9 @@ def print_answers(changes: Changes) -> None:
             table.add_row(Text(before), Text(after), f"{images:,}")
         _console.print(table)
     for pair in changes.files:
-        # A name need not be text.
+        # A file name may contain bytes that are not UTF-8.
         path = pair.path.encode("utf-8", "backslashreplace").decode()
-        line = f"{path}  {pair.before} -> {pair.after or 'no answer'}"
-        _console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(f"{path}  {pair.before} -> {pair.after or 'no prediction'}")
     rest = changes.changed + changes.unanswered - len(changes.files)
     if rest:
         _console.print(f"… and {rest:,} more files.", highlight=False)
@@ -101,7 +100,7 @@ def print_answers(changes: Changes) -> None:
 
 def print_versions(versions: Sequence[Version]) -> None:
     """Print a line for each version."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = plain_table()
     for name in ("model", "stage", "accuracy", "recipe", "created, UTC"):
         table.add_column(name, justify="right" if name == "accuracy" else "left", no_wrap=True)
     for version in versions:
@@ -137,7 +136,7 @@ def print_version(version: Version, changes: Sequence[ModelChange]) -> None:
     lines |= dict(version.metrics)
     width = max(map(len, lines)) + 1
     for name, value in lines.items():
-        _console.print(f"{name:<{width}} {value}", soft_wrap=True, highlight=False, markup=False)
+        print_line(f"{name:<{width}} {value}")
     print_changes(changes)
 
 
@@ -148,10 +147,10 @@ def print_changes(changes: Sequence[ModelChange]) -> None:
         what = f"{change.action} {change.name} {before}{change.after or 'none'}"
         forced = ", forced" if change.forced else ""
         reason = f": {change.reason}" if change.reason else ""
-        line = f"{change.changed_at:%Y-%m-%d %H:%M:%S} UTC  {what}{forced} ({change.who}){reason}"
-        _console.print(line, soft_wrap=True, highlight=False, markup=False)
+        moment = f"{change.changed_at:%Y-%m-%d %H:%M:%S} UTC"
+        print_line(f"{moment}  {what}{forced} ({change.who}){reason}")
     if not changes:
-        _console.print("Nothing was done to it yet.")
+        _console.print("There are no changes yet.")
 
 
 def _share(value: Any) -> str:

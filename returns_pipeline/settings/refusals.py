@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in a sentence that names it, its value and what would be right."""
+"""Messages about wrong settings: the name, the value without secrets, and the allowed values."""
 
 import difflib
 import os
@@ -10,7 +10,7 @@ from returns_pipeline.errors import ConfigFault
 
 
 def refuse_unknown(prefix: str, known: Set[str]) -> None:
-    """Raise ConfigFault for a variable of the environment that has the prefix and is no setting."""
+    """Raise ConfigFault if an environment variable has the prefix but is not a setting."""
     for name in sorted(os.environ):
         if name.startswith(prefix) and name not in known:
             raise ConfigFault(
@@ -21,14 +21,14 @@ def refuse_unknown(prefix: str, known: Set[str]) -> None:
 
 
 def explain(problem: Mapping[str, Any], prefix: str, known: Set[str]) -> str:
-    """Return what is wrong, of one of Pydantic's problems; a password is not shown."""
+    """Return a sentence about one of Pydantic's errors, without secrets."""
     message = str(problem["msg"]).removeprefix("Value error, ")
     if not problem["loc"]:
         return message
     name = prefix + str(problem["loc"][0]).removeprefix(prefix.lower()).upper()
     if problem["type"] == "extra_forbidden":
         return _not_a_setting(name, known)
-    return f"{name}={_shown(name, problem['input'])}: {message[0].lower()}{message[1:]}"
+    return f"{name}={_without_secrets(name, problem['input'])}: {message[0].lower()}{message[1:]}"
 
 
 def _not_a_setting(name: str, known: Set[str]) -> str:
@@ -36,8 +36,8 @@ def _not_a_setting(name: str, known: Set[str]) -> str:
     return f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
 
 
-def _shown(name: str, value: Any) -> str:
-    """Return a wrong value as a message may show it: no password, and of a URL nothing but its scheme."""
+def _without_secrets(name: str, value: Any) -> str:
+    """Return a wrong value without secrets: of a URL only the scheme, of a password nothing."""
     if name.endswith("_URL"):
         scheme = re.match(r"[a-z][a-z0-9+]{0,20}://", str(value))
         return repr(f"{scheme[0]}***") if scheme else "***"

@@ -1,0 +1,28 @@
+"""Opens the settings and the database for a command."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from returns_pipeline.settings import Settings
+    from returns_pipeline.store.database import Database
+
+
+def open_database(settings: "Settings | None" = None) -> "Database":
+    """Open the database of these settings, or of the environment's.
+
+    Raises ConfigFault if a setting is wrong or the tables are not those of this version.
+    """
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.store.database import Database
+
+    database = Database((settings or load_settings()).database_url)
+    database.require_current()
+    return database
+
+
+def open_installation() -> "tuple[Settings, Database]":
+    """Return the settings of the environment and their database, opened. Raises as `open_database`."""
+    from returns_pipeline.settings import load_settings
+
+    settings = load_settings()
+    return settings, open_database(settings)

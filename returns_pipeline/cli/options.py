@@ -1,0 +1,10 @@
+"""Options that several commands have."""
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the run is finished.")]
+Who = Annotated[str, typer.Option(help="Who decided it. Default: USER@HOST.")]
+Reason = Annotated[str, typer.Option(help="Why it was decided, for the history.")]

@@ -1,0 +1,195 @@
+"""`scan`, `classify` and `retry`: ask the workers for a run."""
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from returns_pipeline.cli import console
+from returns_pipeline.cli.installation import open_database
+from returns_pipeline.cli.options import Json, Wait
+from returns_pipeline.cli.runs import find_run
+
+if TYPE_CHECKING:
+    from returns_pipeline.broker.celery_queue import CeleryQueue
+    from returns_pipeline.records.runs import RunSummary
+    from returns_pipeline.records.tasks import Argument, Task
+    from returns_pipeline.settings import Settings
+
+
+def scan(
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Scan this folder instead of the intake. Its files are archived too."),
+    ] = None,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Scan the intake folder now, as beat does at night."""
+    from returns_pipeline.photos.folder import FolderSource
+    from returns_pipeline.records.tasks import Task
+    from returns_pipeline.settings import load_settings
+
+    if directory:
+        FolderSource().require_folder(str(directory))
+    if directory is None and (settings := load_settings()).intakes:
+        _scan_every_intake(settings, wait=wait, as_json=as_json)
+    else:
+        _request(Task.SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
+
+
+def _scan_every_intake(settings: "Settings", *, wait: bool, as_json: bool) -> None:
+    """Send one message that asks for a scan of every intake; each intake gets a run of its own."""
+    from returns_pipeline.cli.output import runs as output
+    from returns_pipeline.host.follow import follow
+    from returns_pipeline.records.tasks import Task
+    from returns_pipeline.usecases.schedule import request_of_intake
+
+    database = open_database(settings)
+    queue = _open_queue(settings)
+    message_id = str(uuid.uuid4())
+    queue.send(Task.SCAN, None, request_id=message_id)
+    if not wait:
+        _print_sent(message_id, as_json=as_json)
+        return
+    summaries = [
+        follow(database, queue, request_of_intake(message_id, settings, intake.model), sent_as=message_id)
+        for intake in settings.every_intake
+    ]
+    if as_json:
+        console.print_json([output.run_as_dict(summary) for summary in summaries])
+    else:
+        for summary in summaries:
+            output.print_run(summary)
+
+
+def classify(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="NAME or NAME/VERSION. Default: the model of the nightly scan.")
+    ] = None,
+    run_id: Annotated[
+        int | None, typer.Option("--run", help="Classify this run's classified images again with --model.")
+    ] = None,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Classify these files now; they stay where they are. With --wait, print each prediction.
+
+    With --run, classify the images of an old run again. With --wait, print what the other model changes.
+    """
+    from returns_pipeline.records.tasks import Task
+
+    if run_id is not None and model and not paths:
+        _replay(run_id, model, wait=wait, as_json=as_json)
+    elif run_id is None and paths:
+        arguments = (_files(paths), model) if model else (_files(paths),)
+        _request(Task.CLASSIFY_PATHS, *arguments, wait=wait, as_json=as_json, show_images=True)
+    else:
+        raise typer.BadParameter("Name image files, or --run with --model.")
+
+
+def _files(paths: list[Path]) -> list[str]:
+    """Return the absolute paths of the files, and of all files in the folders."""
+    from returns_pipeline.photos.folder import FolderSource
+
+    files: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(file.path for file in FolderSource().find(str(path.absolute())))
+        elif path.exists():
+            files.append(str(path.absolute()))
+        else:
+            raise typer.BadParameter(f"{path} does not exist.")
+    return files
+
+
+def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
+    from returns_pipeline.cli.output import models as model_output
+    from returns_pipeline.cli.output import runs as output
+    from returns_pipeline.records.tasks import Task
+    from returns_pipeline.report.changes import count_changes
+    from returns_pipeline.store import images
+
+    database = open_database()
+    find_run(database, run_id)
+    summary = _send(Task.REPLAY, run_id, model, wait=wait, as_json=as_json)
+    if summary is None:
+        return
+    pairs = images.replayed(database, run_id, summary.id)
+    if as_json:
+        changes = model_output.changes_as_dict(count_changes(pairs))
+        console.print_json({"run": output.run_as_dict(summary), "replayed": run_id, **changes})
+    else:
+        output.print_run(summary)
+        model_output.print_label_changes(count_changes(pairs, model_output.MAX_FILES))
+
+
+def retry(
+    run_id: Annotated[
+        int | None, typer.Option("--run", help="Only this run's images. Default: those of all runs.")
+    ] = None,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Classify quarantined and failed images again, in a new run."""
+    from returns_pipeline.records.tasks import Task
+
+    if run_id is not None:
+        find_run(open_database(), run_id)
+    _request(Task.RETRY, run_id, wait=wait, as_json=as_json, show_images=True)
+
+
+def _request(
+    task: "Task", *arguments: "Argument", wait: bool, as_json: bool, show_images: bool = False
+) -> None:
+    """Ask for a run; with `wait`, print it, and its images too with `show_images`."""
+    summary = _send(task, *arguments, wait=wait, as_json=as_json)
+    if summary is None:
+        return
+    from returns_pipeline.cli.output import runs as output
+    from returns_pipeline.store import images
+
+    found = images.results(open_database(), summary.id) if show_images else ()
+    if as_json:
+        values = output.run_as_dict(summary)
+        if show_images:
+            values["images"] = [output.image_as_dict(image) for image in found]
+        console.print_json(values)
+    else:
+        if show_images:
+            output.print_images(found)
+        output.print_run(summary)
+
+
+def _send(task: "Task", *arguments: "Argument", wait: bool, as_json: bool) -> "RunSummary | None":
+    """Send a task. With `wait`, return its closed run; else print the request's id and return None."""
+    from returns_pipeline.host.follow import follow
+    from returns_pipeline.settings import load_settings
+
+    settings = load_settings()
+    database = open_database(settings) if wait else None
+    queue = _open_queue(settings)
+    request_id = str(uuid.uuid4())
+    queue.send(task, *arguments, request_id=request_id)
+    if database is None:
+        _print_sent(request_id, as_json=as_json)
+        return None
+    return follow(database, queue, request_id)
+
+
+def _open_queue(settings: "Settings") -> "CeleryQueue":
+    """Return the queue. Raises TransientFault if the broker does not answer, without retries."""
+    from returns_pipeline.broker.celery_queue import open_queue
+
+    queue = open_queue(settings)
+    queue.lengths()
+    return queue
+
+
+def _print_sent(request_id: str, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json({"request": request_id})
+    else:
+        typer.echo(f"Sent as request {request_id}.")

@@ -1,0 +1,67 @@
+"""Runs every process of one home in one terminal until it is interrupted."""
+
+import signal
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from returns_pipeline.errors import TransientFault
+from returns_pipeline.host.embedded import Processes
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import runs
+from returns_pipeline.store.database import Database
+
+_POLL_SECONDS = 1
+#: Runs that can finish between two polls and still be reported.
+_RECENT_RUNS = 20
+
+
+def run_all(
+    settings: Settings, database: Database, web_address: Callable[[], str], print_line: Callable[[str], None]
+) -> None:
+    """Start Redis, workers, beat, Flower and the web; restart what ends; return on Ctrl-C or SIGTERM.
+
+    `print_line` shows a line. `web_address` is called once the web has started, and returns its address.
+    """
+    for intake in settings.every_intake:
+        intake.folder.mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with Processes(settings) as processes:
+        processes.start_redis()
+        processes.start_workers()
+        processes.start("beat", "beat")
+        processes.start("flower", "flower")
+        processes.start("web", "web")
+        night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
+        intakes = ", ".join(str(intake.folder) for intake in settings.every_intake)
+        print_line(f"Intake    {intakes}  (scanned at {night}; to scan now: `returns-pipeline scan --wait`)")
+        print_line(f"Web       {web_address()}")
+        print_line(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
+        print_line(f"Logs      {settings.home / 'logs'}")
+        print_line("Press Ctrl-C to stop everything.")
+        try:
+            _watch(processes, database, print_line)
+        except KeyboardInterrupt:
+            print_line("Stopping; chunks in progress are finished first.")
+
+
+def _watch(processes: Processes, database: Database, print_line: Callable[[str], None]) -> NoReturn:
+    """Restart processes that end, and report each run that finishes."""
+    last_reported = max((run.id for run in runs.latest(database, 1)), default=0)
+    while True:
+        for line in processes.restart_ended():
+            print_line(line)
+        try:
+            recent = runs.latest(database, _RECENT_RUNS)
+        except TransientFault:
+            recent = []  # the logs of the workers have it too
+        closed = [run for run in recent if run.id > last_reported and run.closed_at]
+        for run in reversed(closed):
+            counts = run.counts
+            print_line(
+                f"Run {run.id} finished: {counts.classified:,} classified, "
+                f"{counts.quarantined:,} quarantined, {counts.failed:,} failed. {run.report}"
+            )
+        last_reported = max([last_reported, *(run.id for run in closed)])
+        time.sleep(_POLL_SECONDS)
