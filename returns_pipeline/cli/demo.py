@@ -14,7 +14,7 @@ def demo() -> None:
     from returns_pipeline.host.embedded import Processes
     from returns_pipeline.host.follow import follow
     from returns_pipeline.records.tasks import Task
-    from returns_pipeline.settings import PROJECT_ROOT, load_settings, settings_of_home
+    from returns_pipeline.settings import SHIPPED, load_settings, settings_of_home
     from returns_pipeline.store.database import Database
 
     # A home of its own: a trial never mixes with real returns. Small chunks, so that the bar moves.
@@ -26,7 +26,7 @@ def demo() -> None:
         typer.echo("Starting Redis and two workers …")
         processes.start_redis()
         processes.start_workers()
-        samples = [path for path in (PROJECT_ROOT / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
+        samples = [path for path in (SHIPPED / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
         typer.echo(f"{len(samples)} photos came in: {output.shown(settings.incoming_dir)}")
