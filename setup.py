@@ -1,6 +1,6 @@
 """Puts models/ and samples/ of the repository inside the package of a wheel; pyproject.toml has the rest.
 
-A folder outside the package needs a mapping of its own, and pyproject.toml cannot state one beside the automatic
+A folder outside the package needs a mapping, which pyproject.toml cannot state beside the automatic
 discovery of packages.
 """
 

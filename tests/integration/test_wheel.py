@@ -94,8 +94,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _run(folder, sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     programs = folder / "venv" / "bin"
     _run(folder, *pip, "--python", programs / "python", "install", "--no-index", "--no-deps", wheel)
-    # The dependencies are those of the environment that runs the tests: a path entry reads no .pth file there,
-    # so an editable installation of this project stays invisible.
+    # The dependencies come from the environment that runs the tests. A path entry reads no .pth file, so
+    # an editable installation of this project stays invisible.
     (own,) = (folder / "venv" / "lib").glob("python*/site-packages")
     (own / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return programs
