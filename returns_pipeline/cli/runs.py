@@ -1,7 +1,6 @@
 """Runs and images: ask for a run, follow it, look at what came out."""
 
 import json
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,40 +28,23 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Enqueue a scan of the intake folder now: the task that beat enqueues at night."""
-    from returns_pipeline.photos.intake import require_folder
-    from returns_pipeline.records.tasks import Task
-
-    if directory:
-        require_folder(directory)
-    if directory is None and _settings().intakes:
-        _scan_each(wait=wait, as_json=as_json)
-    else:
-        _request(Task.SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
-
-
-def _scan_each(*, wait: bool, as_json: bool) -> None:
-    """Ask for a scan of every intake in one request; follow the run of each."""
     from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.cli import output
     from returns_pipeline.host.follow import follow
-    from returns_pipeline.records.tasks import Task
-    from returns_pipeline.usecases.schedule import request_of_intake
+    from returns_pipeline.host.requests import send_scan
 
     settings = _settings()
-    database = _database(settings)
+    database = _database(settings) if wait else None
     queue = open_queue(settings)
-    queue.lengths()
-    request_id = str(uuid.uuid4())
-    queue.send(Task.SCAN, None, request_id=request_id)
-    if not wait:
-        _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
+    requests = send_scan(settings, queue, directory)
+    if database is None:
+        _print_sent(requests[0].sent_as, as_json=as_json)
         return
-    summaries = []
-    for intake in settings.every_intake:
-        request = request_of_intake(request_id, settings, intake.model)
-        summaries.append(follow(database, queue, request, asked_as=request_id))
+    summaries = [follow(database, queue, request.id, request.sent_as) for request in requests]
     if as_json:
-        _print_json([output.run_as_dict(summary) for summary in summaries])
+        found = [output.run_as_dict(summary) for summary in summaries]
+        # A list only if several intakes are set: with one folder it is one run.
+        _print_json(found if directory is None and settings.intakes else found[0])
     else:
         for summary in summaries:
             output.print_run(summary)
@@ -95,17 +77,13 @@ def classify(
 
 
 def _files(paths: list[Path]) -> list[str]:
-    from returns_pipeline.photos.intake import find_files
+    from returns_pipeline.errors import NotFoundError
+    from returns_pipeline.host.requests import image_files
 
-    files: list[str] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(file.path for file in find_files(path.absolute()))
-        elif path.exists():
-            files.append(str(path.absolute()))
-        else:
-            raise typer.BadParameter(f"{path} does not exist.")
-    return files
+    try:
+        return image_files(paths)
+    except NotFoundError as error:
+        raise typer.BadParameter(error.message) from None
 
 
 def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
@@ -257,17 +235,20 @@ def _ask(task: "Task", *arguments: "Argument", wait: bool, as_json: bool) -> "Ru
     """Send a request and return its closed run; without `wait` say that it is sent and return None."""
     from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.host.follow import follow
+    from returns_pipeline.host.requests import send
 
     settings = _settings()
     database = _database(settings) if wait else None
     queue = open_queue(settings)
-    queue.lengths()  # at once; sending would first try for a while to hear of the result
-    request_id = str(uuid.uuid4())
-    queue.send(task, *arguments, request_id=request_id)
+    request = send(queue, task, *arguments)
     if database is None:
-        _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
+        _print_sent(request.id, as_json=as_json)
         return None
-    return follow(database, queue, request_id)
+    return follow(database, queue, request.id)
+
+
+def _print_sent(request_id: str, *, as_json: bool) -> None:
+    _print_json({"request": request_id}) if as_json else typer.echo(f"Enqueued as request {request_id}.")
 
 
 def _settings() -> "Settings":
@@ -277,25 +258,15 @@ def _settings() -> "Settings":
 
 
 def _database(settings: "Settings | None" = None) -> "Database":
-    from returns_pipeline.store.database import Database
+    from returns_pipeline.host.requests import open_database
 
-    database = Database((settings or _settings()).database_url)
-    database.require_current()
-    return database
+    return open_database(settings or _settings())
 
 
 def _existing(database: "Database", run_id: int) -> "RunSummary":
-    from returns_pipeline.errors import NotFoundError
-    from returns_pipeline.store import runs
+    from returns_pipeline.host.requests import existing_run
 
-    found = runs.find(database, run_id)
-    if found is None:
-        raise NotFoundError(
-            "There is no run {run_id}.",
-            "`returns-pipeline runs list` shows the runs there are.",
-            run_id=run_id,
-        )
-    return found
+    return existing_run(database, run_id)
 
 
 def _print_run(run: "RunSummary", *, as_json: bool) -> None:
