@@ -136,6 +136,18 @@ def test_every_other_command_exists() -> None:
             assert done.returncode == 0, command
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_that_a_developer_is_sent_to_exists(page: str) -> None:
+    """A path in backquotes exists, in the repository or below the package; NAME and NNNN stand for any."""
+    text = (PROJECT_ROOT / page).read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:[\w.-]+/)*(?:[\w-]+\.(?:py|md|toml|html|yml|txt)|[\w-]+/))`", text))
+    assert len(paths) >= 20
+    for path in sorted(paths):
+        pattern = re.sub(r"NAME|NNNN_what_changes", "*", path)
+        places = [PROJECT_ROOT, PROJECT_ROOT / "returns_pipeline"]
+        assert any(next(place.glob(pattern), None) for place in places), f"{page}: {path}"
+
+
 def test_every_fault_code_is_explained() -> None:
     """The page of faults has each code of the closed set with its very sentence, and no other."""
     text = (PROJECT_ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
