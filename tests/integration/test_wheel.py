@@ -134,6 +134,15 @@ def test_a_wheel_carries_the_shipped_bundles_and_no_other(installed: Path) -> No
             bundle.file(name)
 
 
+def test_a_wheel_has_every_file_of_the_packages(installed: Path) -> None:
+    """Each module, template and other file of the checkout is installed, also one in a new folder."""
+    (own,) = (installed.parent / "lib").glob("python*/site-packages")
+    for package in ("returns_pipeline", "workers", "migrations"):
+        for path in (PROJECT_ROOT / package).rglob("*"):
+            wanted = path.is_file() and path.suffix not in {".pyc", ".mako", ".md"}
+            assert not wanted or (own / path.relative_to(PROJECT_ROOT)).is_file(), path
+
+
 def test_the_wheel_is_built_from_what_the_image_copies() -> None:
     """The Dockerfile copies each source of the package, so that both installations have the same files."""
     dockerfile = (PROJECT_ROOT / "Dockerfile").read_text(encoding="utf-8")
