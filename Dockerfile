@@ -16,7 +16,7 @@
 
 FROM python:3.12-slim-bookworm AS source
 WORKDIR /app
-COPY pyproject.toml README.md LICENSE beat_schedule.py ./
+COPY pyproject.toml setup.py README.md LICENSE beat_schedule.py ./
 COPY returns_pipeline ./returns_pipeline
 COPY workers ./workers
 COPY migrations ./migrations

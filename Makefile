@@ -1,4 +1,4 @@
-# `make help` prints what there is. Everything lives in .venv and var/; nothing else on the machine is touched.
+# `make help` lists the targets. They write to .venv, var/ and site/ and change nothing else on the machine.
 .DEFAULT_GOAL := help
 .PHONY: help demo test faults lint bench load screenshots docs requirements clean
 
@@ -32,22 +32,24 @@ bench: .venv/bench ## Measure the pipeline against its limit, its peers and its 
 load: .venv/dev ## Measure how long a photo sent over HTTP waits for its answer
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
-screenshots: .venv/dev ## Take the pictures of the README again; needs chromium
+screenshots: .venv/dev ## Take the screenshots of the README again; needs chromium
 	@$(BIN)/python -m tests.e2e.screenshots
 
-docs: .venv/dev ## Write the pages that are generated from the code
+docs: .venv/dev ## Write docs/settings.md and build the documentation site into site/
 	@$(BIN)/python -m returns_pipeline.settings.reference > docs/settings.md
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "site/index.html"
 
 requirements: .venv/dev ## Pin the newest versions that pyproject.toml admits
 	@$(PIP) uv
-	@for extra in "" train gpu dev bench; do \
+	@for extra in "" train gpu docs dev bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 			$${extra:+--extra $$extra} pyproject.toml -o requirements$${extra:+-$$extra}.txt \
 			$${extra:+-c requirements.txt} || exit 1; \
 	done
 
-clean: ## Remove .venv and var/
-	rm -rf .venv var
+clean: ## Remove .venv, var/ and site/
+	rm -rf .venv var site
 
 .venv/python:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11, 3.12 or 3.13 with venv was found." \

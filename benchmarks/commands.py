@@ -13,6 +13,7 @@ from benchmarks.measuring import Job, Measurement
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.host.follow import follow
+from returns_pipeline.host.requests import Request
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import environment_of
 from returns_pipeline.store.database import Database
@@ -39,7 +40,7 @@ def measure(job: Job) -> Measurement:
         for _ in range(_RUNS):
             request = str(uuid.uuid4())
             queue.send(Task.CLASSIFY_PATHS, [str(file) for file in job.files(1)], request_id=request)
-            follow(database, queue, request)
+            follow(database, queue, Request(request, request))
         help_seconds = _timed(("--help",), environment, times)
         status_seconds = _timed(("status",), environment, times)
     database.close()

@@ -13,6 +13,7 @@ from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.host.follow import follow
+from returns_pipeline.host.requests import Request
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import chunks
@@ -82,7 +83,7 @@ def _classify(database: Database, queue: CeleryQueue, image: str) -> tuple[int, 
     """Classify one image; return the id of the process that did it, and the Unix time when it was done."""
     request = str(uuid.uuid4())
     queue.send(Task.CLASSIFY_PATHS, [image], request_id=request)
-    run = follow(database, queue, request)
+    run = follow(database, queue, Request(request, request))
     if run.counts.classified != 1:
         raise PipelineError(f"Run {run.id} did not classify {image}.")
     with database.read() as connection:

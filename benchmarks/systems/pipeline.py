@@ -21,6 +21,7 @@ from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.host.follow import follow
+from returns_pipeline.host.requests import Request
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Settings
@@ -75,7 +76,7 @@ def _warm_up(job: Job, settings: Settings, database: Database, queue: CeleryQueu
         for request in requests:
             queue.send(Task.CLASSIFY_PATHS, paths, request_id=request)
         for request in requests:
-            follow(database, queue, request)
+            follow(database, queue, Request(request, request))
         seen = _query(settings, "SELECT count(DISTINCT worker) FROM chunks")
         if seen[0][0] >= settings.worker_processes:
             break
@@ -96,7 +97,7 @@ def _round(
     queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
     _wait(settings, request_id)
     seconds = time.perf_counter() - began
-    run = follow(database, queue, request_id)
+    run = follow(database, queue, Request(request_id, request_id))
     if run.counts.classified != len(files):
         raise PipelineError(f"Run {run.id} classified {run.counts.classified} of {len(files)} images.")
     return seconds, run

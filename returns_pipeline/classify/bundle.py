@@ -215,6 +215,13 @@ def find_bundle(models_dir: Path, model: str) -> Bundle:
             advice="Write NAME or NAME/VERSION, like fashion-mnist/1.",
             model=model,
         )
+    if not models_dir.is_dir():
+        raise ConfigFault(
+            "The models folder {models_dir} does not exist.",
+            advice="Set RETURNS_MODELS_DIR to a folder with bundles (NAME/VERSION/bundle.json), or remove "
+            "the setting to use the shipped models; if those are gone, install returns-pipeline again.",
+            models_dir=models_dir,
+        )
     if version:
         if not version.isdecimal():
             raise ConfigFault(

@@ -14,8 +14,9 @@ def demo() -> None:
     from returns_pipeline.cli.output.runs import print_run
     from returns_pipeline.host.embedded import Processes
     from returns_pipeline.host.follow import follow
+    from returns_pipeline.host.requests import Request
     from returns_pipeline.records.tasks import Task
-    from returns_pipeline.settings import PROJECT_ROOT, load_settings, settings_of_home
+    from returns_pipeline.settings import SHIPPED, load_settings, settings_of_home
     from returns_pipeline.store.database import Database
 
     # A separate home: samples must not mix with real returns. Small chunks move the bar more often.
@@ -27,7 +28,7 @@ def demo() -> None:
         typer.echo("Starting Redis and two workers …")
         processes.start_redis()
         processes.start_workers()
-        samples = [path for path in (PROJECT_ROOT / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
+        samples = [path for path in (SHIPPED / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
         typer.echo(f"{len(samples)} photos came in: {short_path(settings.incoming_dir)}")
@@ -35,5 +36,5 @@ def demo() -> None:
         nightly = beat_schedule(settings)["nightly-scan"]
         request_id = str(uuid.uuid4())
         queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
-        summary = follow(database, queue, request_id)
+        summary = follow(database, queue, Request(request_id, request_id))
     print_run(summary)

@@ -1,6 +1,5 @@
 """`scan`, `classify` and `retry`: ask the workers for a run."""
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +11,8 @@ from returns_pipeline.cli.options import Json, Wait
 from returns_pipeline.cli.runs import find_run
 
 if TYPE_CHECKING:
-    from returns_pipeline.broker.celery_queue import CeleryQueue
     from returns_pipeline.records.runs import RunSummary
     from returns_pipeline.records.tasks import Argument, Task
-    from returns_pipeline.settings import Settings
 
 
 def scan(
@@ -27,38 +24,24 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Scan the intake folder now, as beat does at night."""
-    from returns_pipeline.photos.folder import FolderSource
-    from returns_pipeline.records.tasks import Task
-    from returns_pipeline.settings import load_settings
-
-    if directory:
-        FolderSource().require_folder(str(directory))
-    if directory is None and (settings := load_settings()).intakes:
-        _scan_every_intake(settings, wait=wait, as_json=as_json)
-    else:
-        _request(Task.SCAN, str(directory.absolute()) if directory else None, wait=wait, as_json=as_json)
-
-
-def _scan_every_intake(settings: "Settings", *, wait: bool, as_json: bool) -> None:
-    """Send one message that asks for a scan of every intake; each intake gets a run of its own."""
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.host.follow import follow
-    from returns_pipeline.records.tasks import Task
-    from returns_pipeline.usecases.schedule import request_of_intake
+    from returns_pipeline.host.requests import send_scan
+    from returns_pipeline.settings import load_settings
 
-    database = open_database(settings)
-    queue = _open_queue(settings)
-    message_id = str(uuid.uuid4())
-    queue.send(Task.SCAN, None, request_id=message_id)
-    if not wait:
-        _print_sent(message_id, as_json=as_json)
+    settings = load_settings()
+    database = open_database(settings) if wait else None
+    queue = open_queue(settings)
+    requests = send_scan(settings, queue, directory)
+    if database is None:
+        _print_sent(requests[0].sent_as, as_json=as_json)
         return
-    summaries = [
-        follow(database, queue, request_of_intake(message_id, settings, intake.model), sent_as=message_id)
-        for intake in settings.every_intake
-    ]
+    summaries = [follow(database, queue, request) for request in requests]
     if as_json:
-        console.print_json([output.run_as_dict(summary) for summary in summaries])
+        found = [output.run_as_dict(summary) for summary in summaries]
+        # A list only if several intakes are set: one folder gives one run.
+        console.print_json(found if directory is None and settings.intakes else found[0])
     else:
         for summary in summaries:
             output.print_run(summary)
@@ -91,18 +74,13 @@ def classify(
 
 
 def _files(paths: list[Path]) -> list[str]:
-    """Return the absolute paths of the files, and of all files in the folders."""
-    from returns_pipeline.photos.folder import FolderSource
+    from returns_pipeline.errors import NotFoundError
+    from returns_pipeline.host.requests import image_files
 
-    files: list[str] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(file.path for file in FolderSource().find(str(path.absolute())))
-        elif path.exists():
-            files.append(str(path.absolute()))
-        else:
-            raise typer.BadParameter(f"{path} does not exist.")
-    return files
+    try:
+        return image_files(paths)
+    except NotFoundError as error:
+        raise typer.BadParameter(error.message) from None
 
 
 def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
@@ -165,27 +143,19 @@ def _request(
 
 def _send(task: "Task", *arguments: "Argument", wait: bool, as_json: bool) -> "RunSummary | None":
     """Send a task. With `wait`, return its closed run; else print the request's id and return None."""
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.host.follow import follow
+    from returns_pipeline.host.requests import send
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
     database = open_database(settings) if wait else None
-    queue = _open_queue(settings)
-    request_id = str(uuid.uuid4())
-    queue.send(task, *arguments, request_id=request_id)
-    if database is None:
-        _print_sent(request_id, as_json=as_json)
-        return None
-    return follow(database, queue, request_id)
-
-
-def _open_queue(settings: "Settings") -> "CeleryQueue":
-    """Return the queue. Raises TransientFault if the broker does not answer, without retries."""
-    from returns_pipeline.broker.celery_queue import open_queue
-
     queue = open_queue(settings)
-    queue.lengths()
-    return queue
+    request = send(queue, task, *arguments)
+    if database is None:
+        _print_sent(request.id, as_json=as_json)
+        return None
+    return follow(database, queue, request)
 
 
 def _print_sent(request_id: str, *, as_json: bool) -> None:

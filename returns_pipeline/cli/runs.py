@@ -42,14 +42,6 @@ def show_run(run_id: Annotated[int, typer.Argument(metavar="ID")], as_json: Json
 
 def find_run(database: "Database", run_id: int) -> "RunSummary":
     """Return a run. Raises NotFoundError if there is none with this id."""
-    from returns_pipeline.errors import NotFoundError
-    from returns_pipeline.store import runs
+    from returns_pipeline.host.requests import existing_run
 
-    found = runs.find(database, run_id)
-    if found is None:
-        raise NotFoundError(
-            "There is no run {run_id}.",
-            "`returns-pipeline runs list` shows all runs.",
-            run_id=run_id,
-        )
-    return found
+    return existing_run(database, run_id)

@@ -2,13 +2,14 @@
 
 from returns_pipeline.settings.definition import LOOPBACK, PREFIX, Settings
 from returns_pipeline.settings.loading import environment_of, load_settings, settings_of_home
-from returns_pipeline.settings.places import PROJECT_ROOT, embedded_socket
+from returns_pipeline.settings.places import PROJECT_ROOT, SHIPPED, embedded_socket
 from returns_pipeline.settings.values import Intake
 
 __all__ = [
     "LOOPBACK",
     "PREFIX",
     "PROJECT_ROOT",
+    "SHIPPED",
     "Intake",
     "Settings",
     "embedded_socket",

@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, SecretStr, field_validator, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.records.models import ReviewThreshold
-from returns_pipeline.settings.places import PROJECT_ROOT, embedded_socket, sqlite_url
+from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_url
 from returns_pipeline.settings.values import Intake, parse_intakes, parse_threshold
 
 PREFIX = "RETURNS_"
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         description="Folder for images that were sent over HTTP and wait for a worker. Default: HOME/spool.",
     )
     models_dir: Path = Field(
-        PROJECT_ROOT / "models",
+        SHIPPED / "models",
         description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",
     )
     database_url: str = Field(

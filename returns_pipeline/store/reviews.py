@@ -213,6 +213,15 @@ def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
         return _item(connection, int(newest))
 
 
+def labels_of_run(db: Database, run_id: int) -> dict[int, tuple[str, str]]:
+    """Return (label, reviewer) of each reviewed image of a run, by image id."""
+    query = sa.select(reviews.c.image_id, reviews.c.label, reviews.c.reviewer).where(
+        reviews.c.run_id == run_id, reviews.c.reviewed_at.is_not(None)
+    )
+    with db.read() as connection:
+        return {row.image_id: (row.label, row.reviewer) for row in connection.execute(query)}
+
+
 def waiting(db: Database, most: int | None = None) -> int:
     """Return how many images wait for a review, counted up to `most`."""
     some = sa.select(reviews.c.image_id).where(WAITING).limit(most).subquery()

@@ -1,10 +1,12 @@
 """What the pages tell people to type works, and what they name exists."""
 
+import inspect
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +14,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import returns_pipeline
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, load_settings
 from returns_pipeline.store.database import Database
 from tests.support import CLI, Installation, write_images
 
-PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    PROJECT_ROOT / "README.md",
+    PROJECT_ROOT / "CONTRIBUTING.md",
+    *sorted((PROJECT_ROOT / "docs").rglob("*.md")),
+]
 
 #: Commands that go on until they are stopped, take minutes or need more than this machine: what proves them.
 PROVEN_ELSEWHERE = {
@@ -28,6 +35,7 @@ PROVEN_ELSEWHERE = {
     "cp": "the file is checked here",
     "mkdir": "the shell's own",
     "pip": "the file is checked here",
+    "returns-pipeline demo": "tests/integration/test_wheel.py",
     "returns-pipeline up": "tests/integration/test_processes.py",
     "returns-pipeline worker": "tests/integration/test_processes.py",
     "returns-pipeline beat": "tests/integration/test_processes.py",
@@ -128,6 +136,18 @@ def test_every_other_command_exists() -> None:
             assert done.returncode == 0, command
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_that_a_developer_is_sent_to_exists(page: str) -> None:
+    """A path in backquotes exists, in the repository or below the package; NAME and NNNN stand for any."""
+    text = (PROJECT_ROOT / page).read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:[\w.-]+/)*(?:[\w-]+\.(?:py|md|toml|html|yml|txt)|[\w-]+/))`", text))
+    assert len(paths) >= 20
+    for path in sorted(paths):
+        pattern = re.sub(r"NAME|NNNN_what_changes", "*", path)
+        places = [PROJECT_ROOT, PROJECT_ROOT / "returns_pipeline"]
+        assert any(next(place.glob(pattern), None) for place in places), f"{page}: {path}"
+
+
 def test_every_fault_code_is_explained() -> None:
     """The page of faults has each code of the closed set with its very sentence, and no other."""
     text = (PROJECT_ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
@@ -136,7 +156,7 @@ def test_every_fault_code_is_explained() -> None:
 
 
 def test_every_link_and_setting_of_the_pages_exists() -> None:
-    """A page links only to files that are there, and names only settings that are read."""
+    """A page links only to files that exist, and names only settings that are read."""
     fields = {PREFIX + name.upper() for name in Settings.model_fields}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -146,13 +166,45 @@ def test_every_link_and_setting_of_the_pages_exists() -> None:
         assert named <= fields, f"{page.name}: {named - fields}"
 
 
+def _programs() -> list[str]:
+    """Return the Python programs of the pages and of the API's docstring, each once."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    texts += [inspect.getdoc(returns_pipeline.open_pipeline) or ""]
+    blocks = [
+        textwrap.dedent(block)
+        for text in texts
+        for block in re.findall(r"^ *```python\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    ]
+    return list(dict.fromkeys(block for block in blocks if "import returns_pipeline" in block))
+
+
+@pytest.mark.parametrize("program", _programs())
+def test_every_program_of_the_pages_works(running: Installation, program: str) -> None:
+    """A program that uses the public API runs as it stands and prints the label of the sample."""
+    done = _run_python(running, program)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^image_1012_label_1\.png Trouser 0\.\d+$", done.stdout, re.MULTILINE)
+
+
+def test_the_readme_needs_five_lines() -> None:
+    """The README shows a true result of the API in at most five lines."""
+    (program,) = [block for block in _programs() if block in PAGES[0].read_text(encoding="utf-8")]
+    assert len([line for line in program.splitlines() if line.strip()]) <= 5
+
+
 def test_the_shell_session_of_the_readme_works(running: Installation) -> None:
     """The lines after `>>>` in the README run as they stand."""
     text = PAGES[0].read_text(encoding="utf-8")
     lines = re.findall(r"^>>> (.+)$", text, re.MULTILINE)
     assert lines
     code = "\n".join([*lines[:-1], f"print({lines[-1]})"])
-    done = subprocess.run(
+    done = _run_python(running, code)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\{'run': \d+\}\n", done.stdout)
+
+
+def _run_python(running: Installation, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", code],
         cwd=running.settings.home.parent,
         env={**running.environment(), "PYTHONPATH": str(Path.cwd())},
@@ -161,5 +213,3 @@ def test_the_shell_session_of_the_readme_works(running: Installation) -> None:
         timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"\{'run': \d+\}\n", done.stdout)

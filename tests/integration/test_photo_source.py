@@ -12,7 +12,7 @@ from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
-from returns_pipeline.store import browsing, explanations, images, received, runs
+from returns_pipeline.store import browsing, explanations, images, runs, uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.explanations import explain
 from returns_pipeline.usecases.runs import classify_paths, replay, retry, scan
@@ -133,7 +133,7 @@ def test_uploads_work_without_a_file_system(home: Installation, memory: MemorySo
     files = write_spool(context, [(place, content), ("broken.png", b"not an image")])
     accepted = accept(context, files)
     queue.deliver(context)
-    outcomes = received.outcomes(home.database, accepted.images)
+    outcomes = uploads.outcomes(home.database, accepted.images)
     assert [outcomes[image].state for image in accepted.images] == ["classified", "quarantined"]
     spool = f"{home.settings.spool_dir}/"
     assert not [place for place in memory.photos if place.startswith(spool)]
