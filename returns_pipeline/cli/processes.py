@@ -54,7 +54,7 @@ def up() -> None:
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
     from returns_pipeline.usecases import models
-    from returns_pipeline.web.security.access import Keeper
+    from returns_pipeline.web.security.access import Authenticator
 
     settings = load_settings()
     require_free_port(settings.flower_host, settings.flower_port, "RETURNS_FLOWER_PORT")
@@ -62,8 +62,8 @@ def up() -> None:
     database = Database(settings.database_url)
     database.upgrade()
     models.configured(settings, database)
-    keeper = Keeper(settings, database)
-    keeper.require_somebody(settings)
+    authenticator = Authenticator(settings, database)
+    authenticator.require_account(settings)
     folders = [intake.folder for intake in settings.every_intake]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def up() -> None:
         processes.start("beat", "beat")
         processes.start("flower", "flower")
         processes.start("web", "web")
-        page = keeper.address(settings, with_token=True)
+        page = authenticator.address(settings, with_token=True)
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
         intakes = ", ".join(map(str, folders))
         typer.echo(f"Intake    {intakes}  (scanned at {night}; now: `returns-pipeline scan --wait`)")

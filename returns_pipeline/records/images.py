@@ -80,7 +80,11 @@ class Move(NamedTuple):
 
 
 class ImageResult(NamedTuple):
-    """One image as reports and the command line show it."""
+    """One image with the prediction of its run's model, as every list, file and page shows it.
+
+    None in a field means that there is no such value. `archived_path` is where the file has been moved to.
+    The review's fields are read for pages and lists only, not for the report and the export of a whole run.
+    """
 
     id: int
     path: str
@@ -93,6 +97,10 @@ class ImageResult(NamedTuple):
     probability: float | None
     main_label: str | None
     decision: str | None
+    main_probability: float | None = None
+    run_id: int | None = None
+    reviewed_label: str | None = None
+    reviewer: str | None = None
 
     @property
     def lies_at(self) -> str:
@@ -103,24 +111,6 @@ class ImageResult(NamedTuple):
     def name(self) -> str:
         """The file's name without its folders."""
         return self.path.rpartition("/")[2]
-
-
-class Shown(NamedTuple):
-    """One image of a page of a list, with the answer of its run's model; None in a field means none."""
-
-    id: int
-    run_id: int
-    path: str
-    state: "ImageState"
-    code: str | None
-    detail: str | None
-    label: str | None
-    probability: float | None
-    main_label: str | None
-    main_probability: float | None
-    decision: str | None
-    reviewed_label: str | None
-    reviewer: str | None
 
 
 class Picture(NamedTuple):

@@ -1,6 +1,7 @@
 """Images with their predictions, as reports and people read them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,9 +11,35 @@ from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
+#: The field of ImageResult that each selected column fills. A new column of an image or of its prediction is
+#: a field there and a line here; `returns_pipeline.report.columns` says which outputs show it.
+RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
+    "id": images.c.id,
+    "path": images.c.source_path,
+    "state": images.c.state,
+    "code": images.c.code,
+    "detail": images.c.detail,
+    "archived_path": sa.type_coerce(
+        sa.case((images.c.in_intake, None), else_=images.c.archived_path), images.c.archived_path.type
+    ),
+    "label_index": predictions.c.label_index,
+    "label": predictions.c.label,
+    "probability": predictions.c.probability,
+    "main_label": predictions.c.main_label,
+    "decision": predictions.c.decision,
+    "main_probability": predictions.c.main_probability,
+    "run_id": images.c.run_id,
+}
+
+
+def select_results(more: Mapping[str, sa.ColumnElement[Any]] | None = None) -> sa.Select[Any]:
+    """Return a SELECT of every field of ImageResult in its order; NULL for a field without a column."""
+    columns = {**RESULT_COLUMNS, **(more or {})}
+    return sa.select(*(columns.get(name, sa.null()).label(name) for name in ImageResult._fields))
+
 
 def set_aside(db: Database, run_id: int | None) -> list[str]:
-    """Return where the quarantined and failed images of a run lie, or of all runs when `run_id` is None."""
+    """Return the paths of a run's quarantined and failed images; of all runs when `run_id` is None."""
     query = sa.select(images.c.archived_path).where(
         images.c.state.in_([ImageState.QUARANTINED, ImageState.FAILED]),
         images.c.archived_path.is_not(None),
@@ -25,7 +52,7 @@ def set_aside(db: Database, run_id: int | None) -> list[str]:
 
 
 def open_work(db: Database, run_id: int | None = None) -> OpenWork:
-    """Return what is open in one run, or in all of them."""
+    """Return the unfinished chunks and images of one run, or of all runs."""
     leased = sa.func.count().filter(chunks.c.state == "leased")
     query = (
         sa.select(
@@ -45,30 +72,18 @@ def open_work(db: Database, run_id: int | None = None) -> OpenWork:
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
-    """Yield the images of a run, chunk by chunk, with the answer of the run's model.
+    """Yield the images of a run, chunk by chunk, with the prediction of the run's model.
 
-    Of a run that is still open, images that move to another chunk meanwhile may be missing. One short query
-    for each chunk: memory stays flat, no long transaction is held, and every database reads the chunk's own
-    rows only.
+    Images of an open run that move to another chunk meanwhile may be missing. One short query for each chunk:
+    memory stays flat, no long transaction is held, and every database reads only that chunk's rows.
     """
-    arrived = sa.case((images.c.in_intake, None), else_=images.c.archived_path)
     model_version = sa.select(runs.c.model_version_id).where(runs.c.id == run_id).scalar_subquery()
-    answer = sa.and_(predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version)
+    predicted = sa.and_(
+        predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version
+    )
     query = (
-        sa.select(
-            images.c.id,
-            images.c.source_path,
-            images.c.state,
-            images.c.code,
-            images.c.detail,
-            sa.type_coerce(arrived, images.c.archived_path.type),
-            predictions.c.label_index,
-            predictions.c.label,
-            predictions.c.probability,
-            predictions.c.main_label,
-            predictions.c.decision,
-        )
-        .outerjoin_from(images, predictions, answer)
+        select_results()
+        .select_from(images.outerjoin(predictions, predicted))
         .where(images.c.chunk_id == sa.bindparam("chunk"))
         .order_by(images.c.id)
     )
@@ -86,11 +101,11 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
 
 
 def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[AnswerPair]:
-    """Yield the answers of a run beside those that its replay gave for the same files.
+    """Yield the predictions of a run beside those of its replay for the same files.
 
-    The replay's answers are held in memory, some 200 bytes for each image.
+    The replay's predictions are held in memory: about 200 bytes for each image.
     """
-    answers = {image.path: image.label for image in results(db, replay_id)}
+    of_replay = {image.path: image.label for image in results(db, replay_id)}
     for image in results(db, run_id, ImageState.CLASSIFIED):
         if image.label is not None:
-            yield AnswerPair(image.path, image.label, answers.get(image.lies_at))
+            yield AnswerPair(image.path, image.label, of_replay.get(image.lies_at))

@@ -149,7 +149,7 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     here.kill("worker-control", "worker-cpu")
     until(lambda: not here.is_ready())
     ready = here.ask("GET", "/readyz", token="")
-    assert (ready.status_code, ready.json()["worker"]) == (503, "none answers that classifies images")
+    assert (ready.status_code, ready.json()["worker"]) == (503, "no worker that classifies images answers")
     assert (ready.json()["database"], ready.json()["broker"]) == ("ok", "ok")
     images, right = batch_of(here, 200, 1000)
     request = keyed(images, "sent before its time")
@@ -161,7 +161,7 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     assert "will be classified" in answer.json()["advice"]
     page = here.page("/")
     assert page.status_code == 200
-    assert "No worker answers that classifies images" in page.text
+    assert "No worker that classifies photos answers" in page.text
     here.processes.start_workers()
     assert_works(here, 1200)
     # Whoever sends it again with its key gets what was worked out meanwhile.

@@ -1,4 +1,4 @@
-"""Small pictures of photos, made when they are asked for. Whatever a browser cannot show becomes WebP."""
+"""Small pictures of photos, made for each request. All are WebP: browsers cannot show every photo format."""
 
 import io
 
@@ -14,13 +14,13 @@ from returns_pipeline.settings import Settings
 
 
 def of(picture: Picture, size: int, settings: Settings) -> bytes | None:
-    """Return a WebP of `size` pixels on its longer side; None where the file is gone or no picture."""
+    """Return a WebP of `size` pixels on its longer side; None if the file is gone or cannot be decoded."""
     pixels = pixels_of(picture, size, settings)
     return None if pixels is None else webp(pixels)
 
 
 def pixels_of(picture: Picture, size: int, settings: Settings) -> NDArray[np.uint8] | None:
-    """Return uint8 [h, w, 3], the longer side `size`; None where the file is gone or no picture."""
+    """Return uint8 [h, w, 3], the longer side `size`; None if the file is gone or cannot be decoded."""
     limits = imaging.Limits(settings.max_file_bytes, settings.max_pixels)
     try:
         data = decoding.read_again(picture, limits)
@@ -36,7 +36,7 @@ def pixels_of(picture: Picture, size: int, settings: Settings) -> NDArray[np.uin
 
 
 def webp(pixels: NDArray[np.uint8]) -> bytes:
-    """Return a picture of uint8 [h, w, 3]."""
+    """Return uint8 [h, w, 3] as a WebP file."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "WEBP", quality=80, method=0)
     return stream.getvalue()

@@ -1,0 +1,68 @@
+"""Codes as words for people: the one place where pages and reports get them, and where a translation goes.
+
+A code that is missing here comes from a newer version of this program. It is shown as it is.
+"""
+
+from collections.abc import Mapping
+
+from returns_pipeline.errors import FaultCode
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.models import ModelAction, ModelStage
+from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.runs import RunKind, RunState
+
+RUN_KINDS: Mapping[str, str] = {
+    RunKind.NIGHTLY: "night",
+    RunKind.CATCH_UP: "night, caught up",
+    RunKind.SCAN: "asked for by hand",
+    RunKind.ADHOC: "single photos, asked for by hand",
+    RunKind.RETRY: "tried again",
+    RunKind.API: "sent over HTTP",
+    RunKind.UNKNOWN: "unknown",
+}
+
+#: `{done}` and `{total}` are numbers of photos. A page fills them in while it follows a run.
+RUN_STATES: Mapping[str, str] = {
+    RunState.SCANNING: "taking in photos",
+    RunState.RUNNING: "working on it: {done} of {total} photos",
+    RunState.CLOSING: "writing the report",
+    RunState.CLOSED: "finished",
+}
+
+IMAGE_STATES: Mapping[str, str] = {
+    ImageState.PENDING: "waiting",
+    ImageState.CLASSIFIED: "classified",
+    ImageState.QUARANTINED: "unusable",
+    ImageState.FAILED: "failed",
+}
+
+DECISIONS: Mapping[str, str] = {Decision.AUTO: "sure", Decision.REVIEW: "unsure"}
+
+MODEL_STAGES: Mapping[str, str] = {
+    ModelStage.CANDIDATE: "candidate",
+    ModelStage.ACTIVE: "active",
+    ModelStage.ARCHIVED: "used before",
+}
+
+MODEL_ACTIONS: Mapping[str, str] = {
+    ModelAction.REGISTER: "added",
+    ModelAction.PROMOTE: "promoted",
+    ModelAction.ROLLBACK: "rolled back",
+    ModelAction.FIRST_USE: "first used",
+    ModelAction.SHADOW: "compared at night",
+}
+
+
+def run_kind(code: str) -> str:
+    """Return why a run was opened."""
+    return RUN_KINDS.get(code, code)
+
+
+def run_state(code: str, done: int, total: int) -> str:
+    """Return how far a run is, with `done` of `total` photos."""
+    return RUN_STATES.get(code, code).format(done=f"{done:,}", total=f"{total:,}")
+
+
+def fault(code: str) -> str:
+    """Return the sentence of a fault code."""
+    return FaultCode(code).sentence if code in set(FaultCode) else code
