@@ -115,7 +115,7 @@ def test_a_run_goes_by_while_somebody_looks(here: Site, page: Page) -> None:
     while run_id is None:
         run_id = here.ask("GET", f"/api/v1/jobs/{job['id']}").json()["run"]
     page.goto(f"/runs/{run_id}")
-    expect(page.get_by_text(", closed")).to_be_visible()
+    expect(page.get_by_text(", finished")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
