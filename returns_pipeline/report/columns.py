@@ -57,7 +57,6 @@ def _reason(detail: str) -> str:
 
 
 _FILES = frozenset({Output.REPORT, Output.EXPORT})
-_PEOPLE = frozenset({Output.PAGE, Output.TABLE})
 _REST_PAGE = frozenset({Output.REST, Output.PAGE})
 _REST_PAGE_JSON = _REST_PAGE | {Output.JSON}
 _EVERYWHERE = frozenset(Output)
@@ -66,13 +65,13 @@ COLUMNS = (
     Column("id", "id", int, "Number", frozenset({Output.REST, Output.JSON}), is_optional=False),
     Column("run", "run_id", int, "Run", frozenset({Output.REST}), is_optional=False),
     Column("filename", "path", str, "File", _FILES, file_name, is_optional=False),
-    Column("name", "path", str, "File", _PEOPLE | {Output.REST}, file_name, is_optional=False),
+    Column("name", "path", str, "File", frozenset({Output.REST, Output.TABLE}), file_name, is_optional=False),
     Column("prediction", "label_index", int, "Class", _FILES | {Output.JSON}),
     Column("label", "label", str, "Category", _EVERYWHERE),
     Column("probability", "probability", float, "Probability", _EVERYWHERE),
     Column("main_category", "main_label", str, "Main category", _REST_PAGE_JSON),
     Column("main_category_probability", "main_probability", float, "Its probability", _REST_PAGE),
-    Column("decision", "decision", Decision, "Model", _FILES | _REST_PAGE_JSON, words=words.DECISIONS),
+    Column("decision", "decision", Decision, "The model is", _FILES | _REST_PAGE_JSON, words=words.DECISIONS),
     Column("state", "state", str, "State", _EVERYWHERE, words=words.IMAGE_STATES, is_optional=False),
     Column("code", "code", str, "Code", _FILES | {Output.REST, Output.JSON}),
     Column("detail", "detail", str, "Reason", _FILES | {Output.JSON, Output.TABLE}, printable),
