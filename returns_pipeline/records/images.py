@@ -83,7 +83,7 @@ class ImageResult(NamedTuple):
     """One image with the prediction of its run's model, as every list, file and page shows it.
 
     None in a field means that there is no such value. `archived_path` is where the file has been moved to.
-    The review's fields are read for pages and lists only, not for the report and the export of a whole run.
+    Fields with a default are read for pages and lists only, not for the report and the export of a whole run.
     """
 
     id: int

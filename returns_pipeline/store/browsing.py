@@ -1,6 +1,6 @@
 """Pages of images: filtered and ordered by an index, so that the last page is as quick as the first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +10,7 @@ from returns_pipeline.records.images import Filter, ImageResult, ImageState, Pic
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import StoredPrediction
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.images import select_results
+from returns_pipeline.store.images import RESULT_COLUMNS
 from returns_pipeline.store.tables import images, model_versions, predictions, reviews, runs
 
 
@@ -42,9 +42,14 @@ PICTURE = (
     images.c.width,
     images.c.height,
 )
-_SELECT = select_results({"reviewed_label": reviews.c.label, "reviewer": reviews.c.reviewer}).select_from(
-    _FROM
-)
+#: The other fields of ImageResult, which only pages and lists read, and their columns.
+PAGE_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
+    "main_probability": predictions.c.main_probability,
+    "run_id": images.c.run_id,
+    "reviewed_label": reviews.c.label,
+    "reviewer": reviews.c.reviewer,
+}
+_SELECT = sa.select(*RESULT_COLUMNS.values(), *PAGE_COLUMNS.values()).select_from(_FROM)
 
 
 def page(

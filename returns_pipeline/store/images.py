@@ -1,6 +1,7 @@
 """Images with their predictions, as reports and people read them."""
 
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +12,9 @@ from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
 
-#: The field of ImageResult that each selected column fills. A new column of an image or of its prediction is
-#: a field there and a line here; `returns_pipeline.report.columns` says which outputs show it.
+#: The first fields of ImageResult, in their order, and the column that fills each. A new column of an image
+#: or of its prediction is a field there and a line here; `returns_pipeline.report.columns` says which outputs
+#: show it.
 RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "id": images.c.id,
     "path": images.c.source_path,
@@ -27,15 +29,7 @@ RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "probability": predictions.c.probability,
     "main_label": predictions.c.main_label,
     "decision": predictions.c.decision,
-    "main_probability": predictions.c.main_probability,
-    "run_id": images.c.run_id,
 }
-
-
-def select_results(more: Mapping[str, sa.ColumnElement[Any]] | None = None) -> sa.Select[Any]:
-    """Return a SELECT of every field of ImageResult in its order; NULL for a field without a column."""
-    columns = {**RESULT_COLUMNS, **(more or {})}
-    return sa.select(*(columns.get(name, sa.null()).label(name) for name in ImageResult._fields))
 
 
 def set_aside(db: Database, run_id: int | None) -> list[str]:
@@ -82,7 +76,7 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
         predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version
     )
     query = (
-        select_results()
+        sa.select(*RESULT_COLUMNS.values())
         .select_from(images.outerjoin(predictions, predicted))
         .where(images.c.chunk_id == sa.bindparam("chunk"))
         .order_by(images.c.id)
@@ -97,7 +91,7 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
     for chunk_id in listed:
         with db.read() as connection:
             rows = connection.execute(query, {"chunk": chunk_id}).all()
-        yield from map(ImageResult._make, rows)
+        yield from starmap(ImageResult, rows)
 
 
 def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[AnswerPair]:

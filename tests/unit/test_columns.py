@@ -15,6 +15,7 @@ from returns_pipeline.records.text import file_name, printable
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import COLUMNS, Output, as_dict, columns_of, texts, values
 from returns_pipeline.report.csv_table import writer
+from returns_pipeline.store.browsing import PAGE_COLUMNS
 from returns_pipeline.store.images import RESULT_COLUMNS
 
 _REPORT = ["filename", "prediction", "label", "probability", "decision", "state", "code", "detail", "path"]
@@ -45,10 +46,12 @@ def test_clients_find_the_columns_that_they_know() -> None:
     assert all(len(set(each)) == len(each) for each in names.values())
 
 
-def test_every_column_reads_a_field_that_a_query_fills() -> None:
-    """A column of a field that no query selects would always be empty."""
-    reviewed = {"reviewed_label", "reviewer"}
-    assert {column.field for column in COLUMNS} <= {*RESULT_COLUMNS, *reviewed} == {*ImageResult._fields}
+def test_every_field_is_filled_by_its_own_column() -> None:
+    """Queries fill the fields by position: a column in another place would be another field."""
+    assert (*RESULT_COLUMNS, *PAGE_COLUMNS) == ImageResult._fields
+    assert tuple(PAGE_COLUMNS) == tuple(ImageResult._field_defaults)
+    of_runs = {Output.REPORT, Output.EXPORT, Output.JSON, Output.TABLE}
+    assert not [each.name for each in COLUMNS if each.field in PAGE_COLUMNS and each.outputs & of_runs]
 
 
 def test_a_csv_row_is_one_line_with_six_digits() -> None:
