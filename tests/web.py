@@ -1,4 +1,4 @@
-"""The web as a user has it: real workers, real Redis, a process of its own."""
+"""A complete installation for tests: real workers, real Redis, and the web in its own process."""
 
 import base64
 import contextlib
@@ -24,7 +24,7 @@ from tests.support import Installation, write_images, write_stub_bundle
 
 @dataclass(frozen=True)
 class Site:
-    """A running installation: its address, and the token that its own machine has."""
+    """A running installation: its address, and the token of its machine."""
 
     home: Installation
     processes: Processes
@@ -32,17 +32,17 @@ class Site:
     token: str
 
     def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
-        """Send a request, by default with the token that may do everything."""
+        """Send a request, by default as an operator."""
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         headers |= options.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=180, **options)
 
     def page(self, path: str, method: str = "GET", **options: Any) -> requests.Response:
-        """Ask as a browser does, which wants a page."""
+        """Send a request as a browser does: for an HTML page."""
         return self.ask(method, path, headers={"Accept": "text/html"}, **options)
 
     def kill(self, *names: str) -> None:
-        """End some processes of the site as a machine that loses power does; each can be started again."""
+        """Kill processes of the site as a power failure does; each can be started again."""
         for name in names:
             process = self.processes.release(name)
             for child in psutil.Process(process.pid).children(recursive=True):
@@ -51,7 +51,7 @@ class Site:
             process.wait()
 
     def is_ready(self) -> bool:
-        """Whether the site says that it could do its work now."""
+        """Whether the site reports that every part answers."""
         return bool(self.ask("GET", "/readyz", token="").ok)
 
     def token_for(self, role: Role) -> str:
@@ -89,7 +89,7 @@ def site(folder: Path, **overrides: Any) -> Iterator[Site]:
 
 
 def wait_for(url: str, processes: Processes) -> None:
-    """Return when the web answers. Raises the fault of a process that has ended."""
+    """Wait until the web answers. Raises the fault of a process that has ended."""
     deadline = time.monotonic() + 180
     while True:
         processes.check()
@@ -101,7 +101,7 @@ def wait_for(url: str, processes: Processes) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
+    """Return a free port."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -102,7 +102,7 @@ def _show(findings: "Findings", folder: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from returns_pipeline.training.labelled.names import printable
+    from returns_pipeline.records.text import printable
 
     console = Console()
     console.print(Text(f"Readable photos in {printable(folder)}"), soft_wrap=True, highlight=False)

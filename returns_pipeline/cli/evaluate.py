@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from returns_pipeline.classify.bundle import Bundle
-    from returns_pipeline.report.summary import CsvAnswers
+    from returns_pipeline.report.summary import CsvPredictions
     from returns_pipeline.settings import Settings
     from returns_pipeline.training.evaluation.comparing import Comparison
     from returns_pipeline.training.evaluation.judging import Answers, Photos
@@ -114,7 +114,7 @@ def accuracy(
     as_json: Json = False,
 ) -> None:
     """Compare the predictions of a CSV with the labels in its file names, …label_N…."""
-    from returns_pipeline.report.summary import answers_of_csv
+    from returns_pipeline.report.summary import predictions_of_csv
 
     if not predictions.is_file():
         raise ConfigFault(
@@ -122,7 +122,7 @@ def accuracy(
             advice="Name the results.csv of a run.",
             predictions=predictions,
         )
-    found = answers_of_csv(predictions)
+    found = predictions_of_csv(predictions)
     if not found.pairs:
         raise ConfigFault(
             "No file name in {predictions} with a prediction carries a label.",
@@ -263,7 +263,7 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def _accuracy_numbers(found: "CsvAnswers") -> dict[str, Any]:
+def _accuracy_numbers(found: "CsvPredictions") -> dict[str, Any]:
     import numpy as np
 
     from returns_pipeline.training.evaluation.scores import class_scores

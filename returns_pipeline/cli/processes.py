@@ -49,7 +49,7 @@ def up() -> None:
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
     from returns_pipeline.usecases import models
-    from returns_pipeline.web.security.access import Keeper
+    from returns_pipeline.web.security.access import Authenticator
 
     settings = load_settings()
     require_free_port(settings.flower_host, settings.flower_port, "RETURNS_FLOWER_PORT")
@@ -57,9 +57,9 @@ def up() -> None:
     database = Database(settings.database_url)
     database.upgrade()
     models.configured(settings, database)
-    keeper = Keeper(settings, database)
-    keeper.require_somebody(settings)
-    run_all(settings, database, lambda: keeper.address(settings, with_token=True), typer.echo)
+    authenticator = Authenticator(settings, database)
+    authenticator.require_account(settings)
+    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), typer.echo)
 
 
 def _become_celery(*arguments: str) -> NoReturn:

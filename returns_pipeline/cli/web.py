@@ -14,17 +14,17 @@ def web() -> None:
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
     from returns_pipeline.web.app import create_app
-    from returns_pipeline.web.security.access import Keeper
+    from returns_pipeline.web.security.access import Authenticator
 
     settings = load_settings()
     configure_logging(settings)
     require_free_port(settings.web_host, settings.web_port, "RETURNS_WEB_PORT")
     database = Database(settings.database_url)
     database.require_current()
-    keeper = Keeper(settings, database)
-    keeper.require_somebody(settings)
+    authenticator = Authenticator(settings, database)
+    authenticator.require_account(settings)
     # Without the token unless a person reads it: others may read a log. `up` prints the address itself.
-    typer.echo(f"The web page is {keeper.address(settings, with_token=sys.stdout.isatty())}")
+    typer.echo(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,

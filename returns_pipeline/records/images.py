@@ -84,7 +84,11 @@ class Move(NamedTuple):
 
 
 class ImageResult(NamedTuple):
-    """An image as reports and the command line show it."""
+    """One image with the prediction of its run's model, as every list, file and page shows it.
+
+    None in a field means that there is no such value. `archived_path` is where the file has been moved to.
+    Fields with a default are read for pages and lists only, not for the report and the export of a whole run.
+    """
 
     id: int
     path: str
@@ -97,6 +101,10 @@ class ImageResult(NamedTuple):
     probability: float | None
     main_label: str | None
     decision: str | None
+    main_probability: float | None = None
+    run_id: int | None = None
+    reviewed_label: str | None = None
+    reviewer: str | None = None
 
     @property
     def lies_at(self) -> str:
@@ -107,24 +115,6 @@ class ImageResult(NamedTuple):
     def name(self) -> str:
         """The file's name without folders."""
         return self.path.rpartition("/")[2]
-
-
-class Shown(NamedTuple):
-    """An image in a list, with the prediction of its run's model; None if there is none."""
-
-    id: int
-    run_id: int
-    path: str
-    state: "ImageState"
-    code: str | None
-    detail: str | None
-    label: str | None
-    probability: float | None
-    main_label: str | None
-    main_probability: float | None
-    decision: str | None
-    reviewed_label: str | None
-    reviewer: str | None
 
 
 class Picture(NamedTuple):

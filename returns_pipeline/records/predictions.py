@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from returns_pipeline.records.models import ModelRef
 
 
 class Decision(StoredEnum):
@@ -57,3 +61,18 @@ class Prediction(NamedTuple):
     main_probability: float
     top: tuple[tuple[int, float], ...]
     decision: Decision
+
+
+class StoredPrediction(NamedTuple):
+    """The stored prediction of one version of a model for an image.
+
+    `top` holds the (label index, probability) pairs, best first.
+    """
+
+    model: "ModelRef"
+    label: str
+    probability: float
+    main_label: str
+    main_probability: float
+    top: "Sequence[tuple[int, float]]"
+    decision: str

@@ -1,5 +1,6 @@
 """Reviews of predictions by people."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +40,26 @@ class ReviewItem(NamedTuple):
     top: "Sequence[tuple[int, float]]"
     model_name: str
     model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTask:
+    """An image with everything that a reviewer needs to decide.
+
+    `kind` is `doubt` or `audit`. `model` is NAME/VERSION. `top` holds the (label, probability) pairs of the
+    best labels, best first. `labels` are all that can be chosen.
+    """
+
+    image_id: int
+    run_id: int
+    name: str
+    kind: ReviewKind
+    model: str
+    label: str
+    probability: float
+    main_label: str
+    top: tuple[tuple[str, float], ...]
+    labels: tuple[str, ...]
 
 
 class ReviewCounts(NamedTuple):

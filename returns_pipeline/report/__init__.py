@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -12,25 +13,30 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import csv_table, page
+from returns_pipeline.report.columns import Output
 from returns_pipeline.report.summary import Tally
 
 CSV_NAME = "results.csv"
 HTML_NAME = "report.html"
+#: Images that are written at a time.
+_BATCH = 1000
 
 
 def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Path) -> RunSummary:
     """Write a run's CSV and HTML page into `folder`; return the summary with both paths.
 
-    A file is whole or absent: it is written beside its place and renamed. Raises TransientFault when the
-    disk refuses.
+    Each file is written under another name and then renamed: it is whole or absent. Raises TransientFault
+    when the disk refuses.
     """
     tally = Tally()
     csv_path, html_path = folder / CSV_NAME, folder / HTML_NAME
     with _whole_file(csv_path) as stream:
-        write = csv_table.writer(stream)
-        for result in results:
-            write(result)
-            tally.add(result)
+        write = csv_table.writer(stream, Output.REPORT)
+        remaining = iter(results)
+        while batch := list(islice(remaining, _BATCH)):
+            write(batch)
+            for result in batch:
+                tally.add(result)
     summary = replace(summary, csv=csv_path, report=html_path)
     with _whole_file(html_path) as stream:
         stream.write(page.render(summary, tally, folder))
@@ -42,7 +48,7 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A file name need not be valid text: what is not is shown as \udcNN.
+        # A file name may hold bytes that are not UTF-8: they are written as \udcNN.
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             yield stream
             stream.flush()

@@ -1,4 +1,4 @@
-"""What changes when another version of a model answers for the same images: pure counting."""
+"""The difference between the predictions of two versions of a model for the same images. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from returns_pipeline.records.models import PredictionPair
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Two versions side by side, in images.
+    """Two versions compared, in numbers of images.
 
-    `transitions` counts each (label before, label after) that differ, the most frequent first. `files` holds
-    the images that changed, those without an answer included, at most as many as were asked for.
+    `unanswered` images have no second prediction. `transitions` counts each pair (label before, label after)
+    that differs, the most frequent first. `files` holds changed and unanswered images, up to a limit.
     """
 
     same: int
@@ -23,24 +23,24 @@ class Changes:
 
     @property
     def both(self) -> int:
-        """Images that both versions have answered."""
+        """Images with a prediction of both versions."""
         return self.same + self.changed
 
 
 def count_changes(pairs: Iterable[PredictionPair], most_files: int | None = None) -> Changes:
-    """Count what differs; keep `most_files` of the changed files, or all."""
+    """Count the differences; keep at most `most_files` of the changed images, or all."""
     counted: Counter[tuple[str, str | None]] = Counter()
     files: list[PredictionPair] = []
     for pair in pairs:
         counted[pair.before, pair.after] += 1
         if pair.before != pair.after and (most_files is None or len(files) < most_files):
             files.append(pair)
-    answered = [(before, after, images) for (before, after), images in counted.items() if after is not None]
-    changed = [each for each in answered if each[0] != each[1]]
+    compared = [(before, after, images) for (before, after), images in counted.items() if after is not None]
+    changed = [each for each in compared if each[0] != each[1]]
     return Changes(
-        same=sum(images for before, after, images in answered if before == after),
+        same=sum(images for before, after, images in compared if before == after),
         changed=sum(images for _, _, images in changed),
-        unanswered=counted.total() - sum(images for _, _, images in answered),
+        unanswered=counted.total() - sum(images for _, _, images in compared),
         transitions=sorted(changed, key=lambda each: (-each[2], each[0], each[1])),
         files=files,
     )

@@ -1,45 +1,27 @@
-"""The CSV of a run: one row for every image that was seen."""
+"""Images as CSV: one row for each image that was seen."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from returns_pipeline.records.images import ImageResult
-
-#: `prediction` is the class index; empty, with a `code`, where an image has no prediction.
-COLUMNS = (
-    "filename",
-    "prediction",
-    "label",
-    "probability",
-    "decision",
-    "state",
-    "code",
-    "detail",
-    "path",
-    "archived_path",
-)
+from returns_pipeline.report.columns import Output, columns_of, values
 
 
-def writer(stream: TextIO, columns: tuple[str, ...] = COLUMNS) -> Callable[[ImageResult], None]:
-    """Write the header to `stream` and return the function that writes one image's row.
+def writer(stream: TextIO, output: Output) -> Callable[[Sequence[ImageResult]], None]:
+    """Write the header of an output to `stream`; return the function that writes the rows of some images.
 
-    `columns` are the first ones of COLUMNS.
+    The column `prediction` is the class index. Without a prediction it is empty and `code` says why.
     """
+    columns = columns_of(output)
     out = csv.writer(stream, lineterminator="\n")
-    out.writerow(columns)
-    count = len(columns)
+    out.writerow(column.name for column in columns)
+    probabilities = [place for place, column in enumerate(columns) if column.type is float]
 
-    def write(result: ImageResult) -> None:
-        _, path, state, code, detail, archived, index, label, probability, _, decision = result
-        path, chance = printable(path), None if probability is None else f"{probability:.6f}"
-        name = path.rpartition("/")[2]
-        row = (name, index, label, chance, decision, state, code, detail, path, printable(archived or ""))
-        out.writerow(row[:count])
+    def write(images: Sequence[ImageResult]) -> None:
+        found = values(columns, images)
+        for place in probabilities:
+            found[place] = ["" if value is None else f"{value:.6f}" for value in found[place]]
+        out.writerows(zip(*found, strict=True))
 
     return write
-
-
-def printable(value: str) -> str:
-    """Return text with control characters as escapes: a name with one must not become two rows anywhere."""
-    return value if value.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)

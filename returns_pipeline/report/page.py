@@ -1,4 +1,4 @@
-"""The page of a run: one file that opens without a server."""
+"""The page of a run: one HTML file that opens without a server."""
 
 import os
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.runs import RunSummary
+from returns_pipeline.report import words
 from returns_pipeline.report.summary import Tally
 
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """One line of the distribution: `share` of the longest one, for its width."""
+    """One bar of the categories: `share` is its length relative to the longest bar."""
 
     label: str
     count: int
@@ -26,17 +26,18 @@ class _Bar:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """One thumbnail: a link relative to the page, so that the folder can be moved as a whole."""
+    """One picture, by a link relative to the page: the folder can be moved as a whole."""
 
     source: str
     result: ImageResult
 
 
 def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
-    """Return the page of a run that will lie in `folder`."""
+    """Return the page of a run for a file in `folder`."""
     longest = max(tally.labels.values(), default=1)
-    codes = [(code, sentence(code), count) for code, count in tally.codes.most_common()]
+    codes = [(code, words.fault(code), count) for code, count in tally.codes.most_common()]
     return _template().render(
+        words=words,
         run=summary,
         accuracy=tally.accuracy,
         review=tally.decisions[Decision.REVIEW],
@@ -46,11 +47,6 @@ def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
         more_faults=sum(tally.codes.values()) - len(tally.faults),
         doubtful=[_Picture(_link(result, folder), result) for result in tally.doubtful],
     )
-
-
-def sentence(code: str) -> str:
-    """Return what a stored code means; nothing for one that this version does not know."""
-    return FaultCode(code).sentence if code in set(FaultCode) else ""
 
 
 def _link(result: ImageResult, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a run's page says, counted in one pass with flat memory. Pure."""
+"""The counts of a run's page, taken in one pass over its images with flat memory. Pure."""
 
 import csv
 import heapq
@@ -11,7 +11,7 @@ from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
 
-#: How many images a page lists of those without an answer, and of the least certain ones.
+#: The most images that a page lists: without a prediction, and with the least probable ones.
 MOST_FAULTS = 200
 MOST_DOUBTFUL = 24
 
@@ -20,14 +20,14 @@ _LABEL_IN_NAME = re.compile(r"label_(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """How many of the `labelled` images (the class index is in the name, `…label_N…`) are `correct`."""
+    """Of the `labelled` images (with `…label_N…`, the class index, in the name) `correct` are right."""
 
     labelled: int
     correct: int
 
     @property
     def share(self) -> float | None:
-        """Correct by labelled, or None without a label."""
+        """The share that is correct, or None without labelled images."""
         return self.correct / self.labelled if self.labelled else None
 
 
@@ -39,7 +39,7 @@ def label_in_name(name: str) -> int | None:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts as the images go by; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them."""
+    """Counts images one by one; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them."""
 
     labels: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class Tally:
         if expected is not None:
             self.labelled += 1
             self.correct += expected == result.label_index
-        # A heap of the negated probability: the most certain of those kept is the first to go.
+        # A heap by negated probability: the most certain image in it is replaced first.
         entry = (-result.probability, -result.id, result)
         if len(self._doubtful) < MOST_DOUBTFUL:
             heapq.heappush(self._doubtful, entry)
@@ -81,11 +81,11 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class CsvAnswers:
-    """A results CSV against the labels in its file names.
+class CsvPredictions:
+    """The predictions of a results CSV and the labels in its file names.
 
-    `pairs` counts the images of each (true index, predicted index); `names` are the labels of predicted
-    indices, where the file has them; `unanswered` counts the labelled images without a prediction.
+    `pairs` counts the images of each (true index, predicted index). `names` are the labels of predicted
+    indices, if the file has them. `unanswered` counts the labelled images without a prediction.
     """
 
     pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -98,10 +98,10 @@ class CsvAnswers:
         return Accuracy(self.pairs.total(), sum(count for (a, b), count in self.pairs.items() if a == b))
 
 
-def answers_of_csv(path: Path) -> CsvAnswers:
+def predictions_of_csv(path: Path) -> CsvPredictions:
     """Read a CSV with at least the columns `filename` and `prediction` (class indices); `label` is its name.
 
-    Raises RefusedError when the file is not such a CSV.
+    Raises RefusedError if the file is not such a CSV.
     """
     pairs: Counter[tuple[int, int]] = Counter()
     names: dict[int, str] = {}
@@ -122,12 +122,12 @@ def answers_of_csv(path: Path) -> CsvAnswers:
         raise RefusedError(
             "{path} cannot be read as a results CSV: {reason!r}.", path=path, reason=error
         ) from error
-    return CsvAnswers(pairs, names, unanswered)
+    return CsvPredictions(pairs, names, unanswered)
 
 
 def accuracy_of_csv(path: Path) -> Accuracy:
     """Return the accuracy of a results CSV against the labels in its file names.
 
-    Raises RefusedError when the file is not such a CSV.
+    Raises RefusedError if the file is not such a CSV.
     """
-    return answers_of_csv(path).accuracy
+    return predictions_of_csv(path).accuracy

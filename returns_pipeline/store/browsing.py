@@ -1,25 +1,28 @@
-"""Pages of images: filtered, in an order, and as quick for the last page as for the first."""
+"""Pages of images: filtered and ordered by an index, so that the last page is as quick as the first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.records.images import Filter, ImageState, Picture, Shown
+from returns_pipeline.records.images import Filter, ImageResult, ImageState, Picture
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.predictions import StoredPrediction
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.images import RESULT_COLUMNS
 from returns_pipeline.store.joins import PREDICTION_OF_RUN as ANSWER
 from returns_pipeline.store.tables import images, model_versions, predictions, reviews, runs
 
 
 class Order(StrEnum):
-    """How a page's images follow one another."""
+    """The order of a page's images: newest first, or least probable first."""
 
     ID = "id"
     DOUBT = "doubt"
 
 
-#: Where a page ends: the id, and by doubt the probability too.
+#: Where a page ends: (probability, image id); the probability is None in the order of ids.
 Cursor = tuple[float | None, int]
 
 _FROM = (
@@ -27,7 +30,7 @@ _FROM = (
     .outerjoin(predictions, ANSWER)
     .outerjoin(reviews, sa.and_(reviews.c.image_id == images.c.id, reviews.c.reviewed_at.is_not(None)))
 )
-#: What tells where an image's file lies.
+#: The columns that `picture_of` reads.
 PICTURE = (
     images.c.source_path,
     images.c.archived_path,
@@ -36,46 +39,39 @@ PICTURE = (
     images.c.width,
     images.c.height,
 )
-_SHOWN = (
-    images.c.id,
-    images.c.run_id,
-    images.c.source_path,
-    images.c.state,
-    images.c.code,
-    images.c.detail,
-    predictions.c.label,
-    predictions.c.probability,
-    predictions.c.main_label,
-    predictions.c.main_probability,
-    predictions.c.decision,
-    reviews.c.label.label("reviewed_label"),
-    reviews.c.reviewer,
-)
+#: The other fields of ImageResult, which only pages and lists read, and their columns.
+PAGE_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
+    "main_probability": predictions.c.main_probability,
+    "run_id": images.c.run_id,
+    "reviewed_label": reviews.c.label,
+    "reviewer": reviews.c.reviewer,
+}
+_SELECT = sa.select(*RESULT_COLUMNS.values(), *PAGE_COLUMNS.values()).select_from(_FROM)
 
 
 def page(
     db: Database, wanted: Filter, order: Order, after: Cursor | None, limit: int
-) -> tuple[Sequence[Shown], Cursor | None]:
+) -> tuple[Sequence[ImageResult], Cursor | None]:
     """Return a page of images after a cursor, newest first or largest doubt first, and the next cursor.
 
-    By doubt only images with an answer are shown.
+    In the order of doubt, images without a prediction are left out.
     """
-    query = sa.select(*_SHOWN).select_from(_FROM).where(*_conditions(wanted))
-    chance = predictions.c.probability
+    query = _SELECT.where(*_conditions(wanted))
+    probability = predictions.c.probability
     if order is Order.ID:
         query = query.order_by(images.c.id.desc())
         if after:
             query = query.where(images.c.id < after[1])
     else:
-        query = query.where(chance.is_not(None)).order_by(chance, images.c.id)
+        query = query.where(probability.is_not(None)).order_by(probability, images.c.id)
         if after:
             query = query.where(
-                sa.tuple_(chance, images.c.id)
-                > sa.tuple_(sa.literal(after[0], chance.type), sa.literal(after[1], images.c.id.type))
+                sa.tuple_(probability, images.c.id)
+                > sa.tuple_(sa.literal(after[0], probability.type), sa.literal(after[1], images.c.id.type))
             )
     with db.read() as connection:
         rows = connection.execute(query.limit(limit + 1)).all()
-    found = [Shown._make(row) for row in rows[:limit]]
+    found = [ImageResult._make(row) for row in rows[:limit]]
     if len(rows) <= limit:
         return found, None
     last = found[-1]
@@ -98,18 +94,18 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def find(db: Database, image_id: int) -> Shown | None:
-    """Return one image; None when there is none of this id."""
-    query = sa.select(*_SHOWN).select_from(_FROM).where(images.c.id == image_id)
+def find(db: Database, image_id: int) -> ImageResult | None:
+    """Return one image; None for an unknown id."""
+    query = _SELECT.where(images.c.id == image_id)
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
-    return Shown._make(row) if row else None
+    return ImageResult._make(row) if row else None
 
 
 def picture(db: Database, image_id: int) -> Picture | None:
-    """Return where an image's file lies now, and its size; None when none was decoded.
+    """Return where a classified image's file lies now, and its size; None for any other image.
 
-    What has killed a worker, or could not be decoded, is not decoded again for a page.
+    A file that ended a worker or could not be decoded is not decoded again for a page.
     """
     query = sa.select(*PICTURE).where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
     with db.read() as connection:
@@ -118,13 +114,13 @@ def picture(db: Database, image_id: int) -> Picture | None:
 
 
 def picture_of(row: Any) -> Picture:
-    """Return where the file of a row with the columns PICTURE lies now."""
+    """Return the file of a row with the columns PICTURE, and where it lies now."""
     path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path
     return Picture(path, row.size, row.width, row.height)
 
 
-def answers(db: Database, image_id: int) -> list[dict[str, Any]]:
-    """Return what each version of a model said of an image, the newest version first."""
+def all_predictions(db: Database, image_id: int) -> list[StoredPrediction]:
+    """Return the predictions that each version of a model made for an image, the newest version first."""
     query = (
         sa.select(
             model_versions.c.name,
@@ -142,14 +138,5 @@ def answers(db: Database, image_id: int) -> list[dict[str, Any]]:
     )
     with db.read() as connection:
         return [
-            {
-                "model": f"{row.name}/{row.version}",
-                "label": row.label,
-                "probability": row.probability,
-                "main_category": row.main_label,
-                "main_category_probability": row.main_probability,
-                "top": row.top,
-                "decision": row.decision,
-            }
-            for row in connection.execute(query)
+            StoredPrediction(ModelRef(row.name, row.version), *row[2:]) for row in connection.execute(query)
         ]

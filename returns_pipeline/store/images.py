@@ -1,6 +1,8 @@
 """Images with their predictions, for reports and for the command line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import starmap
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,6 +12,25 @@ from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
+
+#: The first fields of ImageResult, in their order, and the column that fills each. A new column of an image
+#: or of its prediction is a field there and a line here; `returns_pipeline.report.columns` says which outputs
+#: show it.
+RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
+    "id": images.c.id,
+    "path": images.c.source_path,
+    "state": images.c.state,
+    "code": images.c.code,
+    "detail": images.c.detail,
+    "archived_path": sa.type_coerce(
+        sa.case((images.c.in_intake, None), else_=images.c.archived_path), images.c.archived_path.type
+    ),
+    "label_index": predictions.c.label_index,
+    "label": predictions.c.label,
+    "probability": predictions.c.probability,
+    "main_label": predictions.c.main_label,
+    "decision": predictions.c.decision,
+}
 
 
 def paths_to_retry(db: Database, run_id: int | None) -> list[str]:
@@ -46,29 +67,18 @@ def open_work(db: Database, run_id: int | None = None) -> OpenWork:
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[ImageResult]:
-    """Yield the images of a run, chunk by chunk, with the predictions of the run's model.
+    """Yield the images of a run, chunk by chunk, with the prediction of the run's model.
 
-    While a run is open, images that move to another chunk may be missing. There is one short query for each
-    chunk: memory stays flat, no transaction is long, and every database reads only the chunk's own rows.
+    Images of an open run that move to another chunk meanwhile may be missing. There is one short query for
+    each chunk: memory stays flat, no transaction is long, and every database reads only the chunk's own rows.
     """
-    arrived = sa.case((images.c.in_intake, None), else_=images.c.archived_path)
     model_version = sa.select(runs.c.model_version_id).where(runs.c.id == run_id).scalar_subquery()
-    joined = sa.and_(predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version)
+    predicted = sa.and_(
+        predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version
+    )
     query = (
-        sa.select(
-            images.c.id,
-            images.c.source_path,
-            images.c.state,
-            images.c.code,
-            images.c.detail,
-            sa.type_coerce(arrived, images.c.archived_path.type),
-            predictions.c.label_index,
-            predictions.c.label,
-            predictions.c.probability,
-            predictions.c.main_label,
-            predictions.c.decision,
-        )
-        .outerjoin_from(images, predictions, joined)
+        sa.select(*RESULT_COLUMNS.values())
+        .select_from(images.outerjoin(predictions, predicted))
         .where(images.c.chunk_id == sa.bindparam("chunk"))
         .order_by(images.c.id)
     )
@@ -82,7 +92,7 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
     for chunk_id in listed:
         with db.read() as connection:
             rows = connection.execute(query, {"chunk": chunk_id}).all()
-        yield from map(ImageResult._make, rows)
+        yield from starmap(ImageResult, rows)
 
 
 def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[PredictionPair]:

@@ -1,4 +1,4 @@
-"""The interactive page of the interface's description, with nothing from another server."""
+"""The interactive page of the OpenAPI document, with files of this server only."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -7,7 +7,7 @@ from returns_pipeline.web.pages.page import show
 
 router = APIRouter(include_in_schema=False)
 
-#: Swagger UI writes styles into the page; it runs no script but its own.
+#: Swagger UI writes inline styles; its scripts are files of this server.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"

@@ -1,46 +1,77 @@
-"""What can be wrong with a request, each with its HTTP status."""
+"""Errors that only HTTP has, and how error responses are described in the OpenAPI document.
+
+Every other error states its own `http_status` in `returns_pipeline.errors`.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from returns_pipeline.errors import RefusedError
 
 
 class TooLargeError(RefusedError):
-    """More bytes than a request may have."""
+    """A request body with more bytes than allowed."""
 
     http_status = 413
 
     def __init__(self, most: int) -> None:
-        """Say how many there may be."""
+        """Name the limit: `most` bytes."""
         super().__init__(
-            f"The request is larger than {most:,} bytes.",
-            "Send fewer or smaller images at once; RETURNS_API_MAX_BYTES sets the limit.",
+            "The request is larger than {most:,} bytes.",
+            "Send fewer or smaller images in one request; RETURNS_API_MAX_BYTES sets the limit.",
+            most=most,
         )
 
 
-class TooManyError(RefusedError):
-    """More images than a request may have."""
+class TooManyImagesError(RefusedError):
+    """A request with more images than allowed."""
 
     http_status = 413
 
 
-class NoAnswerError(RefusedError):
-    """No worker has answered in time; what was sent is classified all the same."""
+class NoReplyError(RefusedError):
+    """No worker has replied in time. Images that were sent stay stored and are classified later."""
 
     http_status = 503
 
 
 class UnauthorizedError(RefusedError):
-    """Nobody known asks."""
+    """A request without valid credentials."""
 
     http_status = 401
 
 
 class ForbiddenError(RefusedError):
-    """Somebody known asks for what they may not do."""
+    """A request that the caller's role does not allow, or that comes from another site."""
 
     http_status = 403
 
 
-class TooOftenError(RefusedError):
-    """Somebody asks too often."""
+class TooManyAttemptsError(RefusedError):
+    """Too many log-ins in a short time."""
 
     http_status = 429
+
+
+class Fault(BaseModel):
+    """What is wrong, and what to do about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error: str
+    advice: str = ""
+
+
+#: The error responses that any endpoint may give.
+FAULTS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Fault, "description": "The request cannot be understood."},
+    401: {"model": Fault, "description": "The request has no valid credentials."},
+    403: {"model": Fault, "description": "The caller's role does not allow this."},
+    404: {"model": Fault, "description": "There is no such run, image, model or job."},
+    409: {"model": Fault, "description": "The request does not fit the present state."},
+    413: {"model": Fault, "description": "The request is too large."},
+    422: {"model": Fault, "description": "A value is missing, out of bounds or of a wrong form."},
+    500: {"model": Fault, "description": "An internal error; its id is in the log."},
+    503: {"model": Fault, "description": "The database, the broker or the workers do not answer."},
+}

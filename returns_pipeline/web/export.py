@@ -1,4 +1,4 @@
-"""A run's images as CSV, JSON or Parquet, written while they are sent: memory stays flat."""
+"""A run's images as CSV, JSON or Parquet, sent while they are written: memory stays flat."""
 
 import io
 import json
@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.images import ImageResult
-from returns_pipeline.report.csv_table import printable, writer
+from returns_pipeline.report.columns import Output, columns_of, values
+from returns_pipeline.report.csv_table import writer
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
 
 _ROWS = 1000
-#: The same in every format: the CSV's first columns, without the server's folders.
-_COLUMNS = ("filename", "prediction", "label", "probability", "decision", "state", "code", "detail")
+_COLUMNS = columns_of(Output.EXPORT)
 
 
 def _batches(database: Database, run_id: int) -> Iterator[list[ImageResult]]:
@@ -24,21 +24,22 @@ def _batches(database: Database, run_id: int) -> Iterator[list[ImageResult]]:
 
 def _csv(database: Database, run_id: int) -> Iterator[bytes]:
     stream = io.StringIO()
-    write = writer(stream, _COLUMNS)
+    write = writer(stream, Output.EXPORT)
     yield stream.getvalue().encode()
     for batch in _batches(database, run_id):
         stream.seek(0)
         stream.truncate()
-        for image in batch:
-            write(image)
+        write(batch)
         yield stream.getvalue().encode()
 
 
 def _json(database: Database, run_id: int) -> Iterator[bytes]:
+    names = [column.name for column in _COLUMNS]
     yield b"["
     comma = ""
     for batch in _batches(database, run_id):
-        lines = ",\n".join(json.dumps(_row(image)) for image in batch)
+        rows = zip(*values(_COLUMNS, batch), strict=True)
+        lines = ",\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
         yield f"{comma}\n{lines}".encode()
         comma = ","
     yield b"\n]\n"
@@ -48,28 +49,20 @@ def _parquet(database: Database, run_id: int) -> Iterator[bytes]:
     import pyarrow
     from pyarrow import parquet
 
-    schema = pyarrow.schema(
-        [
-            ("filename", pyarrow.string()),
-            ("prediction", pyarrow.int32()),
-            ("label", pyarrow.string()),
-            ("probability", pyarrow.float64()),
-            ("decision", pyarrow.string()),
-            ("state", pyarrow.string()),
-            ("code", pyarrow.string()),
-            ("detail", pyarrow.string()),
-        ]
-    )
+    types = {int: pyarrow.int32(), float: pyarrow.float64()}
+    schema = pyarrow.schema([(column.name, types.get(column.type, pyarrow.string())) for column in _COLUMNS])
     sink = _Sink()
     with parquet.ParquetWriter(sink, schema) as out:
         for batch in _batches(database, run_id):
-            out.write_table(pyarrow.Table.from_pylist([_row(image) for image in batch], schema))
+            found = values(_COLUMNS, batch)
+            arrays = [pyarrow.array(each, field.type) for each, field in zip(found, schema, strict=True)]
+            out.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
             yield sink.taken()
     yield sink.taken()
 
 
 class _Sink(io.RawIOBase):
-    """What was written since it was last asked."""
+    """A file that hands over the bytes written since the last call of `taken`."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -86,29 +79,15 @@ class _Sink(io.RawIOBase):
         return b"".join(parts)
 
 
-def _row(image: ImageResult) -> dict[str, Any]:
-    values = (
-        printable(image.name),
-        image.label_index,
-        image.label,
-        image.probability,
-        image.decision,
-        image.state,
-        image.code,
-        image.detail and printable(image.detail),
-    )
-    return dict(zip(_COLUMNS, values, strict=True))
-
-
-class Kind(NamedTuple):
-    """A format: how it is written, and what it is called in HTTP."""
+class Format(NamedTuple):
+    """A file format: the function that writes it, and its media type."""
 
     write: Callable[[Database, int], Iterator[bytes]]
     media_type: str
 
 
-KINDS = {
-    "csv": Kind(_csv, "text/csv"),
-    "json": Kind(_json, "application/json"),
-    "parquet": Kind(_parquet, "application/vnd.apache.parquet"),
+FORMATS = {
+    "csv": Format(_csv, "text/csv"),
+    "json": Format(_json, "application/json"),
+    "parquet": Format(_parquet, "application/vnd.apache.parquet"),
 }

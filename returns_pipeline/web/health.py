@@ -1,14 +1,15 @@
-"""Whether the web is alive, and whether it could do its work now."""
+"""Whether the web process is alive, and whether the parts it needs answer."""
 
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.tasks import INTERACTIVE, Queue
 from returns_pipeline.store.database import Database
+from returns_pipeline.web.dependencies import Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,31 +18,31 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
 router = APIRouter(tags=["health"])
 
-#: Anybody may ask, and asking costs every worker an answer.
+#: Seconds that a result is kept: `/readyz` needs no token, and each check costs every worker a reply.
 READY_SECONDS = 2.0
-_NO_WORKER = "none answers that classifies images"
+_NO_WORKER = "no worker that classifies images answers"
 
 
 @router.get("/healthz", summary="Is this process alive?")
 def healthz() -> dict[str, str]:
-    """Answer without asking anybody."""
+    """Reply without a check of any other part."""
     return {"status": "ok"}
 
 
 @router.get(
     "/readyz",
-    summary="Are the database, the broker and a worker there?",
-    responses={503: {"description": "Something is missing."}},
+    summary="Do the database, the broker and a worker answer?",
+    responses={503: {"description": "One of them does not answer."}},
 )
-def readyz(request: Request) -> JSONResponse:
-    """Tell what was found within the last seconds; 503 when something is missing. The log says why."""
-    found: dict[str, str] = request.app.state.readiness()
+def readyz(web: Web) -> JSONResponse:
+    """Return the state of each part, at most two seconds old; 503 if one fails. The log says why."""
+    found = web.readiness()
     is_ready = all(state == "ok" for state in found.values())
     return JSONResponse(found, 200 if is_ready else 503)
 
 
 def readiness(database: Database, queue: Queue) -> dict[str, str]:
-    """Ask each part, and return what is said about it to anybody: no path, no address."""
+    """Return `ok` or what is wrong, for each part. The texts are public: no path, no address."""
     checks: dict[str, tuple[Callable[[], object], str]] = {
         "database": (database.require_current, "does not answer, or needs `returns-pipeline db upgrade`"),
         "broker": (queue.lengths, "does not answer"),
@@ -50,7 +51,7 @@ def readiness(database: Database, queue: Queue) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, (check, sentence) in checks.items():
         if name == "worker" and found["broker"] != "ok":
-            # Workers are asked through the broker: it would only take as long once more.
+            # Workers reply through the broker: this check would wait for it once more.
             found[name] = _NO_WORKER
             continue
         try:
@@ -64,4 +65,4 @@ def readiness(database: Database, queue: Queue) -> dict[str, str]:
 
 def _require_worker(queue: Queue) -> None:
     if INTERACTIVE not in queue.served(timeout=1):
-        raise PipelineError("No worker answers that classifies images.")
+        raise PipelineError("No worker that classifies images answers.")

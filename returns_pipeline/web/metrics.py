@@ -1,11 +1,11 @@
-"""What Prometheus asks for. The database and the broker know it all, so any process of the web can tell it.
+"""Metrics for Prometheus. All come from the database and the broker, so every web process gives the same.
 
-Counters are those of closed runs: they never go back. What is open is a gauge.
+Counters cover closed runs, so they never decrease. Open work is a gauge.
 """
 
 from collections.abc import Iterator
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,19 +15,20 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.tasks import Queue
 from returns_pipeline.store import images, models, reviews, run_statistics
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.web.dependencies import Web
 
 router = APIRouter(tags=["health"])
 
 
 @router.get(
     "/metrics",
-    summary="Numbers for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
 )
-def metrics(request: Request) -> Response:
-    """Return counters of closed runs and gauges of what is open."""
-    return Response(request.app.state.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+def metrics(web: Web) -> Response:
+    """Return counters of closed runs and gauges of open work."""
+    return Response(web.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def exposition(database: Database, queue: Queue) -> bytes:
@@ -38,17 +39,17 @@ def exposition(database: Database, queue: Queue) -> bytes:
 
 
 class _Collector:
-    """Asks when it is asked."""
+    """Reads every metric when Prometheus collects."""
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._db, self._queue = database, queue
 
     def describe(self) -> list[Metric]:
-        """Say nothing before it is asked: the registry would ask everything to find out."""
+        """Return nothing: without this the registry would collect everything once to learn the names."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric; what the broker knows only while it answers."""
+        """Yield every metric; those of the broker only while it answers."""
         yield from self._done()
         yield from self._open()
         try:
@@ -66,18 +67,20 @@ class _Collector:
         kind = CounterMetricFamily
         yield _family(kind, "returns_images", "Images of closed runs.", "state", states)
         yield _family(kind, "returns_labels", "Classified images of closed runs.", "label", labels)
-        yield _family(kind, "returns_stage_seconds", "Seconds of the workers.", "stage", stages)
+        yield _family(
+            kind, "returns_stage_seconds", "Seconds that workers spent in a stage.", "stage", stages
+        )
 
     def _open(self) -> Iterator[Metric]:
         work = images.open_work(self._db)
         age = (utc_now() - work.oldest).total_seconds() if work.oldest else 0
         waiting = reviews.waiting(self._db)
         for name, meaning, value in (
-            ("returns_open_images", "Images in chunks that are not done.", work.images),
-            ("returns_open_chunks", "Chunks that are not done.", work.chunks),
-            ("returns_open_leases", "Chunks that are worked on.", work.leased),
-            ("returns_oldest_open_seconds", "Age of the oldest run with open chunks.", age),
-            ("returns_reviews_waiting", "Images that wait for a person.", waiting),
+            ("returns_open_images", "Images in unfinished chunks.", work.images),
+            ("returns_open_chunks", "Unfinished chunks.", work.chunks),
+            ("returns_open_leases", "Chunks that a worker has claimed.", work.leased),
+            ("returns_oldest_open_seconds", "Age of the oldest run with unfinished chunks.", age),
+            ("returns_reviews_waiting", "Images that wait for a review.", waiting),
         ):
             yield GaugeMetricFamily(name, meaning, value)
         active = GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures of the README, of the shipped model and samples in a real installation."""
+"""`make screenshots`: the README's pictures, from a real installation with the shipped model and samples."""
 
 import io
 import shutil
@@ -13,19 +13,19 @@ from tests.support import SAMPLES
 from tests.web import closed_run, site
 
 FOLDER = PROJECT_ROOT / "docs" / "screenshots"
-#: Nights that the samples are spread over, so that there is something to compare with.
-_NIGHTS = 6
+#: The samples are spread over several runs, so that the last one can be compared with the usual.
+_RUNS = 6
 
 
 def take(page: Page, name: str) -> None:
-    """Write what the window shows."""
+    """Write a picture of the window."""
     page.wait_for_load_state("networkidle")
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.save(FOLDER / f"{name}.webp", quality=85, method=6)
 
 
 def main() -> None:
-    """Classify the samples in some nights, then look at four pages."""
+    """Classify the samples in several runs, then take pictures of four pages."""
     FOLDER.mkdir(exist_ok=True)
     chosen = {"models_dir": PROJECT_ROOT / "models", "model": "fashion-mnist", "runtime": "auto"}
     with (
@@ -34,8 +34,8 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix in {".png", ".jpg"})
-        for night in range(_NIGHTS):
-            for path in samples[night::_NIGHTS]:
+        for number in range(_RUNS):
+            for path in samples[number::_RUNS]:
                 shutil.copy(path, here.home.settings.incoming_dir)
             closed_run(here, 0)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

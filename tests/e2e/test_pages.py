@@ -1,4 +1,4 @@
-"""What people do in a morning, in a real browser, over real workers; and whether everybody can."""
+"""What people do in a morning, in a real browser with real workers; every page is accessible."""
 
 import os
 import re
@@ -11,21 +11,25 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import access, reviews
+from returns_pipeline.store.runs import newest_night
 from returns_pipeline.web.security.access import hash_password
+from tests.faults.night import until
 from tests.support import write_images, write_stub_bundle
 from tests.web import Site, closed_run, site
 
 expect.set_options(timeout=30_000)
 PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
-#: Where the pictures of the pages go, to be looked at.
+#: The folder for pictures of the pages, for people to look at.
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give one running installation with two closed nights; everything in them waits for a person."""
+    """Give one running installation with two closed runs; every photo in them waits for a review."""
     with site(tmp_path_factory.mktemp("site"), review_threshold=0.9, audit_share=1.0) as running:
         closed_run(running, 40)
         (running.home.settings.incoming_dir / "<b>bold.png").write_bytes(b"no picture")
@@ -49,7 +53,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(here: Site, browser: Browser) -> Iterator[Page]:
-    """Give a new window that fails the test on any error of a script or a refused resource."""
+    """Give a new window; an error of a script or a refused resource fails the test."""
     context = browser.new_context(base_url=here.url, viewport={"width": 1200, "height": 900})
     context.set_default_timeout(60_000)
     page = context.new_page()
@@ -62,7 +66,7 @@ def page(here: Site, browser: Browser) -> Iterator[Page]:
 
 
 def _is_error(line: ConsoleMessage) -> bool:
-    # Chromium writes down each refused log-in too.
+    # Chromium logs each refused log-in as an error too.
     return line.type == "error" and not re.search(r"status of (401|429)", line.text)
 
 
@@ -75,8 +79,8 @@ def log_in(page: Page, name: str = "operator") -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Tonight")
 
 
-def test_whoever_logs_in_sees_the_night(page: Page) -> None:
-    """The page that was asked for comes after the log-in; numbers add up, names are escaped."""
+def test_after_the_log_in_the_wanted_page_comes(page: Page) -> None:
+    """The page that was asked for comes after the log-in; numbers add up; names are escaped."""
     page.goto("/runs/2?state=quarantined")
     expect(page).to_have_url(re.compile("/login"))
     page.get_by_label("Name").fill("viewer")
@@ -93,8 +97,8 @@ def test_whoever_logs_in_sees_the_night(page: Page) -> None:
     expect(page).to_have_url(re.compile("/login"))
 
 
-def test_a_wrong_password_is_told_and_guessing_ends(page: Page) -> None:
-    """After some failures nobody can go on at once, not even with the right password."""
+def test_guessing_passwords_is_limited(page: Page) -> None:
+    """After several failures each further log-in is refused, with the reason."""
     page.goto("/login")
     for _ in range(7):
         page.get_by_label("Name").fill("nobody")
@@ -106,8 +110,8 @@ def test_a_wrong_password_is_told_and_guessing_ends(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Wait a minute")
 
 
-def test_a_run_goes_by_while_somebody_looks(here: Site, page: Page) -> None:
-    """A page of a run that is open ends as the page of the closed run, without a key pressed."""
+def test_an_open_run_is_followed_to_its_end(here: Site, page: Page) -> None:
+    """The page of an open run becomes the page of the finished run, without a key pressed."""
     log_in(page)
     write_images(here.home.settings.incoming_dir, 400, start=1000)
     run_id = None
@@ -115,15 +119,15 @@ def test_a_run_goes_by_while_somebody_looks(here: Site, page: Page) -> None:
     while run_id is None:
         run_id = here.ask("GET", f"/api/v1/jobs/{job['id']}").json()["run"]
     page.goto(f"/runs/{run_id}")
-    expect(page.get_by_text(", closed")).to_be_visible()
+    expect(page.get_by_text(", finished")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert len(lines) == 401
 
 
-def test_ten_reviews_by_keyboard_and_back(here: Site, page: Page) -> None:
-    """Enter accepts, a number chooses, s skips, u undoes; nothing is lost or said twice."""
+def test_ten_reviews_by_keyboard_and_an_undo(here: Site, page: Page) -> None:
+    """Enter accepts, a number chooses, s skips, u undoes; no review is lost or counted twice."""
     log_in(page, "reviewer")
     page.goto("/review")
     before = reviews.counts(here.home.database)
@@ -151,8 +155,8 @@ def test_ten_reviews_by_keyboard_and_back(here: Site, page: Page) -> None:
     assert reviews.counts(here.home.database).waiting == before.waiting - 10
 
 
-def test_a_photo_is_chosen_and_answered(here: Site, page: Page) -> None:
-    """A photo that is chosen is sent at once; what cannot be read is told."""
+def test_a_photo_is_tried(here: Site, page: Page) -> None:
+    """A chosen photo is sent without a button; its prediction is explained."""
     log_in(page, "reviewer")
     photo = write_images(here.home.settings.home / "mine", 1, 3)[0]
     page.goto("/try")
@@ -167,7 +171,7 @@ def test_a_photo_is_chosen_and_answered(here: Site, page: Page) -> None:
 
 
 def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
-    """Each asks first, says why it refuses, and is remembered with who and why."""
+    """Each change asks first, and is listed with its person and reason."""
     write_stub_bundle(here.home.settings.models_dir, version=2)
     log_in(page)
     page.goto("/models")
@@ -182,14 +186,41 @@ def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
     expect(page.locator("tbody").first).to_contain_text("archived")
 
 
-def test_the_interface_explains_itself(page: Page) -> None:
-    """The page of the description works without another server."""
+def test_a_viewer_is_not_led_to_pages_that_refuse(page: Page) -> None:
+    """A viewer's navigation has no page for reviewers, and such a page refuses in a sentence."""
+    log_in(page, "viewer")
+    links = page.get_by_role("navigation").get_by_role("link")
+    expect(links).to_have_text(["Tonight", "Runs", "Models"])
+    refused = page.request.get("/review", headers={"Accept": "text/html"})
+    assert refused.status == 403
+    assert "viewer is a viewer; this needs a reviewer." in refused.text()
+
+
+def test_the_first_page_shows_the_last_night_and_not_a_later_scan(here: Site, page: Page) -> None:
+    """Before the first night the newest scan is shown as a scan; from then on only nights are nights."""
+    log_in(page)
+    expect(page.get_by_text("No night has passed yet.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Newest photos")).to_be_visible()
+    write_images(here.home.settings.incoming_dir, 12, start=2000)
+    open_queue(here.home.settings).send(Task.SCAN, None, True)
+    until(lambda: (found := newest_night(here.home.database)) is not None and found.csv is not None)
+    night = newest_night(here.home.database)
+    assert night is not None
+    assert closed_run(here, 5, start=2100) > night.id
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Last night")).to_have_text(f"Last night: run {night.id}")
+    expect(page.locator(".cards dd").first).to_have_text("12")
+    expect(page.get_by_text("No night has passed yet.")).to_have_count(0)
+
+
+def test_the_interface_is_documented(page: Page) -> None:
+    """The page of the OpenAPI document works without another server."""
     page.goto("/docs")
     expect(page.get_by_text("/process_batch")).to_be_visible()
 
 
-def test_no_page_shuts_anybody_out(page: Page) -> None:
-    """axe-core finds nothing serious on any page, by day and by night, on a phone too."""
+def test_every_page_is_accessible(page: Page) -> None:
+    """axe-core finds nothing serious on any page, light and dark, on a phone too; no page is too wide."""
     log_in(page)
     pages = {"tonight": "/", "runs": "/runs", "run": "/runs/2", "image": "/images/40?why=1"}
     pages |= {"review": "/review", "try": "/try", "models": "/models", "confirm": "/models/stub/rollback"}

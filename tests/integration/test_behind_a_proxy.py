@@ -1,4 +1,4 @@
-"""The web under a path of a proxy: every link leads back under it, and the proxy is believed."""
+"""The web under a path of a proxy: every link stays under it, and the proxy's headers are trusted."""
 
 import base64
 import io
@@ -23,10 +23,10 @@ PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this 
 
 
 class Links(HTMLParser):
-    """What a page leads to: addresses that are fetched, and those that forms are sent to."""
+    """The addresses in a page: those that a browser fetches, and those that forms are sent to."""
 
     def __init__(self, path: str, page: str) -> None:
-        """Read a page of a path."""
+        """Read the page at a path."""
         super().__init__()
         self._path = path
         self.fetched: set[str] = set()
@@ -46,7 +46,7 @@ class Links(HTMLParser):
 
 
 def noise() -> bytes:
-    """Return a bright picture that no format makes small."""
+    """Return a bright picture that does not compress."""
     stream = io.BytesIO()
     pixels = np.random.default_rng(0).integers(130, 190, (280, 280), np.uint8)
     Image.fromarray(pixels).save(stream, "PNG")
@@ -55,7 +55,7 @@ def noise() -> bytes:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give an installation with a closed night, images to review, and a run that stays open."""
+    """Give an installation with a closed run, images to review, and a run that stays open."""
     folder = tmp_path_factory.mktemp("site")
     overrides = {"web_root": ROOT, "web_proxies": "127.0.0.1", "audit_share": 1.0}
     with site(folder, **overrides) as running:
@@ -81,12 +81,12 @@ def log_in(url: str, **headers: str) -> requests.Response:
     return requests.post(f"{url}/login", data=form, headers=headers, allow_redirects=False, timeout=60)
 
 
-def test_every_link_of_every_page_leads_back_under_the_path(url: str) -> None:
-    """Links, pictures, styles, scripts, exports, events and forms: none leads out, none leads nowhere."""
+def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
+    """Links, pictures, styles, scripts, exports, events and forms: none leaves the path, none is broken."""
     client = requests.Session()
     client.headers["Accept"] = "text/html,*/*"
     client.cookies.update(log_in(url).cookies)
-    # Pages that no link of an open night leads to.
+    # Pages without a link from the first page.
     begin = ("/", "/docs", "/login", "/no-such-page", "/runs/1?code=not_an_image")
     open_, seen, posted = {ROOT + path for path in begin}, set[str](), set[str]()
     while open_:
@@ -100,13 +100,13 @@ def test_every_link_of_every_page_leads_back_under_the_path(url: str) -> None:
                 assert next(answer.iter_lines(chunk_size=1)).startswith(b"data: {")
                 continue
             links = Links(path, answer.text if kind == "text/html" else "")
-        # Without what the page carries no form is taken, but it is one of ours.
+        # A form without its token is refused, but its address exists.
         for action in links.posted - posted:
             assert action.startswith(f"{ROOT}/"), (path, action)
             refused = client.post(urljoin(url, action), timeout=60, allow_redirects=False)
             assert refused.status_code == (401 if action == f"{ROOT}/login" else 403), (path, action)
         posted |= links.posted
-        # One image's page is like another's.
+        # Two images are enough: all their pages are alike.
         few = {
             link for link in links.fetched if not link.startswith((f"{ROOT}/images/", f"{ROOT}/api/v1/im"))
         }
@@ -122,7 +122,7 @@ def test_every_link_of_every_page_leads_back_under_the_path(url: str) -> None:
 
 
 def test_the_log_in_and_its_cookie_stay_under_the_path(here: Site, url: str) -> None:
-    """Whoever is not logged in comes back to the page that was asked for; the cookie is for this path."""
+    """After the log-in the wanted page comes, and the cookie is for this path only."""
     page = {"Accept": "text/html"}
     asked = requests.get(f"{url}/runs/1?state=failed", headers=page, allow_redirects=False, timeout=60)
     where = asked.headers["location"]
@@ -137,16 +137,16 @@ def test_the_log_in_and_its_cookie_stay_under_the_path(here: Site, url: str) -> 
 
 
 def test_over_https_the_cookie_is_secure(url: str) -> None:
-    """What the proxy says of the scheme counts, not that it speaks HTTP itself."""
+    """The scheme that the proxy reports counts, not the HTTP between proxy and web."""
     assert "; secure" in log_in(url, **{"X-Test-Scheme": "https"}).headers["set-cookie"].lower()
 
 
 def test_guessing_is_counted_for_the_clients_address(here: Site, url: str) -> None:
-    """One address that guesses too much is refused; another one behind the same proxy is not."""
+    """Too many guesses from one address are refused; another client behind the same proxy is not."""
     client = {"X-Test-Client": "198.51.100.1"}
     found = []
     for name in (f"n{number}" for number in range(31)):
-        # What is no hash is compared with nothing: a guess that costs no time.
+        # The stored text is not a hash, so that each guess takes no time.
         access.add_user(here.home.database, name, "no hash", Role.VIEWER)
         form = {"name": name, "password": "x"}
         found.append(requests.post(f"{url}/login", data=form, headers=client, timeout=60).status_code)
@@ -155,8 +155,8 @@ def test_guessing_is_counted_for_the_clients_address(here: Site, url: str) -> No
     assert log_in(url, **{"X-Test-Client": "198.51.100.2"}).status_code == 303
 
 
-def test_machines_reach_the_interface_under_the_path(here: Site, url: str) -> None:
-    """Large bodies are taken there too, and the description names the path."""
+def test_programs_reach_the_interface_under_the_path(here: Site, url: str) -> None:
+    """Large bodies are accepted there too, and the OpenAPI document names the path."""
     headers = {"Authorization": f"Bearer {here.token}"}
     photo = base64.b64encode(noise()).decode()
     assert len(photo) > 64 * 1024

@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is one that the description of the interface knows, and no error of ours."""
+"""Every response is one that the OpenAPI document describes, and none is an internal error."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ from returns_pipeline.web.app import create_app
 from tests.web import Site, closed_run, site
 
 SCHEMA = schemathesis.openapi.from_dict(create_app(load_settings()).openapi())
-# What follows a run until it is closed is tried in the browser.
+# The event stream of a run is tested in the browser.
 OPERATIONS = SCHEMA.exclude(path_regex="/events$")
 CHECKS = [
     not_a_server_error,
@@ -38,7 +38,7 @@ QUICK = settings(
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give a running installation with one closed night, to all tests of this module."""
+    """Give a running installation with one closed run to all tests of this module."""
     with site(tmp_path_factory.mktemp("site"), audit_share=1.0, api_seconds=5) as running:
         closed_run(running, 20)
         yield running
@@ -46,17 +46,17 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @OPERATIONS.parametrize()
 @QUICK
-def test_no_answer_is_undocumented(case: Case[Any], here: Site) -> None:
-    """With a token that may do everything: right values, wrong ones and odd ones."""
+def test_no_response_is_undocumented(case: Case[Any], here: Site) -> None:
+    """As an operator: right values, wrong ones and odd ones."""
     headers = {"Authorization": f"Bearer {here.token}"}
     case.call_and_validate(base_url=here.url, headers=headers, checks=CHECKS, timeout=120)
 
 
 @OPERATIONS.parametrize()
 @settings(QUICK, max_examples=2)
-def test_nobody_gets_an_answer_without_a_token(case: Case[Any], here: Site) -> None:
-    """Without a token it is 401, but for what watches over processes."""
+def test_no_request_succeeds_without_a_token(case: Case[Any], here: Site) -> None:
+    """Without a token every path is refused, except health and metrics."""
     answer = case.call_and_validate(base_url=here.url, checks=CHECKS, timeout=120)
     if case.path not in {"/healthz", "/readyz", "/metrics"}:
-        # What cannot be understood is refused before anybody is asked who they are.
+        # A malformed request may be refused before its credentials are checked.
         assert answer.status_code in {400, 401, 404, 405, 413, 422}

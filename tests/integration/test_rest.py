@@ -1,4 +1,4 @@
-"""The REST interface: the right answer to the right people, and a sentence for everything else."""
+"""The REST interface: the right response for each role, and a sentence for every error."""
 
 import csv
 import io
@@ -24,14 +24,14 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def night(here: Site) -> int:
-    """Give the run of a night with 300 images, two of which are none."""
+    """Give a closed run with 300 files, two of which are not images."""
     (here.home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
     (here.home.settings.incoming_dir / "empty.jpg").write_bytes(b"")
     return closed_run(here, 298)
 
 
-def test_a_batch_is_answered_in_its_order(here: Site) -> None:
-    """1,000 images in one request: the index of each one's label, where it stood."""
+def test_a_batch_is_classified_in_its_order(here: Site) -> None:
+    """1,000 images in one request: the index of each label, in the order of the images."""
     images, right = batch_of(here, 1000, 5000)
     answer = here.ask("POST", "/process_batch", json={"images": images})
     assert answer.status_code == 200, answer.text
@@ -39,7 +39,7 @@ def test_a_batch_is_answered_in_its_order(here: Site) -> None:
 
 
 def test_a_client_of_the_old_services_needs_nothing_but_the_address(here: Site) -> None:
-    """The token can stand in the address, as its password."""
+    """The address may hold the token, as its password."""
     import requests
 
     images, right = batch_of(here, 2, 100)
@@ -61,27 +61,31 @@ def test_a_client_of_the_old_services_needs_nothing_but_the_address(here: Site) 
         (json.dumps({"images": ["AAAA"] * 1001}).encode(), 413),
     ],
 )
-def test_a_wrong_batch_is_refused_with_what_to_do(here: Site, body: bytes, status: int) -> None:
-    """Each wrong request has its status and a sentence."""
+def test_a_wrong_batch_is_refused_with_advice(here: Site, body: bytes, status: int) -> None:
+    """Each wrong request has its own status and a sentence."""
     answer = here.ask("POST", "/process_batch", data=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]
 
 
-def test_details_answer_for_the_others(here: Site) -> None:
-    """With details an image that cannot be read is null, with its code; without, its position is named."""
+def test_details_include_unreadable_images(here: Site) -> None:
+    """With details an unreadable image is null, with its code; without, the first one's position is named.
+
+    Text that is not base64 is found before any image is sent to a worker.
+    """
     (good,), (right,) = batch_of(here, 1, 200)
     body = {"images": [good, "AAAA", "%%"]}
-    assert "Image 1 " in here.ask("POST", "/process_batch", json=body).json()["error"] or (
-        "Image 2 " in here.ask("POST", "/process_batch", json=body).json()["error"]
-    )
+    for images, position in ((body["images"], 2), ([good, "AAAA", good], 1)):
+        refused = here.ask("POST", "/process_batch", json={"images": images})
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["error"].startswith(f"Image {position} (counted from 0) cannot be read.")
     answer = here.ask("POST", "/process_batch?detail=1", json=body).json()
     assert answer["predictions"] == [right, None, None]
     assert [each.get("code") for each in answer["details"]] == [None, "not_an_image", "not_an_image"]
     assert answer["details"][0]["label"] == LABELS[right]
 
 
-def test_one_photo_has_all_that_the_two_head_service_answered(here: Site) -> None:
+def test_one_photo_has_every_field_of_the_two_head_service(here: Site) -> None:
     """Names, indices, probabilities, logits; without a file 400."""
     path = write_images(here.home.settings.home / "one", 1, 300)[0]
     answer = here.ask("POST", "/predict", files={"file": (path.name, path.read_bytes(), IMAGE)})
@@ -96,8 +100,8 @@ def test_one_photo_has_all_that_the_two_head_service_answered(here: Site) -> Non
         assert here.ask("POST", "/predict", files=files).status_code == 400
 
 
-def test_too_much_is_refused_before_it_fills_anything(here: Site) -> None:
-    """A body over the limit is 413, whether its length was declared or not."""
+def test_too_large_a_body_is_refused_while_it_arrives(here: Site) -> None:
+    """A body over the limit is 413, with and without a declared length."""
     most = here.home.settings.api_max_bytes
     parts = (b"x" * 2**20 for _ in range(most // 2**20 + 1))
     for body in (b"x" * (most + 1), parts):
@@ -107,7 +111,7 @@ def test_too_much_is_refused_before_it_fills_anything(here: Site) -> None:
 
 
 def test_images_can_be_filtered_and_paged(here: Site, night: int) -> None:
-    """Every image is on exactly one page, in both orders; filters leave out the others."""
+    """Every image is on exactly one page, in both orders; a filter leaves out all others."""
     for order, expected in (("id", 300), ("doubt", 298)):
         seen, cursor = [], None
         while True:
@@ -126,8 +130,8 @@ def test_images_can_be_filtered_and_paged(here: Site, night: int) -> None:
     assert not any("/" in image["name"] for image in found)
 
 
-def test_a_run_goes_into_a_file_of_three_kinds(here: Site, night: int) -> None:
-    """CSV, JSON and Parquet have the same rows, one for each image."""
+def test_a_run_is_exported_in_three_formats(here: Site, night: int) -> None:
+    """CSV, JSON and Parquet have the same columns and rows, one for each image."""
     from pyarrow import parquet
 
     texts = {
@@ -137,14 +141,23 @@ def test_a_run_goes_into_a_file_of_three_kinds(here: Site, night: int) -> None:
     rows = list(csv.DictReader(io.StringIO(texts["csv"].decode())))
     objects = json.loads(texts["json"])
     table = parquet.read_table(io.BytesIO(texts["parquet"])).to_pylist()
+    assert list(rows[0]) == list(objects[0]) == list(table[0])
     names = [row["filename"] for row in rows]
     assert len(names) == 300
     assert names == [each["filename"] for each in objects] == [each["filename"] for each in table]
     assert [each["prediction"] for each in objects] == [each["prediction"] for each in table]
 
 
-def test_pictures_are_small_and_of_a_kind_that_browsers_know(here: Site, night: int) -> None:
-    """A thumbnail is a WebP; what is no picture has none."""
+def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -> None:
+    """No id reaches a database column that cannot hold it: 422; an id that no row has is 404."""
+    for path, end in (("runs", 2**31), ("images", 2**63)):
+        for number, status in ((0, 422), (end, 422), (end - 1, 404)):
+            for address in (f"/api/v1/{path}/{number}", f"/{path}/{number}"):
+                assert here.ask("GET", address).status_code == status, address
+
+
+def test_thumbnails_are_webp(here: Site, night: int) -> None:
+    """A thumbnail is a WebP; a file that is not an image has none."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
     picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size=64")
     assert picture.headers["content-type"] == "image/webp"
@@ -153,8 +166,8 @@ def test_pictures_are_small_and_of_a_kind_that_browsers_know(here: Site, night: 
     assert here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail").status_code == 404
 
 
-def test_an_answer_is_explained(here: Site, night: int) -> None:
-    """A map over the whole image, a picture of it, and three other images; nothing of what has no answer."""
+def test_a_prediction_is_explained(here: Site, night: int) -> None:
+    """A map over the whole image, a picture of it, and three other images; 404 without a prediction."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
     image = found[0]["id"]
     told = here.ask("GET", f"/api/v1/images/{image}/explanation").json()
@@ -168,8 +181,8 @@ def test_an_answer_is_explained(here: Site, night: int) -> None:
         assert here.ask("GET", f"/api/v1/images/{path}").status_code == 404
 
 
-def test_the_same_key_asks_once(here: Site, night: int) -> None:
-    """A retry that is sent twice with one key is one job and one run; another key is another."""
+def test_requests_with_the_same_key_are_one_job(here: Site, night: int) -> None:
+    """A retry that is sent twice with one key is one job; the key cannot be used for another retry."""
     headers = {"Idempotency-Key": "again"}
     jobs = [here.ask("POST", f"/api/v1/retries?run={night}", headers=headers) for _ in range(2)]
     assert [job.status_code for job in jobs] == [202, 202]
@@ -178,8 +191,8 @@ def test_the_same_key_asks_once(here: Site, night: int) -> None:
 
 
 @pytest.mark.usefixtures("night")
-def test_a_job_that_failed_is_done_when_it_is_retried(here: Site) -> None:
-    """From the retry on it waits, runs and is done: the error of the first time is not told again."""
+def test_a_failed_job_can_be_retried(here: Site) -> None:
+    """After the retry it waits, runs and is done: the first error does not show again."""
     incoming = here.home.settings.incoming_dir
     aside = incoming.rename(incoming.with_name("aside"))
     job = here.ask("POST", "/api/v1/scans").json()
@@ -194,8 +207,8 @@ def test_a_job_that_failed_is_done_when_it_is_retried(here: Site) -> None:
     assert here.ask("POST", f"{path}/retry").status_code == 409
 
 
-def test_nobody_gets_in_without_a_key_and_everybody_only_so_far(here: Site) -> None:
-    """No token and a wrong one are 401; what a role may not do is 403; a revoked token opens nothing."""
+def test_each_role_may_do_only_its_part(here: Site) -> None:
+    """No token, a wrong one and a revoked one are 401; what a role may not do is 403."""
     from returns_pipeline.store import access
 
     viewer, reviewer = here.token_for(Role.VIEWER), here.token_for(Role.REVIEWER)
@@ -209,8 +222,8 @@ def test_nobody_gets_in_without_a_key_and_everybody_only_so_far(here: Site) -> N
     assert here.ask("GET", "/api/v1/runs", token=viewer).status_code == 401
 
 
-def test_numbers_for_prometheus_are_those_of_the_runs(here: Site, night: int) -> None:
-    """What closed runs did is counted by state and label, what is open is told, the workers too."""
+def test_metrics_are_those_of_the_runs(here: Site, night: int) -> None:
+    """Closed runs are counted by state and label; workers and the active model are gauges."""
     found = dict(
         line.rsplit(" ", 1)
         for line in here.ask("GET", "/metrics").text.splitlines()
@@ -225,8 +238,8 @@ def test_numbers_for_prometheus_are_those_of_the_runs(here: Site, night: int) ->
     assert found['returns_model_active{name="stub",version="1"}'] == "1.0"
 
 
-def test_the_state_of_things_is_told_without_a_key(here: Site) -> None:
-    """Whoever watches over processes needs no token."""
+def test_health_needs_no_token(here: Site) -> None:
+    """Monitoring gets the state of every part without a token."""
     assert here.ask("GET", "/healthz", token="").json() == {"status": "ok"}
     assert here.ask("GET", "/readyz", token="").json() == {
         "database": "ok",
@@ -235,8 +248,8 @@ def test_the_state_of_things_is_told_without_a_key(here: Site) -> None:
     }
 
 
-def test_the_description_knows_the_key_of_a_request(here: Site) -> None:
-    """Both requests name it, so that generated clients can send it."""
+def test_the_description_names_the_idempotency_key(here: Site) -> None:
+    """Both classic requests declare it, so that generated clients can send it."""
     paths = here.ask("GET", "/openapi.json").json()["paths"]
     for path in ("/process_batch", "/predict"):
         named = {each["name"]: each["in"] for each in paths[path]["post"]["parameters"]}

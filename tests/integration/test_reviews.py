@@ -1,4 +1,4 @@
-"""What people say of the model's answers: nobody gets another's image, nothing said is lost."""
+"""Reviews: no two reviewers get the same image, and no review is lost."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ from tests.support import Installation, write_images
 
 
 def closed_run(home: Installation, count: int = 60, **settings: object) -> int:
-    """Let a night pass over some images; return its run."""
+    """Scan and classify some images; return the closed run."""
     write_images(home.settings.incoming_dir, count)
     context, queue = home.inline()
     changed = context.settings.model_copy(update=settings)
@@ -22,16 +22,16 @@ def closed_run(home: Installation, count: int = 60, **settings: object) -> int:
     return run_id
 
 
-def test_unsure_answers_and_a_sample_of_the_sure_ones_wait(home: Installation) -> None:
-    """Every unsure answer is queued, once, however often a run closes, and a share of the sure ones."""
+def test_unsure_predictions_and_a_sample_of_the_sure_ones_wait(home: Installation) -> None:
+    """A run queues its unsure predictions and a share of the sure ones, once, however often it closes."""
     run_id = closed_run(home, review_threshold=0.0, audit_share=1.0)
     assert reviews.counts(home.database).waiting == 60
     reviews.enqueue(home.database, run_id, 1.0)
     assert reviews.counts(home.database).waiting == 60
 
 
-def test_two_people_at_once_never_get_the_same_image(home: Installation) -> None:
-    """Held by one, an image is another's only when the time is over; both together see each one once."""
+def test_two_reviewers_never_get_the_same_image(home: Installation) -> None:
+    """An image that one reviewer holds is not given to another; together they see each image once."""
     closed_run(home, review_threshold=0.0, audit_share=1.0)
 
     def work(who: str) -> list[int]:
@@ -49,8 +49,8 @@ def test_two_people_at_once_never_get_the_same_image(home: Installation) -> None
     assert (found.waiting, found.audits, found.audits_right) == (0, 60, 60)
 
 
-def test_what_somebody_holds_is_theirs_and_what_they_said_can_be_taken_back(home: Installation) -> None:
-    """Undo brings the newest review back, again and again, and never somebody else's."""
+def test_a_held_image_is_reserved_and_a_review_can_be_undone(home: Installation) -> None:
+    """Each undo takes back the reviewer's newest review, and never another reviewer's."""
     closed_run(home, count=4, review_threshold=0.0, audit_share=1.0)
     database = home.database
     first = reviews.take(database, "ada", 60)
@@ -61,19 +61,23 @@ def test_what_somebody_holds_is_theirs_and_what_they_said_can_be_taken_back(home
     assert other.image_id != first.image_id
     with pytest.raises(PipelineError, match="Somebody else"):
         reviews.decide(database, "bob", first.image_id, first.label, first.main_label)
-    assert reviews.decide(database, "ada", first.image_id, "white", "white") in set(ReviewAction)
+    assert first.label != "white"
+    assert reviews.decide(database, "ada", first.image_id, "white", "white") is ReviewAction.CORRECT
     assert reviews.undo(database, "bob", 60) is None
     second = reviews.take(database, "ada", 60)
     assert second is not None
-    assert reviews.decide(database, "ada", second.image_id, second.label, second.main_label) == "accept"
+    assert (
+        reviews.decide(database, "ada", second.image_id, second.label, second.main_label)
+        is ReviewAction.ACCEPT
+    )
     assert reviews.undo(database, "ada", 60) == second
     assert reviews.undo(database, "ada", 60) == first
     assert reviews.undo(database, "ada", 60) is None
     assert reviews.counts(database).waiting == 4
 
 
-def test_what_was_skipped_comes_last(home: Installation) -> None:
-    """Nothing is dropped: after everything else the skipped image is there again."""
+def test_a_skipped_image_comes_last(home: Installation) -> None:
+    """A skipped image is not dropped: it comes after all others."""
     closed_run(home, count=3, review_threshold=0.0, audit_share=1.0)
     first = reviews.take(home.database, "ada", 60)
     assert first is not None

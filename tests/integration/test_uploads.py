@@ -1,4 +1,4 @@
-"""Many images and messy ones over HTTP: each counts once and has its answer, and none costs a worker."""
+"""Many images and damaged ones over HTTP: each has one result, and none ends a worker."""
 
 import base64
 import hashlib
@@ -40,26 +40,26 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a site has kept by now: files by their content, and how many images have which state."""
+class Stored:
+    """What a site has stored: files by content, images by state, and the number of predictions."""
 
     archived: Counter[str]
     set_aside: Counter[str]
     states: Counter[str]
-    answers: int
+    predictions: int
 
-    def since(self, before: "Kept") -> "Kept":
-        """Return what has come since."""
-        return Kept(
+    def since(self, before: "Stored") -> "Stored":
+        """Return what was added since."""
+        return Stored(
             self.archived - before.archived,
             self.set_aside - before.set_aside,
             self.states - before.states,
-            self.answers - before.answers,
+            self.predictions - before.predictions,
         )
 
 
-def kept(here: Site) -> Kept:
-    """Return what the site has kept; each row's file lies where its state says."""
+def stored(here: Site) -> Stored:
+    """Return what the site has stored; each file lies in the folder of its state."""
     settings, columns = here.home.settings, tables.images.c
     assert digests(settings.spool_dir) == Counter()
     with here.home.database.read() as connection:
@@ -69,7 +69,7 @@ def kept(here: Site) -> Kept:
     for row in rows:
         assert Path(row.archived_path).is_relative_to(folders[row.state])
     assert set(answered.values()) <= {1}
-    return Kept(
+    return Stored(
         digests(settings.archive_dir),
         digests(settings.quarantine_dir),
         Counter(row.state for row in rows),
@@ -85,11 +85,11 @@ def grey(value: int) -> bytes:
 
 
 def test_ten_thousand_images_in_ten_requests(here: Site) -> None:
-    """Two clients at once: 10,000 right labels in order, 10,000 rows, 10,000 answers, 10,000 files."""
-    before = kept(here)
+    """From two parallel clients: 10,000 right labels in order, and as many rows, predictions and files."""
+    before = stored(here)
     greys = [grey(value) for value in range(256)]
     values = [(number * 37) % 256 for number in range(_REQUESTS * _IMAGES)]
-    # Different bytes for every image, so that one that counts twice is seen.
+    # Every image has different bytes, so that one that counts twice is found.
     contents = [greys[value] + f" {number}".encode() for number, value in enumerate(values)]
 
     def send(part: int) -> list[int]:
@@ -104,11 +104,11 @@ def test_ten_thousand_images_in_ten_requests(here: Site) -> None:
     assert found == [value * 4 // 256 for value in values]
     sent = Counter(hashlib.sha256(content).hexdigest() for content in contents)
     total = len(contents)
-    assert kept(here).since(before) == Kept(sent, Counter(), Counter(classified=total), total)
+    assert stored(here).since(before) == Stored(sent, Counter(), Counter(classified=total), total)
 
 
 def made() -> dict[str, bytes]:
-    """Return files of every kind: sound, cut short, damaged, disguised, too large, with odd names."""
+    """Return files of every kind: sound, truncated, damaged, of a wrong type, too large, with odd names."""
     seeds = seed_images()
     files = {f"sound-{number}.{kind}": data for number, (kind, data) in enumerate(seeds)}
     files |= {f"cut-{number}.{kind}": data[: len(data) // 3] for number, (kind, data) in enumerate(seeds)}
@@ -127,13 +127,13 @@ def made() -> dict[str, bytes]:
     return files | dict.fromkeys(_NAMES, seeds[0][1])
 
 
-def assert_each_is_answered(here: Site, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Send files one by one and as one batch; return what each is or why it is nothing.
+def assert_each_has_one_result(here: Site, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Send files one by one and as one batch; return each one's label, or its code and reason.
 
-    Both ways say the same, and so does the page, asked with one file of each kind of answer and each odd
-    name; nothing is lost, nothing twice; the workers' processes are those of before.
+    Both ways have the same result, and so has the page, for one file of each result and for each odd name.
+    No file is lost or stored twice. No worker process ends.
     """
-    workers, before = _workers(here), kept(here)
+    workers, before = _workers(here), stored(here)
     contents = list(files.values())
     body = {"images": [base64.b64encode(content).decode() for content in contents]}
     batch = here.ask("POST", "/process_batch?detail=1", json=body)
@@ -163,10 +163,10 @@ def assert_each_is_answered(here: Site, files: Mapping[str, bytes]) -> dict[str,
     assert _workers(here) == workers
     sent = Counter(hashlib.sha256(each).hexdigest() for each in contents * 2)
     sent += Counter(hashlib.sha256(files[name]).hexdigest() for name in tried)
-    new = kept(here).since(before)
+    new = stored(here).since(before)
     assert new.archived + new.set_aside == sent
     assert new.states.total() == sent.total()
-    assert new.states["classified"] == new.answers == new.archived.total()
+    assert new.states["classified"] == new.predictions == new.archived.total()
     return found
 
 
@@ -184,7 +184,7 @@ def _predicted(here: Site, name: str, content: bytes) -> str:
 
 
 def _tried(here: Site, name: str, content: bytes) -> str:
-    """Return what the page says."""
+    """Return the label or the reason on the page."""
     page = here.page("/try", "POST", files={"file": (name, content)})
     assert page.status_code in {200, 400}, (name, page.text)
     pattern = r"<strong>(.*?)</strong>" if page.ok else r'role="alert">(.*?)</p>'
@@ -193,10 +193,10 @@ def _tried(here: Site, name: str, content: bytes) -> str:
     return found[1].replace("&#39;", "'").replace("&#34;", '"')
 
 
-def test_every_messy_file_has_an_answer_in_words(here: Site) -> None:
-    """Sound files have a label, the others a reason, the same ones whichever way they come."""
+def test_every_damaged_file_has_a_reason_in_words(here: Site) -> None:
+    """Sound files have a label, the others a reason, the same in every way of sending them."""
     files = made()
-    found = assert_each_is_answered(here, files)
+    found = assert_each_has_one_result(here, files)
     for name, said in found.items():
         if name.startswith("sound-") or name in _NAMES:
             assert said in {"dark", "dim", "bright", "white"}, (name, said)

@@ -1,4 +1,4 @@
-"""What the web says while a part of the installation is gone, and that all is well once it is back."""
+"""The web while a part of the installation is down, and after that part is back."""
 
 import hashlib
 import re
@@ -29,9 +29,9 @@ from tests.faults.night import until
 from tests.support import digests, write_images
 from tests.web import Site, batch_of, closed_run, site
 
-#: How long a request waits for workers here.
+#: Seconds that a request waits for workers in these tests.
 API_SECONDS = 2.0
-#: How much longer than that an answer may take on a slow machine.
+#: Seconds that a response may take beyond that on a slow machine.
 GRACE = 20.0
 PAGES = ("/", "/runs", "/runs/1", "/images/1", "/try", "/review", "/models")
 PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
@@ -39,7 +39,7 @@ PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give one running installation with a closed night."""
+    """Give one running installation with a closed run."""
     folder = tmp_path_factory.mktemp("site")
     with site(folder, api_seconds=API_SECONDS, resend_seconds=0.5, lease_seconds=3) as running:
         closed_run(running, 5)
@@ -47,7 +47,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def assert_each_classified_once(here: Site, start: int, count: int) -> None:
-    """Assert that images of `batch_of` are classified, or soon will be: none lost, none twice."""
+    """Wait until every image of `batch_of` is classified; assert that none is lost or classified twice."""
     folder = here.home.settings.home / "sent"
     sent = Counter(
         hashlib.sha256(path.read_bytes()).hexdigest() for path in write_images(folder, count, start)
@@ -68,15 +68,15 @@ def assert_each_classified_once(here: Site, start: int, count: int) -> None:
 
 
 def assert_works(here: Site, start: int) -> None:
-    """Assert that the site is ready and answers a new request."""
+    """Assert that the site becomes ready and classifies new images."""
     until(here.is_ready, what="the site is ready")
     images, right = batch_of(here, 3, start)
     answer = here.ask("POST", "/process_batch", json={"images": images})
     assert (answer.status_code, answer.json()) == (200, {"predictions": right})
 
 
-def answers(here: Site) -> int:
-    """Return how many images have an answer."""
+def count_predictions(here: Site) -> int:
+    """Return the number of stored predictions."""
     with here.home.database.read() as connection:
         return int(
             connection.execute(sa.select(sa.func.count()).select_from(tables.predictions)).scalar_one()
@@ -84,14 +84,14 @@ def answers(here: Site) -> int:
 
 
 def sweep(here: Site) -> None:
-    """Do what beat asks for every minute, once what was sent counts as lost."""
+    """Run the sweep, after the time from which messages count as lost."""
     settings = here.home.settings
     time.sleep(settings.resend_seconds)
     send_open_work_again(Context(settings, here.home.database, open_queue(settings), StubClassifier))
 
 
 def timed(here: Site, method: str, path: str, **options: Any) -> requests.Response:
-    """Send a request, which must be answered in time whatever is gone."""
+    """Send a request and assert that its response comes in time."""
     began = time.monotonic()
     answer = here.ask(method, path, **options)
     assert time.monotonic() - began < API_SECONDS + GRACE, (method, path)
@@ -99,9 +99,9 @@ def timed(here: Site, method: str, path: str, **options: Any) -> requests.Respon
 
 
 class SomeJobs:
-    """Ten jobs whose messages got lost, and a cancelled one; what is said of jobs without a broker.
+    """Ten jobs with lost messages and a cancelled one: their states without a broker, and after it is back.
 
-    To wait for a broker that hangs for each of the ten would take longer than anybody is kept.
+    A response that waited for the broker once for each job would come too late.
     """
 
     def __init__(self, here: Site) -> None:
@@ -118,8 +118,8 @@ class SomeJobs:
         jobs.add(self._here.home.database, job_id, JobKind.SCAN, None, "ann")
         return job_id
 
-    def assert_told_without_a_broker(self, clients: ThreadPoolExecutor) -> None:
-        """Ask for a new one, for those there are, and for the cancelled one, all at once."""
+    def assert_states_without_a_broker(self, clients: ThreadPoolExecutor) -> None:
+        """Request a new job, the states of all jobs, and a retry of the cancelled one, in parallel."""
         new = clients.submit(timed, self._here, "POST", "/api/v1/scans")
         refused = clients.submit(timed, self._here, "POST", f"/api/v1/jobs/{self.cancelled}/retry")
         one = clients.submit(timed, self._here, "GET", f"/api/v1/jobs/{self.sent[0]}")
@@ -134,7 +134,7 @@ class SomeJobs:
         self.sent.append(new.result().json()["id"])
 
     def assert_done(self) -> None:
-        """Assert that what the sweep has sent is done, and the cancelled one too when it is asked for."""
+        """Assert that the jobs that the sweep sent become done, and the cancelled one after a retry."""
         again = self._here.ask("POST", f"/api/v1/jobs/{self.cancelled}/retry")
         assert (again.status_code, again.json()["state"]) == (202, "waiting")
         for job_id in (*self.sent, self.cancelled):
@@ -144,15 +144,15 @@ class SomeJobs:
         return bool(self._here.ask("GET", f"/api/v1/jobs/{job_id}").json()["state"] == "done")
 
 
-def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> None:
-    """Every way to ask says that no worker answers; workers that come later take what came meanwhile."""
+def test_without_workers_requests_end_in_time_and_no_image_is_lost(here: Site) -> None:
+    """Every response says that no worker answers; workers that start later classify the stored images."""
     here.kill("worker-control", "worker-cpu")
     until(lambda: not here.is_ready())
     ready = here.ask("GET", "/readyz", token="")
-    assert (ready.status_code, ready.json()["worker"]) == (503, "none answers that classifies images")
+    assert (ready.status_code, ready.json()["worker"]) == (503, "no worker that classifies images answers")
     assert (ready.json()["database"], ready.json()["broker"]) == ("ok", "ok")
     images, right = batch_of(here, 200, 1000)
-    request = keyed(images, "sent before its time")
+    request = keyed(images, "sent before the workers start")
     began = time.monotonic()
     answer = here.ask("POST", "/process_batch", **request)
     assert time.monotonic() - began < API_SECONDS + GRACE
@@ -161,53 +161,53 @@ def test_without_workers_nobody_waits_long_and_nothing_is_lost(here: Site) -> No
     assert "will be classified" in answer.json()["advice"]
     page = here.page("/")
     assert page.status_code == 200
-    assert "No worker answers that classifies images" in page.text
+    assert "No worker that classifies photos answers" in page.text
     here.processes.start_workers()
     assert_works(here, 1200)
-    # Whoever sends it again with its key gets what was worked out meanwhile.
+    # The same request with its key gets the predictions made meanwhile.
     assert here.ask("POST", "/process_batch", **request).json() == {"predictions": right}
     assert_each_classified_once(here, 1000, 203)
 
 
 def killed_in_the_middle(here: Site, start: int, count: int) -> bool:
-    """Send images of `batch_of`, stop the workers at the first answers, kill them if not all have one.
+    """Send images of `batch_of`, stop the workers at the first predictions, then kill them.
 
-    Return whether it came to that: what is done sooner than it can be stopped proves nothing.
+    Return False if every image already had a prediction: then nothing was interrupted.
     """
-    before = answers(here)
+    before = count_predictions(here)
     images, right = batch_of(here, count, start)
     parent = psutil.Process(here.processes.process("worker-cpu").pid)
     workers = [parent, *parent.children(recursive=True)]
     with ThreadPoolExecutor(1) as client:
         first = client.submit(here.ask, "POST", "/process_batch", **keyed(images, f"from {start}"))
         deadline = time.monotonic() + 60
-        while answers(here) == before:
-            assert time.monotonic() < deadline, "no answer is stored"
+        while count_predictions(here) == before:
+            assert time.monotonic() < deadline, "no prediction is stored"
             time.sleep(0.002)
         for worker in workers:
             worker.suspend()
-        if answers(here) - before == count:
+        if count_predictions(here) - before == count:
             for worker in workers:
                 worker.resume()
             assert first.result().json() == {"predictions": right}
             return False
         here.kill("worker-cpu", "worker-control")
-        assert 0 < answers(here) - before < count
+        assert 0 < count_predictions(here) - before < count
         assert first.result().status_code == 503
     return True
 
 
 def keyed(images: list[str], key: str) -> dict[str, Any]:
-    """Return what a batch is asked with that may be sent again."""
+    """Return the options of a batch that may be sent again."""
     return {"json": {"images": images}, "headers": {"Idempotency-Key": key}}
 
 
-def test_a_worker_that_dies_in_the_middle_loses_nothing(here: Site) -> None:
-    """Its machine loses power while it works on a large request: another one does what is left."""
+def test_a_killed_worker_loses_no_image(here: Site) -> None:
+    """Workers are killed in the middle of a large request: other workers classify the rest."""
     count = 1000
     tries = (start for start in range(4000, 14_000, count) if killed_in_the_middle(here, start, count))
     start = next(tries, None)
-    assert start is not None, "the workers were always done before they could be killed"
+    assert start is not None, "the workers were always finished before they could be killed"
     here.processes.start_workers()
     time.sleep(here.home.settings.lease_seconds)
     sweep(here)
@@ -218,8 +218,8 @@ def test_a_worker_that_dies_in_the_middle_loses_nothing(here: Site) -> None:
     assert_each_classified_once(here, start, count)
 
 
-def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Site) -> None:
-    """Pages are shown, a batch is refused but kept in rows; with the broker back it is classified once."""
+def test_without_a_broker_pages_work_and_the_sweep_sends_stored_images(here: Site) -> None:
+    """Pages work; a batch is refused but stored; once the broker is back, it is classified once."""
     some = SomeJobs(here)
     here.kill("redis")
     until(lambda: not here.is_ready())
@@ -243,7 +243,7 @@ def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Sit
     assert page.status_code == 503
     assert "will be classified" in page.text
     with ThreadPoolExecutor(4) as clients:
-        some.assert_told_without_a_broker(clients)
+        some.assert_states_without_a_broker(clients)
     here.processes.start_redis()
     sweep(here)
     some.assert_done()
@@ -251,19 +251,19 @@ def test_without_a_broker_the_pages_stay_and_the_sweep_sends_what_came(here: Sit
     assert_each_classified_once(here, 2000, 204)
 
 
-def test_a_broker_that_hangs_keeps_nobody_long(here: Site) -> None:
-    """One that takes connections and answers nothing is as good as none, within seconds."""
+def test_a_broker_that_hangs_delays_no_request_for_long(here: Site) -> None:
+    """A broker that accepts connections and never replies counts as down within seconds."""
     redis = here.processes.process("redis")
     images, _ = batch_of(here, 3, 2500)
     some = SomeJobs(here)
     redis.send_signal(signal.SIGSTOP)
     try:
-        # At once, as each of them waits for the broker.
+        # In parallel: each of them waits for the broker.
         with ThreadPoolExecutor(8) as clients:
             ready = clients.submit(until, lambda: not here.is_ready(), API_SECONDS + GRACE)
             page = clients.submit(timed, here, "GET", "/", headers={"Accept": "text/html"})
             batch = clients.submit(timed, here, "POST", "/process_batch", json={"images": images})
-            some.assert_told_without_a_broker(clients)
+            some.assert_states_without_a_broker(clients)
             ready.result()
             assert page.result().status_code == 200
             assert batch.result().status_code == 503
@@ -278,17 +278,17 @@ def test_a_broker_that_hangs_keeps_nobody_long(here: Site) -> None:
 
 @pytest.fixture(scope="module")
 def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give an installation on a PostgreSQL of its own, whose address holds a password."""
+    """Give an installation on its own PostgreSQL, with a password in the address."""
     with postgres_server() as server:
-        url = sa.make_url(server).set(password="hush-hush")  # noqa: S106 - it is asked for by nobody
+        url = sa.make_url(server).set(password="hush-hush")  # noqa: S106 - the test server does not check it
         address = url.render_as_string(hide_password=False)
         with site(tmp_path_factory.mktemp("site"), database_url=address, api_seconds=10) as running:
             closed_run(running, 5)
             yield running
 
 
-def test_without_a_database_everybody_is_told_so_and_nobody_more(on_postgres: Site) -> None:
-    """JSON for machines, pages for people, each 503 with a sentence, without a path, password or trace."""
+def test_without_a_database_every_response_says_so_and_nothing_more(on_postgres: Site) -> None:
+    """JSON for programs, pages for people: each 503 with a sentence; no path, password or traceback."""
     here, settings = on_postgres, on_postgres.home.settings
     token = here.token_for(Role.REVIEWER)
     access.add_user(here.home.database, "ann", hash_password(PASSWORD), Role.OPERATOR)

@@ -1,4 +1,4 @@
-"""The report says what the rows say, in flat memory, and shows every name as text."""
+"""The report agrees with the rows, needs flat memory, and shows every name as text."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -73,7 +73,7 @@ def test_the_csv_has_a_row_for_every_image(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
-    """Markup, new lines and bytes that are no text neither break the page nor the table."""
+    """Markup, line breaks and bytes that are not UTF-8 break neither the page nor the table."""
     names = ["<script>alert(1)</script>.png", 'a"b\nc,d.png', "caf\udce9.png"]
     results = [_classified(i, name=name) for i, name in enumerate(names)]
     results += [_quarantined(i + 10, name) for i, name in enumerate(names)]
@@ -89,7 +89,7 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
 
 
 def test_the_page_keeps_few_images_of_many() -> None:
-    """However many images a run has, the page keeps a bounded number: the least certain ones, in order."""
+    """Of any number of images the page keeps a bounded number: the least probable ones, in order."""
     tally = Tally()
     for number in range(1000):
         tally.add(_classified(number, probability=1 - number / 1000))
@@ -108,7 +108,7 @@ def test_labels_are_read_from_names() -> None:
     assert found == {"image_3_label_7.png": 7, "label_12": 12, "shirt.png": None, "label_x": None}
 
 
-def test_a_file_that_is_no_results_csv_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_results_csv_is_refused(tmp_path: Path) -> None:
     """The error names the file."""
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(PipelineError, match=r"other\.csv"):
@@ -116,7 +116,7 @@ def test_a_file_that_is_no_results_csv_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_run_has_a_report(tmp_path: Path) -> None:
-    """A night without photos closes with a page and a CSV of the header alone."""
+    """A run without photos closes with a page and a CSV that has only the header."""
     summary = write_report(_summary(0, 0), [], tmp_path)
     assert summary.csv is not None
     assert len(summary.csv.read_text(encoding="utf-8").splitlines()) == 1

@@ -10,9 +10,12 @@ from rich.text import Text
 from returns_pipeline.cli.console import plain_table, print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
+from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
 from returns_pipeline.report.words import run_kind, run_state
 
 _console = Console()
+#: Characters of a file name that stay on one line.
+_FILE_WIDTH = 26
 
 
 def run_as_dict(run: RunSummary) -> dict[str, Any]:
@@ -43,19 +46,7 @@ def state_of(run: RunSummary) -> str:
 
 def image_as_dict(image: ImageResult) -> dict[str, Any]:
     """Return an image as the JSON that the command line prints."""
-    return {
-        "id": image.id,
-        "path": image.path,
-        "state": image.state,
-        "code": image.code,
-        "detail": image.detail,
-        "prediction": image.label_index,
-        "label": image.label,
-        "probability": image.probability,
-        "main_category": image.main_label,
-        "decision": image.decision,
-        "archived_path": image.archived_path,
-    }
+    return as_dict(Output.JSON, image)
 
 
 def print_run(run: RunSummary) -> None:
@@ -111,18 +102,17 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
 
 def print_images(images: Iterable[ImageResult]) -> None:
     """Print a line for each image."""
+    columns = columns_of(Output.TABLE)
     table = plain_table()
-    table.add_column("file", overflow="fold", min_width=26)
-    table.add_column("state", no_wrap=True)
-    table.add_column("label", overflow="fold")
-    table.add_column("sure", justify="right", no_wrap=True)
-    table.add_column("reason")
-    for image in images:
-        table.add_row(
-            Text(image.name),
-            image.state,
-            Text(image.label or ""),
-            "" if image.probability is None else f"{100 * image.probability:.1f} %",
-            Text(image.detail or image.code or ""),
+    for column in columns:
+        is_number = column.type is float
+        table.add_column(
+            column.heading.lower(),
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+            min_width=_FILE_WIDTH if column.field == "path" else None,
         )
+    for image in images:
+        table.add_row(*(Text(text) for _, text in texts(Output.TABLE, image)))
     _console.print(table)

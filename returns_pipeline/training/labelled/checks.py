@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from returns_pipeline.errors import FaultCode, RefusedError
 from returns_pipeline.records.images import Decoded
 from returns_pipeline.records.models import ImageInput
+from returns_pipeline.records.text import printable
 from returns_pipeline.training.labelled import duplicates
 from returns_pipeline.training.labelled.folders import Labels, Tree
-from returns_pipeline.training.labelled.names import printable
 from returns_pipeline.training.labelled.photos import decode_all
 
 LEAST_PHOTOS = 10

@@ -35,11 +35,6 @@ def key(label: str) -> str:
     return _SEPARATORS.sub(" ", text).strip() or text
 
 
-def printable(text: object) -> str:
-    """Return a path or a name without what a terminal would choke on or obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
-
-
 def require_label(label: str, origin: Path) -> None:
     """Raise RefusedError for a label that a bundle cannot keep; `origin` is the folder or file it is from."""
     if not label or not label.isprintable():

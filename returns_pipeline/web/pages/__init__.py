@@ -1,9 +1,17 @@
-"""The pages: rendered here, a form for everything that changes something."""
+"""The pages, rendered on the server. Every change is a form with a token against forged requests."""
 
-from fastapi import APIRouter
+from importlib import import_module
 
-from returns_pipeline.web.pages import login, models, review, runs, tonight, try_one
+from fastapi import APIRouter, Depends
 
-router = APIRouter(include_in_schema=False)
-for part in (login, tonight, runs, review, try_one, models):
-    router.include_router(part.router)
+from returns_pipeline.web.pages.login import log_in_with_token
+from returns_pipeline.web.pages.page import shown_to
+from returns_pipeline.web.pages.table import PAGES
+
+# The address that `returns-pipeline up` prints logs in before any page asks who its visitor is.
+router = APIRouter(include_in_schema=False, dependencies=[Depends(log_in_with_token)])
+for page in PAGES:
+    router.include_router(
+        import_module(f"{__name__}.{page.module}").router,
+        dependencies=[Depends(shown_to(page.role))] if page.role else [],
+    )

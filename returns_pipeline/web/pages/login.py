@@ -8,12 +8,22 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.records.access import Role
-from returns_pipeline.web.errors import TooOftenError, UnauthorizedError
-from returns_pipeline.web.pages.page import Person, form_of, root_of, show, text_of, to
+from returns_pipeline.web.dependencies import Auth
+from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
+from returns_pipeline.web.pages.page import (
+    Person,
+    RedirectError,
+    form_of,
+    redirect,
+    root_of,
+    show,
+    text_of,
+)
 from returns_pipeline.web.security.access import (
     COOKIE,
+    LOCAL,
     SESSION_SECONDS,
-    Keeper,
+    Authenticator,
     Principal,
     require_same_origin,
 )
@@ -24,41 +34,56 @@ router = APIRouter()
 @router.get("/login")
 def form(request: Request, next: Annotated[str, Query(max_length=2000)] = "/") -> HTMLResponse:  # noqa: A002
     """Show the form."""
-    return show(request, "login.html", next=_ours(next), fault="")
+    return show(request, "login.html", next=_local_path(next), fault="")
 
 
 @router.post("/login", response_model=None)
-async def log_in(request: Request) -> Response:
+async def log_in(request: Request, authenticator: Auth) -> Response:
     """Open a session."""
     require_same_origin(request)
-    keeper: Keeper = request.app.state.keeper
     given = await request.form(max_files=0, max_fields=10)
-    where = _ours(text_of(given, "next", 2000))
+    where = _local_path(text_of(given, "next", 2000))
     address = request.client.host if request.client else ""
     try:
         person = await run_in_threadpool(
-            keeper.log_in, text_of(given, "name", 100), str(given.get("password", "")), address
+            authenticator.log_in, text_of(given, "name", 100), str(given.get("password", "")), address
         )
-    except (UnauthorizedError, TooOftenError) as fault:
+    except (UnauthorizedError, TooManyAttemptsError) as fault:
         return show(request, "login.html", fault.http_status, next=where, fault=fault.message)
-    return await run_in_threadpool(with_session, request, to(request, where), person)
+    return await run_in_threadpool(_open_session, request, authenticator, person, where)
 
 
 @router.post("/logout")
 async def log_out(request: Request, person: Person) -> RedirectResponse:
     """Forget the session."""
     await form_of(request, person, Role.VIEWER)
-    answer = to(request, "/login")
+    answer = redirect(request, "/login")
     answer.delete_cookie(COOKIE, path=root_of(request) or "/")
     return answer
 
 
-def with_session(request: Request, answer: RedirectResponse, person: Principal) -> RedirectResponse:
-    """Return an answer that opens a session."""
-    keeper: Keeper = request.app.state.keeper
+def log_in_with_token(
+    request: Request, authenticator: Auth, token: Annotated[str | None, Query(max_length=200)] = None
+) -> None:
+    """Open a session for the token of this machine in the first page's address; other tokens open none.
+
+    Raises RedirectError in either case: the token must not stay in the browser's history.
+    """
+    if token is None or request.url.path.removeprefix(root_of(request)) != "/":
+        return
+    if not authenticator.is_local(token):
+        raise RedirectError(redirect(request, "/login"))
+    person = Principal(LOCAL, Role.OPERATOR)
+    raise RedirectError(_open_session(request, authenticator, person, "/"))
+
+
+def _open_session(
+    request: Request, authenticator: Authenticator, person: Principal, where: str
+) -> RedirectResponse:
+    answer = redirect(request, where)
     answer.set_cookie(
         COOKIE,
-        keeper.open_session(person),
+        authenticator.open_session(person),
         max_age=SESSION_SECONDS,
         path=root_of(request) or "/",
         httponly=True,
@@ -68,7 +93,7 @@ def with_session(request: Request, answer: RedirectResponse, person: Principal) 
     return answer
 
 
-def _ours(where: str) -> str:
-    """Return a path of ours, whatever another site wrote into the address."""
-    is_ours = where.startswith("/") and not where.startswith("//") and "\\" not in where
-    return quote(where, safe="/?=&%-._~+") if is_ours else "/"
+def _local_path(where: str) -> str:
+    """Return a path of this site; the first page for an address of another site."""
+    is_local = where.startswith("/") and not where.startswith("//") and "\\" not in where
+    return quote(where, safe="/?=&%-._~+") if is_local else "/"

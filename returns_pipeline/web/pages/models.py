@@ -1,5 +1,6 @@
-"""Versions of models: how good each is, which one works tonight."""
+"""Versions of models: how good each is, and which one runs use."""
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
@@ -8,29 +9,26 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault, NotFoundError, PipelineError, RefusedError, TransientFault
+from returns_pipeline.errors import NotFoundError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.text import pathless
 from returns_pipeline.store.models import history
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.models import Version
-from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
-from returns_pipeline.web.render.text import pathless
+from returns_pipeline.web.dependencies import Pipeline
+from returns_pipeline.web.pages.page import Person, form_of, redirect, show, text_of
+from returns_pipeline.web.queries import model_changes
 
 router = APIRouter()
 
 _CHANGES = 20
-#: What reports are made of; nothing else is shown.
+#: The kinds of files that reports consist of; no other file is served.
 _KINDS = {".html": "text/html", ".png": "image/png", ".json": "application/json", ".svg": "image/svg+xml"}
 
 
 @router.get("/models")
-def list_models(request: Request, person: Person) -> HTMLResponse:
+def list_models(request: Request, context: Pipeline, person: Person) -> HTMLResponse:
     """Show every version of every model."""
-    return _page(request, person.role)
-
-
-def _page(request: Request, role: Role) -> HTMLResponse:
-    context = request.app.state.context
     found = models.versions(context.settings, context.db)
     listed = [
         (name, [_row(each) for each in reversed(list(versions))])
@@ -38,14 +36,8 @@ def _page(request: Request, role: Role) -> HTMLResponse:
     ]
     changes = [change for name, _ in listed for change in history(context.db, name)]
     newest = sorted(changes, key=lambda change: change.changed_at, reverse=True)[:_CHANGES]
-    return show(
-        request,
-        "models.html",
-        models=listed,
-        changes=newest,
-        can_operate=role is Role.OPERATOR,
-        fault="",
-    )
+    can_operate = person.role is Role.OPERATOR
+    return show(request, "models.html", models=listed, changes=newest, can_operate=can_operate)
 
 
 def _row(each: Version) -> dict[str, object]:
@@ -62,19 +54,19 @@ def _row(each: Version) -> dict[str, object]:
 
 
 @router.get("/models/{name}/{version}/promote")
-def ask_promote(request: Request, _: Person, name: str, version: int) -> HTMLResponse:
+def ask_promote(request: Request, context: Pipeline, _: Person, name: str, version: int) -> HTMLResponse:
     """Ask whether this version should be the active one."""
-    _existing(request, name, version)
-    return _promoting(request, name, version, "", "")
+    model_changes.require_model(context, name, version)
+    return _confirm_promote(request, name, version, "", "")
 
 
-def _promoting(request: Request, name: str, version: int, reason: str, fault: str) -> HTMLResponse:
+def _confirm_promote(request: Request, name: str, version: int, reason: str, fault: str) -> HTMLResponse:
     return show(
         request,
         "confirm.html",
         409 if fault else 200,
         title=f"Promote {name}/{version}?",
-        what=f"Every run that opens from now on uses {name}/{version}. Runs that are open keep theirs.",
+        what=f"Every run that opens from now on uses {name}/{version}. Open runs keep their version.",
         path=f"/models/{name}/{version}/promote",
         verb="Promote",
         can_force=True,
@@ -84,37 +76,25 @@ def _promoting(request: Request, name: str, version: int, reason: str, fault: st
 
 
 @router.post("/models/{name}/{version}/promote", response_model=None)
-async def promote(request: Request, person: Person, name: str, version: int) -> Response:
+async def promote(request: Request, context: Pipeline, person: Person, name: str, version: int) -> Response:
     """Make a version the active one."""
     form = await form_of(request, person, Role.OPERATOR)
-    await run_in_threadpool(_existing, request, name, version)
-    context, reason = request.app.state.context, text_of(form, "reason")
-
-    def work() -> None:
-        models.promote(
-            context.settings,
-            context.db,
-            f"{name}/{version}",
-            who=person.name,
-            reason=reason,
-            force=text_of(form, "force") == "1",
-        )
-
-    try:
-        await run_in_threadpool(work)
-    except (ConfigFault, RefusedError, TransientFault) as fault:
-        return await run_in_threadpool(_promoting, request, name, version, reason, pathless(str(fault)))
-    return to(request, "/models")
+    reason, force = text_of(form, "reason"), text_of(form, "force") == "1"
+    return await _change(
+        request,
+        lambda: model_changes.promote(context, name, version, who=person.name, reason=reason, force=force),
+        lambda fault: _confirm_promote(request, name, version, reason, fault),
+    )
 
 
 @router.get("/models/{name}/rollback")
-def ask_rollback(request: Request, _: Person, name: str) -> HTMLResponse:
-    """Ask whether the version before should be the active one again."""
-    _existing(request, name, None)
-    return _rolling(request, name, "", "")
+def ask_rollback(request: Request, context: Pipeline, _: Person, name: str) -> HTMLResponse:
+    """Ask whether the previous version should be the active one again."""
+    model_changes.require_model(context, name)
+    return _confirm_rollback(request, name, "", "")
 
 
-def _rolling(request: Request, name: str, reason: str, fault: str) -> HTMLResponse:
+def _confirm_rollback(request: Request, name: str, reason: str, fault: str) -> HTMLResponse:
     return show(
         request,
         "confirm.html",
@@ -130,44 +110,43 @@ def _rolling(request: Request, name: str, reason: str, fault: str) -> HTMLRespon
 
 
 @router.post("/models/{name}/rollback", response_model=None)
-async def rollback(request: Request, person: Person, name: str) -> Response:
-    """Make the version before the active one again."""
+async def rollback(request: Request, context: Pipeline, person: Person, name: str) -> Response:
+    """Make the previous version the active one again."""
     form = await form_of(request, person, Role.OPERATOR)
-    await run_in_threadpool(_existing, request, name, None)
-    context, reason = request.app.state.context, text_of(form, "reason")
+    reason = text_of(form, "reason")
+    return await _change(
+        request,
+        lambda: model_changes.roll_back(context, name, who=person.name, reason=reason),
+        lambda fault: _confirm_rollback(request, name, reason, fault),
+    )
 
-    def work() -> None:
-        models.rollback(context.settings, context.db, name, who=person.name, reason=reason)
 
+async def _change(
+    request: Request, change: Callable[[], object], form_again: Callable[[str], HTMLResponse]
+) -> Response:
+    """Change a model and show the models; if the change is refused, show the form with the reason."""
     try:
-        await run_in_threadpool(work)
-    except (ConfigFault, RefusedError, TransientFault) as fault:
-        return await run_in_threadpool(_rolling, request, name, reason, pathless(str(fault)))
-    return to(request, "/models")
+        await run_in_threadpool(change)
+    except NotFoundError:
+        raise
+    except (RefusedError, TransientFault) as fault:
+        return await run_in_threadpool(form_again, pathless(str(fault)))
+    return redirect(request, "/models")
 
 
 @router.get("/models/{name}/{version}/report/{path:path}")
-def show_report(request: Request, _: Person, name: str, version: int, path: str) -> FileResponse:
+def show_report(context: Pipeline, _: Person, name: str, version: int, path: str) -> FileResponse:
     """Show a file of a version's evaluation."""
-    _existing(request, name, version)
+    model_changes.require_model(context, name, version)
     try:
-        folder = find_bundle(request.app.state.context.settings.models_dir, f"{name}/{version}").folder
+        folder = find_bundle(context.settings.models_dir, f"{name}/{version}").folder
     except PipelineError as fault:
-        raise NotFoundError(fault.message) from None
+        raise NotFoundError("{reason}", reason=fault.message) from None
     report = (folder / "report").resolve()
     wanted = (report / path).resolve()
     kind = _KINDS.get(wanted.suffix)
     if kind is None or not wanted.is_relative_to(report) or not wanted.is_file():
         raise NotFoundError("There is no such file in this report.")
-    # Reports bring their own style, but no script.
+    # Reports have inline styles, but no script.
     policy = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
     return FileResponse(wanted, media_type=kind, headers={"Content-Security-Policy": policy})
-
-
-def _existing(request: Request, name: str, version: int | None) -> None:
-    context = request.app.state.context
-    known = models.versions(context.settings, context.db, name)
-    if not known or (version is not None and version not in {each.ref.version for each in known}):
-        raise NotFoundError(
-            "There is no model {name}{version}.", name=name, version=f"/{version}" if version else ""
-        )

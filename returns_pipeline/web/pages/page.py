@@ -1,24 +1,28 @@
-"""What all pages have: the frame, who looks at it, and proof that a form is ours."""
+"""What all pages share: the frame around each, its visitor, and its forms."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.text import pathless
+from returns_pipeline.report import words
 from returns_pipeline.store import reviews
+from returns_pipeline.store.database import Database
+from returns_pipeline.web.dependencies import Auth
 from returns_pipeline.web.errors import UnauthorizedError
-from returns_pipeline.web.render.text import pathless
-from returns_pipeline.web.security.access import Keeper, Principal, require_ours, require_role
-from returns_pipeline.web.v1.images import similar_of
-
-if TYPE_CHECKING:
-    from returns_pipeline.web.queries.answers import Asker
+from returns_pipeline.web.pages.table import navigation, page_at
+from returns_pipeline.web.queries.explanations import similar_images
+from returns_pipeline.web.queries.worker_client import WorkerClient
+from returns_pipeline.web.resources import resources_of
+from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
 
 _templates = Environment(
     loader=PackageLoader("returns_pipeline.web"),
@@ -27,34 +31,38 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.globals["words"] = words
+#: Images that wait for a review are counted for every page up to this number.
+_MOST_COUNTED = 10_000
 
 
-#: More than so many that wait are not counted for every page.
-_COUNTED = 10_000
+class RedirectError(Exception):
+    """Ends a request with a redirect in place of its page."""
+
+    def __init__(self, response: Response) -> None:
+        """Keep the redirect."""
+        super().__init__()
+        self.response = response
 
 
-class LogInFirstError(Exception):
-    """Nobody is logged in: the page is shown after the log-in."""
-
-    def __init__(self, where: str) -> None:
-        """Remember the page."""
-        super().__init__(where)
-        self.where = where
-
-
-def show(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page made of a template and values."""
+def show(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page made of a template, the given values and the values of its frame."""
     person: Principal | None = getattr(request.state, "person", None)
-    root = root_of(request)
-    path = request.url.path.removeprefix(root)
-    here = next((each for each in ("/runs", "/review", "/try", "/models") if path.startswith(each)), path)
-    frame = {"root": root, "here": here, "person": person, "waiting": _waiting(request) if person else ""}
-    return HTMLResponse(_templates.get_template(name).render(frame | values), status)
+    page = page_at(request.url.path.removeprefix(root_of(request)))
+    frame = {
+        "root": root_of(request),
+        "page": page,
+        "title": page.title if page else "",
+        "person": person,
+        "navigation": navigation(person.role) if person else [],
+        "waiting": _waiting(resources_of(request).context.db) if person else "",
+    }
+    return HTMLResponse(_templates.get_template(template).render(frame | values), status)
 
 
-def _waiting(request: Request) -> str:
-    found = reviews.waiting(request.app.state.context.db, _COUNTED)
-    return "" if not found else f"{found:,}" if found < _COUNTED else f"{_COUNTED - 1:,}+"
+def _waiting(db: Database) -> str:
+    found = reviews.waiting(db, _MOST_COUNTED)
+    return "" if not found else f"{found:,}" if found < _MOST_COUNTED else f"{_MOST_COUNTED - 1:,}+"
 
 
 def root_of(request: Request) -> str:
@@ -63,51 +71,59 @@ def root_of(request: Request) -> str:
     return root.rstrip("/")
 
 
-def to(request: Request, path: str) -> RedirectResponse:
-    """Return the answer to a form: look at this page now."""
+def redirect(request: Request, path: str) -> RedirectResponse:
+    """Return a redirect to a page: the response to a form."""
     return RedirectResponse(root_of(request) + path, 303)
 
 
-def person_of(request: Request) -> Principal:
-    """Return who looks at a page. Raises LogInFirstError for nobody."""
-    keeper: Keeper = request.app.state.keeper
+def person_of(request: Request, authenticator: Auth) -> Principal:
+    """Return the visitor of a page. Raises RedirectError to the log-in without a session."""
     try:
-        person = keeper.of_request(request)
+        person = authenticator.of_request(request)
     except UnauthorizedError:
         person = None
     if person is None:
         path = request.url.path.removeprefix(root_of(request))
         query = f"?{request.url.query}" if request.url.query else ""
-        raise LogInFirstError(quote(path + query if request.method == "GET" else "/", safe=""))
+        wanted = quote(path + query if request.method == "GET" else "/", safe="")
+        raise RedirectError(redirect(request, f"/login?next={wanted}"))
     request.state.person = person
     return person
-
-
-async def explanation(request: Request, image_id: int) -> dict[str, Any]:
-    """Return why the model says what it says of a classified image, or why that is not known."""
-    asker: Asker = request.app.state.asker
-    try:
-        found = await asker.explanation(image_id)
-        if found is None:
-            return {"fault": "No worker has told in time what the model looked at. Ask again in a while."}
-        similar = await run_in_threadpool(similar_of, request, found)
-    except TransientFault as fault:
-        return {"fault": pathless(str(fault))}
-    return {"fault": found.fault and pathless(found.fault), "similar": similar}
 
 
 Person = Annotated[Principal, Depends(person_of)]
 
 
+def shown_to(role: Role) -> Callable[[Principal], Any]:
+    """Return a dependency that raises ForbiddenError for a visitor with a lower role."""
+
+    async def check(person: Person) -> None:
+        require_role(person, role)
+
+    return check
+
+
+async def explanation(workers: WorkerClient, db: Database, image_id: int) -> dict[str, Any]:
+    """Return the explanation of a classified image, or why there is none, for `explanation.html`."""
+    try:
+        found = await workers.explain(image_id)
+        if found is None:
+            return {"fault": "No worker has explained this photo in time. Try again in a minute."}
+        similar = await run_in_threadpool(similar_images, db, found)
+    except TransientFault as fault:
+        return {"fault": pathless(str(fault))}
+    return {"fault": found.fault and pathless(found.fault), "similar": similar}
+
+
 async def form_of(request: Request, person: Principal, role: Role) -> FormData:
-    """Return a form of ours. Raises ForbiddenError for one that is not, or from somebody who may not."""
+    """Return the form that a visitor sent. Raises ForbiddenError for a lower role or a forged form."""
     require_role(person, role)
     form = await request.form(max_files=1, max_fields=20)
-    require_ours(person, form.get("csrf"))
+    require_csrf_token(person, form.get("csrf"))
     return form
 
 
 def text_of(form: FormData, name: str, most: int = 1000) -> str:
-    """Return a field as text, empty where it is missing."""
+    """Return a field of a form as text of at most `most` characters; empty if it is missing."""
     value = form.get(name)
     return value.replace("\0", "").strip()[:most] if isinstance(value, str) else ""

@@ -1,55 +1,58 @@
-"""Reviewing: one image at a time, and whether the model is right."""
+"""Reviewing: one image at a time, and how often the model is right."""
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.reviews import ReviewAction
-from returns_pipeline.store import reviews
-from returns_pipeline.web.pages.page import Person, form_of, show, text_of, to
-from returns_pipeline.web.queries import review_items
-from returns_pipeline.web.security.access import Principal, require_role
+from returns_pipeline.usecases import reviews
+from returns_pipeline.web.dependencies import Web
+from returns_pipeline.web.pages.page import Person, form_of, redirect, show, text_of
+from returns_pipeline.web.queries.lookups import IMAGE_ID_END
+from returns_pipeline.web.resources import Resources
+from returns_pipeline.web.security.access import Principal
 
 router = APIRouter()
 
 
 @router.get("/review")
-def look(request: Request, person: Person) -> HTMLResponse:
+def next_image(request: Request, web: Web, person: Person) -> HTMLResponse:
     """Show the next image."""
-    require_role(person, Role.REVIEWER)
-    return _page(request, person)
+    return _page(request, web, person)
 
 
 @router.post("/review", response_model=None)
-async def say(request: Request, person: Person) -> Response:
-    """Store what somebody says, and show the next image."""
+async def act(request: Request, web: Web, person: Person) -> Response:
+    """Store a label, skip an image or undo the last review; then show the next image."""
     form = await form_of(request, person, Role.REVIEWER)
     action, label = text_of(form, "action"), text_of(form, "label", 100)
-    image = text_of(form, "image", 20)
+    image_id = _image_id(text_of(form, "image", 20))
     try:
-        await run_in_threadpool(
-            _do, request, person.name, action, int(image) if image.isdecimal() else 0, label
-        )
+        await run_in_threadpool(_apply, web, person.name, action, image_id, label)
     except RefusedError as fault:
-        return await run_in_threadpool(_page, request, person, fault.message)
-    answer: RedirectResponse = to(request, "/review")
-    return answer
+        return await run_in_threadpool(_page, request, web, person, fault.message)
+    return redirect(request, "/review")
 
 
-def _do(request: Request, who: str, action: str, image: int, label: str) -> None:
-    database = request.app.state.context.db
+def _image_id(text: str) -> int:
+    """Return the id in a form; 0, which no image has, for any other text."""
+    number = int(text) if text.isdecimal() else 0
+    return number if number < IMAGE_ID_END else 0
+
+
+def _apply(web: Resources, reviewer: str, action: str, image_id: int, label: str) -> None:
+    db = web.context.db
     if action == ReviewAction.UNDO:
-        if reviews.undo(database, who, review_items.HOLD_SECONDS) is None:
-            raise RefusedError("There is no review of yours to take back.")
+        reviews.undo(db, web.bundle_of, reviewer)
     elif action == ReviewAction.SKIP:
-        reviews.skip(database, who, image)
+        reviews.skip(db, reviewer, image_id)
     else:
-        review_items.decide(request.app.state, who, image, label)
+        reviews.decide(db, web.bundle_of, reviewer, image_id, label)
 
 
-def _page(request: Request, person: Principal, fault: str = "") -> HTMLResponse:
-    item = review_items.next_item(request.app.state, person.name)
-    counts = request.app.state.review_counts()
-    return show(request, "review.html", 409 if fault else 200, item=item, counts=counts, fault=fault)
+def _page(request: Request, web: Resources, person: Principal, fault: str = "") -> HTMLResponse:
+    task = reviews.next_task(web.context.db, web.bundle_of, person.name)
+    counts = web.review_counts()
+    return show(request, "review.html", 409 if fault else 200, task=task, counts=counts, fault=fault)

@@ -7,20 +7,20 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.errors import ConflictError, PipelineError
+from returns_pipeline.errors import ConflictError
 from returns_pipeline.records.access import Role
-from returns_pipeline.records.images import Filter, ImageState
+from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.runs import RunState
+from returns_pipeline.report.columns import Output, as_dict
 from returns_pipeline.store import browsing, run_statistics, runs
 from returns_pipeline.store.browsing import Order
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import request_job
-from returns_pipeline.web.pages.page import Person, explanation, form_of, root_of, show, to
-from returns_pipeline.web.security.access import Principal
-from returns_pipeline.web.v1.images import existing as existing_image
-from returns_pipeline.web.v1.images import is_cursor
-from returns_pipeline.web.v1.runs import existing
-from returns_pipeline.web.v1.schemas import Image, pack, unpack
+from returns_pipeline.web.dependencies import Db, Pipeline, RunId
+from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
+from returns_pipeline.web.queries.cursors import image_cursor, pack
+from returns_pipeline.web.queries.lookups import RUN_ID_END, run_by_id
 
 router = APIRouter()
 
@@ -29,11 +29,10 @@ _RUNS, _IMAGES = 50, 60
 
 @router.get("/runs")
 def list_runs(
-    request: Request, _: Person, before: Annotated[int | None, Query(ge=1, lt=2**31)] = None
+    request: Request, db: Db, _: Person, before: Annotated[int | None, Query(ge=1, lt=RUN_ID_END)] = None
 ) -> HTMLResponse:
     """Show the newest runs."""
-    database = request.app.state.context.db
-    found = runs.latest(database, _RUNS + 1, before)
+    found = runs.latest(db, _RUNS + 1, before)
     shown = found[:_RUNS]
     return show(request, "runs.html", runs=shown, next=shown[-1].id if len(found) > _RUNS else None)
 
@@ -41,8 +40,9 @@ def list_runs(
 @router.get("/runs/{run_id}")
 def show_run(
     request: Request,
+    db: Db,
     person: Person,
-    run_id: int,
+    run_id: RunId,
     state: Annotated[str, Query(max_length=20)] = "",
     label: Annotated[str, Query(max_length=100)] = "",
     decision: Annotated[str, Query(max_length=10)] = "",
@@ -51,9 +51,8 @@ def show_run(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
     """Show a run and a page of its images."""
-    run = existing(request, run_id)
-    database = request.app.state.context.db
-    # What was left empty in the form, or is no such thing, filters nothing.
+    run = run_by_id(db, run_id)
+    # An empty or unknown value filters nothing: forms send every field.
     wanted = Filter(
         run_id,
         ImageState(state) if state in set(ImageState) else None,
@@ -62,22 +61,24 @@ def show_run(
         code=code or None,
     )
     by = Order(order) if order in set(Order) else Order.ID
-    after = unpack(cursor)
-    after = tuple(after) if after is not None and is_cursor(after, by) else None
-    found, following = browsing.page(database, wanted, by, after, _IMAGES)
+    found, following = browsing.page(db, wanted, by, image_cursor(cursor, by), _IMAGES)
     query = {"state": state, "label": label, "decision": decision, "code": code, "order": by}
-    counted = run_statistics.labels(database, [run_id])[run_id]
     return show(
         request,
         "run.html",
         run=run,
-        images=[Image.of(image) for image in found],
-        labels=sorted(counted.items()),
-        asked=wanted,
+        images=[_tile(image) for image in found],
+        labels=sorted(run_statistics.labels(db, [run_id])[run_id].items()),
+        wanted=wanted,
         order=by,
         can_operate=person.role is Role.OPERATOR,
         next=_link(request, run_id, query | {"cursor": pack(following)}) if following else None,
     )
+
+
+def _tile(image: ImageResult) -> dict[str, Any]:
+    """Return an image for the grid: the fields of the REST interface."""
+    return as_dict(Output.REST, image)
 
 
 def _link(request: Request, run_id: int, query: dict[str, Any]) -> str:
@@ -86,40 +87,14 @@ def _link(request: Request, run_id: int, query: dict[str, Any]) -> str:
 
 
 @router.post("/runs/{run_id}/retry")
-async def retry(request: Request, person: Person, run_id: int) -> RedirectResponse:
-    """Ask for another try of what was set aside."""
+async def retry(request: Request, context: Pipeline, person: Person, run_id: RunId) -> RedirectResponse:
+    """Request another run for the unusable and failed photos of a run."""
     await form_of(request, person, Role.OPERATOR)
-    await run_in_threadpool(_retry, request, person, run_id)
-    return to(request, "/")
+    await run_in_threadpool(_retry, context, person.name, run_id)
+    return redirect(request, "/")
 
 
-def _retry(request: Request, person: Principal, run_id: int) -> None:
-    if existing(request, run_id).state is not RunState.CLOSED:
-        raise ConflictError("The run is still open.", "Try again when it is closed.")
-    request_job(request.app.state.context, JobKind.RETRY, run_id, person.name)
-
-
-@router.get("/images/{image_id}")
-async def show_image(
-    request: Request, _: Person, image_id: int, why: Annotated[bool, Query()] = False
-) -> HTMLResponse:
-    """Show one image and what every model said of it; `why` the last one did, when that is asked."""
-    image = Image.of(await run_in_threadpool(existing_image, request, image_id))
-    wanted = why and image.state == ImageState.CLASSIFIED
-    told = await explanation(request, image_id) if wanted else None
-    return await run_in_threadpool(_image, request, image, told)
-
-
-def _image(request: Request, image: Image, why: dict[str, Any] | None) -> HTMLResponse:
-    answers = browsing.answers(request.app.state.context.db, image.id)
-    for answer in answers:
-        labels = _labels(request, answer["model"])
-        answer["best"] = [(labels.get(index, str(index)), chance) for index, chance in answer["top"][:5]]
-    return show(request, "image.html", image=image, answers=answers, why=why)
-
-
-def _labels(request: Request, model: str) -> dict[int, str]:
-    try:
-        return dict(enumerate(request.app.state.asker.bundle(model).labels))
-    except PipelineError:
-        return {}
+def _retry(context: Context, who: str, run_id: int) -> None:
+    if run_by_id(context.db, run_id).state is not RunState.CLOSED:
+        raise ConflictError("The run is not finished.", "Try again when it is finished.")
+    request_job(context, JobKind.RETRY, run_id, who)

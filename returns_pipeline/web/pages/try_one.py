@@ -1,4 +1,4 @@
-"""One photo of one's own, now."""
+"""One photo of the visitor's own, classified now."""
 
 import time
 
@@ -9,8 +9,9 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
+from returns_pipeline.web.dependencies import Db, Workers
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
-from returns_pipeline.web.queries.answers import Answer, Asker
+from returns_pipeline.web.queries.worker_client import Classified, WorkerClient
 
 router = APIRouter()
 
@@ -20,35 +21,35 @@ _BEST = 5
 @router.get("/try")
 def form(request: Request, _: Person) -> HTMLResponse:
     """Show the form."""
-    return show(request, "try.html", answer=None, fault="")
+    return show(request, "try.html", found=None, fault="")
 
 
 @router.post("/try")
-async def ask(request: Request, person: Person) -> HTMLResponse:
-    """Show what the workers say of a photo."""
+async def classify(request: Request, db: Db, workers: Workers, person: Person) -> HTMLResponse:
+    """Show the prediction for a photo."""
     given = await form_of(request, person, Role.REVIEWER)
     began = time.perf_counter()
     try:
-        found = await _asked(request.app.state.asker, given.get("file"))
+        found = await _classify(workers, given.get("file"))
     except RefusedError as fault:
-        values = {"answer": None, "fault": str(fault)}
+        values = {"found": None, "fault": str(fault)}
         return await run_in_threadpool(show, request, "try.html", fault.http_status, **values)
     shown = _shown(found, (time.perf_counter() - began) * 1000)
-    why = await explanation(request, found.images[0].id)
-    return await run_in_threadpool(show, request, "try.html", answer=shown, fault="", why=why)
+    why = await explanation(workers, db, found.images[0].id)
+    return await run_in_threadpool(show, request, "try.html", found=shown, fault="", why=why)
 
 
-async def _asked(asker: Asker, file: object) -> Answer:
+async def _classify(workers: WorkerClient, file: object) -> Classified:
     if not isinstance(file, UploadFile) or not file.filename:
         raise RefusedError("Choose a photo first.")
-    found = await asker.ask([(file.filename, await file.read())])
+    found = await workers.classify([(file.filename, await file.read())])
     (image,) = found.images
     if image.label is None:
-        raise RefusedError(f"The photo cannot be read. {image.detail or ''}".strip())
+        raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
     return found
 
 
-def _shown(found: Answer, milliseconds: float) -> dict[str, object]:
+def _shown(found: Classified, milliseconds: float) -> dict[str, object]:
     (image,), bundle = found.images, found.bundle
     return {
         "image": image.id,
@@ -58,7 +59,7 @@ def _shown(found: Answer, milliseconds: float) -> dict[str, object]:
         "main_probability": image.main_probability,
         "has_subs": bundle.labels != bundle.main_categories,
         "decision": image.decision,
-        "top": [(bundle.labels[index], chance) for index, chance in (image.top or ())[:_BEST]],
+        "top": [(bundle.labels[index], probability) for index, probability in (image.top or ())[:_BEST]],
         "model": str(bundle.ref),
         "milliseconds": milliseconds,
     }

@@ -1,1 +1,1 @@
-"""What pages and the REST interface both ask: neither asks the other."""
+"""Queries that pages and the REST interface share, so that neither imports the other."""

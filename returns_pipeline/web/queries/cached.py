@@ -1,4 +1,4 @@
-"""Answers that are the same for everybody, asked for once in a while however many ask."""
+"""Results that are the same for every caller, computed at most once in some seconds."""
 
 import threading
 import time
@@ -9,19 +9,19 @@ T = TypeVar("T")
 
 
 class Cached(Generic[T]):
-    """Calls `ask` at most once in `seconds`; whoever comes meanwhile gets the last answer."""
+    """Calls `compute` at most once in `seconds`; callers in between get the last result."""
 
-    def __init__(self, ask: Callable[[], T], seconds: float) -> None:
-        """Ask nothing yet."""
-        self._ask, self._seconds = ask, seconds
+    def __init__(self, compute: Callable[[], T], seconds: float) -> None:
+        """Compute nothing yet."""
+        self._compute, self._seconds = compute, seconds
         self._lock = threading.Lock()
         self._until = 0.0
         self._last: T | None = None
 
     def __call__(self) -> T:
-        """Return the answer. Raises what asking raises, each time."""
+        """Return the result. An error of `compute` is raised to every caller, never kept."""
         with self._lock:
             if self._last is None or time.monotonic() > self._until:
-                self._last = self._ask()
+                self._last = self._compute()
                 self._until = time.monotonic() + self._seconds
             return self._last

@@ -1,1 +1,1 @@
-"""Text, charts and thumbnails as pages show them."""
+"""Charts and thumbnails for pages."""

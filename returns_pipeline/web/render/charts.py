@@ -1,4 +1,4 @@
-"""Plots as SVG in the page: they take the page's colours, and every number is in a table beside them."""
+"""Bar charts as inline SVG in the colours of the page; a table beside each has the same numbers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ _LETTERS = 12
 
 
 class Column(NamedTuple):
-    """One bar: its height, of which `part` is drawn as bad, and a line where it usually is; None for none."""
+    """One bar of height `value`: the lowest `part` is red; `usual` is a line across, None for no line."""
 
     label: str
     value: float
@@ -20,7 +20,7 @@ class Column(NamedTuple):
 
 
 def columns(name: str, data: Sequence[Column]) -> Markup:
-    """Return a plot of bars side by side; `name` says to a screen reader what it shows."""
+    """Return a bar chart; `name` is its description for screen readers."""
     highest = max([*(column.value for column in data), *(column.usual or 0.0 for column in data)], default=0)
     scale = (_HEIGHT - _FOOT - _HEAD) / (highest or 1)
     step = _WIDTH / max(len(data), 8)
@@ -30,7 +30,7 @@ def columns(name: str, data: Sequence[Column]) -> Markup:
         )
     ]
     base = _HEIGHT - _FOOT
-    # As many labels as there is room for.
+    # Label only every n-th bar if there is no room for more.
     every = -(-len(data) * 34 // int(_WIDTH))
     for number, column in enumerate(data):
         left, width = number * step + step * 0.15, step * 0.7

@@ -1,1 +1,1 @@
-"""Who asks, what they may do, and what bodies and headers are refused."""
+"""Authentication, roles, limits of request bodies, and security headers."""

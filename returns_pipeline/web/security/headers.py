@@ -1,4 +1,4 @@
-"""What every answer tells a browser not to do."""
+"""Security headers of every response."""
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
@@ -16,14 +16,14 @@ _HEADERS = {
 
 
 class SafeHeaders:
-    """ASGI middleware: no script but ours, no frame around us, no guessing of types."""
+    """ASGI middleware: no script of another site, no frame around a page, no guessing of media types."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add what is not there yet; refuse an address with a NUL in it, which no database takes."""
+        """Add headers that are missing; refuse an address with a NUL, which no database accepts."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -34,7 +34,7 @@ class SafeHeaders:
             await send(message)
 
         if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
-            answer = JSONResponse({"error": "The address holds a NUL.", "advice": ""}, 400)
+            answer = JSONResponse({"error": "The address contains a NUL character.", "advice": ""}, 400)
             await answer(scope, receive, with_headers)
             return
         await self._app(scope, receive, with_headers)

@@ -1,4 +1,4 @@
-"""Bodies that are too large are refused while they come in, before they fill the memory or the disk."""
+"""Limits of request bodies: too large a body is refused while it arrives, before it fills memory or disk."""
 
 import contextlib
 from collections.abc import Set
@@ -8,43 +8,43 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from returns_pipeline.web.errors import TooLargeError
 
-#: What a request may have that brings no image: forms, and a few words of JSON.
+#: Bytes of a request without images: a form, or a little JSON.
 _SMALL = 64 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: a request for one of `large` paths may have `most` bytes, any other 64 KiB."""
+    """ASGI middleware: a body for one of the `large` paths may have `most` bytes, any other 64 KiB."""
 
     def __init__(self, app: ASGIApp, most: int, large: Set[str]) -> None:
         """Wrap an application."""
         self._app, self._most, self._large = app, most, large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what comes in; answer 413 in place of the application when it is too much."""
+        """Count the bytes that arrive; respond 413 in place of the application if there are too many."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         most = self._most if path in self._large else _SMALL
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        came = int(length) if length.isdigit() and len(length) < 20 else 0
-        if came > most:
+        received = int(length) if length.isdigit() and len(length) < 20 else 0
+        if received > most:
             await _refuse(scope, receive, send, most)
             return
-        came, is_over, has_begun = 0, False, False
+        received, is_over, has_begun = 0, False, False
 
         async def counted() -> Message:
-            nonlocal came, is_over
+            nonlocal received, is_over
             message = await receive()
-            came += len(message.get("body", b""))
-            if came > most:
+            received += len(message.get("body", b""))
+            if received > most:
                 is_over = True
                 raise TooLargeError(most)
             return message
 
         async def unless_over(message: Message) -> None:
             nonlocal has_begun
-            # Whatever the application makes of a body that was cut short is not the answer.
+            # The application's response to an incomplete body is dropped.
             if not is_over or has_begun:
                 has_begun = True
                 await send(message)
@@ -58,6 +58,6 @@ class BodyLimit:
 async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
     fault = TooLargeError(most)
     answer = JSONResponse({"error": fault.message, "advice": fault.advice}, fault.http_status)
-    # The rest of the body is not wanted.
+    # The client must not send the rest of the body.
     answer.headers["Connection"] = "close"
     await answer(scope, receive, send)

@@ -1,17 +1,17 @@
-// What a page can do without, but is quicker with: keys, live progress, dropping a photo.
+// Extras that every page also works without: keys, live progress, dropping a photo.
 "use strict";
 
-// Keys: a button or link with data-key is pressed by that key, unless somebody types.
+// A key presses the button or link with its data-key, except while the person types in a field.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  const at = event.target;
-  if (at.matches("input:not([type=hidden]), select, textarea")) {
-    if (event.key === "Escape") at.blur();
-    if (event.key === "Enter" && at.matches("select[data-send]") && at.value) at.form.requestSubmit();
+  const focused = event.target;
+  if (focused.matches("input:not([type=hidden]), select, textarea")) {
+    if (event.key === "Escape") focused.blur();
+    if (event.key === "Enter" && focused.matches("select[data-send]") && focused.value) focused.form.requestSubmit();
     return;
   }
-  // Enter on what has the focus means that.
-  if (event.key === "Enter" && at.closest("a, button, summary, label")) return;
+  // Enter activates the link or button that has the focus.
+  if (event.key === "Enter" && focused.closest("a, button, summary, label")) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target) return;
   event.preventDefault();
@@ -19,7 +19,7 @@ document.addEventListener("keydown", (event) => {
   else target.click();
 });
 
-// A form is sent once, however often somebody presses.
+// A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
@@ -28,12 +28,13 @@ window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
-// A run that is open: its progress while it happens, and the whole page once it is closed.
+// An open run shows its progress; the page is loaded again when the run is closed.
 for (const live of document.querySelectorAll("[data-events]")) follow(live);
 
 function follow(live) {
   const source = new EventSource(live.dataset.events);
-  // A browser tries again by itself after a broken line, but not after a refusal.
+  const words = JSON.parse(live.dataset.words);
+  // A browser reconnects after a lost connection, but not after an error response.
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000, live);
   });
@@ -47,12 +48,13 @@ function follow(live) {
     const bar = live.querySelector("progress");
     bar.max = Math.max(now.total, 1);
     bar.value = now.done;
-    live.querySelector("output").textContent =
-      `${now.state}: ${now.done.toLocaleString("en")} of ${now.total.toLocaleString("en")} images`;
+    live.querySelector("output").textContent = (words[now.state] ?? now.state)
+      .replace("{done}", now.done.toLocaleString("en"))
+      .replace("{total}", now.total.toLocaleString("en"));
   });
 }
 
-// A photo can be dropped, or pasted, where it can be chosen.
+// Where a photo can be chosen, it can also be dropped or pasted.
 const drop = document.querySelector(".drop");
 if (drop) {
   const input = drop.querySelector("input[type=file]");

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
+from returns_pipeline.web.errors import FAULTS
 from returns_pipeline.web.v1 import images, jobs, models, reviews, runs
-from returns_pipeline.web.v1.schemas import FAULTS
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
 for part in (runs, images, reviews, models, jobs):

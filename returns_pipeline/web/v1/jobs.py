@@ -1,110 +1,109 @@
-"""Jobs: what takes so long that nobody waits for it."""
+"""Jobs: scans and retries, which run in the background."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, status
+from fastapi import APIRouter, Query, status
 
 from returns_pipeline.errors import ConflictError, NotFoundError
-from returns_pipeline.records.jobs import Job as Asked
-from returns_pipeline.records.jobs import JobKind
+from returns_pipeline.records.jobs import Job, JobKind
+from returns_pipeline.records.text import pathless
 from returns_pipeline.store import jobs
+from returns_pipeline.store.database import Database
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import Progress, progress_of, progress_of_all, request_job, resend_job
-from returns_pipeline.web.render.text import pathless
-from returns_pipeline.web.security.access import Operator, Principal, Viewer
-from returns_pipeline.web.v1.runs import existing
-from returns_pipeline.web.v1.schemas import Job
+from returns_pipeline.web.dependencies import IdempotencyKey, Operator, Pipeline, Viewer
+from returns_pipeline.web.queries.lookups import RUN_ID_END, run_by_id
+from returns_pipeline.web.security.access import Principal
+from returns_pipeline.web.v1.schemas import JobStatus
 
 router = APIRouter(tags=["jobs"])
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        max_length=200,
-        description="Sent again with the same key, the request is done once.",
-    ),
-]
-
 
 @router.get("/jobs", summary="The newest jobs")
-def list_jobs(request: Request, _: Viewer, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[Job]:
+def list_jobs(
+    context: Pipeline, _: Viewer, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> list[JobStatus]:
     """Return the newest jobs, newest first."""
-    context = request.app.state.context
     newest = jobs.latest(context.db, limit)
     return [
-        _job(job, progress) for job, progress in zip(newest, progress_of_all(context, newest), strict=True)
+        _body(job, progress) for job, progress in zip(newest, progress_of_all(context, newest), strict=True)
     ]
 
 
 @router.post("/scans", status_code=status.HTTP_202_ACCEPTED, summary="Scan the intake now")
-def scan(request: Request, person: Operator, key: Key = None) -> Job:
-    """Ask for what beat asks for at night."""
-    return _ask(request, person, JobKind.SCAN, None, key)
+def scan(context: Pipeline, person: Operator, key: IdempotencyKey = None) -> JobStatus:
+    """Request a scan of the intake folders, as the schedule does every night."""
+    return _request(context, person, JobKind.SCAN, None, key)
 
 
-@router.post("/retries", status_code=status.HTTP_202_ACCEPTED, summary="Try what was set aside again")
+@router.post("/retries", status_code=status.HTTP_202_ACCEPTED, summary="Retry quarantined and failed images")
 def retry_images(
-    request: Request,
+    context: Pipeline,
     person: Operator,
-    run: Annotated[int | None, Query(ge=1, lt=2**31, description="Default: of all runs.")] = None,
-    key: Key = None,
-) -> Job:
-    """Ask for a run with the quarantined and failed images of one run, or of all."""
+    run: Annotated[int | None, Query(ge=1, lt=RUN_ID_END, description="Default: all runs.")] = None,
+    key: IdempotencyKey = None,
+) -> JobStatus:
+    """Request a run with the quarantined and failed images of one run, or of all runs."""
     if run is not None:
-        existing(request, run)
-    return _ask(request, person, JobKind.RETRY, run, key)
+        run_by_id(context.db, run)
+    return _request(context, person, JobKind.RETRY, run, key)
 
 
-@router.get("/jobs/{job_id}", summary="How far a job is")
-def show_job(request: Request, _: Viewer, job_id: str) -> Job:
+@router.get("/jobs/{job_id}", summary="The state of a job")
+def show_job(context: Pipeline, _: Viewer, job_id: str) -> JobStatus:
     """Return a job."""
-    return _shown(request, _existing(request, job_id))
+    return _status(context, job_id)
 
 
 @router.delete("/jobs/{job_id}", summary="Cancel a job that has not begun")
-def cancel(request: Request, _: Operator, job_id: str) -> Job:
-    """Cancel a job. One whose run is open cannot be cancelled: its images have come in."""
-    _existing(request, job_id)
-    if not jobs.cancel(request.app.state.context.db, job_id):
-        raise ConflictError("This job has begun, or is cancelled already.", "Look at its run.")
-    return _shown(request, _existing(request, job_id))
+def cancel(context: Pipeline, _: Operator, job_id: str) -> JobStatus:
+    """Cancel a job. A job whose run is open cannot be cancelled: its images are already in the run."""
+    _existing(context.db, job_id)
+    if not jobs.cancel(context.db, job_id):
+        raise ConflictError("This job has begun or is already cancelled.", "Look at its run.")
+    return _status(context, job_id)
 
 
 @router.post(
     "/jobs/{job_id}/retry",
     status_code=status.HTTP_202_ACCEPTED,
-    summary="Do a job that failed or was cancelled after all",
+    summary="Retry a job that failed or was cancelled",
 )
-def retry_job(request: Request, _: Operator, job_id: str) -> Job:
-    """Ask for a job again."""
-    job = _existing(request, job_id)
-    state = _shown(request, job).state
+def retry_job(context: Pipeline, _: Operator, job_id: str) -> JobStatus:
+    """Request a job again."""
+    job = _existing(context.db, job_id)
+    state = progress_of(context, job).state
     if state not in {"failed", "cancelled"}:
-        raise ConflictError("This job is {state}.", "Retry what has failed or was cancelled.", state=state)
-    resend_job(request.app.state.context, job)
-    return _shown(request, _existing(request, job_id))
+        raise ConflictError(
+            "This job is {state}.", "Only a failed or cancelled job can be retried.", state=state
+        )
+    resend_job(context, job)
+    return _status(context, job_id)
 
 
-def _ask(request: Request, person: Principal, kind: JobKind, run_id: int | None, key: str | None) -> Job:
-    job = request_job(request.app.state.context, kind, run_id, person.name, key)
+def _request(
+    context: Context, person: Principal, kind: JobKind, run_id: int | None, key: str | None
+) -> JobStatus:
+    job = request_job(context, kind, run_id, person.name, key)
     if job.run_id != run_id:
         raise ConflictError("This Idempotency-Key was used for another request.", "Use a new key.")
-    return _shown(request, job)
+    return _body(job, progress_of(context, job))
 
 
-def _existing(request: Request, job_id: str) -> Asked:
-    found = jobs.find(request.app.state.context.db, job_id)
+def _existing(db: Database, job_id: str) -> Job:
+    found = jobs.find(db, job_id)
     if found is None:
         raise NotFoundError("There is no such job.")
     return found
 
 
-def _shown(request: Request, job: Asked) -> Job:
-    return _job(job, progress_of(request.app.state.context, job))
+def _status(context: Context, job_id: str) -> JobStatus:
+    job = _existing(context.db, job_id)
+    return _body(job, progress_of(context, job))
 
 
-def _job(job: Asked, progress: Progress) -> Job:
-    return Job(
+def _body(job: Job, progress: Progress) -> JobStatus:
+    return JobStatus(
         id=job.id,
         kind=job.kind,
         state=progress.state,

@@ -1,51 +1,27 @@
-"""What the REST interface answers with."""
+"""The bodies of REST requests and responses."""
 
-import base64
-import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from returns_pipeline.errors import RefusedError
-from returns_pipeline.records.images import Shown
+from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
-from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewKind
+from returns_pipeline.records.predictions import Decision, StoredPrediction
+from returns_pipeline.records.reviews import ReviewAction, ReviewKind, ReviewTask
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
-from returns_pipeline.report.csv_table import printable
+from returns_pipeline.records.text import pathless
+from returns_pipeline.report.columns import Output, as_dict, columns_of
 from returns_pipeline.usecases.models import MOST_REASON, Version
-from returns_pipeline.web.render.text import pathless
 
 
-class _Answer(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Fault(_Answer):
-    """What is wrong, and what to do about it."""
-
-    error: str
-    advice: str = ""
-
-
-#: What any endpoint may answer with instead.
-FAULTS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Fault, "description": "The request cannot be understood."},
-    401: {"model": Fault, "description": "Nobody known asks."},
-    403: {"model": Fault, "description": "Somebody asks for what they may not do."},
-    404: {"model": Fault, "description": "There is no such thing."},
-    409: {"model": Fault, "description": "What is asked does not fit what is there now."},
-    413: {"model": Fault, "description": "The request is too large."},
-    422: {"model": Fault, "description": "A value is missing or has a wrong form."},
-    500: {"model": Fault, "description": "A fault of ours; its id is in the log."},
-    503: {"model": Fault, "description": "The database or the broker does not answer."},
-}
-
-
-class Run(_Answer):
-    """One run in numbers."""
+class Run(_Body):
+    """One run with its counts of images."""
 
     id: int
     kind: RunKind
@@ -62,7 +38,7 @@ class Run(_Answer):
 
     @classmethod
     def of(cls, run: RunSummary) -> "Run":
-        """Return a run as it is shown."""
+        """Return a run."""
         counts = run.counts
         return cls(
             id=run.id,
@@ -80,59 +56,45 @@ class Run(_Answer):
         )
 
 
-class Runs(_Answer):
+class Runs(_Body):
     """A page of runs; `next` asks for the page after it."""
 
     runs: list[Run]
     next: str | None
 
 
-class Image(_Answer):
-    """One image and the answer of its run's model; null in a field means none."""
+def _image_fields() -> dict[str, Any]:
+    """Return the fields of an image from the table of columns, as `create_model` takes them."""
+    return {
+        column.name: (column.type | None if column.is_optional else column.type, ...)
+        for column in columns_of(Output.REST)
+    }
 
-    id: int
-    run: int
-    name: str
-    state: str
-    code: str | None
-    reason: str | None
-    label: str | None
-    probability: float | None
-    main_category: str | None
-    main_category_probability: float | None
-    decision: Decision | None
-    reviewed_label: str | None
-    reviewer: str | None
+
+if TYPE_CHECKING:
+    _ImageFields = _Body
+else:
+    _ImageFields = create_model("_ImageFields", __base__=_Body, **_image_fields())
+
+
+class Image(_ImageFields):
+    """One image with the prediction of its run's model; null in a field means that there is no value."""
 
     @classmethod
-    def of(cls, image: Shown) -> "Image":
-        """Return an image as it is shown: by its name, without the server's folders."""
-        return cls(
-            id=image.id,
-            run=image.run_id,
-            name=printable(image.path.rpartition("/")[2]),
-            state=image.state,
-            code=image.code,
-            reason=printable(pathless(image.detail)) if image.detail else None,
-            label=image.label,
-            probability=image.probability,
-            main_category=image.main_label,
-            main_category_probability=image.main_probability,
-            decision=Decision(image.decision) if image.decision else None,
-            reviewed_label=image.reviewed_label,
-            reviewer=image.reviewer,
-        )
+    def of(cls, image: ImageResult) -> "Image":
+        """Return an image without the server's folders."""
+        return cls(**as_dict(Output.REST, image))
 
 
-class Images(_Answer):
+class Images(_Body):
     """A page of images; `next` asks for the page after it."""
 
     images: list[Image]
     next: str | None
 
 
-class Prediction(_Answer):
-    """What one version of a model said of an image; `top` holds label indices and probabilities."""
+class ModelPrediction(_Body):
+    """The prediction of one version of a model; `top` holds label indices and probabilities."""
 
     model: str
     label: str
@@ -142,29 +104,47 @@ class Prediction(_Answer):
     decision: Decision
     top: list[tuple[int, float]]
 
+    @classmethod
+    def of(cls, found: StoredPrediction) -> "ModelPrediction":
+        """Return a prediction."""
+        return cls(
+            model=str(found.model),
+            label=found.label,
+            probability=found.probability,
+            main_category=found.main_label,
+            main_category_probability=found.main_probability,
+            decision=Decision(found.decision),
+            top=list(found.top),
+        )
 
-class ImageWithAnswers(Image):
-    """One image with the answers of all versions of models."""
 
-    predictions: list[Prediction]
+class ImageWithPredictions(Image):
+    """One image with the predictions of all versions of models."""
+
+    predictions: list[ModelPrediction]
 
 
-class Similar(Image):
-    """An earlier return and how much like another image it is: the cosine of what the model sees in both."""
+class SimilarImage(Image):
+    """An earlier return, and the cosine of its features and those of another image."""
 
     similarity: float
 
+    @classmethod
+    def of_pair(cls, image: ImageResult, similarity: float) -> "SimilarImage":
+        """Return an earlier return with its similarity."""
+        return cls(**as_dict(Output.REST, image), similarity=similarity)
 
-class Explanation(_Answer):
-    """What the model looked at, rows of numbers from 0 to 255 over the whole image, and what is similar."""
+
+class ImageExplanation(_Body):
+    """What the model looked at, as rows of numbers from 0 to 255 over the whole image; similar returns."""
 
     image: int
     heat: list[list[int]]
-    similar: list[Similar]
+    similar: list[SimilarImage]
 
 
-class Model(_Answer):
-    """One version of a model; `fault` says why what lies on disk is no bundle."""
+class Model(_Body):
+    """One version of a model; `fault` says why its bundle cannot be read."""
 
     name: str
     version: int
@@ -176,7 +156,7 @@ class Model(_Answer):
 
     @classmethod
     def of(cls, version: Version) -> "Model":
-        """Return a version as it is shown."""
+        """Return a version without the server's folders."""
         return cls(
             name=version.ref.name,
             version=version.ref.version,
@@ -188,22 +168,22 @@ class Model(_Answer):
         )
 
 
-class Models(_Answer):
+class Models(_Body):
     """Every version of every model."""
 
     models: list[Model]
 
 
-class Promotion(_Answer):
-    """A version in place of another: `remark` says how their accuracies compare."""
+class Promotion(_Body):
+    """The active version and the one before; `remark` compares their accuracies."""
 
     active: str
     before: int | None
     remark: str
 
 
-class Job(_Answer):
-    """Something that was asked for, how far it is, and its run once there is one."""
+class JobStatus(_Body):
+    """A scan or a retry that was requested, its state, and its run once there is one."""
 
     id: str
     kind: JobKind
@@ -214,8 +194,8 @@ class Job(_Answer):
     error: str | None
 
 
-class ReviewItem(_Answer):
-    """An image to look at: the five best labels, and all that can be chosen."""
+class ReviewImage(_Body):
+    """An image to review, with the five best labels and all labels that can be chosen."""
 
     image: int
     run: int
@@ -228,22 +208,40 @@ class ReviewItem(_Answer):
     top: list[tuple[str, float]]
     labels: list[str]
 
+    @classmethod
+    def of(cls, task: ReviewTask) -> "ReviewImage":
+        """Return an image to review."""
+        return cls.model_validate(
+            {
+                "image": task.image_id,
+                "run": task.run_id,
+                "name": task.name,
+                "kind": task.kind,
+                "model": task.model,
+                "label": task.label,
+                "probability": task.probability,
+                "main_category": task.main_label,
+                "top": task.top,
+                "labels": task.labels,
+            }
+        )
 
-class Next(_Answer):
-    """The next image to look at; none when nothing waits for this person."""
 
-    item: ReviewItem | None
+class Next(_Body):
+    """The next image to review; null if none waits for this reviewer."""
+
+    item: ReviewImage | None
 
 
-class Reviewed(_Answer):
+class Reviewed(_Body):
     """What was stored, and the next image."""
 
-    action: Literal["accept", "correct", "skip", "undo"]
-    item: ReviewItem | None
+    action: ReviewAction
+    item: ReviewImage | None
 
 
-class ReviewCounts(_Answer):
-    """How much waits, and how often the model was right where a person has looked."""
+class ReviewTotals(_Body):
+    """How many images wait, and how often the model was right in those that were reviewed."""
 
     waiting: int
     doubts: int
@@ -253,7 +251,7 @@ class ReviewCounts(_Answer):
 
 
 class Verdict(BaseModel):
-    """What somebody says an image is."""
+    """The label that a reviewer gives an image."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -261,26 +259,9 @@ class Verdict(BaseModel):
 
 
 class Reason(BaseModel):
-    """Why a version is promoted; `force` promotes also one that is measurably worse."""
+    """Why a version is promoted; `force` also promotes a measurably worse one."""
 
     model_config = ConfigDict(extra="forbid")
 
     reason: str = Field("", max_length=MOST_REASON, pattern=r"^[^\x00]*$")
     force: bool = False
-
-
-def pack(cursor: object) -> str | None:
-    """Return a cursor as it can stand in an address."""
-    return (
-        None if cursor is None else base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode().rstrip("=")
-    )
-
-
-def unpack(text: str | None) -> Any:
-    """Return the cursor that `pack` wrote. Raises RefusedError for anything else."""
-    if text is None:
-        return None
-    try:
-        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except ValueError:
-        raise RefusedError("This is no cursor.", "Send the `next` of the page before.") from None

@@ -1,0 +1,27 @@
+"""Text from outside, made safe to show and to send: file names, messages of other programs."""
+
+import re
+
+_URL = re.compile(r"\b[a-z][a-z0-9+]*://\S+")
+_PATH = re.compile(r"(?<![\w./])/(?:[^\s/,;:'\"()]+/)+([^\s/,;:'\"()]*)")
+
+
+def printable(value: object) -> str:
+    r"""Return the text of a name or path with every character that cannot be printed as an escape, like `\n`.
+
+    A line break in a file name must not start a new row of a table, and a terminal must not obey a name.
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def file_name(path: str) -> str:
+    """Return the printable file name of a path, without its folders."""
+    return printable(path.rpartition("/")[2])
+
+
+def pathless(text: str) -> str:
+    """Return text without this server's addresses and folders: of a path, only its last part stays."""
+    return _PATH.sub(r"\1", _URL.sub("…", text))

@@ -1,0 +1,123 @@
+"""The columns of an image, in one table: what each output shows of it, in which order, under which name.
+
+A new column is a field of ImageResult, a line in `returns_pipeline.store.images.RESULT_COLUMNS` and a row of
+COLUMNS. Report, export, REST interface, page and command line follow from the row.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.text import file_name, pathless, printable
+from returns_pipeline.report import words
+
+
+class Output(StrEnum):
+    """Where images are shown."""
+
+    REPORT = "a run's results.csv"
+    EXPORT = "the CSV, JSON and Parquet files of the web"
+    REST = "the REST interface"
+    PAGE = "the page of an image"
+    JSON = "the command line's JSON"
+    TABLE = "the command line's table"
+
+
+class Column(NamedTuple):
+    """One column: its `name` for programs, its `heading` for people, and the outputs that have it.
+
+    `field` is the field of ImageResult that it is read from. `convert` is applied to every value that is not
+    None. `type` is the type of the values: Parquet and the REST interface declare it. `words` says what codes
+    mean to people. Without `is_optional` the value is never None.
+    """
+
+    name: str
+    field: str
+    type: type[int] | type[float] | type[str]
+    heading: str
+    outputs: frozenset[Output]
+    convert: Callable[[Any], object] | None = None
+    words: Mapping[str, str] | None = None
+    is_optional: bool = True
+
+    def text(self, value: object) -> str:
+        """Return a value for people: a probability in percent, a code in words."""
+        if value is None:
+            return ""
+        if isinstance(value, float):
+            return f"{100 * value:.1f} %"
+        return self.words.get(str(value), str(value)) if self.words else str(value)
+
+
+def _reason(detail: str) -> str:
+    """Return why an image has no prediction, without this server's folders."""
+    return printable(pathless(detail))
+
+
+_FILES = frozenset({Output.REPORT, Output.EXPORT})
+_REST_PAGE = frozenset({Output.REST, Output.PAGE})
+_REST_PAGE_JSON = _REST_PAGE | {Output.JSON}
+_EVERYWHERE = frozenset(Output)
+
+COLUMNS = (
+    Column("id", "id", int, "Number", frozenset({Output.REST, Output.JSON}), is_optional=False),
+    Column("run", "run_id", int, "Run", frozenset({Output.REST}), is_optional=False),
+    Column("filename", "path", str, "File", _FILES, file_name, is_optional=False),
+    Column("name", "path", str, "File", frozenset({Output.REST, Output.TABLE}), file_name, is_optional=False),
+    Column("prediction", "label_index", int, "Class", _FILES | {Output.JSON}),
+    Column("label", "label", str, "Category", _EVERYWHERE),
+    Column("probability", "probability", float, "Probability", _EVERYWHERE),
+    Column("main_category", "main_label", str, "Main category", _REST_PAGE_JSON),
+    Column("main_category_probability", "main_probability", float, "Its probability", _REST_PAGE),
+    Column("decision", "decision", Decision, "The model is", _FILES | _REST_PAGE_JSON, words=words.DECISIONS),
+    Column("state", "state", str, "State", _EVERYWHERE, words=words.IMAGE_STATES, is_optional=False),
+    Column("code", "code", str, "Code", _FILES | {Output.REST, Output.JSON}),
+    Column("detail", "detail", str, "Reason", _FILES | {Output.JSON, Output.TABLE}, printable),
+    Column("reason", "detail", str, "Reason", _REST_PAGE, _reason),
+    # For people, a name's control characters are escapes. For programs it is the very path.
+    Column("path", "path", str, "Came from", frozenset({Output.REPORT}), printable, is_optional=False),
+    Column("archived_path", "archived_path", str, "Now in", frozenset({Output.REPORT}), printable),
+    Column("path", "path", str, "Came from", frozenset({Output.JSON}), is_optional=False),
+    Column("archived_path", "archived_path", str, "Now in", frozenset({Output.JSON})),
+    Column("reviewed_label", "reviewed_label", str, "Reviewed as", _REST_PAGE),
+    Column("reviewer", "reviewer", str, "Reviewed by", _REST_PAGE),
+)
+
+
+def columns_of(output: Output) -> tuple[Column, ...]:
+    """Return the columns of an output in its order."""
+    return tuple(column for column in COLUMNS if output in column.outputs)
+
+
+def values(columns: Iterable[Column], images: Sequence[ImageResult]) -> list[Sequence[Any]]:
+    """Return the values of each column for some images, one sequence for each column.
+
+    Converting a whole column costs less than converting each image: a run's report may have millions of rows.
+    """
+    fields = dict(zip(ImageResult._fields, zip(*images, strict=True), strict=True)) if images else {}
+    return [_converted(column, fields.get(column.field, ())) for column in columns]
+
+
+def _converted(column: Column, found: Sequence[Any]) -> Sequence[Any]:
+    convert = column.convert
+    if convert is None:
+        return found
+    if not column.is_optional:
+        return list(map(convert, found))
+    return [None if value is None else convert(value) for value in found]
+
+
+def as_dict(output: Output, image: ImageResult) -> dict[str, Any]:
+    """Return one image as an output has it, by the names of the columns."""
+    columns = columns_of(output)
+    found = values(columns, [image])
+    return {column.name: value for column, (value,) in zip(columns, found, strict=True)}
+
+
+def texts(output: Output, image: ImageResult) -> list[tuple[str, str]]:
+    """Return one image for people: each column's heading and text."""
+    columns = columns_of(output)
+    found = values(columns, [image])
+    return [(column.heading, column.text(value)) for column, (value,) in zip(columns, found, strict=True)]

@@ -1,0 +1,54 @@
+"""Cursors: where the next page of a list begins, as text that stands in an address."""
+
+import base64
+import json
+from typing import Any
+
+from returns_pipeline.errors import RefusedError
+from returns_pipeline.store.browsing import Cursor, Order
+from returns_pipeline.web.queries.lookups import IMAGE_ID_END, RUN_ID_END
+
+_ADVICE = "Send the `next` of the page before."
+
+
+def pack(cursor: object) -> str | None:
+    """Return a cursor as text; None stays None."""
+    if cursor is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode().rstrip("=")
+
+
+def run_cursor(text: str | None) -> int | None:
+    """Return the last run of the page before. Raises RefusedError for text that `pack` did not write.
+
+    A cursor of another list begins at the newest run.
+    """
+    value = _unpack(text)
+    return value if isinstance(value, int) and 0 < value < RUN_ID_END else None
+
+
+def image_cursor(text: str | None, order: Order) -> Cursor | None:
+    """Return where the page before ended. Raises RefusedError for text that is no cursor of this order."""
+    value = _unpack(text)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not _fits(value[0], value[1], order):
+        raise RefusedError("This is not a cursor of this order.", _ADVICE)
+    return value[0], value[1]
+
+
+def _unpack(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except ValueError:
+        raise RefusedError("This is not a cursor.", _ADVICE) from None
+
+
+def _fits(probability: object, image_id: object, order: Order) -> bool:
+    if not isinstance(image_id, int) or not 0 <= image_id < IMAGE_ID_END:
+        return False
+    if order is Order.ID:
+        return probability is None
+    return isinstance(probability, float | int) and 0 <= probability <= 1

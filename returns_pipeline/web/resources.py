@@ -1,0 +1,37 @@
+"""What one web process opens: connections, caches and limits, all in one typed value."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from returns_pipeline.records.reviews import ReviewCounts
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.reviews import BundleLookup
+from returns_pipeline.web.queries.worker_client import WorkerClient
+from returns_pipeline.web.security.access import Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What routes share. The last three callables keep their result for some seconds.
+
+    `bundle_of` returns the bundle NAME/VERSION and reads each once. `batches` limits how many large requests
+    are in memory at the same time.
+    """
+
+    context: Context
+    authenticator: Authenticator
+    workers: WorkerClient
+    bundle_of: BundleLookup
+    batches: asyncio.Semaphore
+    readiness: Callable[[], dict[str, str]]
+    metrics: Callable[[], bytes]
+    review_counts: Callable[[], ReviewCounts]
+
+
+def resources_of(request: Request) -> Resources:
+    """Return the resources of the process that serves a request."""
+    found: Resources = request.app.state.resources
+    return found

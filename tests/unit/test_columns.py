@@ -1,0 +1,116 @@
+"""The table of columns is what every output shows of an image; every code has words."""
+
+import csv
+import io
+from enum import StrEnum
+
+import pytest
+
+from returns_pipeline.errors import FaultCode
+from returns_pipeline.records.images import ImageResult, ImageState
+from returns_pipeline.records.models import ModelAction
+from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.runs import RunKind, RunState
+from returns_pipeline.records.text import file_name, printable
+from returns_pipeline.report import words
+from returns_pipeline.report.columns import COLUMNS, Output, as_dict, columns_of, texts, values
+from returns_pipeline.report.csv_table import writer
+from returns_pipeline.store.browsing import PAGE_COLUMNS
+from returns_pipeline.store.images import RESULT_COLUMNS
+
+_REPORT = ["filename", "prediction", "label", "probability", "decision", "state", "code", "detail", "path"]
+IMAGE = ImageResult(
+    id=7,
+    path="/srv/in/a\nb.png",
+    state=ImageState.CLASSIFIED,
+    code=None,
+    detail=None,
+    archived_path="/srv/archive/7.png",
+    label_index=1,
+    label="Trouser",
+    probability=0.123456789,
+    main_label="Clothes",
+    decision="review",
+    main_probability=0.5,
+    run_id=3,
+    reviewed_label="Dress",
+    reviewer="ann",
+)
+
+
+def test_clients_find_the_columns_that_they_know() -> None:
+    """Names and order of the files are an interface: they change on purpose only."""
+    names = {output: [column.name for column in columns_of(output)] for output in Output}
+    assert names[Output.REPORT] == [*_REPORT, "archived_path"]
+    assert names[Output.EXPORT] == _REPORT[:-1]
+    assert all(len(set(each)) == len(each) for each in names.values())
+
+
+def test_every_field_is_filled_by_its_own_column() -> None:
+    """Queries fill the fields by position: a column in another place would be another field."""
+    assert (*RESULT_COLUMNS, *PAGE_COLUMNS) == ImageResult._fields
+    assert tuple(PAGE_COLUMNS) == tuple(ImageResult._field_defaults)
+    of_runs = {Output.REPORT, Output.EXPORT, Output.JSON, Output.TABLE}
+    assert not [each.name for each in COLUMNS if each.field in PAGE_COLUMNS and each.outputs & of_runs]
+
+
+def test_a_csv_row_is_one_line_with_six_digits() -> None:
+    """A control character in a name makes no second row; a probability has a fixed number of digits."""
+    stream = io.StringIO()
+    write = writer(stream, Output.REPORT)
+    write([IMAGE, IMAGE])
+    write([])
+    assert len(stream.getvalue().splitlines()) == 3
+    row = next(csv.DictReader(io.StringIO(stream.getvalue())))
+    assert (row["filename"], row["probability"]) == ("a\\nb.png", "0.123457")
+    assert (row["path"], row["archived_path"]) == ("/srv/in/a\\nb.png", "/srv/archive/7.png")
+
+
+def test_programs_get_values_and_people_get_words() -> None:
+    """The REST interface has no folder of the server; a page has no code."""
+    rest = as_dict(Output.REST, IMAGE)
+    assert (rest["name"], rest["run"], rest["decision"], rest["probability"]) == (
+        "a\\nb.png",
+        3,
+        "review",
+        0.123456789,
+    )
+    assert not any("/srv" in str(value) for value in rest.values())
+    page = dict(texts(Output.PAGE, IMAGE))
+    assert (page["The model is"], page["Probability"], page["Reason"]) == ("unsure", "12.3 %", "")
+
+
+def test_a_column_without_images_is_empty() -> None:
+    """A run without images has a header and no rows."""
+    assert [list(each) for each in values(COLUMNS, [])] == [[] for _ in COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("codes", "table"),
+    [
+        (RunKind, words.RUN_KINDS),
+        (RunState, words.RUN_STATES),
+        (ImageState, words.IMAGE_STATES),
+        (Decision, words.DECISIONS),
+        (ModelAction, words.MODEL_ACTIONS),
+    ],
+)
+def test_every_code_has_words(codes: type[StrEnum], table: dict[str, str]) -> None:
+    """A new code without words would show itself on a clerk's page."""
+    assert set(table) == set(codes)
+    assert all(table[code] and "_" not in table[code] for code in codes)
+
+
+def test_words_of_a_run_count_photos_and_an_unknown_code_stays() -> None:
+    """A run that is worked on shows how far it is; a code of a newer version is shown as it is."""
+    assert words.run_state(RunState.RUNNING, 64, 1300) == "working on it: 64 of 1,300 photos"
+    assert words.run_state("paused", 0, 0) == words.run_kind("paused") == words.fault("paused") == "paused"
+    assert words.fault(FaultCode.EMPTY_FILE) == "The file has no content."
+
+
+@pytest.mark.parametrize("name", ["a\nb", "tab\t", "\x1b[31mred", "caf\udce9", "nbsp\xa0", "größe 鞋"])
+def test_text_from_outside_is_printable_and_not_mixed_up(name: str) -> None:
+    """Control characters become escapes that differ: no two names look the same, nothing is obeyed."""
+    assert printable(name).isprintable()
+    assert (printable(name) == name) == name.isprintable()
+    assert file_name(f"/folder/{name}") == printable(name)
