@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.store.database import MIGRATIONS, Database
@@ -21,6 +22,16 @@ def test_the_head_revision_makes_the_tables_of_the_code(database_url: str) -> No
     assert current == head is not None
     assert database.differences() == []
     database.close()
+
+
+def test_the_newest_file_is_the_only_head() -> None:
+    """Revisions are numbered in a line: the program reads its own from the names of the files."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    names = sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    assert scripts.get_heads() == [names[-1].partition("_")[0]]
+    assert [script.revision for script in scripts.walk_revisions()] == [
+        name.partition("_")[0] for name in reversed(names)
+    ]
 
 
 def test_every_revision_goes_up_down_and_up_again(database_url: str) -> None:
