@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import Bundle, load_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.evaluation.judging import read_data
+from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos
 from tests.support import LABELS, Installation, write_images, write_stub_bundle
 
 
@@ -69,7 +69,7 @@ def test_the_table_and_the_folder_of_choice(sqlite_home: Installation, tmp_path:
         command = ("evaluate", "stub/1", str(tmp_path / "photos"), "--out", str(out), "--limit", limit)
         done = sqlite_home.run(*command)
         assert done.returncode == 0, done.stderr
-        assert f"{limit}, 0 more could not be read" in done.stdout
+        assert f"{limit}, and 0 unreadable files" in done.stdout
         assert "Accuracy  100.00%" in done.stdout
     assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["n"] == 7
 
@@ -99,11 +99,13 @@ def test_a_tree_of_main_and_sub_categories(tmp_path: Path) -> None:
         grey(tmp_path / main / sub / "1.png", 1)
     labels, mains = LABELS[::-1], ("high", "high", "low", "low")
     bundle = Bundle(tmp_path, "m", 1, labels, mains, ImageInput(8, 8, 1), {}, "stub", "")
-    photos = read_data(tmp_path, bundle, None, None)
+    photos = find_labelled_photos(tmp_path, bundle, None, None)
     for path, truth in zip(photos.paths, photos.truth.tolist(), strict=True):
         assert labels[truth] == Path(path).parent.name
-    with pytest.raises(ConfigFault, match=r"dim belongs to low .*, but to high in m/1"):
-        read_data(tmp_path, replace(bundle, main_categories=("high", "high", "high", "low")), None, None)
+    with pytest.raises(RefusedError, match=r"dim belongs to low .*, but to high in m/1"):
+        find_labelled_photos(
+            tmp_path, replace(bundle, main_categories=("high", "high", "high", "low")), None, None
+        )
 
 
 def test_what_cannot_be_judged_is_refused_with_what_to_do(sqlite_home: Installation, tmp_path: Path) -> None:
@@ -144,9 +146,9 @@ def test_the_accuracy_of_a_csv(sqlite_home: Installation, tmp_path: Path) -> Non
     assert (first["index"], first["recall"], first["support"]) == (0, 0.5, 2)
     assert (second["precision"], second["recall"]) == (0.5, 1)
     done = sqlite_home.run("accuracy", str(path))
-    assert "2 of 3 right: 66.67%. 1 labelled images have no prediction." in done.stdout
+    assert "2 of 3 correct: 66.67%. 1 labelled images have no prediction." in done.stdout
     path.write_text("filename,prediction\nx.png,1\n", encoding="utf-8")
-    assert "carries a label" in refusal(sqlite_home, "accuracy", str(path))
+    assert "contains a label" in refusal(sqlite_home, "accuracy", str(path))
     assert "There is no file" in refusal(sqlite_home, "accuracy", str(tmp_path / "none.csv"))
 
 
@@ -165,7 +167,7 @@ def test_two_models_are_compared_on_the_same_photos(sqlite_home: Installation, t
     assert {row["label"] for row in numbers["per_class"] if row["difference"]} == {"dark", "dim"}
     assert numbers["conclusion"] in sqlite_home.run(*arguments).stdout
     same = sqlite_home.run("models", "compare", "stub", "stub/1", str(tmp_path / "photos"))
-    assert "No difference between stub/1 and stub/1 can be told" in same.stdout
+    assert "stub/1 and stub/1 do not differ significantly" in same.stdout
 
 
 def test_models_of_other_labels_are_not_compared(sqlite_home: Installation, tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_models_of_other_labels_are_not_compared(sqlite_home: Installation, tmp_
     replace(other, labels=("night", "dim", "bright", "white")).save()
     photos_of_each_label(tmp_path / "photos", 1)
     compare = ("models", "compare", "stub", "other")
-    assert "other/1 does not know 'dark'" in refusal(sqlite_home, *compare, str(tmp_path / "photos"))
+    assert "other/1 has no label 'dark'" in refusal(sqlite_home, *compare, str(tmp_path / "photos"))
     write_images(tmp_path / "numbered", 4)
     assert "labelled by an index" in refusal(sqlite_home, *compare, str(tmp_path / "numbered"))
     assert sqlite_home.run(*compare).returncode == 2

@@ -20,8 +20,8 @@ from returns_pipeline.records.predictions import Decision, Scores
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import environment_of, load_settings
 from returns_pipeline.store import images
-from returns_pipeline.training.evaluation import scores
-from returns_pipeline.training.recipes import calibration
+from returns_pipeline.training.evaluation import metrics
+from returns_pipeline.training.pipeline import calibration
 from tests.support import Installation, write_images, write_stub_bundle
 
 
@@ -52,9 +52,9 @@ def test_the_fit_finds_how_much_too_sure_a_model_is(sharpness: float) -> None:
     truth, probabilities = answers(20_000, 6, sharpness)
     found = calibration.fit_temperature(truth, probabilities)
     assert found == pytest.approx(sharpness, rel=0.05)
-    best = scores.cross_entropy(truth, tempered(probabilities, found))
+    best = metrics.cross_entropy(truth, tempered(probabilities, found))
     for other in (found * 0.95, found * 1.05):
-        assert scores.cross_entropy(truth, tempered(probabilities, other)) > best
+        assert metrics.cross_entropy(truth, tempered(probabilities, other)) > best
 
 
 def test_a_model_without_a_mistake_keeps_a_finite_temperature() -> None:
@@ -71,7 +71,7 @@ def test_a_staircase_of_a_hand_made_example(monkeypatch: pytest.MonkeyPatch) -> 
     right = [True, True, True, False, True, True]
     probabilities = np.array([[chance, 1 - chance] for chance in chances], np.float32)
     truth = np.where(right, 0, 1)
-    first, second = calibration.staircases(truth, probabilities, 2)
+    first, second = calibration.precision_steps(truth, probabilities, 2)
     assert [precision for _, precision in first] == [0.8, 1.0]
     assert [threshold for threshold, _ in first] == pytest.approx([0.6, 0.8], abs=2e-6)
     assert second == ()
@@ -83,14 +83,14 @@ def test_one_sure_mistake_does_not_send_every_image_to_review() -> None:
     probabilities = np.stack([chances, 1 - chances], axis=1).astype(np.float32)
     truth = np.zeros(200, int)
     truth[0] = 1
-    (staircase, _) = calibration.staircases(truth, probabilities, 2)
+    (staircase, _) = calibration.precision_steps(truth, probabilities, 2)
     assert staircase[0][1] >= 0.95
 
 
 def test_staircases_are_short_monotone_and_keep_their_promise() -> None:
     """Of the images that a threshold lets pass, and any higher one, at least the wanted share is right."""
     truth, probabilities = answers(20_000, 4, 1.0)
-    found = calibration.staircases(truth, probabilities, 4)
+    found = calibration.precision_steps(truth, probabilities, 4)
     predicted, chances = probabilities.argmax(axis=1), probabilities.max(axis=1)
     for label, staircase in enumerate(found):
         assert 2 <= len(staircase) <= calibration.MOST_STEPS
@@ -162,7 +162,9 @@ def test_a_bundle_keeps_its_calibration(tmp_path: Path) -> None:
     """What was added is read again to the last digit, a pair on a line, and says a new digest."""
     before = write_stub_bundle(tmp_path)
     truth, probabilities = answers(3_000, 4, 2.0)
-    after = calibration.add_calibration(before, truth, probabilities)
+    found = calibration.calibrate(truth, probabilities, 4)
+    after = replace(before, temperature=found.temperature, reliability=found.precision_steps)
+    after.save()
     assert load_bundle(before.folder) == after
     assert after.temperature == pytest.approx(2, rel=0.1)
     assert after.digest != before.digest

@@ -1,11 +1,11 @@
-"""Whether two models differ, against numbers worked out by hand and by drawing lots."""
+"""The comparison of two models, against numbers worked out by hand and against simulated draws."""
 
 import math
 
 import numpy as np
 import pytest
 
-from returns_pipeline.training.evaluation.comparing import compare, mcnemar, paired_interval, wilson
+from returns_pipeline.training.evaluation.comparison import compare, mcnemar, paired_interval, wilson
 
 
 def test_mcnemar_of_hand_made_examples() -> None:
@@ -64,4 +64,4 @@ def test_a_comparison_says_who_is_better() -> None:
     assert back.conclusion("new/2", "old/1").startswith("old/1 is worse than new/2: -19.0 points (")
     same = compare(truth, first, first, ["a", "b", "c"])
     assert same.p == 1
-    assert same.conclusion("x", "y").startswith("No difference between x and y can be told: +0.0 points")
+    assert same.conclusion("x", "y").startswith("x and y do not differ significantly: +0.0 points")

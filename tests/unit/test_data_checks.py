@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from returns_pipeline.errors import ConfigFault, FaultCode
+from returns_pipeline.errors import FaultCode, RefusedError
 from returns_pipeline.photos import imaging
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled import duplicates, photos
@@ -149,7 +149,7 @@ def test_what_spoils_is_told_apart_from_what_is_noted(tmp_path: Path) -> None:
     groups = sentences.groups
     shared = set(groups["train"].tolist()) & set(groups["validation"].tolist())
     assert len(shared) == 2
-    with pytest.raises(ConfigFault) as caught:
+    with pytest.raises(RefusedError) as caught:
         require_sound(sentences, force=False)
     assert all(sentence in caught.value.message for sentence in sentences.spoiling)
     assert "--force" in caught.value.advice

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.training.labelled import from_csv
 from returns_pipeline.training.labelled.folders import read_tree
 from tests.support import CLI
@@ -60,7 +60,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, content: str, line: int) -> None:
     """The sentence names the file and the line, and says what is expected."""
     source = tmp_path / "a.csv"
     source.write_text(content, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigFault) as caught:
+    with pytest.raises(RefusedError) as caught:
         list(from_csv.write_png(source, tmp_path / "out"))
     assert caught.value.message.startswith(f"{source}, line {line}: ")
     assert "label,pixel1" in caught.value.advice
@@ -68,11 +68,11 @@ def test_a_wrong_line_is_named(tmp_path: Path, content: str, line: int) -> None:
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path: Path) -> None:
     """A missing source and a folder that is a file are the operator's to mend."""
-    with pytest.raises(ConfigFault, match=r"missing\.csv"):
+    with pytest.raises(RefusedError, match=r"missing\.csv"):
         list(from_csv.write_png(tmp_path / "missing.csv", tmp_path / "out"))
     source = tmp_path / "a.csv"
     source.write_text(table("1,1,2,3,4"))
-    with pytest.raises(ConfigFault, match=r"a\.csv"):
+    with pytest.raises(RefusedError, match=r"a\.csv"):
         list(from_csv.write_png(source, source))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from returns_pipeline.classify.bundle import LABEL_LENGTH
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.training.labelled import names
 from returns_pipeline.training.labelled.folders import Labels, match_labels, read_tree
 
@@ -28,7 +28,7 @@ def make(root: Path, *files: str) -> Path:
 
 def refusal(root: Path, mapping: Path | None = None) -> str:
     """Return the sentences with which a tree is refused."""
-    with pytest.raises(ConfigFault) as caught:
+    with pytest.raises(RefusedError) as caught:
         read_tree(root, mapping)
     assert caught.value.advice
     return str(caught.value)
@@ -205,7 +205,7 @@ def test_names_go_before_indices() -> None:
 @pytest.mark.parametrize("folders", [("Hat",), ("5",), ("Dress", "3")])
 def test_folders_that_match_no_or_one_label_are_refused(folders: tuple[str, ...]) -> None:
     """The sentence lists the labels that there are."""
-    with pytest.raises(ConfigFault) as caught:
+    with pytest.raises(RefusedError) as caught:
         match_labels(Labels(folders, folders), KNOWN)
     assert repr(folders[-1]) in caught.value.message
     assert all(label in caught.value.advice for label in KNOWN)

@@ -71,7 +71,7 @@ def test_a_failed_download_names_both_ways(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from returns_pipeline.errors import ConfigFault\n"
-        "from returns_pipeline.training import fashion_mnist\n"
+        "from returns_pipeline.training.labelled import fashion_mnist\n"
         "try:\n"
         "    fashion_mnist.load('test', Path(sys.argv[1]))\n"
         "except ConfigFault as fault:\n"
@@ -94,7 +94,7 @@ def test_a_failed_download_names_both_ways(tmp_path: Path) -> None:
 def test_the_debian_files_need_no_keras() -> None:
     """Whoever has the Debian package writes the images without TensorFlow."""
     script = (
-        "import sys; from returns_pipeline.training import fashion_mnist\n"
+        "import sys; from returns_pipeline.training.labelled import fashion_mnist\n"
         "print(fashion_mnist.load('test').fingerprint, 'keras' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -12,10 +12,10 @@ import pytest
 
 from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle, file_sha256, load_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training.recipes import export
+from returns_pipeline.training.pipeline import export
 from tests.support import needs_fashion_mnist
 
 COMMITTED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
@@ -66,7 +66,7 @@ def test_an_export_that_answers_otherwise_is_refused() -> None:
     """A bundle whose two models disagree on more than one image in a thousand is never written."""
     pixels = np.zeros((4, 28, 28, 1), np.uint8)
     other = np.tile(np.eye(10, dtype=np.float32)[1], (4, 1))
-    with pytest.raises(ConfigFault, match="agrees with Keras on 0"):
+    with pytest.raises(RefusedError, match="agrees with Keras on 0"):
         export.verify(load_bundle(COMMITTED), pixels, other)
 
 

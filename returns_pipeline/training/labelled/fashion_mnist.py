@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.training.labelled.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ LABELS = (
     "Ankle boot",
 )
 SIDE = 28
+#: The name and the licence in bundle.json.
+SOURCE = {"name": "Fashion-MNIST", "licence": "MIT, (c) 2017 Zalando SE"}
 COUNTS: dict[Split, int] = {"train": 60_000, "test": 10_000}
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
 
@@ -59,6 +62,14 @@ class Dataset:
     def fingerprint(self) -> str:
         """sha256 in hex over the bytes of all images, then of all labels."""
         return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+
+    def take(self, indices: "NDArray[np.int64]") -> "Dataset":
+        """Return the images at these indices."""
+        return Dataset(self.images[indices], self.labels[indices])
+
+    def part(self) -> Part:
+        """Return the images as a network takes them: uint8 [n, 28, 28, 1]."""
+        return Part(self.images[..., np.newaxis], self.labels.astype(np.int64), self.fingerprint)
 
 
 def load(split: Split, folder: Path = DEBIAN_DIR) -> Dataset:

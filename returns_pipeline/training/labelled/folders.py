@@ -54,13 +54,18 @@ _EXPECTED = "Expected is FOLDER/LABEL/photo.jpg, or FOLDER/MAIN/LABEL/photo.jpg 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a model answers: `names`, one a label in the order of its output, and the main category of each.
+    """The labels of a model: `names` in the order of its output, and the main category of each in `mains`.
 
-    Where there are no main categories, `mains` is the labels themselves.
+    Without main categories, `mains` equals `names`.
     """
 
     names: tuple[str, ...]
     mains: tuple[str, ...]
+
+    @property
+    def distinct_mains(self) -> tuple[str, ...] | None:
+        """The main category of each label; None when the labels are the main categories."""
+        return None if self.mains == self.names else self.mains
 
 
 @dataclass(frozen=True, slots=True)
