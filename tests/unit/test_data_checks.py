@@ -137,14 +137,14 @@ def test_what_spoils_is_told_apart_from_what_is_noted(tmp_path: Path) -> None:
     sentences = found(tmp_path)
     text = "\n".join(sentences.spoiling)
     assert len(sentences.spoiling) == 3
-    assert "shoe has too few photos in train: 9, less than 10." in text
-    assert "in two classes: train/bag/1.png = train/hat/copied.png." in text
+    assert "shoe has too few photos in train: 9, fewer than 10." in text
+    assert "with two labels: train/bag/1.png = train/hat/copied.png." in text
     assert "in train and in validation: train/bag/2.png = val/bag/copied.png." in text
     notes = "\n".join(sentences.warnings)
     assert len(sentences.warnings) == 4
     assert "3 of 76 files cannot be read, 3.9%." in notes
-    assert "twice in one class: train/bag/3.png = train/bag/copied.png." in notes
-    assert notes.count("1 pair of nearly the same picture") == 2
+    assert "twice with the same label: train/bag/3.png = train/bag/copied.png." in notes
+    assert notes.count("1 pair of nearly identical photos") == 2
     assert [file.code for file in sentences.unreadable] == [FaultCode.NOT_AN_IMAGE] * 3
     groups = sentences.groups
     shared = set(groups["train"].tolist()) & set(groups["validation"].tolist())
