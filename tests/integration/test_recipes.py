@@ -25,7 +25,7 @@ COLOURS = {"red skirt": (200, 30, 40), "green hat": (40, 180, 60), "blue jeans":
 
 
 def photos(root: Path, count: int = 15) -> Path:
-    """Write noisy photos of three colours into class folders with numbers in front."""
+    """Write noisy photos of three colours into class folders with leading numbers."""
     draw = np.random.default_rng(0)
     for number, (label, colour) in enumerate(COLOURS.items()):
         folder = root / f"{number}_{label}"
@@ -39,7 +39,7 @@ def photos(root: Path, count: int = 15) -> Path:
 
 
 @pytest.mark.slow
-def test_three_commands_lead_from_folders_to_the_model_of_the_night(
+def test_three_commands_lead_from_folders_to_an_active_model(
     sqlite_home: Installation, tmp_path: Path
 ) -> None:
     """Train, evaluate, promote: the bundle has its labels, its data and the command that made it."""
@@ -73,7 +73,7 @@ class Silent:
 
 
 @pytest.mark.slow
-def test_two_heads_on_a_pretrained_backbone_soon_learn_what_is_plain(tmp_path: Path) -> None:
+def test_two_heads_on_a_pretrained_backbone_learn_easy_photos(tmp_path: Path) -> None:
     """The bundle has the main category of each label, and the accuracy of each head alone."""
     root, models = photos(tmp_path / "photos"), tmp_path / "models"
     folders = PhotoFolders(root, tmp_path / "mains.csv", test=0)
@@ -86,7 +86,7 @@ def test_two_heads_on_a_pretrained_backbone_soon_learn_what_is_plain(tmp_path: P
     assert bundle.metrics["openvino_agreement"] >= LEAST_AGREEMENT
 
 
-def test_a_training_begins_with_the_backbone_of_a_model_that_is_here(tmp_path: Path) -> None:
+def test_a_training_starts_from_the_backbone_of_an_existing_model(tmp_path: Path) -> None:
     """Offline: convolutions trained on clothes can tell bright photos from dark ones."""
     root = photos(tmp_path / "photos")
     size = load_bundle(PROJECT_ROOT / "models" / "fashion-mnist" / "1").input

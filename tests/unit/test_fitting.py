@@ -73,8 +73,8 @@ def test_only_the_same_training_is_resumed(tmp_path: Path) -> None:
         Checkpoints(tmp_path / "cut", "another", resume=True)
 
 
-def test_what_two_heads_serve_is_the_product_of_both() -> None:
-    """Served: p(sub) times p(main of sub), made to sum to 1; so its main category fits its label."""
+def test_two_heads_serve_the_product_of_both() -> None:
+    """Served: p(sub) times p(main of sub), normalised, so the main category always fits the label."""
     labels = Labels(("dress", "shirt", "shorts", "skirt"), ("full", "upper", "bottom", "bottom"))
     size = ImageInput(64, 64, 3)
     features = keras.Sequential([small_backbone(size), keras.layers.GlobalAveragePooling2D()])
@@ -87,8 +87,8 @@ def test_what_two_heads_serve_is_the_product_of_both() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_variation_is_decided_by_its_generator(channels: int) -> None:
-    """The same generator gives the same photos; no variation at all gives the photo or its mirror image."""
+def test_variation_depends_only_on_its_generator(channels: int) -> None:
+    """The same generator gives the same photos; without variation a photo is at most mirrored."""
     pixels = np.random.default_rng(0).integers(0, 256, (16, 12, 10, channels), np.uint8)
     much = Variation(crop=0.5, turn=20, shear=5, shift=0.1, jitter=0.3)
     once, again = (much(pixels, np.random.default_rng(3)) for _ in range(2))

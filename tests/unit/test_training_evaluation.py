@@ -1,4 +1,4 @@
-"""The numbers a model is judged by, against examples worked out by hand."""
+"""The metrics of a model, against examples worked out by hand."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_the_parts_divide_everything_and_share_nothing() -> None:
 
 
 def test_the_division_is_always_the_same() -> None:
-    """The held-out images of a later training are the held-out images of the first: these five lead them."""
+    """Every training has the same held-out images; these are the first five."""
     assert np.array_equal(split_indices(60_000).test, split_indices(60_000).test)
     assert not np.array_equal(split_indices(60_000).test, split_indices(60_000, seed=1).test)
     assert split_indices(60_000).test[:5].tolist() == [0, 10, 13, 19, 23]
@@ -38,7 +38,7 @@ def test_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:
 
 
 def test_precision_recall_and_f1_of_a_hand_made_example() -> None:
-    """A label that is never predicted scores 0 instead of dividing by 0."""
+    """A label that is never predicted has precision 0, without a division by 0."""
     found = metrics.class_scores(metrics.confusion_matrix(TRUTH, PREDICTED, 3))
     assert found.precision == pytest.approx([2 / 3, 2 / 3, 0])
     assert found.recall == pytest.approx([2 / 3, 1, 0])
@@ -67,7 +67,7 @@ def test_top_accuracy_counts_the_most_probable_labels() -> None:
 
 
 def test_the_calibration_error_of_a_hand_made_example() -> None:
-    """Two of four answers at 0.75 are right, and the one at 1.0: (4 * |0.5 - 0.75| + 1 * 0) / 5."""
+    """Two of four predictions at 0.75 are correct, and the one at 1.0: (4 * |0.5 - 0.75| + 1 * 0) / 5."""
     rows = np.array([[0.75, 0.25]] * 4 + [[1.0, 0.0]], np.float32)
     truth = np.array([0, 0, 1, 1, 0])
     curve = calibration_curve(truth, rows)
@@ -80,14 +80,14 @@ def test_the_calibration_error_of_a_hand_made_example() -> None:
     assert np.flatnonzero(calibration_curve(np.array([0]), on_the_edge, bins=2).images).tolist() == [0]
 
 
-def test_honest_probabilities_have_no_calibration_error() -> None:
-    """Answers of 0.8 that are right in 80 of 100 cases."""
+def test_calibrated_probabilities_have_no_calibration_error() -> None:
+    """The error is 0 for predictions at 0.8 that are correct in 80 of 100 cases."""
     rows = np.tile(np.array([[0.8, 0.2]], np.float32), (100, 1))
     assert calibration_curve((np.arange(100) >= 80).astype(int), rows).error == pytest.approx(0, abs=1e-6)
 
 
 def test_accuracy_against_coverage_of_a_hand_made_example() -> None:
-    """Images of one probability are answered together; at full coverage the accuracy is the model's."""
+    """Images with the same probability count together; at full coverage the accuracy is the model's."""
     rows = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]], np.float32)
     curve = coverage_curve(np.array([0, 0, 1, 1]), rows)
     assert curve.coverage == pytest.approx([0.25, 0.75, 1])
@@ -96,7 +96,7 @@ def test_accuracy_against_coverage_of_a_hand_made_example() -> None:
 
 
 def test_a_review_rule_of_a_hand_made_example() -> None:
-    """Each label has its own threshold; infinity sends all of its images to a person."""
+    """Each label has its own threshold; infinity sends all of its images to review."""
     rows = np.array([[0.9, 0.1], [0.6, 0.4], [0.05, 0.95]], np.float32)
     truth = np.array([0, 1, 1])
     found = review_outcome(truth, rows, np.array([0.5, np.inf]))
@@ -106,7 +106,7 @@ def test_a_review_rule_of_a_hand_made_example() -> None:
 
 
 def test_two_heads_of_a_hand_made_example() -> None:
-    """The main category is that of the best sub-category; by the sum it would be another for one image."""
+    """The main category is that of the best sub-category; for one image the sum decides otherwise."""
     mains = ("bags", "shoes", "shoes")
     rows = np.array([[0.4, 0.35, 0.25], [0.1, 0.5, 0.4], [0.2, 0.1, 0.7]], np.float32)
     heads = metrics.main_category_scores(np.array([0, 2, 2]), rows, mains)

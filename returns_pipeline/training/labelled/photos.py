@@ -36,9 +36,9 @@ def load_pixels(
     total = len(photos.paths)
     pixels = _allocate((total, *size.shape), cache)
     readable: list[int] = []
-    for position, answer in enumerate(decode_all(photos.paths, size)):
-        if isinstance(answer, Decoded):
-            pixels[len(readable)] = answer.pixels
+    for position, result in enumerate(decode_all(photos.paths, size)):
+        if isinstance(result, Decoded):
+            pixels[len(readable)] = result.pixels
             readable.append(position)
         on_progress(position + 1, total)
     return pixels[: len(readable)], np.array(readable, np.int64)

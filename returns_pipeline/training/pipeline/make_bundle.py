@@ -87,7 +87,7 @@ def _export(
     compared = "official" if "official" in data.parts else data.judged_on
     pixels, expected = data.parts[compared].pixels, predictions[compared]
     train = data.parts["train"].pixels
-    # A small part says too little about the agreement: training images are added.
+    # A small part cannot measure the agreement precisely: training images are added.
     if missing := max(0, min(_COMPARED_IMAGES - len(pixels), len(train))):
         # Evenly spread, because the images are ordered by label.
         added = train[np.linspace(0, len(train) - 1, missing).astype(int)]

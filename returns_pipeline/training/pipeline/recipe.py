@@ -1,4 +1,4 @@
-"""What a training is asked to do, and what a recipe must provide."""
+"""The request of a training, and the protocols of a recipe and of a progress display."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

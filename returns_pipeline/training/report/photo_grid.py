@@ -74,20 +74,20 @@ def _grid(
     lines = -(-len(chosen) // _COLUMNS)
     shown = [sample.images[int(index)] for index in chosen]
     # The median proportions, so that neither upright nor wide photos leave large gaps.
-    ratio = float(np.median([picture.shape[0] / picture.shape[1] for picture in shown]))
+    ratio = float(np.median([image.shape[0] / image.shape[1] for image in shown]))
     caption = 0.2 + 0.15 * captions[0][0].count("\n")
     height = 9 / _COLUMNS * min(max(ratio, 0.5), 1.6) + caption
     figure = Figure((9, 0.45 + lines * (height + 0.12)), layout="constrained")
     figure.suptitle(title)
     for axes in figure.subplots(lines, _COLUMNS, squeeze=False).flat:
         axes.set_axis_off()
-    for axes, picture, (text, colour) in zip(figure.axes, shown, captions, strict=False):
-        _show(axes, picture, inverted=sample.inverted)
+    for axes, image, (text, colour) in zip(figure.axes, shown, captions, strict=False):
+        _show(axes, image, inverted=sample.inverted)
         axes.set_title(text, fontsize=8, color=colour)
     return figure
 
 
-def _show(axes: "Axes", picture: "NDArray[np.uint8]", *, inverted: bool) -> None:
+def _show(axes: "Axes", image: "NDArray[np.uint8]", *, inverted: bool) -> None:
     """Draw one image with square pixels, so that a photo keeps its proportions."""
-    grey = picture.shape[-1] == 1
-    axes.imshow(picture[..., 0] if grey else picture, cmap="gray_r" if inverted else "gray", vmin=0, vmax=255)
+    grey = image.shape[-1] == 1
+    axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if inverted else "gray", vmin=0, vmax=255)

@@ -71,7 +71,7 @@ def confusion(matrix: "NDArray[np.int64]", labels: "Sequence[str]") -> Figure:
     figure = Figure((side + 1.2, side), layout="constrained")
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(matrix):
         if value or large:
             colour = "white" if shares[row, column] > 0.5 else "black" if value else "#bbbbbb"
@@ -85,7 +85,7 @@ def confusion(matrix: "NDArray[np.int64]", labels: "Sequence[str]") -> Figure:
     axes.set_xlabel("predicted label")
     axes.set_ylabel("true label")
     axes.set_title(f"Confusion matrix of {matrix.sum():,} images")
-    figure.colorbar(picture, shrink=0.8, label="share of the true label's images")
+    figure.colorbar(image, shrink=0.8, label="share of the true label's images")
     return figure
 
 
