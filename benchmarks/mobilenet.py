@@ -119,7 +119,7 @@ def _head(features: "NDArray[np.float32]") -> list["NDArray[np.float32]"]:
 def make_bundle(models: Path, photos: list[Path], *, small: bool) -> None:
     """Make the model and publish it atomically as MODELS/mobilenet-v2/1."""
     from returns_pipeline.classify import publishing
-    from returns_pipeline.training.recipes import export
+    from returns_pipeline.training.pipeline import export
 
     pixels = pixels_of(photos)
     with publishing.draft_folder(models) as folder:

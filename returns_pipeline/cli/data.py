@@ -1,23 +1,21 @@
-"""`returns-pipeline data`: datasets as files, and whether photos are fit to train with."""
+"""`returns-pipeline data`: writes data sets as image files, and checks photos before a training."""
 
-import json
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from returns_pipeline.training.labelled.checks import Findings
 
-app = typer.Typer(help="Write datasets as image files; check photos before a training.", no_args_is_help=True)
+app = typer.Typer(
+    help="Write data sets as image files; check photos before a training.", no_args_is_help=True
+)
 
 
 @app.command("fashion-mnist")
 def fashion_mnist(
-    out: Annotated[Path, typer.Option(help="Folder for the images; made when it is missing.")],
+    out: Annotated[Path, typer.Option(help="Folder for the images; it is created if needed.")],
     split: Annotated[
         Literal["train", "test"], typer.Option(help="60,000 training or 10,000 test images.")
     ] = "test",
@@ -34,14 +32,17 @@ def fashion_mnist(
 @app.command("from-csv")
 def from_csv(
     file: Annotated[Path, typer.Argument(help="CSV file with the header `label,pixel1,…`.")],
-    out: Annotated[Path, typer.Option(help="Folder for the images; made when it is missing.")],
+    out: Annotated[Path, typer.Option(help="Folder for the images; it is created if needed.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
-    flat: Annotated[bool, typer.Option("--flat", help="All in one folder, not one for each label.")] = False,
+    flat: Annotated[
+        bool, typer.Option("--flat", help="Write all images to one folder, without a folder for each label.")
+    ] = False,
 ) -> None:
-    """Write a CSV file of grey pixels, one line an image, as PNG files in a folder for each label."""
+    """Write a CSV file of grey pixels, one image in each line, as PNG files in a folder for each label."""
+    from returns_pipeline.cli.console import progress_bar
     from returns_pipeline.training.labelled import from_csv as pixels
 
-    with _progress("Writing") as advance:
+    with progress_bar("Writing") as advance:
         count = 0
         for count, _ in enumerate(pixels.write_png(file, out, limit=limit, flat=flat), start=1):
             advance(count, limit)
@@ -50,38 +51,27 @@ def from_csv(
 
 @app.command("check")
 def check(
-    folder: Annotated[Path, typer.Argument(help="Folder with a folder for each label.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with one folder for each label.")],
     mapping: Annotated[
-        Path | None, typer.Option(help="CSV file `sub,main`, or JSON: the main category of each label.")
+        Path | None,
+        typer.Option(help="CSV file (sub,main) or JSON file with the main category of each label."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Read every photo and say what would spoil a training. Exit code 1 when something would."""
+    """Read every photo and list what would spoil a training. Exit code 1 if there is anything."""
+    from returns_pipeline.cli.console import print_json, progress_bar
     from returns_pipeline.training.labelled import checks
     from returns_pipeline.training.labelled.folders import read_tree
 
     tree = read_tree(folder, mapping)
-    with _progress("Checking") as advance:
+    with progress_bar("Checking") as advance:
         findings = checks.check(tree, advance)
     if as_json:
-        typer.echo(json.dumps(_as_dict(findings), indent=2))
+        print_json(_as_dict(findings))
     else:
-        _show(findings, folder)
+        _print_findings(findings, folder)
     if findings.spoiling:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress(what: str) -> "Iterator[Callable[[int, int | None], None]]":
-    """Give what shows a bar on a terminal's standard error: called with (done, total)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _as_dict(findings: "Findings") -> dict[str, object]:
@@ -97,7 +87,7 @@ def _as_dict(findings: "Findings") -> dict[str, object]:
     }
 
 
-def _show(findings: "Findings", folder: Path) -> None:
+def _print_findings(findings: "Findings", folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -121,7 +111,9 @@ def _show(findings: "Findings", folder: Path) -> None:
     totals = (f"{counts.sum():,}" for counts in findings.counts.values())
     table.add_row("all", *[""] * (len(columns) - 1), *totals)
     console.print(table)
-    console.print(f"Largest to smallest label: {findings.imbalance:.1f} : 1", highlight=False)
+    console.print(
+        f"Photos of the largest and of the smallest label: {findings.imbalance:.1f} to 1", highlight=False
+    )
     for file in findings.unreadable:
         console.print(
             Text(f"{printable(file.path)}: {file.code}: {file.detail}"), soft_wrap=True, highlight=False

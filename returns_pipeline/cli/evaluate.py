@@ -1,10 +1,8 @@
-"""`returns-pipeline evaluate`, `accuracy`, and the comparison of two models."""
+"""`returns-pipeline evaluate`, `accuracy`, and the comparison of two models on labelled photos."""
 
 import importlib
-import json
 import re
 import shlex
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +11,6 @@ import typer
 from returns_pipeline.errors import ConfigFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import numpy as np
     from numpy.typing import NDArray
     from rich.table import Table
@@ -22,74 +18,82 @@ if TYPE_CHECKING:
     from returns_pipeline.classify.bundle import Bundle
     from returns_pipeline.report.summary import CsvPredictions
     from returns_pipeline.settings import Settings
-    from returns_pipeline.training.evaluation.comparing import Comparison
-    from returns_pipeline.training.evaluation.judging import Answers, Photos
+    from returns_pipeline.training.evaluation.comparison import Comparison
+    from returns_pipeline.training.evaluation.photo_predictions import LabelledPhotos, PhotoPredictions
 
-#: Labels and files that a terminal shows; JSON and the page have all.
+#: Most labels and files on a terminal; JSON and the page have all of them.
 _MOST_LINES = 20
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _DATA = typer.Argument(
-    help="A folder for each label, or files named …label_N…, where N is the label's index.", metavar="DATA"
+    help="A folder with one folder for each label, or with files named …label_N…, where N is the index of "
+    "the label.",
+    metavar="DATA",
 )
 Data = Annotated[Path, _DATA]
 OptionalData = Annotated[Path | None, _DATA]
 Mapping = Annotated[
     Path | None,
-    typer.Option(help="CSV or JSON file that gives each label its main category.", metavar="FILE"),
+    typer.Option(help="CSV or JSON file with the main category of each label.", metavar="FILE"),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many photos, drawn at random.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use at most this many photos, drawn at random.")]
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="NAME, NAME/VERSION, or a bundle's folder.", metavar="MODEL")],
+    model: Annotated[
+        str, typer.Argument(help="NAME, NAME/VERSION, or the folder of a bundle.", metavar="MODEL")
+    ],
     data: Data,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the page. Default: REPORT_DIR/evaluation/NAME-VERSION-DATA."),
+        typer.Option(help="Folder for the page. Default: RETURNS_REPORT_DIR/evaluation/NAME-VERSION-DATA."),
     ] = None,
     mapping: Mapping = None,
     limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    """Judge a model by photos whose labels are known; write a page with plots."""
+    """Evaluate a model on labelled photos; write a page with plots."""
     _require_matplotlib()
     import numpy as np
 
     from returns_pipeline.classify.confidence import review_thresholds, tempered
+    from returns_pipeline.cli.console import print_json, progress_bar
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.evaluation.judging import Thumbnails, ask, read_data
-    from returns_pipeline.training.pages.evaluation_report import Story, write_report
-    from returns_pipeline.training.pages.pictures import Sample
+    from returns_pipeline.training.evaluation.photo_predictions import (
+        Thumbnails,
+        find_labelled_photos,
+        predict_photos,
+    )
+    from returns_pipeline.training.report.evaluation_report import ReportContent, write_report
+    from returns_pipeline.training.report.photo_grid import Sample
 
     settings = load_settings()
     bundle = _bundle(settings, model)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     root = data.absolute()
-    photos = read_data(root, bundle, mapping, limit)
-    with _progress(str(bundle.ref)) as on_progress:
-        answers = ask(bundle, photos, settings, on_progress)
-    truth = photos.truth[answers.indices]
+    photos = find_labelled_photos(root, bundle, mapping, limit)
+    with progress_bar(str(bundle.ref)) as on_progress:
+        predictions = predict_photos(bundle, photos, settings, on_progress)
+    truth = photos.truth[predictions.indices]
+    paths = [photos.paths[index] for index in predictions.indices]
     folder = out or settings.report_dir / "evaluation" / f"{bundle.name}-{bundle.version}-{_name(root)}"
     typed = ["returns-pipeline", "evaluate", model, str(data)]
     typed += ["--mapping", str(mapping)] if mapping else []
     typed += ["--limit", str(limit)] if limit else []
     numbers = write_report(
         folder,
-        Story(
+        ReportContent(
             title=f"{bundle.ref} on {_name(root)}",
             command=shlex.join(typed),
             labels=bundle.labels,
             mains=_mains(bundle),
-            judged=Sample(
-                Thumbnails([photos.paths[index] for index in answers.indices], answers.sizes, settings), truth
-            ),
-            answers=tempered(answers.probabilities, bundle.temperature),
-            uncalibrated=None if bundle.temperature == 1.0 else answers.probabilities,
+            judged=Sample(Thumbnails(paths, predictions.sizes, settings), truth),
+            predictions=tempered(predictions.probabilities, bundle.temperature),
+            uncalibrated=None if bundle.temperature == 1.0 else predictions.probabilities,
             counts={"judged": np.bincount(truth, minlength=len(bundle.labels))},
             thresholds=thresholds,
             rule=str(settings.review_threshold),
-            facts={"Files that could not be read": f"{len(answers.unreadable):,}"},
+            facts={"Unreadable files": f"{len(predictions.unreadable):,}"},
         ),
     )
     numbers = {
@@ -97,11 +101,11 @@ def evaluate(
         "data": str(root),
         "temperature": bundle.temperature,
         **numbers,
-        "unreadable": [entry._asdict() for entry in answers.unreadable],
+        "unreadable": [entry._asdict() for entry in predictions.unreadable],
         "report": str(folder.absolute() / "index.html"),
     }
     if as_json:
-        _print_json(numbers)
+        print_json(numbers)
     else:
         _print_evaluation(numbers)
 
@@ -109,36 +113,41 @@ def evaluate(
 def accuracy(
     predictions: Annotated[
         Path,
-        typer.Argument(help="A run's results.csv, or any CSV with filename and prediction.", metavar="CSV"),
+        typer.Argument(
+            help="The results.csv of a run, or any CSV with the columns filename and prediction.",
+            metavar="CSV",
+        ),
     ],
     as_json: Json = False,
 ) -> None:
     """Compare the predictions of a CSV with the labels in its file names, …label_N…."""
+    from returns_pipeline.cli.console import print_json
     from returns_pipeline.report.summary import predictions_of_csv
 
     if not predictions.is_file():
         raise ConfigFault(
             "There is no file {predictions}.",
-            advice="Name the results.csv of a run.",
+            advice="Choose the results.csv of a run.",
             predictions=predictions,
         )
     found = predictions_of_csv(predictions)
     if not found.pairs:
         raise ConfigFault(
-            "No file name in {predictions} with a prediction carries a label.",
-            advice="A name must have `label_N`, N being the index of the true label, like photo_label_3.png.",
+            "No file name with a prediction in {predictions} contains a label.",
+            advice="A name must contain `label_N`, where N is the index of the true label, as in "
+            "photo_label_3.png.",
             predictions=predictions,
         )
     numbers = _accuracy_numbers(found)
     if as_json:
-        _print_json(numbers)
+        print_json(numbers)
         return
     from rich.console import Console
 
     console = Console()
     console.print(_class_table(numbers["per_class"]))
     console.print(
-        f"{numbers['correct']:,} of {numbers['n']:,} right: {numbers['accuracy']:.2%}."
+        f"{numbers['correct']:,} of {numbers['n']:,} correct: {numbers['accuracy']:.2%}."
         + (f" {found.unanswered:,} labelled images have no prediction." if found.unanswered else ""),
         highlight=False,
     )
@@ -147,36 +156,45 @@ def accuracy(
 def compare_models(
     first: str, second: str, data: Path, mapping: Path | None, limit: int | None, *, as_json: bool
 ) -> None:
-    """Compare two models on the same photos: whether B is better than A, or only luckier."""
+    """Compare two models on the same photos, and test whether their difference is significant."""
     from dataclasses import asdict
 
     import numpy as np
 
+    from returns_pipeline.cli.console import print_json, progress_bar
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.evaluation.comparing import compare
-    from returns_pipeline.training.evaluation.judging import Photos, ask, read_data
+    from returns_pipeline.training.evaluation.comparison import compare
+    from returns_pipeline.training.evaluation.photo_predictions import (
+        LabelledPhotos,
+        find_labelled_photos,
+        predict_photos,
+    )
 
     settings = load_settings()
     bundles = [_bundle(settings, first), _bundle(settings, second)]
-    photos = read_data(data.absolute(), bundles[0], mapping, limit)
-    truths = [photos.truth, _in_labels_of(bundles, photos)]
-    given: list[tuple[Answers, NDArray[np.bool_]]] = []
+    photos = find_labelled_photos(data.absolute(), bundles[0], mapping, limit)
+    truths = [photos.truth, _truth_for_second(bundles, photos)]
+    results: list[tuple[PhotoPredictions, NDArray[np.bool_]]] = []
     for bundle, truth in zip(bundles, truths, strict=True):
-        with _progress(str(bundle.ref)) as on_progress:
-            answers = ask(bundle, Photos(photos.paths, truth), settings, on_progress)
-        given.append((answers, answers.probabilities.argmax(axis=1) == truth[answers.indices]))
-    (of_first, right_first), (of_second, right_second) = given
-    shared, here, there = np.intersect1d(
+        with progress_bar(str(bundle.ref)) as on_progress:
+            predictions = predict_photos(bundle, LabelledPhotos(photos.paths, truth), settings, on_progress)
+        correct = predictions.probabilities.argmax(axis=1) == truth[predictions.indices]
+        results.append((predictions, correct))
+    (of_first, correct_first), (of_second, correct_second) = results
+    # Only the photos that both models could read.
+    shared, rows_first, rows_second = np.intersect1d(
         of_first.indices, of_second.indices, assume_unique=True, return_indices=True
     )
-    found = compare(photos.truth[shared], right_first[here], right_second[there], bundles[0].labels)
+    found = compare(
+        photos.truth[shared], correct_first[rows_first], correct_second[rows_second], bundles[0].labels
+    )
     names = [str(bundle.ref) for bundle in bundles]
     if as_json:
         values = asdict(found)
         values["per_class"] = [{**asdict(row), "difference": row.difference} for row in found.labels]
         del values["labels"]
         unreadable = len(photos.paths) - found.n
-        _print_json(
+        print_json(
             {
                 "models": names,
                 **values,
@@ -193,14 +211,14 @@ def _require_matplotlib() -> None:
         importlib.import_module("matplotlib")
     except ImportError as error:
         raise ConfigFault(
-            "The page of an evaluation needs Matplotlib: {reason}.",
+            "The report of an evaluation needs Matplotlib: {reason}.",
             advice="`pip install -r requirements-train.txt`.",
             reason=error,
         ) from error
 
 
 def _bundle(settings: "Settings", model: str) -> "Bundle":
-    """Return the bundle of this name, or the one in this folder when no model has the name."""
+    """Return the bundle with this name or, if there is none, the bundle in this folder."""
     from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
 
     named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and (settings.models_dir / model).is_dir()
@@ -214,20 +232,20 @@ def _mains(bundle: "Bundle") -> tuple[str, ...] | None:
 
 
 def _name(root: Path) -> str:
-    """Return a folder's name as a part of another's: `.` and `/` have none of their own."""
+    """Return the name of a folder for use in another name; `/` has none."""
     return root.resolve().name or "data"
 
 
-def _in_labels_of(bundles: "list[Bundle]", photos: "Photos") -> "NDArray[np.int64]":
-    """Return the photos' labels, which are indices of the first bundle, as indices of the second."""
+def _truth_for_second(bundles: "list[Bundle]", photos: "LabelledPhotos") -> "NDArray[np.int64]":
+    """Return the true labels, indices into the first bundle's labels, as indices into the second bundle's."""
     import numpy as np
 
     first, second = bundles
     if photos.numbered and first.labels != second.labels:
         raise ConfigFault(
-            "The photos are labelled by an index, and {first_ref} and {second_ref} do not have the same "
+            "The photos are labelled by an index, but {first_ref} and {second_ref} do not have the same "
             "labels in the same order.",
-            advice="Sort the photos into folders that have their labels' names.",
+            advice="Put the photos into folders with the names of their labels.",
             first_ref=first.ref,
             second_ref=second.ref,
         )
@@ -236,9 +254,9 @@ def _in_labels_of(bundles: "list[Bundle]", photos: "Photos") -> "NDArray[np.int6
     missing = [label for label in used if label not in places]
     if missing:
         raise ConfigFault(
-            "{second_ref} does not know {missing!r}, a label of the photos, so it cannot be compared "
-            "with {first_ref}.",
-            advice="Compare models of the same labels.",
+            "{second_ref} has no label {missing!r}, which some photos have, so it cannot be compared with "
+            "{first_ref}.",
+            advice="Compare models with the same labels.",
             second_ref=second.ref,
             missing=missing[0],
             first_ref=first.ref,
@@ -246,27 +264,10 @@ def _in_labels_of(bundles: "list[Bundle]", photos: "Photos") -> "NDArray[np.int6
     return np.array([places.get(label, -1) for label in first.labels], np.int64)[photos.truth]
 
 
-@contextmanager
-def _progress(title: str) -> "Iterator[Callable[[int, int], None]]":
-    """Show a bar on a terminal while files are read; standard output stays free for the numbers."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
-
-
 def _accuracy_numbers(found: "CsvPredictions") -> dict[str, Any]:
     import numpy as np
 
-    from returns_pipeline.training.evaluation.scores import class_scores
+    from returns_pipeline.training.evaluation.metrics import class_scores
 
     indices = sorted({index for pair in found.pairs for index in pair})
     place = {index: row for row, index in enumerate(indices)}
@@ -317,24 +318,24 @@ def _print_evaluation(numbers: dict[str, Any]) -> None:
     console = Console()
     console.print(_class_table(numbers["per_class"]))
     review, main = numbers["review"], numbers.get("main_accuracy")
-    of_these = "" if review["accuracy"] is None else f", of these {review['accuracy']:.1%} right"
+    correct = "" if review["accuracy"] is None else f"; {review['accuracy']:.1%} of these are correct"
     lines = {
         "Model": numbers["model"],
-        "Images": f"{numbers['n']:,}, {len(numbers['unreadable']):,} more could not be read",
+        "Images": f"{numbers['n']:,}, and {len(numbers['unreadable']):,} unreadable files",
         "Accuracy": f"{numbers['accuracy']:.2%}" + ("" if main is None else f", main category {main:.2%}"),
         "Top 3": f"{numbers['top3_accuracy']:.2%}",
         "Loss": f"{numbers['loss']:.4f}",
         "ECE": f"{numbers['ece']:.4f}",
-        "Review": f"{review['automatic']:.1%} need no person at {review['rule']}{of_these}",
+        "Review": f"{review['automatic']:.1%} need no review at threshold {review['rule']}{correct}",
         "Page": str(short_path(Path(numbers["report"]))),
     }
     for name, line in lines.items():
         console.print(f"{name:<9} {line}", soft_wrap=True, highlight=False, markup=False)
     unreadable = [f"{entry['path']}: {entry['detail']}" for entry in numbers["unreadable"]]
     if (more := len(unreadable) - _MOST_LINES) > 0:
-        unreadable[_MOST_LINES:] = [f"{more:,} more; --json lists them all"]
+        unreadable[_MOST_LINES:] = [f"{more:,} more; --json lists all of them"]
     for line in unreadable:
-        console.print(f"not read  {line}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"unreadable  {line}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_comparison(found: "Comparison", names: list[str]) -> None:
@@ -356,7 +357,8 @@ def _print_comparison(found: "Comparison", names: list[str]) -> None:
     )
     console.print(table)
     console.print(
-        f"Only {names[0]} is right on {found.only_first:,} images, only {names[1]} on {found.only_second:,}.",
+        f"Only {names[0]} is correct on {found.only_first:,} images, only {names[1]} on "
+        f"{found.only_second:,}.",
         highlight=False,
     )
     console.print(found.conclusion(*names), highlight=False, soft_wrap=True)

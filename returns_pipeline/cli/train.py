@@ -1,67 +1,130 @@
-"""`returns-pipeline train`: one command a recipe."""
+"""`returns-pipeline train`: a command for each recipe.
 
-# ruff: noqa: ARG001 - the options of a recipe are taken from the context, by the names of its fields
+To add a recipe for photo folders: a module in `training/recipes/` (like `cnn.py`), and here a function with
+`@photo_recipe` that returns its network. Its parameters are the recipe's own options.
+"""
 
-import dataclasses
+import inspect
 import re
 import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from returns_pipeline.errors import ConfigFault
 
 if TYPE_CHECKING:
-    from returns_pipeline.training.recipes.train import Recipe
+    from collections.abc import Callable
+
+    from returns_pipeline.training.pipeline.recipe import Recipe, Request
+    from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork
 
 app = typer.Typer(help="Train a model and write it as a new bundle.", no_args_is_help=True)
 
-DEFAULT_SEED = 3  # of 0 to 5 the one with the best validation accuracy: docs/models.md has all six
+DEFAULT_SEED = 3  # the best validation accuracy of the seeds 0 to 5; docs/models.md lists all six
 
 Data = Annotated[
-    Path, typer.Option("--data", help="Folder of labelled photos: docs/data.md says how it must look.")
+    Path, typer.Option("--data", help="Folder of labelled photos; docs/data.md describes its layout.")
 ]
 Name = Annotated[
-    str, typer.Option("--name", help="Name of the model; the bundle gets its next free version.")
+    str, typer.Option("--name", help="Name of the model; the bundle gets the next free version.")
 ]
 Mapping = Annotated[
     Path | None,
-    typer.Option("--mapping", help="CSV (sub,main) or JSON that names the main category of each label."),
+    typer.Option("--mapping", help="CSV (sub,main) or JSON file with the main category of each label."),
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
-Batch = Annotated[int, typer.Option(min=1, help="Photos in one step.")]
+Batch = Annotated[int, typer.Option(min=1, help="Photos in one training step.")]
 Rate = Annotated[float, typer.Option(min=0.0, help="Learning rate.")]
 Seed = Annotated[
-    int, typer.Option(min=0, help="Decides the first weights, the order and the division of images.")
+    int,
+    typer.Option(min=0, help="Seed of the first weights, and of the order and the division of the images."),
 ]
-Part = Annotated[
-    float, typer.Option(min=0.05, max=0.5, help="Part of the photos to watch the learning with.")
+Validation = Annotated[float, typer.Option(min=0.05, max=0.5, help="Share of the photos for validation.")]
+Test = Annotated[
+    float, typer.Option(min=0.0, max=0.5, help="Share of the photos to judge the model; 0 for none.")
 ]
-Test = Annotated[float, typer.Option(min=0.0, max=0.5, help="Part of the photos to judge with; 0 for none.")]
-Dropout = Annotated[
-    float, typer.Option(min=0.0, max=0.95, help="Part of the features left out while training.")
-]
+Dropout = Annotated[float, typer.Option(min=0.0, max=0.95, help="Share of the features dropped in training.")]
 Patience = Annotated[int, typer.Option(min=1, help="Epochs to wait for a better validation loss.")]
 Smoke = Annotated[
-    bool, typer.Option("--smoke", help="A few seconds on a few images: does it run? Writes NAME-smoke.")
+    bool, typer.Option("--smoke", help="Try it in seconds on a few images. Writes the bundle NAME-smoke.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Train even if the photos would spoil the result.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")]
-Shown = Annotated[
-    bool, typer.Option("--photos/--no-photos", help="Show photos in the report, which goes with the bundle.")
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the interrupted training.")]
+Photos = Annotated[
+    bool, typer.Option("--photos/--no-photos", help="Show photos in the report, which is part of the bundle.")
 ]
 Mixed = Annotated[bool, typer.Option("--mixed-precision", help="Compute in float16: faster on a GPU.")]
 ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the bundles. Default: RETURNS_MODELS_DIR.")]
 
+NetworkFunction = TypeVar("NetworkFunction", bound="Callable[..., PhotoNetwork]")
+
 
 class Schedule(StrEnum):
-    """How a learning rate changes."""
+    """How the learning rate changes during a training."""
 
     CONSTANT = "constant"
     COSINE = "cosine"
+
+
+def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
+    """Add a command that trains the network of `make_network` on photo folders.
+
+    The command has the parameters of `make_network` and the options that all photo recipes share. A parameter
+    `models_dir` is no option of its own: it receives the folder of the bundles.
+    """
+    own = inspect.signature(make_network).parameters
+
+    def command(**options: Any) -> None:
+        name, data, mapping = options["name"], options["data"], options["mapping"]
+        _require_valid(name, data, mapping)
+        from returns_pipeline.training.pipeline.recipe import Request
+        from returns_pipeline.training.recipes.photo_recipe import PhotoFolders, PhotoRecipe
+
+        options["models_dir"] = models_dir = _models_dir(options["models_dir"])
+        network = make_network(**{option: options[option] for option in own})
+        folders = PhotoFolders(data, mapping, options["validation"], options["test"], options["force"])
+        request = Request(
+            name=_bundle_name(name, options["smoke"]),
+            models_dir=models_dir,
+            command=_typed_command(),
+            seed=options["seed"],
+            smoke=options["smoke"],
+            resume=options["resume"],
+            photos=options["photos"],
+        )
+        _train(request, PhotoRecipe(network, folders, options["mixed_precision"]))
+
+    first, last = (inspect.signature(function).parameters for function in (_first_options, _last_options))
+    all_options = {**first, **{name: own[name] for name in own if name != "models_dir"}, **last}
+    command.__doc__ = make_network.__doc__
+    # Typer reads the options from these two.
+    command.__signature__ = inspect.Signature(list(all_options.values()))  # type: ignore[attr-defined]
+    command.__annotations__ = {name: option.annotation for name, option in all_options.items()}
+    app.command(make_network.__name__.replace("_", "-"))(command)
+    return make_network
+
+
+def _first_options(*, data: Data, name: Name, mapping: Mapping = None) -> None:
+    """Options of all photo recipes, shown before their own."""
+
+
+def _last_options(
+    *,
+    seed: Seed = 0,
+    validation: Validation = 0.2,
+    test: Test = 0.1,
+    smoke: Smoke = False,
+    force: Force = False,
+    resume: Resume = False,
+    photos: Photos = True,
+    mixed_precision: Mixed = False,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Options of all photo recipes, shown after their own."""
 
 
 @app.command("fashion-mnist")
@@ -72,24 +135,20 @@ def fashion_mnist(
     smoke: Smoke = False,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Train the small CNN on Fashion-MNIST: about 90 s on two cores."""
-    _begin(name)
-    from returns_pipeline.cli import training
-    from returns_pipeline.training.recipes.fashion_mnist import Request, train
+    """Train the published small CNN on Fashion-MNIST: about 90 s on two cores."""
+    _require_valid(name)
+    from returns_pipeline.training.pipeline.recipe import Request
+    from returns_pipeline.training.recipes.fashion_mnist import FashionMnist
 
     command = f"returns-pipeline train fashion-mnist --name {name} --epochs {epochs} --seed {seed}"
     request = Request(
-        name=_toy(name, smoke),
-        epochs=epochs,
-        seed=seed,
-        smoke=smoke,
+        name=_bundle_name(name, smoke),
         models_dir=_models_dir(models_dir),
         command=command + (" --smoke" if smoke else ""),
+        seed=seed,
+        smoke=smoke,
     )
-    with training.Terminal() as terminal:
-        terminal.stage("Training")
-        bundle = train(request, terminal.progress)
-    training.print_bundle(bundle)
+    _train(request, FashionMnist(epochs))
 
 
 @app.command("fashion-mnist-plus")
@@ -101,190 +160,162 @@ def fashion_mnist_plus(
     resume: Resume = False,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Train a better CNN on Fashion-MNIST, as fast to ask as the small one: about 30 minutes on two cores."""
-    _begin(name)
-    from returns_pipeline.cli import training
-    from returns_pipeline.training.recipes.fashion_mnist_plus import Request, train
+    """Train a better CNN on Fashion-MNIST that predicts as fast: about 30 minutes on two cores."""
+    _require_valid(name)
+    from returns_pipeline.training.pipeline.recipe import Request
+    from returns_pipeline.training.recipes.fashion_mnist_plus import FashionMnistPlus
 
     request = Request(
-        name=_toy(name, smoke),
-        epochs=1 if smoke else epochs,
+        name=_bundle_name(name, smoke),
+        models_dir=_models_dir(models_dir),
+        command=_typed_command(),
         seed=seed,
         smoke=smoke,
         resume=resume,
-        models_dir=_models_dir(models_dir),
-        command=_command(),
     )
-    with training.Terminal() as terminal:
-        terminal.stage("Training")
-        bundle = train(request, terminal.progress)
-    training.print_bundle(bundle)
+    _train(request, FashionMnistPlus(epochs))
 
 
-@app.command("cnn")
+@photo_recipe
 def cnn(
-    context: typer.Context,
-    data: Data,
-    name: Name,
-    mapping: Mapping = None,
+    *,
     epochs: Epochs = 30,
     batch: Batch = 32,
     learning_rate: Rate = 1e-3,
     schedule: Annotated[Schedule, typer.Option(help="How the learning rate changes.")] = Schedule.COSINE,
     dropout: Dropout = 0.5,
     patience: Patience = 10,
-    seed: Seed = 0,
-    validation: Part = 0.2,
-    test: Test = 0.1,
-    smoke: Smoke = False,
-    force: Force = False,
-    resume: Resume = False,
-    photos: Shown = True,
-    mixed_precision: Mixed = False,
-    models_dir: ModelsDir = None,
-) -> None:
+) -> "PhotoNetwork":
     """Train a small network from scratch on class folders of photos."""
-    _begin(name, data, mapping)
     from returns_pipeline.training.recipes.cnn import Cnn
 
-    _train(context, Cnn(**_own(context, Cnn)))
+    return Cnn(
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        dropout=dropout,
+        patience=patience,
+    )
 
 
-@app.command("transfer")
+@photo_recipe
 def transfer(
-    context: typer.Context,
-    data: Data,
-    name: Name,
+    *,
     backbone: Annotated[
         str,
         typer.Option(
-            help="What has seen other pictures before: resnet50, efficientnet-lite0, -lite1, -lite2, "
-            "bundle:NAME (a model that is already here) or none."
+            help="Pretrained network: resnet50, efficientnet-lite0, -lite1, -lite2, bundle:NAME (an existing "
+            "model), or none."
         ),
     ] = "efficientnet-lite0",
-    mapping: Mapping = None,
     epochs: Epochs = 25,
     batch: Batch = 40,
     learning_rate: Rate = 1e-4,
-    trained_layers: Annotated[int, typer.Option(min=0, help="Last layers of the backbone that learn.")] = 10,
+    trained_layers: Annotated[
+        int, typer.Option(min=0, help="Number of trained layers at the end of the backbone.")
+    ] = 10,
     patience: Patience = 20,
-    seed: Seed = 0,
-    validation: Part = 0.2,
-    test: Test = 0.1,
-    smoke: Smoke = False,
-    force: Force = False,
-    resume: Resume = False,
-    photos: Shown = True,
-    mixed_precision: Mixed = False,
-    models_dir: ModelsDir = None,
-) -> None:
-    """Train a new head, and the end of a backbone that has seen other pictures, on class folders."""
-    _begin(name, data, mapping)
+    models_dir: Path,
+) -> "PhotoNetwork":
+    """Train a new head and the last layers of a pretrained backbone on class folders of photos."""
     from returns_pipeline.classify.bundle import find_bundle
-    from returns_pipeline.training.recipes.transfer import BACKBONES, BUNDLE, Transfer
+    from returns_pipeline.training.recipes.transfer import BACKBONES, BUNDLE, SIZE, Transfer
 
-    options = {**_own(context, Transfer), "models_dir": _models_dir(models_dir)}
+    size = SIZE
     if backbone.startswith(BUNDLE):
-        options["size"] = find_bundle(options["models_dir"], backbone.removeprefix(BUNDLE)).input
-    elif backbone not in BACKBONES:
-        raise ConfigFault(
-            "There is no backbone {backbone!r}.",
-            advice="Choose {backbones} or {bundle}NAME.",
-            backbone=backbone,
-            backbones=", ".join(BACKBONES),
-            bundle=BUNDLE,
-        )
-    _train(context, Transfer(**options))
+        size = find_bundle(models_dir, backbone.removeprefix(BUNDLE)).input
+    else:
+        _require_backbone(backbone, (*BACKBONES, f"{BUNDLE}NAME"))
+    return Transfer(
+        backbone=backbone,
+        models_dir=models_dir,
+        size=size,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        trained_layers=trained_layers,
+        patience=patience,
+    )
 
 
-@app.command("outfit")
+@photo_recipe
 def outfit(
-    context: typer.Context,
-    data: Data,
-    name: Name,
+    *,
     backbone: Annotated[
         str, typer.Option(help="efficientnet-lite0, -lite1, -lite2, resnet50 or none.")
     ] = "efficientnet-lite1",
-    mapping: Mapping = None,
     side: Annotated[
-        int, typer.Option(min=32, max=1024, help="Pixels of the model's input, both ways.")
+        int, typer.Option(min=32, max=1024, help="Width and height of the model's input in pixels.")
     ] = 240,
     epochs: Epochs = 15,
     batch: Batch = 32,
     learning_rate: Rate = 3e-4,
-    weight_decay: Annotated[float, typer.Option(min=0.0, help="How strongly weights are kept small.")] = 0.02,
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of AdamW.")] = 0.02,
     dropout: Dropout = 0.3,
     trained_from: Annotated[
-        str, typer.Option(help="First layer of the backbone that learns, by the beginning of its name.")
+        str, typer.Option(help="First trained layer of the backbone, by the beginning of its name.")
     ] = "block5",
-    seed: Seed = 0,
-    validation: Part = 0.2,
-    test: Test = 0.1,
-    smoke: Smoke = False,
-    force: Force = False,
-    resume: Resume = False,
-    photos: Shown = True,
-    mixed_precision: Mixed = False,
-    models_dir: ModelsDir = None,
-) -> None:
+) -> "PhotoNetwork":
     """Train two heads, main and sub category, on MAIN/SUB folders, or on class folders with --mapping."""
-    _begin(name, data, mapping)
     from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
-    if backbone not in BACKBONES:
-        raise ConfigFault(
-            "There is no backbone {backbone!r}.",
-            advice="Choose {backbones}.",
-            backbone=backbone,
-            backbones=", ".join(BACKBONES),
-        )
-    _train(context, Outfit(**_own(context, Outfit)))
+    _require_backbone(backbone, BACKBONES)
+    return Outfit(
+        backbone=backbone,
+        side=side,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        trained_from=trained_from,
+    )
 
 
-def _begin(name: str, data: Path | None = None, mapping: Path | None = None) -> None:
-    """Refuse in a second what needs no Keras to be refused: to import it takes ten."""
-    from returns_pipeline.cli import training
+def _require_valid(name: str, data: Path | None = None, mapping: Path | None = None) -> None:
+    """Refuse a wrong name, a missing package and wrong folders before Keras is imported, which takes 10 s."""
+    from returns_pipeline.cli.training_output import require_keras
 
     if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII):
         raise ConfigFault(
-            "{name!r} cannot name a model.",
+            "{name!r} is not a valid name for a model.",
             advice="Use words of letters and digits joined by `-`.",
             name=name,
         )
-    training.require_keras()
+    require_keras()
     if data is not None:
         from returns_pipeline.training.labelled.folders import read_tree
 
         read_tree(data, mapping)
 
 
-def _own(context: typer.Context, recipe: type) -> dict[str, Any]:
-    """Return the options of a command that are the recipe's own."""
-    own = {field.name for field in dataclasses.fields(recipe)}
-    return {name: value for name, value in context.params.items() if name in own}
+def _require_backbone(backbone: str, known: tuple[str, ...]) -> None:
+    if backbone not in known:
+        raise ConfigFault(
+            "There is no backbone {backbone!r}.",
+            advice="Choose one of {known}.",
+            backbone=backbone,
+            known=", ".join(known),
+        )
 
 
-def _train(context: typer.Context, recipe: "Recipe") -> None:
-    """Train with the options that all recipes have."""
-    from returns_pipeline.cli import training
-    from returns_pipeline.training.recipes.train import Request, train
+def _train(request: "Request", recipe: "Recipe") -> None:
+    from returns_pipeline.cli.training_output import TrainingProgress, print_bundle
+    from returns_pipeline.training.pipeline.train import train
 
-    given = context.params
-    common = {field.name: given[field.name] for field in dataclasses.fields(Request) if field.name in given}
-    name, models_dir = _toy(given["name"], given["smoke"]), _models_dir(given["models_dir"])
-    request = Request(**{**common, "name": name, "models_dir": models_dir, "command": _command()})
-    with training.Terminal() as terminal:
-        bundle = train(request, recipe, terminal)
-    training.print_bundle(bundle)
+    with TrainingProgress() as progress:
+        bundle = train(request, recipe, progress)
+    print_bundle(bundle)
 
 
-def _command() -> str:
-    """Return what was asked for, written so that it can be pasted: the same bundle in one go."""
+def _typed_command() -> str:
+    """Return the command as typed, but without --resume: it repeats the whole training."""
     return shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")])
 
 
-def _toy(name: str, smoke: bool) -> str:
-    # A toy must never become the newest version of a model that works at night.
+def _bundle_name(name: str, smoke: bool) -> str:
+    # A smoke test must never become the newest version of a model in use.
     return f"{name}-smoke" if smoke else name
 
 

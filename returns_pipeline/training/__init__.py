@@ -1,1 +1,1 @@
-"""Training: data, architectures, recipes, evaluation, bundles. Never imported by a worker."""
+"""Training: labelled photos become a published bundle. A worker that only classifies never imports this."""

@@ -1,4 +1,4 @@
-"""Judging models from the command line: what it prints, what it leaves, what it refuses."""
+"""The commands `evaluate`, `accuracy` and `models compare`: output, files and refusals."""
 
 import csv
 import json
@@ -13,35 +13,35 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import Bundle, load_bundle
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.evaluation.judging import read_data
+from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos
 from tests.support import LABELS, Installation, write_images, write_stub_bundle
 
 
 def grey(path: Path, value: int) -> None:
-    """Write one grey picture."""
+    """Write one grey image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((9, 6), value, np.uint8)).save(path)
 
 
 def photos_of_each_label(folder: Path, count: int) -> None:
-    """Write folders of pictures that the stub model gets right, `count` of each label."""
+    """Write folders of images that the stub model predicts correctly, `count` of each label."""
     for index, label in enumerate(LABELS):
         for number in range(count):
             grey(folder / label / f"{number}.png", index * 64 + 10 + number)
 
 
 def refusal(home: Installation, *arguments: str, **environment: Any) -> str:
-    """Return what a command that must end as a wrong configuration says."""
+    """Return the message of a command that must be refused."""
     done = home.run(*arguments, **environment)
     assert done.returncode == 3, done.stderr
     assert done.stdout == ""
     return done.stderr
 
 
-def test_a_flat_folder_is_judged_by_its_names(sqlite_home: Installation, tmp_path: Path) -> None:
-    """One JSON object, a page by default among the reports, and unreadable files are counted and listed."""
+def test_a_flat_folder_is_evaluated_by_its_file_names(sqlite_home: Installation, tmp_path: Path) -> None:
+    """It prints one JSON object, writes a page to the report folder, and lists unreadable files."""
     data = tmp_path / "photos"
     write_images(data, 8)
     grey(data / "wrong_label_0.png", 255)
@@ -61,21 +61,21 @@ def test_a_flat_folder_is_judged_by_its_names(sqlite_home: Installation, tmp_pat
     assert (report.parent / "mistakes.png").is_file()
 
 
-def test_the_table_and_the_folder_of_choice(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Without --json people read lines; --out and --limit are obeyed; a second time replaces the page."""
+def test_the_table_and_the_chosen_folder(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Without --json it prints lines; --out and --limit apply; a second call replaces the page."""
     write_images(tmp_path / "photos", 12)
     out = tmp_path / "my page"
     for limit in ("5", "7"):
         command = ("evaluate", "stub/1", str(tmp_path / "photos"), "--out", str(out), "--limit", limit)
         done = sqlite_home.run(*command)
         assert done.returncode == 0, done.stderr
-        assert f"{limit}, 0 more could not be read" in done.stdout
+        assert f"{limit}, and 0 unreadable files" in done.stdout
         assert "Accuracy  100.00%" in done.stdout
     assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["n"] == 7
 
 
 def test_folders_of_labels_and_a_model_with_two_heads(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Sub-category folders alone are enough: the bundle knows their main categories. A path names it too."""
+    """Sub-category folders are enough: the bundle has their main categories. A path names a bundle too."""
     models = sqlite_home.settings.models_dir
     mains = ("low", "low", "high", "high")
     bundle = replace(load_bundle(models / "stub" / "1"), main_categories=mains, temperature=1.5)
@@ -91,23 +91,25 @@ def test_folders_of_labels_and_a_model_with_two_heads(sqlite_home: Installation,
 
 
 def test_a_tree_of_main_and_sub_categories(tmp_path: Path) -> None:
-    """Photos in main/sub folders have the labels of the sub-categories, whatever their order in the model.
+    """Photos in main/sub folders have the labels of the sub-categories, in any order of the model's labels.
 
-    A sub-category in the folder of another main category than the model's is refused.
+    A sub-category in the folder of a wrong main category is refused.
     """
     for main, sub in (("low", "dark"), ("low", "dim"), ("high", "bright"), ("high", "white")):
         grey(tmp_path / main / sub / "1.png", 1)
     labels, mains = LABELS[::-1], ("high", "high", "low", "low")
     bundle = Bundle(tmp_path, "m", 1, labels, mains, ImageInput(8, 8, 1), {}, "stub", "")
-    photos = read_data(tmp_path, bundle, None, None)
+    photos = find_labelled_photos(tmp_path, bundle, None, None)
     for path, truth in zip(photos.paths, photos.truth.tolist(), strict=True):
         assert labels[truth] == Path(path).parent.name
-    with pytest.raises(ConfigFault, match=r"dim belongs to low .*, but to high in m/1"):
-        read_data(tmp_path, replace(bundle, main_categories=("high", "high", "high", "low")), None, None)
+    with pytest.raises(RefusedError, match=r"dim belongs to low .*, but to high in m/1"):
+        find_labelled_photos(
+            tmp_path, replace(bundle, main_categories=("high", "high", "high", "low")), None, None
+        )
 
 
-def test_what_cannot_be_judged_is_refused_with_what_to_do(sqlite_home: Installation, tmp_path: Path) -> None:
-    """A missing folder, model, label or photo each end with a sentence, and nothing is written."""
+def test_photos_that_cannot_be_evaluated_are_refused(sqlite_home: Installation, tmp_path: Path) -> None:
+    """A missing folder, model, label or photo is refused with a message, and nothing is written."""
     data = tmp_path / "data"
     write_images(data / "flat", 2)
     grey(data / "flat" / "x_label_9.png", 9)
@@ -126,7 +128,7 @@ def test_what_cannot_be_judged_is_refused_with_what_to_do(sqlite_home: Installat
 
 
 def test_the_accuracy_of_a_csv(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Counts only what has a label and a prediction; a CSV of two columns is enough; none is refused."""
+    """Only images with a label and a prediction count; two columns are enough; without any it is refused."""
     path = tmp_path / "answers.csv"
     rows = [
         ("a_label_0.png", "0"),
@@ -144,14 +146,14 @@ def test_the_accuracy_of_a_csv(sqlite_home: Installation, tmp_path: Path) -> Non
     assert (first["index"], first["recall"], first["support"]) == (0, 0.5, 2)
     assert (second["precision"], second["recall"]) == (0.5, 1)
     done = sqlite_home.run("accuracy", str(path))
-    assert "2 of 3 right: 66.67%. 1 labelled images have no prediction." in done.stdout
+    assert "2 of 3 correct: 66.67%. 1 labelled images have no prediction." in done.stdout
     path.write_text("filename,prediction\nx.png,1\n", encoding="utf-8")
-    assert "carries a label" in refusal(sqlite_home, "accuracy", str(path))
+    assert "contains a label" in refusal(sqlite_home, "accuracy", str(path))
     assert "There is no file" in refusal(sqlite_home, "accuracy", str(tmp_path / "none.csv"))
 
 
 def test_two_models_are_compared_on_the_same_photos(sqlite_home: Installation, tmp_path: Path) -> None:
-    """A model with its labels in another order is judged by their names; the better one is named."""
+    """Labels in another order are matched by name, and the better model is named."""
     models = sqlite_home.settings.models_dir
     other = write_stub_bundle(models, "other")
     replace(other, labels=("dim", "dark", "bright", "white"), main_categories=LABELS).save()
@@ -165,23 +167,23 @@ def test_two_models_are_compared_on_the_same_photos(sqlite_home: Installation, t
     assert {row["label"] for row in numbers["per_class"] if row["difference"]} == {"dark", "dim"}
     assert numbers["conclusion"] in sqlite_home.run(*arguments).stdout
     same = sqlite_home.run("models", "compare", "stub", "stub/1", str(tmp_path / "photos"))
-    assert "No difference between stub/1 and stub/1 can be told" in same.stdout
+    assert "stub/1 and stub/1 do not differ significantly" in same.stdout
 
 
-def test_models_of_other_labels_are_not_compared(sqlite_home: Installation, tmp_path: Path) -> None:
-    """A label of the photos that the second model does not know is named."""
+def test_models_with_different_labels_are_not_compared(sqlite_home: Installation, tmp_path: Path) -> None:
+    """The message names a label of the photos that the second model does not have."""
     other = write_stub_bundle(sqlite_home.settings.models_dir, "other")
     replace(other, labels=("night", "dim", "bright", "white")).save()
     photos_of_each_label(tmp_path / "photos", 1)
     compare = ("models", "compare", "stub", "other")
-    assert "other/1 does not know 'dark'" in refusal(sqlite_home, *compare, str(tmp_path / "photos"))
+    assert "other/1 has no label 'dark'" in refusal(sqlite_home, *compare, str(tmp_path / "photos"))
     write_images(tmp_path / "numbered", 4)
     assert "labelled by an index" in refusal(sqlite_home, *compare, str(tmp_path / "numbered"))
     assert sqlite_home.run(*compare).returncode == 2
 
 
-def test_judging_imports_no_keras(sqlite_home: Installation, tmp_path: Path) -> None:
-    """The command and its page work where TensorFlow is not installed."""
+def test_an_evaluation_imports_no_keras(sqlite_home: Installation, tmp_path: Path) -> None:
+    """The command and its page work without TensorFlow."""
     write_images(tmp_path / "photos", 4)
     code = (
         "import sys; sys.modules['keras'] = sys.modules['tensorflow'] = None\n"

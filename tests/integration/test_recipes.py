@@ -1,4 +1,4 @@
-"""A person's folders become a model that classifies that night, by every recipe."""
+"""Folders of photos become a bundle that can be promoted, by every recipe."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +11,13 @@ from PIL import Image
 
 from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
+from returns_pipeline.cli import train as commands
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.training.pipeline.recipe import Request
+from returns_pipeline.training.pipeline.train import train
+from returns_pipeline.training.recipes.cnn import Cnn
 from returns_pipeline.training.recipes.outfit import Outfit
-from returns_pipeline.training.recipes.train import Request, train
+from returns_pipeline.training.recipes.photo_recipe import PhotoFolders, PhotoRecipe
 from returns_pipeline.training.recipes.transfer import Transfer
 from tests.support import Installation
 
@@ -21,7 +25,7 @@ COLOURS = {"red skirt": (200, 30, 40), "green hat": (40, 180, 60), "blue jeans":
 
 
 def photos(root: Path, count: int = 15) -> Path:
-    """Write noisy photos of three colours into class folders with numbers in front."""
+    """Write noisy photos of three colours into class folders with leading numbers."""
     draw = np.random.default_rng(0)
     for number, (label, colour) in enumerate(COLOURS.items()):
         folder = root / f"{number}_{label}"
@@ -35,10 +39,10 @@ def photos(root: Path, count: int = 15) -> Path:
 
 
 @pytest.mark.slow
-def test_three_commands_lead_from_folders_to_the_model_of_the_night(
+def test_three_commands_lead_from_folders_to_an_active_model(
     sqlite_home: Installation, tmp_path: Path
 ) -> None:
-    """Train, evaluate, promote: the bundle knows its labels, its data and the command that made it."""
+    """Train, evaluate, promote: the bundle has its labels, its data and the command that made it."""
     root, home = photos(tmp_path / "photos"), sqlite_home
     done = home.run("train", "cnn", "--data", str(root), "--name", "shop", "--smoke", timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -47,7 +51,7 @@ def test_three_commands_lead_from_folders_to_the_model_of_the_night(
     assert bundle.data["validation"] == 9
     assert f"train cnn --data {root}" in bundle.command
     assert (bundle.folder / "report" / "index.html").is_file()
-    # Neither weights of the training nor pixels are left.
+    # Neither checkpoints nor pixels are left.
     assert not list(home.settings.models_dir.glob(".*"))
     evaluated = home.run("evaluate", "shop-smoke", str(root), "--json", RETURNS_RUNTIME="openvino")
     assert json.loads(evaluated.stdout)["n"] == 45
@@ -56,7 +60,7 @@ def test_three_commands_lead_from_folders_to_the_model_of_the_night(
 
 
 class Silent:
-    """Nobody looks."""
+    """A listener that shows nothing."""
 
     def stage(self, name: str) -> None:
         """Show nothing."""
@@ -69,12 +73,12 @@ class Silent:
 
 
 @pytest.mark.slow
-def test_two_heads_on_a_pretrained_backbone_soon_learn_what_is_plain(tmp_path: Path) -> None:
-    """The bundle knows the main category of each label, and how good each head is by itself."""
+def test_two_heads_on_a_pretrained_backbone_learn_easy_photos(tmp_path: Path) -> None:
+    """The bundle has the main category of each label, and the accuracy of each head alone."""
     root, models = photos(tmp_path / "photos"), tmp_path / "models"
-    request = Request("outfit", root, tmp_path / "mains.csv", models, "train", test=0)
-    learner = Outfit("efficientnet-lite0", side=64, epochs=4, learning_rate=1e-3, batch=6)
-    bundle = train(request, learner, Silent())
+    folders = PhotoFolders(root, tmp_path / "mains.csv", test=0)
+    network = Outfit("efficientnet-lite0", side=64, epochs=4, learning_rate=1e-3, batch=6)
+    bundle = train(Request("outfit", models, "train"), PhotoRecipe(network, folders), Silent())
     assert bundle.main_categories == ("bottom", "head", "bottom")
     assert bundle.metrics["accuracy"] > 0.8  # chance is a third
     assert bundle.metrics["main_accuracy"] >= bundle.metrics["accuracy"]
@@ -82,13 +86,13 @@ def test_two_heads_on_a_pretrained_backbone_soon_learn_what_is_plain(tmp_path: P
     assert bundle.metrics["openvino_agreement"] >= LEAST_AGREEMENT
 
 
-def test_a_training_begins_with_the_backbone_of_a_model_that_is_here(tmp_path: Path) -> None:
-    """Without a network: convolutions that know clothes tell bright photos from dark ones."""
+def test_a_training_starts_from_the_backbone_of_an_existing_model(tmp_path: Path) -> None:
+    """Offline: convolutions trained on clothes can tell bright photos from dark ones."""
     root = photos(tmp_path / "photos")
     size = load_bundle(PROJECT_ROOT / "models" / "fashion-mnist" / "1").input
-    learner = Transfer("bundle:fashion-mnist/1", PROJECT_ROOT / "models", size, epochs=8, learning_rate=1e-3)
-    request = Request("transfer", root, None, tmp_path / "models", "train", test=0, photos=False)
-    bundle = train(request, replace(learner, batch=6), Silent())
+    network = Transfer("bundle:fashion-mnist/1", PROJECT_ROOT / "models", size, epochs=8, learning_rate=1e-3)
+    recipe = PhotoRecipe(replace(network, batch=6), PhotoFolders(root, test=0))
+    bundle = train(Request("transfer", tmp_path / "models", "train", photos=False), recipe, Silent())
     assert bundle.input == size
     assert bundle.metrics["accuracy"] > 0.5  # chance is a third
     assert len(bundle.data["test_sha256"]) == 64
@@ -98,7 +102,7 @@ def test_a_training_begins_with_the_backbone_of_a_model_that_is_here(tmp_path: P
 
 
 def test_unsound_photos_are_refused_before_training(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Too few photos, or no main categories for two heads: a sentence in seconds, and nothing is written."""
+    """Too few photos, or no folder: a sentence in seconds, and nothing is written."""
     root = photos(tmp_path / "photos", count=5)
     train = ("train", "cnn", "--data", str(root), "--name", "shop")
     done = sqlite_home.run(*train)
@@ -108,3 +112,10 @@ def test_unsound_photos_are_refused_before_training(sqlite_home: Installation, t
     done = sqlite_home.run("train", "cnn", "--data", str(tmp_path / "none"), "--name", "shop")
     assert done.returncode == 3
     assert "none" in done.stderr
+
+
+def test_a_command_has_the_defaults_of_its_recipe() -> None:
+    """The defaults on the command line are those of the recipe's class."""
+    assert commands.cnn() == Cnn()
+    assert commands.transfer(models_dir=Path()) == Transfer()
+    assert commands.outfit() == Outfit()

@@ -1,4 +1,4 @@
-"""Backbones answer as where they came from, and their files can do nothing but hold numbers."""
+"""Converted backbones give the features of the originals, and their files cannot execute code."""
 
 import os
 import pickle
@@ -11,13 +11,13 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.training.networks import efficientnet_lite
 from returns_pipeline.training.networks.torch_weights import read_state_dict
 
-#: For each variant the mean over places of PyTorch's features for `drawn`, float32 [1280]. Made with the
-#: packages efficientnet-lite-pytorch 0.1.0 and torch.
+#: For each variant, PyTorch's features of `gradient_image`, averaged over all positions, float32 [1280]. Made
+#: with the packages efficientnet-lite-pytorch 0.1.0 and torch.
 FEATURES = Path(__file__).parents[1] / "data" / "efficientnet-lite-features.npz"
 
 
-def drawn(side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    """Return one picture with a gradient in each of two channels and stripes in the third."""
+def gradient_image(side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    """Return one image with a gradient in each of two channels and stripes in the third."""
     rows, columns = np.mgrid[0:side, 0:side]
     stripes = (rows + columns) * 7 % 256
     return np.stack([rows * 255 // side, columns * 255 // side, stripes], -1).astype(np.float32)[None]
@@ -25,26 +25,26 @@ def drawn(side: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
 
 @pytest.mark.parametrize("name", efficientnet_lite.VARIANTS)
 def test_a_converted_backbone_gives_pytorchs_features(name: str) -> None:
-    """Keras' features of the converted weights are those of the original to 1e-3."""
+    """Keras' features with the converted weights equal those of PyTorch to 1e-3."""
     side = efficientnet_lite.VARIANTS[name].side
-    features = efficientnet_lite.backbone(name, side).predict(drawn(side), verbose=0)
+    features = efficientnet_lite.backbone(name, side).predict(gradient_image(side), verbose=0)
     assert features.shape == (1, -(-side // 32), -(-side // 32), 1280)
     assert np.abs(features.mean(axis=(0, 1, 2)) - np.load(FEATURES)[name]).max() < 1e-3
 
 
 class Hostile:
-    """What a pickle must not be able to do."""
+    """A pickle that runs a command when it is loaded."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        """Run a command when it is loaded."""
+        """Return the command."""
         return os.system, ("touch hostile",)
 
 
 @pytest.mark.parametrize("content", [pickle.dumps(Hostile()), b"", b"PK\x03\x04", pickle.dumps(7)])
-def test_a_file_that_is_no_state_dict_is_refused(
+def test_a_file_that_is_not_a_state_dict_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    """Nothing in a file is run, and the sentence names the file."""
+    """No code in a file is executed, and the message names the file."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pth"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Probabilities mean what they say, and a wanted precision becomes a threshold for each label."""
+"""Probabilities are calibrated, and a required precision becomes a threshold for each label."""
 
 import json
 import math
@@ -20,23 +20,23 @@ from returns_pipeline.records.predictions import Decision, Scores
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import environment_of, load_settings
 from returns_pipeline.store import images
-from returns_pipeline.training.evaluation import scores
-from returns_pipeline.training.recipes import calibration
+from returns_pipeline.training.evaluation import metrics
+from returns_pipeline.training.pipeline import calibration
 from tests.support import Installation, write_images, write_stub_bundle
 
 
-def answers(count: int, labels: int, sharpness: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return truth drawn from honest probabilities, and those made `sharpness` times too sure."""
+def predictions(count: int, labels: int, sharpness: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return truth drawn from calibrated probabilities, and these probabilities sharpened by `sharpness`."""
     random = np.random.default_rng(5)
-    honest = random.dirichlet(np.full(labels, 0.3), size=count).astype(np.float32)
-    truth = (honest.cumsum(axis=1) < random.random((count, 1)) * honest.sum(axis=1, keepdims=True)).sum(
-        axis=1
-    )
-    return np.minimum(truth, labels - 1), tempered(honest, 1 / sharpness)
+    calibrated = random.dirichlet(np.full(labels, 0.3), size=count).astype(np.float32)
+    truth = (
+        calibrated.cumsum(axis=1) < random.random((count, 1)) * calibrated.sum(axis=1, keepdims=True)
+    ).sum(axis=1)
+    return np.minimum(truth, labels - 1), tempered(calibrated, 1 / sharpness)
 
 
 def test_tempering_is_softmax_of_divided_logits() -> None:
-    """Against numbers worked out by hand; the order of labels stays, and a 0 is no error."""
+    """Against numbers worked out by hand; the order of labels stays, and a 0 is allowed."""
     row = np.array([[0.8, 0.2, 0.0]], np.float32)
     soft = tempered(row, 2.0)
     assert soft[0] == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-6)  # the roots of 0.8 and 0.2 are as 2 to 1
@@ -47,55 +47,55 @@ def test_tempering_is_softmax_of_divided_logits() -> None:
 
 
 @pytest.mark.parametrize("sharpness", [0.6, 1.0, 2.5])
-def test_the_fit_finds_how_much_too_sure_a_model_is(sharpness: float) -> None:
-    """Of answers made T times too sure, the temperature is T, and no neighbour has a smaller loss."""
-    truth, probabilities = answers(20_000, 6, sharpness)
+def test_the_fit_finds_the_temperature(sharpness: float) -> None:
+    """For probabilities sharpened by T the temperature is T, and neighbours have a larger loss."""
+    truth, probabilities = predictions(20_000, 6, sharpness)
     found = calibration.fit_temperature(truth, probabilities)
     assert found == pytest.approx(sharpness, rel=0.05)
-    best = scores.cross_entropy(truth, tempered(probabilities, found))
+    best = metrics.cross_entropy(truth, tempered(probabilities, found))
     for other in (found * 0.95, found * 1.05):
-        assert scores.cross_entropy(truth, tempered(probabilities, other)) > best
+        assert metrics.cross_entropy(truth, tempered(probabilities, other)) > best
 
 
 def test_a_model_without_a_mistake_keeps_a_finite_temperature() -> None:
-    """Then the best temperature would be 0; the fit stays inside its bounds."""
+    """The best temperature would be 0, but the fit stays within its bounds."""
     truth = np.arange(30) % 3
     found = calibration.fit_temperature(truth, (np.eye(3) * 0.8 + 0.0666)[truth].astype(np.float32))
     assert calibration.LOWEST <= found < 0.3
 
 
-def test_a_staircase_of_a_hand_made_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step's precision holds for every higher threshold too."""
+def test_precision_steps_of_a_hand_made_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The precision of a step is a lower bound for every higher threshold too."""
     monkeypatch.setattr(calibration, "LEAST_IMAGES", 2)
     chances = [0.95, 0.9, 0.8, 0.7, 0.7, 0.6]
     right = [True, True, True, False, True, True]
     probabilities = np.array([[chance, 1 - chance] for chance in chances], np.float32)
     truth = np.where(right, 0, 1)
-    first, second = calibration.staircases(truth, probabilities, 2)
+    first, second = calibration.precision_steps(truth, probabilities, 2)
     assert [precision for _, precision in first] == [0.8, 1.0]
     assert [threshold for threshold, _ in first] == pytest.approx([0.6, 0.8], abs=2e-6)
     assert second == ()
 
 
-def test_one_sure_mistake_does_not_send_every_image_to_review() -> None:
-    """A mislabelled validation image at the very top counts as one of many."""
+def test_one_mistake_with_a_high_probability_does_not_send_every_image_to_review() -> None:
+    """One mislabelled validation image with the highest probability hardly changes the precision."""
     chances = np.linspace(0.99, 0.6, 200)
     probabilities = np.stack([chances, 1 - chances], axis=1).astype(np.float32)
     truth = np.zeros(200, int)
     truth[0] = 1
-    (staircase, _) = calibration.staircases(truth, probabilities, 2)
-    assert staircase[0][1] >= 0.95
+    (steps, _) = calibration.precision_steps(truth, probabilities, 2)
+    assert steps[0][1] >= 0.95
 
 
-def test_staircases_are_short_monotone_and_keep_their_promise() -> None:
-    """Of the images that a threshold lets pass, and any higher one, at least the wanted share is right."""
-    truth, probabilities = answers(20_000, 4, 1.0)
-    found = calibration.staircases(truth, probabilities, 4)
+def test_precision_steps_are_few_and_monotone_and_true() -> None:
+    """For a threshold and every higher one, at least the stated share of the predictions is correct."""
+    truth, probabilities = predictions(20_000, 4, 1.0)
+    found = calibration.precision_steps(truth, probabilities, 4)
     predicted, chances = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    for label, staircase in enumerate(found):
-        assert 2 <= len(staircase) <= calibration.MOST_STEPS
-        assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(staircase))
-        for threshold, precision in staircase:
+    for label, steps in enumerate(found):
+        assert 2 <= len(steps) <= calibration.MOST_STEPS
+        assert all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(steps))
+        for threshold, precision in steps:
             for higher in sorted(chances[(predicted == label) & (chances >= threshold)])[::50]:
                 passed = (predicted == label) & (chances >= higher)
                 if passed.sum() >= calibration.LEAST_IMAGES:
@@ -103,68 +103,70 @@ def test_staircases_are_short_monotone_and_keep_their_promise() -> None:
 
 
 def bundle_with(folder: Path, **changes: object) -> Bundle:
-    """Write a stub bundle with some of its values changed."""
+    """Write a stub bundle with some changed values."""
     bundle = replace(write_stub_bundle(folder), **changes)  # type: ignore[arg-type]
     bundle.save()
     return bundle
 
 
-STAIRS = (((0.5, 0.9), (0.8, 0.98)), ((0.4, 0.97),), (), ((0.2, 1.0),))
+STEPS = (((0.5, 0.9), (0.8, 0.98)), ((0.4, 0.97),), (), ((0.2, 1.0),))
 
 
 def test_each_label_has_the_lowest_threshold_that_reaches_the_precision(tmp_path: Path) -> None:
-    """Infinity where it is never reached or nothing is known; a probability is the same for all labels."""
-    bundle = bundle_with(tmp_path, reliability=STAIRS)
+    """It is infinite where no step reaches the precision; a probability applies to all labels."""
+    bundle = bundle_with(tmp_path, reliability=STEPS)
     assert review_thresholds(bundle, WantedPrecision(0.98)).tolist() == [0.8, math.inf, math.inf, 0.2]
     assert review_thresholds(bundle, WantedPrecision(0.9)).tolist() == [0.5, 0.4, math.inf, 0.2]
     assert review_thresholds(bundle, 0.7).tolist() == [0.7] * 4
 
 
-def test_a_threshold_of_its_own_decides_for_each_label(tmp_path: Path) -> None:
-    """The same probability stands by itself for one label and goes to a person for another."""
-    bundle = bundle_with(tmp_path, reliability=STAIRS)
+def test_each_label_is_decided_by_its_own_threshold(tmp_path: Path) -> None:
+    """The same probability is decided automatically for one label and reviewed for another."""
+    bundle = bundle_with(tmp_path, reliability=STEPS)
     rows = np.array(
         [[0.85, 0.15, 0, 0], [0.15, 0.85, 0, 0], [0, 0, 0.7, 0.3], [0, 0.2, 0.2, 0.6]], np.float32
     )
     thresholds = review_thresholds(bundle, WantedPrecision(0.98))
-    decisions = [answer.decision for answer in to_predictions(bundle, Scores(rows), thresholds)]
+    decisions = [prediction.decision for prediction in to_predictions(bundle, Scores(rows), thresholds)]
     assert decisions == [Decision.AUTO, Decision.REVIEW, Decision.REVIEW, Decision.AUTO]
 
 
 def test_served_probabilities_are_calibrated(tmp_path: Path) -> None:
     """Label, main category and order come from the tempered probabilities; the sums are 1."""
     bundle = bundle_with(tmp_path, temperature=2.0)
-    (answer,) = to_predictions(bundle, Scores(np.array([[0.8, 0.2, 0, 0]], np.float32)), 0.7)
-    assert answer.probability == pytest.approx(2 / 3, abs=1e-6)
-    assert answer.main_probability == pytest.approx(2 / 3, abs=1e-6)
-    assert sum(chance for _, chance in answer.top) == pytest.approx(1, abs=1e-5)
-    assert answer.decision is Decision.REVIEW
+    (prediction,) = to_predictions(bundle, Scores(np.array([[0.8, 0.2, 0, 0]], np.float32)), 0.7)
+    assert prediction.probability == pytest.approx(2 / 3, abs=1e-6)
+    assert prediction.main_probability == pytest.approx(2 / 3, abs=1e-6)
+    assert sum(chance for _, chance in prediction.top) == pytest.approx(1, abs=1e-5)
+    assert prediction.decision is Decision.REVIEW
 
 
-def test_a_wanted_precision_of_a_bundle_that_does_not_know_is_refused(tmp_path: Path) -> None:
-    """The refusal names the model and what to do instead."""
+def test_a_required_precision_needs_a_bundle_with_measured_precisions(tmp_path: Path) -> None:
+    """The message names the model, and the advice the setting."""
     with pytest.raises(ConfigFault, match=r"precision:0\.98 needs to know .* stub/1") as caught:
         review_thresholds(write_stub_bundle(tmp_path), WantedPrecision(0.98))
     assert "RETURNS_REVIEW_THRESHOLD" in caught.value.advice
 
 
-def test_the_doctor_finds_a_precision_that_no_bundle_knows(tmp_path: Path) -> None:
-    """What would stop the night is told by day, with the name of the model."""
+def test_the_doctor_finds_a_precision_that_the_bundle_did_not_measure(tmp_path: Path) -> None:
+    """The check names the model before a run fails."""
     write_stub_bundle(tmp_path)
     settings = load_settings(models_dir=tmp_path, model="stub", review_threshold="precision:0.98")
     with pytest.raises(ConfigFault, match="needs to know how often stub/1 is right"):
         doctor.check_model(settings)
-    bundle_with(tmp_path / "other", reliability=STAIRS)
+    bundle_with(tmp_path / "other", reliability=STEPS)
     assert doctor.check_model(settings.model_copy(update={"models_dir": tmp_path / "other"})).startswith(
         "stub/1"
     )
 
 
 def test_a_bundle_keeps_its_calibration(tmp_path: Path) -> None:
-    """What was added is read again to the last digit, a pair on a line, and says a new digest."""
+    """The calibration is read again to the last digit, has one pair on each line, and changes the digest."""
     before = write_stub_bundle(tmp_path)
-    truth, probabilities = answers(3_000, 4, 2.0)
-    after = calibration.add_calibration(before, truth, probabilities)
+    truth, probabilities = predictions(3_000, 4, 2.0)
+    found = calibration.calibrate(truth, probabilities, 4)
+    after = replace(before, temperature=found.temperature, reliability=found.precision_steps)
+    after.save()
     assert load_bundle(before.folder) == after
     assert after.temperature == pytest.approx(2, rel=0.1)
     assert after.digest != before.digest
@@ -173,8 +175,8 @@ def test_a_bundle_keeps_its_calibration(tmp_path: Path) -> None:
     assert any(line.strip().rstrip(",") == str(list(after.reliability[0][0])) for line in lines)
 
 
-def test_a_bundle_from_before_calibration_is_still_the_same(tmp_path: Path) -> None:
-    """bundle.json without temperature and reliability loads, with the digest that open runs have."""
+def test_a_bundle_without_calibration_still_loads(tmp_path: Path) -> None:
+    """bundle.json without temperature and reliability loads with an unchanged digest."""
     bundle = write_stub_bundle(tmp_path)
     content = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
     del content["temperature"], content["reliability"]
@@ -188,8 +190,8 @@ def test_a_bundle_from_before_calibration_is_still_the_same(tmp_path: Path) -> N
     "wrong",
     [{"temperature": 0}, {"temperature": -1}, {"temperature": math.nan}, {"reliability": [[[0.5, 1]]]}],
 )
-def test_a_calibration_that_cannot_be_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
-    """A temperature is above 0, and reliability is known for each label or for none."""
+def test_an_impossible_calibration_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    """A temperature is above 0, and reliability has steps for each label or for none."""
     bundle = write_stub_bundle(tmp_path)
     content = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
     (bundle.folder / MANIFEST).write_text(json.dumps(content | wrong), encoding="utf-8")
@@ -197,8 +199,8 @@ def test_a_calibration_that_cannot_be_is_refused(tmp_path: Path, wrong: dict[str
         load_bundle(bundle.folder)
 
 
-def test_the_setting_survives_the_way_to_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A precision and a probability are read from the environment as they were written to it."""
+def test_the_setting_reaches_another_process_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A precision and a probability are written to the environment and read again unchanged."""
     for rule in ("0.65", "precision:0.975"):
         settings = load_settings(review_threshold=rule)
         assert str(settings.review_threshold) == rule
@@ -206,11 +208,11 @@ def test_the_setting_survives_the_way_to_another_process(monkeypatch: pytest.Mon
         assert load_settings().review_threshold == settings.review_threshold
 
 
-def test_a_night_decides_by_the_wanted_precision(sqlite_home: Installation) -> None:
-    """The chunk's images are decided by their label's own threshold."""
+def test_a_run_decides_by_the_required_precision(sqlite_home: Installation) -> None:
+    """Each image is decided by the threshold of its label."""
     settings = sqlite_home.settings.model_copy(update={"review_threshold": WantedPrecision(0.98)})
     bundle = load_bundle(settings.models_dir / "stub" / "1")
-    replace(bundle, reliability=STAIRS).save()
+    replace(bundle, reliability=STEPS).save()
     write_images(settings.incoming_dir, 8)
     context, queue = replace(sqlite_home, settings=settings).inline()
     queue.send(Task.SCAN, request_id="night")

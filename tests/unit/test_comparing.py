@@ -1,15 +1,15 @@
-"""Whether two models differ, against numbers worked out by hand and by drawing lots."""
+"""The comparison of two models, against numbers worked out by hand and against simulated draws."""
 
 import math
 
 import numpy as np
 import pytest
 
-from returns_pipeline.training.evaluation.comparing import compare, mcnemar, paired_interval, wilson
+from returns_pipeline.training.evaluation.comparison import compare, mcnemar, paired_interval, wilson
 
 
 def test_mcnemar_of_hand_made_examples() -> None:
-    """Twice the binomial tail: 1 against 5 is 2 * (1 + 6) / 64; nothing to tell is 1."""
+    """Twice the binomial tail: 1 against 5 is 2 * (1 + 6) / 64; without a difference it is 1."""
     assert mcnemar(1, 5) == mcnemar(5, 1) == pytest.approx(14 / 64)
     assert mcnemar(0, 10) == pytest.approx(2 / 1024)
     assert mcnemar(0, 0) == mcnemar(4, 4) == 1
@@ -17,7 +17,7 @@ def test_mcnemar_of_hand_made_examples() -> None:
 
 
 def test_mcnemar_of_many_images_is_still_a_number() -> None:
-    """Sums that no float holds neither overflow nor take long."""
+    """Sums larger than any float do not overflow, and are computed quickly."""
     assert 0 <= mcnemar(100, 5_000) < 1e-300
     assert mcnemar(4_950, 5_050) == pytest.approx(math.erfc(99.0 / math.sqrt(2 * 10_000)), rel=0.01)
 
@@ -28,7 +28,7 @@ def test_wilson_of_the_textbook() -> None:
     assert wilson(0.0, 10)[0] == pytest.approx(0, abs=1e-12)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_difference_as_often_as_stated() -> None:
     """Of 2,000 draws with a known difference about 95 % have it in their interval."""
     chances = np.array([0.70, 0.12, 0.07, 0.11])  # both, only second, only first, neither
     draws = np.random.default_rng(2).multinomial(300, chances, size=2_000)
@@ -37,8 +37,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 0.94 <= covered <= 0.975
 
 
-def test_the_interval_stays_within_what_can_be() -> None:
-    """At the edges it neither fails nor leaves -1 to 1, and it turns round with the models."""
+def test_the_interval_stays_within_its_bounds() -> None:
+    """At the edges it stays within -1 and 1, and swapping the models swaps its sign."""
     for cells in ((5, 0, 0, 0), (0, 0, 0, 5), (0, 5, 0, 0), (3, 2, 0, 1)):
         low, high = paired_interval(*cells)
         both, only_second, only_first, neither = cells
@@ -47,8 +47,8 @@ def test_the_interval_stays_within_what_can_be() -> None:
         assert turned == pytest.approx((-high, -low))
 
 
-def test_a_comparison_says_who_is_better() -> None:
-    """The sentence names the better model only when luck is unlikely; labels come by their difference."""
+def test_a_comparison_names_the_better_model() -> None:
+    """The sentence names the better model only if the difference is significant; labels are sorted by it."""
     truth = np.repeat([0, 1, 2], [40, 40, 20])
     first = np.ones(100, bool)
     first[40:60] = False
@@ -64,4 +64,4 @@ def test_a_comparison_says_who_is_better() -> None:
     assert back.conclusion("new/2", "old/1").startswith("old/1 is worse than new/2: -19.0 points (")
     same = compare(truth, first, first, ["a", "b", "c"])
     assert same.p == 1
-    assert same.conclusion("x", "y").startswith("No difference between x and y can be told: +0.0 points")
+    assert same.conclusion("x", "y").startswith("x and y do not differ significantly: +0.0 points")

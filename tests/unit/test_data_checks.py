@@ -1,4 +1,4 @@
-"""Photos to pixels, duplicates, checks, division: what a training relies on."""
+"""Decoding, duplicates, checks and the division of photos for a training."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from returns_pipeline.errors import ConfigFault, FaultCode
+from returns_pipeline.errors import FaultCode, RefusedError
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
@@ -23,13 +23,13 @@ SIZE = ImageInput(16, 12, 3)
 
 
 def picture(seed: int, side: int = 64) -> Image.Image:
-    """Return a smooth coloured picture, another for each seed."""
+    """Return a smooth colour image that depends on the seed."""
     noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).filter(ImageFilter.BLUR)
 
 
 def write(folder: Path, count: int, start: int = 0) -> list[Path]:
-    """Write `count` pictures, each of another seed."""
+    """Write `count` images with different seeds."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{seed}.png" for seed in range(start, start + count)]
     for seed, path in enumerate(paths, start):
@@ -42,12 +42,12 @@ def quiet(_done: int, _total: int) -> None:
 
 
 def found(root: Path) -> Findings:
-    """Return what the checks say of a tree."""
+    """Return the findings for a folder."""
     return check(read_tree(root), quiet)
 
 
-def test_pixels_are_the_workers_own_and_in_order(tmp_path: Path) -> None:
-    """Each row is what the pipeline decodes; files that it refuses are left out and known by position."""
+def test_pixels_equal_those_of_the_workers_and_keep_their_order(tmp_path: Path) -> None:
+    """Each row equals the pipeline's decoding; refused files are left out, and the positions show which."""
     paths = write(tmp_path, 20)
     paths[3].write_text("no picture")
     paths[7].write_bytes(b"")
@@ -65,8 +65,8 @@ def test_pixels_are_the_workers_own_and_in_order(tmp_path: Path) -> None:
     assert np.array_equal(pixels, np.stack(expected))
 
 
-def test_large_arrays_lie_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes more than a quarter of the free memory is a file below the cache, with the same pixels."""
+def test_large_arrays_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixels larger than a quarter of the free memory are kept in a file in the cache, unchanged."""
     asked = Photos(tuple(write(tmp_path / "in", 3)), np.zeros(3, np.int64))
     plain, _ = load_pixels(asked, SIZE, quiet, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
@@ -77,15 +77,15 @@ def test_large_arrays_lie_on_the_disk(tmp_path: Path, monkeypatch: pytest.Monkey
     assert np.array_equal(plain, mapped)
 
 
-def test_free_memory_is_known() -> None:
-    """Some of the machine's memory is free, and not more than it has."""
+def test_free_memory_is_plausible() -> None:
+    """Free memory is above 0 and at most the memory of the machine."""
     import os
 
     assert 0 < photos.free_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_the_quick_search_finds_what_comparing_all_pairs_finds() -> None:
-    """No pair within the limits is missed, and none beyond them is named."""
+    """The search finds all pairs within the limits, and no others."""
     rng = np.random.default_rng(0)
     base = np.stack([np.asarray(picture(seed, 32).convert("L")) for seed in range(60)])
     shaken = base[rng.integers(0, 60, 300)].astype(np.int16) + rng.integers(-9, 10, (300, 1, 1))
@@ -100,8 +100,8 @@ def test_the_quick_search_finds_what_comparing_all_pairs_finds() -> None:
     assert np.array_equal(duplicates.near_pairs(small), expected)
 
 
-def test_blank_pictures_cost_no_time(tmp_path: Path) -> None:
-    """Many pictures of one colour are nearly the same, and are compared once."""
+def test_many_equal_images_are_compared_once(tmp_path: Path) -> None:
+    """Images of one colour are nearly identical, and give one pair each."""
     for index, folder in enumerate(["a", "b"] * 40):
         path = tmp_path / folder / f"{index}.png"
         path.parent.mkdir(exist_ok=True)
@@ -113,7 +113,7 @@ def test_blank_pictures_cost_no_time(tmp_path: Path) -> None:
 
 
 def test_sound_photos_have_no_findings(tmp_path: Path) -> None:
-    """Ten different pictures of each label need no word."""
+    """Ten different photos of each label have no findings."""
     for number, label in enumerate(("bag", "hat")):
         write(tmp_path / label, 10, 100 * number)
     findings = found(tmp_path)
@@ -123,8 +123,8 @@ def test_sound_photos_have_no_findings(tmp_path: Path) -> None:
     require_sound(findings, force=False)
 
 
-def test_what_spoils_is_told_apart_from_what_is_noted(tmp_path: Path) -> None:
-    """Each kind of finding is said once, with its count and an example, on its own side."""
+def test_serious_findings_are_separate_from_notes(tmp_path: Path) -> None:
+    """Each kind of finding occurs once, with its count and an example, in its own list."""
     for part, start in (("train", 0), ("val", 1000)):
         for number, label in enumerate(("bag", "hat", "shoe")):
             write(tmp_path / part / label, 12, start + 100 * number)
@@ -138,19 +138,19 @@ def test_what_spoils_is_told_apart_from_what_is_noted(tmp_path: Path) -> None:
     sentences = found(tmp_path)
     text = "\n".join(sentences.spoiling)
     assert len(sentences.spoiling) == 3
-    assert "shoe has too few photos in train: 9, less than 10." in text
-    assert "in two classes: train/bag/1.png = train/hat/copied.png." in text
+    assert "shoe has too few photos in train: 9, fewer than 10." in text
+    assert "with two labels: train/bag/1.png = train/hat/copied.png." in text
     assert "in train and in validation: train/bag/2.png = val/bag/copied.png." in text
     notes = "\n".join(sentences.warnings)
     assert len(sentences.warnings) == 4
     assert "3 of 76 files cannot be read, 3.9%." in notes
-    assert "twice in one class: train/bag/3.png = train/bag/copied.png." in notes
-    assert notes.count("1 pair of nearly the same picture") == 2
+    assert "twice with the same label: train/bag/3.png = train/bag/copied.png." in notes
+    assert notes.count("1 pair of nearly identical photos") == 2
     assert [file.code for file in sentences.unreadable] == [FaultCode.NOT_AN_IMAGE] * 3
     groups = sentences.groups
     shared = set(groups["train"].tolist()) & set(groups["validation"].tolist())
     assert len(shared) == 2
-    with pytest.raises(ConfigFault) as caught:
+    with pytest.raises(RefusedError) as caught:
         require_sound(sentences, force=False)
     assert all(sentence in caught.value.message for sentence in sentences.spoiling)
     assert "--force" in caught.value.advice
@@ -158,7 +158,7 @@ def test_what_spoils_is_told_apart_from_what_is_noted(tmp_path: Path) -> None:
 
 
 def test_many_unreadable_files_spoil(tmp_path: Path) -> None:
-    """More than one in twenty is more than bad luck; a label left without any photo is named, too."""
+    """More than one unreadable file in twenty is serious; so is a label without any readable photo."""
     write(tmp_path / "bag", 30)
     (tmp_path / "hat").mkdir()
     for index in range(2):
@@ -189,7 +189,7 @@ def sides(split: Split) -> np.ndarray:
 def test_a_division_keeps_shares_and_groups(
     rows: list[tuple[int, int]], shares: tuple[float, float], seed: int
 ) -> None:
-    """Each index is in one part, each label has its share to one picture, and no group is on two sides."""
+    """Each index is in one part, each label has its shares to one image, and no group is in two parts."""
     truth, groups = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     plain = sides(stratified(truth, *shares, None, seed))
     for label in np.unique(truth):
@@ -202,7 +202,7 @@ def test_a_division_keeps_shares_and_groups(
 
 
 def test_a_division_depends_on_its_seed() -> None:
-    """Another seed divides otherwise; shares that leave nothing to learn from are refused."""
+    """Another seed gives another division; shares that leave nothing for training are refused."""
     truth = np.repeat(np.arange(2), 50)
     first, second = (stratified(truth, 0.2, 0.2, None, seed) for seed in (1, 2))
     assert not np.array_equal(first.test, second.test)

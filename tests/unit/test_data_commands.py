@@ -1,4 +1,4 @@
-"""`data check` and `data from-csv`, as they are typed."""
+"""The commands `data check` and `data from-csv`."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.training.labelled import from_csv
 from returns_pipeline.training.labelled.folders import read_tree
 from tests.support import CLI
@@ -20,8 +20,8 @@ def table(*rows: str, pixels: int = 4) -> str:
     return "\n".join([header, *rows, ""])
 
 
-def test_lines_become_pictures_in_class_folders(tmp_path: Path) -> None:
-    """Each picture has its line's pixels, a name with index and label, and is found by read_tree."""
+def test_lines_become_images_in_class_folders(tmp_path: Path) -> None:
+    """Each image has the pixels of its line, a name with index and label, and is found by read_tree."""
     source = tmp_path / "a.csv"
     source.write_text(table("3,0,255,7,8", "", "10,1,2,3,4", "3,9,9,9,9"))
     out = tmp_path / "out"
@@ -57,27 +57,27 @@ def test_lines_become_pictures_in_class_folders(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, content: str, line: int) -> None:
-    """The sentence names the file and the line, and says what is expected."""
+    """The message names the file and the line; the advice describes the format."""
     source = tmp_path / "a.csv"
     source.write_text(content, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigFault) as caught:
+    with pytest.raises(RefusedError) as caught:
         list(from_csv.write_png(source, tmp_path / "out"))
     assert caught.value.message.startswith(f"{source}, line {line}: ")
     assert "label,pixel1" in caught.value.advice
 
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path: Path) -> None:
-    """A missing source and a folder that is a file are the operator's to mend."""
-    with pytest.raises(ConfigFault, match=r"missing\.csv"):
+    """A missing source, and a file instead of a folder, are refused with their names."""
+    with pytest.raises(RefusedError, match=r"missing\.csv"):
         list(from_csv.write_png(tmp_path / "missing.csv", tmp_path / "out"))
     source = tmp_path / "a.csv"
     source.write_text(table("1,1,2,3,4"))
-    with pytest.raises(ConfigFault, match=r"a\.csv"):
+    with pytest.raises(RefusedError, match=r"a\.csv"):
         list(from_csv.write_png(source, source))
 
 
-def test_the_commands_say_what_they_found(tmp_path: Path) -> None:
-    """From a CSV file to photos to findings: exit code 1 when something would spoil a training, else 0."""
+def test_the_commands_print_their_findings(tmp_path: Path) -> None:
+    """From a CSV file to photos to findings: exit code 1 if a finding would spoil a training, otherwise 0."""
     rng = np.random.default_rng(0)
     rows = [",".join(map(str, [n % 2, *rng.integers(0, 256, 64)])) for n in range(20)]
     (tmp_path / "a.csv").write_text(table(*rows, pixels=64))
@@ -98,8 +98,8 @@ def test_the_commands_say_what_they_found(tmp_path: Path) -> None:
     assert spoiled.returncode == 1
     assert "SPOILS" in spoiled.stdout
     assert "\x1b[31m" not in spoiled.stdout
-    said = json.loads(run("check", "photos", "--json").stdout)
-    assert said["photos"] == {"all": [10, 9]}
-    assert [file["code"] for file in said["unreadable"]] == ["not_an_image"]
-    assert len(said["spoiling"]) == 1
+    findings = json.loads(run("check", "photos", "--json").stdout)
+    assert findings["photos"] == {"all": [10, 9]}
+    assert [file["code"] for file in findings["unreadable"]] == ["not_an_image"]
+    assert len(findings["spoiling"]) == 1
     assert run("check", "nowhere").returncode == 3

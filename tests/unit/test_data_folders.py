@@ -1,4 +1,4 @@
-"""Folders of photos become labels and lists of files, or are refused with a sentence naming the folder."""
+"""Folders of photos become labels and lists of files, or are refused with the name of the folder."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from returns_pipeline.classify.bundle import LABEL_LENGTH
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.training.labelled import names
 from returns_pipeline.training.labelled.folders import Labels, match_labels, read_tree
 
@@ -27,15 +27,15 @@ def make(root: Path, *files: str) -> Path:
 
 
 def refusal(root: Path, mapping: Path | None = None) -> str:
-    """Return the sentences with which a tree is refused."""
-    with pytest.raises(ConfigFault) as caught:
+    """Return the message with which a folder is refused."""
+    with pytest.raises(RefusedError) as caught:
         read_tree(root, mapping)
     assert caught.value.advice
     return str(caught.value)
 
 
 def test_class_folders_are_labels_in_sorted_order(tmp_path: Path) -> None:
-    """Each file has the label of its folder; what is hidden or evidently no picture is passed over."""
+    """Each file has the label of its folder; hidden files and files that are no photos are ignored."""
     make(tmp_path, "hat/b.jpg", "hat/a.PNG", "dress/c.heic", "hat/Thumbs.db", "hat/.x.jpg", "hat/LICENSE")
     make(tmp_path, "__MACOSX/hat/._a.jpg", ".git/x", "labels.csv", "hat/.cache/x.jpg")
     tree = read_tree(tmp_path)
@@ -59,19 +59,19 @@ def test_class_folders_are_labels_in_sorted_order(tmp_path: Path) -> None:
 def test_numbers_before_all_labels_are_their_order(
     tmp_path: Path, folders: tuple[str, ...], labels: tuple[str, ...]
 ) -> None:
-    """A number before a label is no part of it, and decides the order where every folder has one."""
+    """A leading number is not part of the label, and decides the order if every folder has one."""
     make(tmp_path, *(f"{folder}/a.jpg" for folder in folders))
     assert read_tree(tmp_path).labels.names == labels
 
 
 def test_two_levels_are_main_categories(tmp_path: Path) -> None:
-    """Each label has the main category above it; a name below two of them is told apart."""
+    """Each label has the main category above it; a name in two of them gets a prefix."""
     make(tmp_path, "Women/Shirt/a.jpg", "Men/Shirt/b.jpg", "Men/Hat/c.jpg")
     assert read_tree(tmp_path).labels == Labels(("Hat", "Men Shirt", "Women Shirt"), ("Men", "Men", "Women"))
 
 
 def test_parts_have_the_labels_of_train(tmp_path: Path) -> None:
-    """Folders are matched by their labels, whatever number and capitals; an empty one counts as there."""
+    """Folders are matched by label, without number and case; an empty folder is allowed."""
     make(tmp_path, "Train/0_hat/a.jpg", "Train/1_bag/b.jpg", "val/Hat/c.jpg", "val/bag/", "TEST/bag/d.jpg")
     make(tmp_path, "TEST/hat/e.jpg")
     tree = read_tree(tmp_path)
@@ -85,7 +85,7 @@ def test_parts_have_the_labels_of_train(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_a_mapping_gives_main_categories(tmp_path: Path, suffix: str) -> None:
-    """A CSV file and a JSON object say the same; spellings of a label are matched."""
+    """A CSV file and a JSON object are equivalent; spellings of a label are matched."""
     make(tmp_path / "photos", "t-shirt/a.jpg", "0_hat/b.jpg")
     mapping = tmp_path / f"mains.{suffix}"
     pairs = {"T shirt": "tops", "hat": "headwear", "unused": "x"}
@@ -106,7 +106,7 @@ def test_a_mapping_gives_main_categories(tmp_path: Path, suffix: str) -> None:
     ],
 )
 def test_a_wrong_mapping_is_refused(tmp_path: Path, content: str, said: str) -> None:
-    """The sentence names the file and the line, or the labels that it leaves out."""
+    """The message names the file and the line, or the missing labels."""
     make(tmp_path / "photos", "hat/a.jpg", "bag/b.jpg")
     mapping = tmp_path / "mains.csv"
     mapping.write_text(content)
@@ -140,15 +140,15 @@ def test_a_wrong_mapping_is_refused(tmp_path: Path, content: str, said: str) -> 
         (["train/hat/a.jpg", "val/hat/c.jpg", "val/bag/d.jpg"], "val/bag"),
     ],
 )
-def test_what_is_unclear_is_refused(tmp_path: Path, files: list[str], named: str) -> None:
-    """The sentence names the folder or the file, and says what is expected."""
+def test_an_unclear_layout_is_refused(tmp_path: Path, files: list[str], named: str) -> None:
+    """The message names the folder or the file."""
     message = refusal(make(tmp_path / "photos", *files))
     assert named in message
     assert str(tmp_path) in message
 
 
-def test_no_folder_a_file_and_circles_are_refused(tmp_path: Path) -> None:
-    """A path that is no folder, and links that lead back, end with a sentence and not with a hang."""
+def test_a_missing_folder_a_file_and_circles_are_refused(tmp_path: Path) -> None:
+    """A path that is not a folder, and links in a circle, are refused without an endless loop."""
     assert "does not exist" in refusal(tmp_path / "missing")
     (tmp_path / "file").touch()
     assert "is a file" in refusal(tmp_path / "file")
@@ -161,14 +161,14 @@ def test_no_folder_a_file_and_circles_are_refused(tmp_path: Path) -> None:
 
 
 def test_links_to_class_folders_are_followed(tmp_path: Path) -> None:
-    """Labels may be put together from folders elsewhere, as long as nothing leads in a circle."""
+    """Class folders may be links to other folders, as long as they do not lead in a circle."""
     make(tmp_path, "elsewhere/a.jpg", "photos/hat/b.jpg")
     (tmp_path / "photos" / "bag").symlink_to(tmp_path / "elsewhere")
     assert read_tree(tmp_path / "photos").labels.names == ("bag", "hat")
 
 
-def test_one_class_is_enough_where_it_is_asked_for(tmp_path: Path) -> None:
-    """A model can be judged by photos of one label."""
+def test_one_class_is_enough_if_requested(tmp_path: Path) -> None:
+    """A model can be evaluated on photos of one label."""
     tree = read_tree(make(tmp_path, "3_dress/a.jpg"), least_classes=1)
     assert tree.labels.names == ("dress",)
 
@@ -177,8 +177,8 @@ WORDS = st.text(st.characters(categories=["L"]), min_size=1, max_size=12)
 
 
 @given(WORDS, st.integers(0, 10**6), st.sampled_from("_- ."))
-def test_a_number_is_told_from_its_label(word: str, number: int, separator: str) -> None:
-    """Whatever the word and the number, each comes back, and all spellings have one key."""
+def test_a_leading_number_is_separated_from_its_label(word: str, number: int, separator: str) -> None:
+    """Every word and number is parsed correctly, and all spellings have one key."""
     parsed = names.parse(f"{number}{separator}{word}")
     assert parsed.number == number
     assert parsed == names.parse(f" {number:03d}{separator} {word} ")
@@ -192,20 +192,20 @@ KNOWN = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Ankle boot")
 
 @pytest.mark.parametrize("spelling", ["T-shirt_top", "t shirt top", "T-Shirt/Top", "0"])
 def test_folders_are_matched_to_a_models_labels(spelling: str) -> None:
-    """By name whatever the spelling, else by the index."""
+    """They are matched by name in any spelling, otherwise by index."""
     found = Labels(("ankle_boot", spelling, "dress"), ("", "", ""))
     assert match_labels(found, KNOWN).tolist() == [4, 0, 3]
 
 
 def test_names_go_before_indices() -> None:
-    """Where a model's labels are numbers themselves, a folder's number is the label's name."""
+    """If a model's labels are numbers, the number of a folder is a name, not an index."""
     assert match_labels(Labels(("2", "1"), ("2", "1")), ("1", "2", "3")).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("folders", [("Hat",), ("5",), ("Dress", "3")])
 def test_folders_that_match_no_or_one_label_are_refused(folders: tuple[str, ...]) -> None:
-    """The sentence lists the labels that there are."""
-    with pytest.raises(ConfigFault) as caught:
+    """The advice lists the labels of the model."""
+    with pytest.raises(RefusedError) as caught:
         match_labels(Labels(folders, folders), KNOWN)
     assert repr(folders[-1]) in caught.value.message
     assert all(label in caught.value.advice for label in KNOWN)

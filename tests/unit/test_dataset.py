@@ -1,4 +1,4 @@
-"""Fashion-MNIST: read whole, or refused with a sentence that says what to do."""
+"""Fashion-MNIST is read completely, or refused with advice."""
 
 import gzip
 import os
@@ -30,7 +30,7 @@ def idx(*shape: int) -> bytes:
 
 
 def test_a_split_is_read_from_any_folder_with_the_four_files(tmp_path: Path) -> None:
-    """Shapes and types are the official ones, whatever folder the files lie in."""
+    """Shapes and types are the official ones, for any folder."""
     write_split(tmp_path, idx(10_000, 28, 28), idx(10_000))
     data = fashion_mnist.load("test", tmp_path)
     assert data.images.shape == (10_000, 28, 28)
@@ -49,7 +49,7 @@ def test_a_split_is_read_from_any_folder_with_the_four_files(tmp_path: Path) -> 
     ],
 )
 def test_a_corrupt_file_is_named(tmp_path: Path, damage: bytes) -> None:
-    """Damage of any kind is the operator's fault, and the sentence names the file."""
+    """Every kind of damage is a ConfigFault that names the file."""
     path = write_split(tmp_path, damage, idx(10_000))
     with pytest.raises(ConfigFault) as caught:
         fashion_mnist.load("test", tmp_path)
@@ -58,7 +58,7 @@ def test_a_corrupt_file_is_named(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_an_impossible_label_is_refused(tmp_path: Path) -> None:
-    """A label that names no class never gets into training."""
+    """A label outside the ten classes is never used in training."""
     labels = bytearray(gzip.decompress(idx(10_000)))
     labels[-1] = 10
     write_split(tmp_path, idx(10_000, 28, 28), gzip.compress(bytes(labels)))
@@ -67,7 +67,7 @@ def test_an_impossible_label_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_failed_download_names_both_ways(tmp_path: Path) -> None:
-    """Without files and without a network the fault says how to get either."""
+    """Without files and without a network, the advice lists the ways to get the files."""
     script = (
         "import sys; from pathlib import Path\n"
         "from returns_pipeline.errors import ConfigFault\n"
@@ -78,31 +78,33 @@ def test_a_failed_download_names_both_ways(tmp_path: Path) -> None:
         "    print(fault)\n"
     )
     nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": ""}
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "missing"],
         env=os.environ | nowhere | {"KERAS_HOME": str(tmp_path / "keras")},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert "apt-get install dataset-fashion-mnist" in said
-    assert "network connection" in said
-    assert str(tmp_path / "keras" / "datasets" / "fashion-mnist") in said
+    assert "apt-get install dataset-fashion-mnist" in printed
+    assert "network connection" in printed
+    assert str(tmp_path / "keras" / "datasets" / "fashion-mnist") in printed
 
 
 @needs_fashion_mnist
 def test_the_debian_files_need_no_keras() -> None:
-    """Whoever has the Debian package writes the images without TensorFlow."""
+    """With the Debian package, images are written without importing Keras."""
     script = (
         "import sys; from returns_pipeline.training.labelled import fashion_mnist\n"
         "print(fashion_mnist.load('test').fingerprint, 'keras' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert said.split() == ["9f1ec356a747bfe4ebab3cfb722d3694c9ca737e2570f6f90cf31d7b6fd689d4", "False"]
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.split() == ["9f1ec356a747bfe4ebab3cfb722d3694c9ca737e2570f6f90cf31d7b6fd689d4", "False"]
 
 
 def test_png_files_hold_the_very_pixels(tmp_path: Path) -> None:
-    """An image survives the way into a file, and the name tells its index and its true label."""
+    """The pixels in a file equal the image, and its name has the index and the true label."""
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     labels = np.array([9, 0, 4], np.uint8)
     paths = list(fashion_mnist.write_png(images, labels, tmp_path / "new", [0, 2]))
@@ -114,7 +116,7 @@ def test_png_files_hold_the_very_pixels(tmp_path: Path) -> None:
 
 @needs_fashion_mnist
 def test_the_committed_samples_are_the_official_images() -> None:
-    """Every sample is the test image that its name says, with its true label."""
+    """Every sample is the test image with the index in its name, and has its true label."""
     from returns_pipeline.settings import PROJECT_ROOT
 
     data = fashion_mnist.load("test")

@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from returns_pipeline.training.evaluation import scores
-from returns_pipeline.training.pages.evaluation_report import Story, write_report
-from returns_pipeline.training.pages.pictures import Sample
+from returns_pipeline.training.evaluation import metrics
+from returns_pipeline.training.report.evaluation_report import ReportContent, write_report
+from returns_pipeline.training.report.photo_grid import Sample
 
-Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
+Predictions = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
-def answers(count: int, labels: int) -> Answers:
+def predictions(count: int, labels: int) -> Predictions:
     """Return random truth and probabilities that are often right."""
     random = np.random.default_rng(labels)
     truth = random.integers(0, labels, count)
@@ -27,17 +27,17 @@ def answers(count: int, labels: int) -> Answers:
     return truth, (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def story(count: int, labels: int, channels: int, **more: Any) -> Story:
-    """Return a story of noise."""
-    truth, probabilities = answers(count, labels)
+def content(count: int, labels: int, channels: int, **more: Any) -> ReportContent:
+    """Return the content of a report on noise."""
+    truth, probabilities = predictions(count, labels)
     pictures = np.random.default_rng(0).integers(0, 256, (count, 12, 9, channels), np.uint8)
     names = [f"label <{i}>" for i in range(labels)]
-    return Story(
+    return ReportContent(
         title="Evaluation of <noise>",
         command="returns-pipeline evaluate noise/1 'a & b'",
         labels=names,
         judged=Sample(pictures, truth),
-        answers=probabilities,
+        predictions=probabilities,
         counts={"judged": np.bincount(truth, minlength=labels)},
         thresholds=np.full(labels, 0.8),
         rule="0.8",
@@ -62,9 +62,11 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize(("count", "labels", "channels"), [(30, 2, 1), (300, 40, 3)])
-def test_a_report_shows_every_plot_with_words(tmp_path: Path, count: int, labels: int, channels: int) -> None:
-    """Each picture lies beside the page, is shown there and is told in words; names are shown as text."""
-    write_report(tmp_path, story(count, labels, channels))
+def test_a_report_shows_every_figure_with_a_text(
+    tmp_path: Path, count: int, labels: int, channels: int
+) -> None:
+    """Each figure is in the folder of the page, is shown and has an alternative text; names are escaped."""
+    write_report(tmp_path, content(count, labels, channels))
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     page = Page(text)
     assert set(page.images) == {path.name for path in tmp_path.glob("*.png")}
@@ -80,13 +82,13 @@ def test_a_report_shows_every_plot_with_words(tmp_path: Path, count: int, labels
 
 
 def test_the_numbers_of_a_report_are_those_of_the_evaluation(tmp_path: Path) -> None:
-    """metrics.json is what is returned, and says the same as the functions behind it."""
-    told = story(200, 5, 1, mains=["a", "a", "b", "b", "b"])
-    numbers = write_report(tmp_path, told)
+    """metrics.json equals the returned numbers, and these equal the metrics functions."""
+    report = content(200, 5, 1, mains=["a", "a", "b", "b", "b"])
+    numbers = write_report(tmp_path, report)
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == numbers
-    truth, probabilities = told.judged.truth, told.answers
+    truth, probabilities = report.judged.truth, report.predictions
     assert numbers["n"] == 200
-    assert numbers["accuracy"] == scores.accuracy(truth, probabilities)
+    assert numbers["accuracy"] == metrics.accuracy(truth, probabilities)
     assert numbers["main_accuracy"] >= numbers["sub_accuracy"] == numbers["accuracy"]
     assert sum(map(sum, numbers["confusion_matrix"])) == 200
     assert sum(entry["support"] for entry in numbers["per_class"]) == 200
@@ -96,14 +98,14 @@ def test_the_numbers_of_a_report_are_those_of_the_evaluation(tmp_path: Path) -> 
 
 
 def test_a_training_adds_its_curves_and_what_calibration_did(tmp_path: Path) -> None:
-    """With a history there are curves and training images, and both calibration errors are told."""
+    """With a history there are curves and training images, and both calibration errors are shown."""
     history = {name: [0.5, 0.6] for name in ("accuracy", "val_accuracy", "loss", "val_loss")}
-    truth, probabilities = answers(60, 3)
-    told = story(
+    truth, probabilities = predictions(60, 3)
+    report = content(
         60, 3, 1, history=history, uncalibrated=probabilities, metrics={"accuracy": 0.6, "images": 60},
         training=Sample(np.zeros((4, 5, 5, 1), np.uint8), truth[:4], inverted=True),
     )  # fmt: skip
-    numbers = write_report(tmp_path, told)
+    numbers = write_report(tmp_path, report)
     assert numbers["history"] == history
     assert numbers["ece_uncalibrated"] == numbers["ece"]
     assert {"curves.png", "training-images.png"} <= {path.name for path in tmp_path.iterdir()}
@@ -113,11 +115,11 @@ def test_a_training_adds_its_curves_and_what_calibration_did(tmp_path: Path) -> 
 
 
 def test_a_model_without_a_mistake_has_a_report(tmp_path: Path) -> None:
-    """Then there are no mistakes to show, and the page says so; one image is enough."""
-    told = story(1, 3, 3)
-    told = Story(**{name: getattr(told, name) for name in Story.__slots__} | {
-        "answers": np.eye(3, dtype=np.float32)[told.judged.truth]})  # fmt: skip
-    numbers = write_report(tmp_path, told)
+    """There are no mistakes to show, and the page states this; one image is enough."""
+    report = content(1, 3, 3)
+    report = ReportContent(**{name: getattr(report, name) for name in ReportContent.__slots__} | {
+        "predictions": np.eye(3, dtype=np.float32)[report.judged.truth]})  # fmt: skip
+    numbers = write_report(tmp_path, report)
     assert numbers["accuracy"] == 1
     assert not (tmp_path / "mistakes.png").exists()
-    assert "No image was mistaken" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "All predictions are correct." in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A bundle appears whole under the next free version, or not at all."""
+"""A bundle is published atomically under the next free version."""
 
 import json
 import subprocess
@@ -13,10 +13,10 @@ import pytest
 from returns_pipeline.classify import publishing
 from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle, file_sha256, load_bundle
 from returns_pipeline.classify.runtimes import openvino_runtime
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.training.recipes import export
+from returns_pipeline.training.pipeline import export
 from tests.support import needs_fashion_mnist
 
 COMMITTED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
@@ -40,7 +40,7 @@ def draft(folder: Path) -> Bundle:
 
 
 def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of writing leaves the models' folder as it was."""
+    """Ctrl-C during writing leaves the models folder unchanged."""
 
     def interrupted() -> None:
         with publishing.draft_folder(tmp_path) as folder:
@@ -53,7 +53,7 @@ def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_each_bundle_gets_the_next_free_version(tmp_path: Path) -> None:
-    """A bundle never replaces another, and says the version that its folder has."""
+    """A bundle never replaces another, and its version is that of its folder."""
     (tmp_path / "tiny" / "7").mkdir(parents=True)
     for version in (8, 9):
         with publishing.draft_folder(tmp_path) as folder:
@@ -63,18 +63,18 @@ def test_each_bundle_gets_the_next_free_version(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_an_export_that_answers_otherwise_is_refused() -> None:
-    """A bundle whose two models disagree on more than one image in a thousand is never written."""
+def test_an_export_with_other_predictions_is_refused() -> None:
+    """A bundle whose export disagrees with Keras on more than one image in a thousand is never published."""
     pixels = np.zeros((4, 28, 28, 1), np.uint8)
     other = np.tile(np.eye(10, dtype=np.float32)[1], (4, 1))
-    with pytest.raises(ConfigFault, match="agrees with Keras on 0"):
+    with pytest.raises(RefusedError, match="agrees with Keras on 0"):
         export.verify(load_bundle(COMMITTED), pixels, other)
 
 
 @needs_fashion_mnist
 @pytest.mark.slow
 def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
-    """The command trains the very network of the recipe and leaves one whole bundle, nothing else."""
+    """The command trains exactly the network of the recipe, and leaves one complete bundle only."""
     command = [
         sys.executable,
         "-m",
@@ -104,7 +104,7 @@ def test_a_smoke_training_writes_a_bundle_that_loads(tmp_path: Path) -> None:
 
 
 def test_the_committed_bundle_is_the_recipe_and_reaches_its_figures() -> None:
-    """What is shipped has the exact network and at least the published accuracy and loss, in under 5 MB."""
+    """The shipped bundle has the exact network, at least the published accuracy and loss, and under 5 MB."""
     bundle = load_bundle(COMMITTED)
     _assert_the_recipes_network(bundle)
     assert bundle.metrics["accuracy"] >= 0.9061

@@ -1,14 +1,14 @@
-"""The numbers a model is judged by, against examples worked out by hand."""
+"""The metrics of a model, against examples worked out by hand."""
 
 import numpy as np
 import pytest
 
-from returns_pipeline.training.evaluation import scores
-from returns_pipeline.training.evaluation.reliability import (
-    Review,
+from returns_pipeline.training.evaluation import metrics
+from returns_pipeline.training.evaluation.calibration_curve import (
+    ReviewOutcome,
+    calibration_curve,
     coverage_curve,
-    reliability_curve,
-    review,
+    review_outcome,
 )
 from returns_pipeline.training.labelled.split import split_indices
 
@@ -25,7 +25,7 @@ def test_the_parts_divide_everything_and_share_nothing() -> None:
 
 
 def test_the_division_is_always_the_same() -> None:
-    """The held-out images of a later training are the held-out images of the first: these five lead them."""
+    """Every training has the same held-out images; these are the first five."""
     assert np.array_equal(split_indices(60_000).test, split_indices(60_000).test)
     assert not np.array_equal(split_indices(60_000).test, split_indices(60_000, seed=1).test)
     assert split_indices(60_000).test[:5].tolist() == [0, 10, 13, 19, 23]
@@ -33,13 +33,13 @@ def test_the_division_is_always_the_same() -> None:
 
 def test_confusion_matrix_counts_true_rows_and_predicted_columns() -> None:
     """Every image is in exactly one cell."""
-    matrix = scores.confusion_matrix(TRUTH, PREDICTED, 3)
+    matrix = metrics.confusion_matrix(TRUTH, PREDICTED, 3)
     assert matrix.tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
 def test_precision_recall_and_f1_of_a_hand_made_example() -> None:
-    """A label that is never predicted scores 0 instead of dividing by 0."""
-    found = scores.class_scores(scores.confusion_matrix(TRUTH, PREDICTED, 3))
+    """A label that is never predicted has precision 0, without a division by 0."""
+    found = metrics.class_scores(metrics.confusion_matrix(TRUTH, PREDICTED, 3))
     assert found.precision == pytest.approx([2 / 3, 2 / 3, 0])
     assert found.recall == pytest.approx([2 / 3, 1, 0])
     assert found.f1 == pytest.approx([2 / 3, 4 / 5, 0])
@@ -50,44 +50,44 @@ def test_accuracy_and_cross_entropy_of_a_hand_made_example() -> None:
     """Loss is the mean of -ln p of the true label, and stays finite when p is 0."""
     truth = np.array([0, 1], np.uint8)
     probabilities = np.array([[0.5, 0.5 - 1e-6], [0.75, 0.25]], np.float32)
-    assert scores.accuracy(truth, probabilities) == 0.5
-    assert scores.cross_entropy(truth, probabilities) == pytest.approx(np.log(8) / 2)
+    assert metrics.accuracy(truth, probabilities) == 0.5
+    assert metrics.cross_entropy(truth, probabilities) == pytest.approx(np.log(8) / 2)
     certain_and_wrong = np.array([[0.0, 1.0]], np.float32)
-    assert scores.cross_entropy(truth[:1], certain_and_wrong) == pytest.approx(-np.log(1e-7))
+    assert metrics.cross_entropy(truth[:1], certain_and_wrong) == pytest.approx(-np.log(1e-7))
 
 
 def test_top_accuracy_counts_the_most_probable_labels() -> None:
     """The true label is first, third and fourth."""
     rows = np.array([[0.4, 0.3, 0.2, 0.1]] * 3, np.float32)
     truth = np.array([0, 2, 3])
-    assert [scores.top_accuracy(truth, rows, count) for count in (1, 2, 3, 4)] == pytest.approx(
+    assert [metrics.top_accuracy(truth, rows, count) for count in (1, 2, 3, 4)] == pytest.approx(
         [1 / 3, 1 / 3, 2 / 3, 1]
     )
-    assert scores.top_accuracy(truth[:1], rows[:1, :2]) == 1
+    assert metrics.top_accuracy(truth[:1], rows[:1, :2]) == 1
 
 
 def test_the_calibration_error_of_a_hand_made_example() -> None:
-    """Two of four answers at 0.75 are right, and the one at 1.0: (4 * |0.5 - 0.75| + 1 * 0) / 5."""
+    """Two of four predictions at 0.75 are correct, and the one at 1.0: (4 * |0.5 - 0.75| + 1 * 0) / 5."""
     rows = np.array([[0.75, 0.25]] * 4 + [[1.0, 0.0]], np.float32)
     truth = np.array([0, 0, 1, 1, 0])
-    curve = reliability_curve(truth, rows)
+    curve = calibration_curve(truth, rows)
     assert curve.error == pytest.approx(0.2)
     assert curve.images.sum() == 5
     # 0.75 lies above 11/15 and at most 12/15; the upper end belongs to the bin.
     assert np.flatnonzero(curve.images).tolist() == [11, 14]
     assert curve.accuracy[11] == pytest.approx(0.5)
     on_the_edge = np.array([[0.5, 0.5]], np.float32)
-    assert np.flatnonzero(reliability_curve(np.array([0]), on_the_edge, bins=2).images).tolist() == [0]
+    assert np.flatnonzero(calibration_curve(np.array([0]), on_the_edge, bins=2).images).tolist() == [0]
 
 
-def test_honest_probabilities_have_no_calibration_error() -> None:
-    """Answers of 0.8 that are right in 80 of 100 cases."""
+def test_calibrated_probabilities_have_no_calibration_error() -> None:
+    """The error is 0 for predictions at 0.8 that are correct in 80 of 100 cases."""
     rows = np.tile(np.array([[0.8, 0.2]], np.float32), (100, 1))
-    assert reliability_curve((np.arange(100) >= 80).astype(int), rows).error == pytest.approx(0, abs=1e-6)
+    assert calibration_curve((np.arange(100) >= 80).astype(int), rows).error == pytest.approx(0, abs=1e-6)
 
 
 def test_accuracy_against_coverage_of_a_hand_made_example() -> None:
-    """Images of one probability are answered together; at full coverage the accuracy is the model's."""
+    """Images with the same probability count together; at full coverage the accuracy is the model's."""
     rows = np.array([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.6, 0.4]], np.float32)
     curve = coverage_curve(np.array([0, 0, 1, 1]), rows)
     assert curve.coverage == pytest.approx([0.25, 0.75, 1])
@@ -96,22 +96,22 @@ def test_accuracy_against_coverage_of_a_hand_made_example() -> None:
 
 
 def test_a_review_rule_of_a_hand_made_example() -> None:
-    """Each label has its own threshold; infinity sends all of its images to a person."""
+    """Each label has its own threshold; infinity sends all of its images to review."""
     rows = np.array([[0.9, 0.1], [0.6, 0.4], [0.05, 0.95]], np.float32)
     truth = np.array([0, 1, 1])
-    found = review(truth, rows, np.array([0.5, np.inf]))
+    found = review_outcome(truth, rows, np.array([0.5, np.inf]))
     assert found.automatic == pytest.approx(2 / 3)
     assert found.accuracy == 0.5
-    assert review(truth, rows, np.array([np.inf, np.inf])) == Review(0, None)
+    assert review_outcome(truth, rows, np.array([np.inf, np.inf])) == ReviewOutcome(0, None)
 
 
 def test_two_heads_of_a_hand_made_example() -> None:
-    """The main category is that of the best sub-category; by the sum it would be another for one image."""
+    """The main category is that of the best sub-category; for one image the sum decides otherwise."""
     mains = ("bags", "shoes", "shoes")
     rows = np.array([[0.4, 0.35, 0.25], [0.1, 0.5, 0.4], [0.2, 0.1, 0.7]], np.float32)
-    heads = scores.two_heads(np.array([0, 2, 2]), rows, mains)
+    heads = metrics.main_category_scores(np.array([0, 2, 2]), rows, mains)
     assert heads.main_accuracy == 1
     assert heads.sub_accuracy == pytest.approx(2 / 3)
     assert heads.contradictions == pytest.approx(1 / 3)
-    assert scores.judge(np.array([0, 2, 2]), rows, mains).heads == heads
-    assert scores.judge(np.array([0, 2, 2]), rows).heads is None
+    assert metrics.evaluate(np.array([0, 2, 2]), rows, mains).heads == heads
+    assert metrics.evaluate(np.array([0, 2, 2]), rows).heads is None

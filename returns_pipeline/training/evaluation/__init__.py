@@ -1,1 +1,1 @@
-"""Evaluation: how good a model is, how sure, and whether it is better than another."""
+"""How good a model is: its metrics, its predictions for labelled photos, and the comparison of two models."""

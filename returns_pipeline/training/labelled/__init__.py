@@ -1,1 +1,1 @@
-"""Labelled data: folders of photos and public data sets, checked, split and varied."""
+"""Labelled images: folders of photos and public data sets; checked, divided, decoded and varied."""

@@ -1,4 +1,4 @@
-"""Changes photos as photos of the same thing differ, so that a network learns what stays."""
+"""Varies training photos the way photos of the same item differ: position, angle, light."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +16,11 @@ _CHANNELS_OF_COLOUR = 3
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """How far a photo changes, each time by chance; it is mirrored half of the time.
+    """The limits of the random changes to a photo; half of the photos are mirrored.
 
-    `crop`: part of the area that a crop, of another shape too, may leave out before it is made as large as
-    the photo was; `turn` and `shear`: degrees either way; `shift`: part of a side either way; `jitter`: part
-    by which brightness, contrast and, of colours, saturation change either way.
+    `crop`: the largest share of the area that is cut off before the rest is scaled to the old size, perhaps
+    with other proportions. `turn` and `shear`: degrees in both directions. `shift`: share of a side in both
+    directions. `jitter`: share by which brightness, contrast and, for colour photos, saturation change.
     """
 
     crop: float = 0.0
@@ -30,8 +30,8 @@ class Variation:
     jitter: float = 0.0
 
     def __call__(self, pixels: "NDArray[np.uint8]", draw: np.random.Generator) -> "NDArray[np.uint8]":
-        """Return each of the photos changed: uint8 [n, h, w, c] in and out."""
-        # A generator for each photo, drawn before the threads begin: what comes out does not depend on them.
+        """Return varied photos: uint8 [n, h, w, c] in and out."""
+        # One generator for each photo, so that the result does not depend on the order of the threads.
         draws = draw.spawn(len(pixels))
         varied = np.empty_like(pixels)
         with ThreadPoolExecutor() as pool:
@@ -42,7 +42,7 @@ class Variation:
     def _vary(self, photo: "NDArray[np.uint8]", draw: np.random.Generator) -> "NDArray[np.uint8]":
         grey = photo.shape[2] != _CHANNELS_OF_COLOUR
         image = Image.fromarray(photo[..., 0] if grey else photo)
-        # All moves are one transform: a photo is resampled once.
+        # One transform for all moves, so that a photo is resampled once.
         image = image.transform(
             image.size,
             Image.Transform.AFFINE,
@@ -51,13 +51,13 @@ class Variation:
             fillcolor=image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)),
         )
         if self.jitter:
-            image = self._coloured(image, draw)
+            image = self._jittered(image, draw)
         return np.asarray(image).reshape(photo.shape)
 
     def _moves(self, width: int, height: int, draw: np.random.Generator) -> tuple[float, ...]:
-        """Return the affine transform from the new photo's pixels to the old one's, about the middle."""
+        """Return the affine transform from the new photo's pixels to the old one's, about the centre."""
         side = math.sqrt(draw.uniform(1 - self.crop, 1))
-        # Crops between 3:4 and 4:3, as far as a crop is wanted at all.
+        # Proportions between 3:4 and 4:3, only with a crop.
         shape = math.exp(draw.uniform(-1, 1) * math.log(4 / 3) / 2) if self.crop else 1.0
         across, down = side * shape, side / shape
         mirrored = -1 if draw.random() < 0.5 else 1
@@ -69,8 +69,8 @@ class Variation:
         x, y = width / 2, height / 2
         return a, b, x + moved_x * width - a * x - b * y, d, e, y + moved_y * height - d * x - e * y
 
-    def _coloured(self, image: Image.Image, draw: np.random.Generator) -> Image.Image:
-        """Return a photo in another light: one look-up a channel, and for saturation one matrix."""
+    def _jittered(self, image: Image.Image, draw: np.random.Generator) -> Image.Image:
+        """Return a photo in other light: a look-up table for each channel, a matrix for saturation."""
         brightness, contrast, saturation = draw.uniform(1 - self.jitter, 1 + self.jitter, 3)
         values = (np.arange(256) * brightness - 128) * contrast + 128
         table = values.clip(0, 255).astype(np.uint8).tolist()

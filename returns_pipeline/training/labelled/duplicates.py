@@ -1,7 +1,7 @@
-"""Pictures that are the same, or nearly: by their bytes, by a perceptual hash, by their pixels made small.
+"""Finds nearly identical images by a perceptual hash and by their pixels at 32 x 32.
 
 The hash is pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010): the
-8 x 8 lowest frequencies of a 32 x 32 grey picture, each above their median or not. NumPy only.
+8 x 8 lowest frequencies of a 32 x 32 grey image, each compared with their median. NumPy only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 32
-#: Bits in which the hashes of nearly the same picture may differ. Over 3,409 photos of clothes, four of
-#: the five pairs within 4 bits show different things; the fifth, one photo saved twice, has 0 bits.
+#: Bits in which the hashes of nearly identical images may differ. Over 3,409 photos of clothes, four of
+#: the five pairs within 4 bits show different items; the fifth, one photo saved twice, has 0 bits.
 MOST_BITS = 2
-#: Levels of 255 by which two small pictures may differ on average. The same photo saved again or scaled
-#: differs by less than 3, 99 % of the pairs of Fashion-MNIST that have nearly one hash by more than 5.
+#: Levels of 255 by which two small images may differ on average. A photo that is saved again or scaled
+#: differs by less than 3; 99 % of the pairs in Fashion-MNIST with nearly equal hashes differ by more than 5.
 MOST_LEVELS = 4.0
 _BLOCK = 1 << 14
 _FREQUENCIES = np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(8)[:, None] / (2 * SIDE)).astype(
@@ -24,21 +24,21 @@ _FREQUENCIES = np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(8)[:, None] 
 
 
 def perceptual_hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each grey picture: `small` uint8 [n, 32, 32], out uint64 [n]."""
+    """Return a 64-bit hash of each grey image: `small` uint8 [n, 32, 32], out uint64 [n]."""
     hashes = np.empty(len(small), np.uint64)
     for at in range(0, len(small), _BLOCK):
         block = small[at : at + _BLOCK].astype(np.float32)
         waves = (_FREQUENCIES @ block @ _FREQUENCIES.T).reshape(-1, 64)
-        # Without the first, which is the brightness of the whole.
+        # The median leaves out the first frequency, which is the overall brightness.
         bits = waves > np.median(waves[:, 1:], axis=1, keepdims=True)
         hashes[at : at + _BLOCK] = np.packbits(bits, axis=1).view(">u8")[:, 0]
     return hashes
 
 
 def near_pairs(small: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return int64 [pairs, 2], each row two positions i < j in `small` of nearly the same picture, ascending.
+    """Return int64 [pairs, 2]: the positions i < j of nearly identical images in `small`, ascending.
 
-    `small` uint8 [n, 32, 32]. Nearly the same: hashes within MOST_BITS, pixels within MOST_LEVELS on average.
+    `small` uint8 [n, 32, 32]. Nearly identical: hashes within MOST_BITS, mean difference within MOST_LEVELS.
     """
     hashes = perceptual_hashes(small)
     found = [np.empty((0, 2), np.int64)]
@@ -51,13 +51,13 @@ def near_pairs(small: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _candidates(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield blocks of pairs with 32 bits in common: 2 bits that differ leave two of four words alike."""
+    """Yield blocks of pairs with two equal 16-bit words: with 2 different bits, two of four are equal."""
     words = hashes[:, None] >> np.array([48, 32, 16, 0], np.uint64) & np.uint64(0xFFFF)
     for one, other in combinations(range(4), 2):
         keys = words[:, one] << np.uint64(16) | words[:, other]
         order = np.argsort(keys, kind="stable")
         same = keys[order]
-        # Each with the next, the one after it, and so on, as long as some of them still agree.
+        # Compare each with the next, then with the one after it, until no pair is equal.
         starts = np.arange(len(order) - 1)
         step = 1
         while len(starts := starts[same[starts] == same[starts + step]]):
@@ -69,7 +69,7 @@ def _candidates(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64],
 
 
 def groups_of(count: int, pairs: Sequence[tuple[int, int]] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return int64 [count]: the same number for positions that `pairs` link, directly or by way of others."""
+    """Return int64 [count]: the same number for positions that `pairs` connect, directly or indirectly."""
     parents = list(range(count))
 
     def top(position: int) -> int:

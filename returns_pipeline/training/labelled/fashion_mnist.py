@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.training.labelled.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,14 +38,16 @@ LABELS = (
     "Ankle boot",
 )
 SIDE = 28
+#: The name and the licence in bundle.json.
+SOURCE = {"name": "Fashion-MNIST", "licence": "MIT, (c) 2017 Zalando SE"}
 COUNTS: dict[Split, int] = {"train": 60_000, "test": 10_000}
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
 
 _PREFIXES: dict[Split, str] = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 8  # the type code of uint8 in an idx file
 _TWO_WAYS = (
-    "Either `apt-get install dataset-fashion-mnist` (Debian and Ubuntu), or give Keras' downloader a network "
-    "connection, or copy the four idx .gz files into {cache}."
+    "Run `apt-get install dataset-fashion-mnist` (Debian and Ubuntu), or provide a network connection so "
+    "that Keras can download it, or copy the four idx .gz files to {cache}."
 )
 
 
@@ -60,12 +63,20 @@ class Dataset:
         """sha256 in hex over the bytes of all images, then of all labels."""
         return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
 
+    def take(self, indices: "NDArray[np.int64]") -> "Dataset":
+        """Return the images at these indices."""
+        return Dataset(self.images[indices], self.labels[indices])
+
+    def part(self) -> Part:
+        """Return the images as a network takes them: uint8 [n, 28, 28, 1]."""
+        return Part(self.images[..., np.newaxis], self.labels.astype(np.int64), self.fingerprint)
+
 
 def load(split: Split, folder: Path = DEBIAN_DIR) -> Dataset:
     """Return one official split.
 
-    Its two files are read from `folder`, else from where Keras keeps its downloads, else Keras downloads
-    them. Raises ConfigFault when a file is corrupt (naming it) or cannot be downloaded (saying what to do).
+    Its two files are read from `folder`, or from Keras' download folder; otherwise Keras downloads them.
+    Raises ConfigFault when a file is corrupt or cannot be downloaded.
     """
     for place in (folder, keras_cache()):
         images, labels = _files(place, split)
@@ -75,7 +86,7 @@ def load(split: Split, folder: Path = DEBIAN_DIR) -> Dataset:
 
 
 def keras_cache() -> Path:
-    """Return the folder in which Keras keeps its copy of the files, as KERAS_HOME says or ~/.keras."""
+    """Return the folder of Keras' copy of the files, in KERAS_HOME or ~/.keras."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home) / "datasets" / "fashion-mnist"
 
@@ -86,10 +97,10 @@ def write_png(
     out_dir: Path,
     indices: "Iterable[int] | None" = None,
 ) -> "Iterator[Path]":
-    """Write images as grey PNG files `image_{i}_label_{label}.png` and yield each path once it is written.
+    """Write grey PNG files `image_{i}_label_{label}.png` and yield the path of each.
 
-    `images` uint8 [n, h, w], `labels` uint8 [n]; `i` counts over all n, or over `indices` when given.
-    `out_dir` is made when it is missing; a file of the same name is replaced.
+    `images` uint8 [n, h, w], `labels` uint8 [n]; `i` is the position among all n; `indices` selects some.
+    `out_dir` is created if needed; a file with the same name is replaced.
     """
     from PIL import Image
 
@@ -124,15 +135,15 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> "NDArray[np.uint8]":
         raise _corrupt(path, str(error)) from error
     header = struct.pack(f">BBBB{len(shape)}I", 0, 0, _UNSIGNED_BYTE, len(shape), *shape)
     if not content.startswith(header):
-        raise _corrupt(path, f"its header does not announce uint8 {list(shape)}")
+        raise _corrupt(path, f"its header is not that of uint8 {list(shape)}")
     if len(content) != len(header) + int(np.prod(shape)):
-        raise _corrupt(path, f"it holds {len(content):,} bytes")
+        raise _corrupt(path, f"it has {len(content):,} bytes")
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
 
 
 def _corrupt(path: Path, detail: str) -> ConfigFault:
     return ConfigFault(
-        "{path} is not the Fashion-MNIST file of that name: {detail_text}.",
+        "{path} is not the Fashion-MNIST file with this name: {detail_text}.",
         advice="Delete it, or reinstall the Debian package dataset-fashion-mnist, and run the command again.",
         path=path,
         detail_text=detail,
@@ -140,7 +151,7 @@ def _corrupt(path: Path, detail: str) -> ConfigFault:
 
 
 def _download(split: Split) -> Dataset:
-    """Let Keras download all four files; any failure is the operator's to mend: no network, disk or Keras."""
+    """Let Keras download all four files. Raises ConfigFault: no network, a full disk, no Keras."""
     advice = _TWO_WAYS.format(cache=keras_cache())
     try:
         from keras.datasets import fashion_mnist
@@ -148,7 +159,9 @@ def _download(split: Split) -> Dataset:
         train, test = fashion_mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise ConfigFault(
-            "Fashion-MNIST is not here and cannot be downloaded: {reason}.", advice=advice, reason=error
+            "Fashion-MNIST is not on this machine and cannot be downloaded: {reason}.",
+            advice=advice,
+            reason=error,
         ) from error
     dataset = Dataset(*(train if split == "train" else test))
     if dataset.images.shape != (COUNTS[split], SIDE, SIDE) or dataset.labels.shape != (COUNTS[split],):

@@ -1,12 +1,10 @@
-"""A person's folders of labelled photos to labels and lists of files. No photo is opened here.
+"""Reads labels and lists of files from folders of labelled photos. No photo is opened.
 
 ROOT/LABEL/*.jpg          class folders
-ROOT/MAIN/LABEL/*.jpg     class folders below main categories
-ROOT/train/…, ROOT/validation/…, ROOT/test/…    the same, divided already
+ROOT/MAIN/LABEL/*.jpg     class folders inside main categories
+ROOT/train/…, ROOT/validation/…, ROOT/test/…    the same, already divided
 """
 
-import errno
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.photos.intake_rules import PARTIAL_SUFFIXES
 from returns_pipeline.training.labelled import names
+from returns_pipeline.training.labelled.listing import Listing, list_folder
 
 _PARTS = {
     "train": "train",
@@ -28,44 +26,28 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
-_NO_PICTURES = (
-    *PARTIAL_SUFFIXES,
-    *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".html", ".htm", ".xml", ".xmp", ".aae"),
-    *(".yaml", ".yml", ".toml", ".ini", ".log", ".db", ".lnk", ".pdf", ".doc", ".docx", ".xls", ".xlsx"),
-    *(
-        ".zip",
-        ".tar",
-        ".gz",
-        ".7z",
-        ".rar",
-        ".py",
-        ".ipynb",
-        ".npy",
-        ".npz",
-        ".pkl",
-        ".parquet",
-        ".mp4",
-        ".mov",
-    ),
-)
-_NO_PICTURE_NAMES = {"license", "licence", "readme", "notice", "copying", "checksums", "sha256sums", "icon\r"}
-_EXPECTED = "Expected is FOLDER/LABEL/photo.jpg, or FOLDER/MAIN/LABEL/photo.jpg with main categories"
+_EXPECTED = "The layout must be FOLDER/LABEL/photo.jpg, or FOLDER/MAIN/LABEL/photo.jpg with main categories"
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a model answers: `names`, one a label in the order of its output, and the main category of each.
+    """The labels of a model: `names` in the order of its output, and the main category of each in `mains`.
 
-    Where there are no main categories, `mains` is the labels themselves.
+    Without main categories, `mains` equals `names`.
     """
 
     names: tuple[str, ...]
     mains: tuple[str, ...]
 
+    @property
+    def distinct_mains(self) -> tuple[str, ...] | None:
+        """The main category of each label; None when the labels are the main categories."""
+        return None if self.mains == self.names else self.mains
+
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """Labelled files: `paths`, and `truth` int64 [n], an index into Labels.names for each."""
+    """Labelled files: `paths`, and `truth` int64 [n], indices into Labels.names."""
 
     paths: tuple[Path, ...]
     truth: NDArray[np.int64]
@@ -73,22 +55,15 @@ class Photos:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Labelled folders: `parts` is {"all": …}, or train, validation and perhaps test where they are given."""
+    """Labelled folders: `parts` is {"all": …}, or train, validation and perhaps test if ROOT has them."""
 
     root: Path
     labels: Labels
     parts: dict[str, Photos]
 
 
-class _Listing(NamedTuple):
-    """One folder: its subfolders and its photos, in the order of their names."""
-
-    folders: list[Path]
-    photos: list[Path]
-
-
 class _Leaf(NamedTuple):
-    """A folder of photos: where it is, what its name says, its main category's folder if there is one."""
+    """A class folder: its path, its parsed name, the main category above it, if any, and its photos."""
 
     path: Path
     name: names.FolderName
@@ -97,17 +72,16 @@ class _Leaf(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What the folders of one label share in all parts."""
+        """Identifies the label: the same in train, validation and test."""
         return names.key(self.main or ""), names.key(self.name.label)
 
 
 def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2) -> Tree:
-    """Return the labels and the photos of `root`, whose layouts are this module's first lines.
+    """Return the labels and the photos in `root`, in one of the layouts of this module.
 
-    `mapping` is a CSV or JSON file that gives each label its main category. Hidden files and such as are
-    evidently no pictures are passed over; whether the others can be read is not looked at. Raises
-    RefusedError that names the folder and says what to do, also when there are fewer than `least_classes`
-    labels.
+    `mapping` is a CSV or JSON file with the main category of each label. Hidden files and files that are
+    evidently no photos are ignored; the others may be unreadable. Raises RefusedError with the name of the
+    folder when the layout is unclear, or when there are fewer than `least_classes` labels.
     """
     _require_folder(root)
     parts = {part: _leaves(folder, least_classes) for part, folder in _part_folders(root).items()}
@@ -118,8 +92,8 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
         parts[part] = _as_in(leading, parts[part], part)
     if len(labels.names) < least_classes:
         raise RefusedError(
-            "{root} has one class folder only, {path_name}.",
-            advice="{expected}, and at least {least_classes} labels.",
+            "{root} has only one class folder, {path_name}.",
+            advice="{expected}, with at least {least_classes} labels.",
             root=root,
             path_name=leading[0].path.name,
             expected=_EXPECTED,
@@ -144,8 +118,9 @@ def read_tree(root: Path, mapping: Path | None = None, *, least_classes: int = 2
 def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
     """Return, for each label of class folders, the index of that label in `known`: int64 [labels].
 
-    Matched are spellings (`T-shirt_top` is `T-shirt/top`), else a number alone is the index itself. Raises
-    RefusedError that lists `known` for a folder that matches none, or when two match one.
+    Spelling does not matter: `T-shirt_top` matches `T-shirt/top`. A name that is only a number, and no label,
+    is an index. Raises RefusedError, which lists `known`, when a folder matches no label or two match the
+    same one.
     """
     by_key = {names.key(names.parse(label).label): index for index, label in enumerate(known)}
     by_key |= {names.key(label): index for index, label in enumerate(known)}
@@ -157,15 +132,15 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
             index = int(name)
         if index is None:
             raise RefusedError(
-                "No label of the model is called {name!r}.",
-                advice="Rename the class folder as the label or as its number, from 0. {listed}",
+                "The model has no label {name!r}.",
+                advice="Rename the class folder to a label or to its index, from 0. {listed}",
                 name=name,
                 listed=listed,
             )
         if index in taken:
             raise RefusedError(
-                "The folders {taken!r} and {name!r} are both {known!r}, a label of the model.",
-                advice="Put their photos together. {listed}",
+                "The folders {taken!r} and {name!r} both match the label {known!r} of the model.",
+                advice="Put their photos into one folder. {listed}",
                 taken=taken[index],
                 name=name,
                 known=known[index],
@@ -178,7 +153,9 @@ def match_labels(found: Labels, known: Sequence[str]) -> NDArray[np.int64]:
 def _require_folder(root: Path) -> None:
     if not root.exists():
         raise RefusedError(
-            "The folder {root} does not exist.", advice="Name the folder with the class folders.", root=root
+            "The folder {root} does not exist.",
+            advice="Choose the folder that contains the class folders.",
+            root=root,
         )
     if not root.is_dir():
         raise RefusedError(
@@ -187,8 +164,8 @@ def _require_folder(root: Path) -> None:
 
 
 def _part_folders(root: Path) -> dict[str, Path]:
-    """Return the folders train, validation and test in `root`, or {"all": root} where it is not divided."""
-    folders = _list(root).folders
+    """Return the folders train, validation and test in `root`, or {"all": root} without these."""
+    folders = list_folder(root).folders
     parts: dict[str, Path] = {}
     for folder in folders:
         part = _PARTS.get(folder.name.lower())
@@ -207,16 +184,16 @@ def _part_folders(root: Path) -> dict[str, Path]:
             return {"all": root}
         raise RefusedError(
             "{root} is divided but has no folder {state}.",
-            advice="Name a folder that holds train and validation (and test, if there is one), or one whose "
-            "folders are the classes; that is divided by the training itself.",
+            advice="Choose a folder that contains train and validation (and perhaps test), or one that "
+            "contains the class folders; the training divides these.",
             root=root,
             state="train" if "train" not in parts else "validation",
         )
     for folder in folders:
         if folder not in parts.values():
             raise RefusedError(
-                "{folder} lies beside the folder {parts_name} and is no part of the division.",
-                advice="Beside train, validation and test there may be no other folder: move it away.",
+                "{folder} is next to the folder {parts_name}, but is not train, validation or test.",
+                advice="Move it away: next to train, validation and test there must be no other folder.",
                 folder=folder,
                 parts_name=parts["train"].name,
             )
@@ -224,14 +201,14 @@ def _part_folders(root: Path) -> dict[str, Path]:
 
 
 def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
-    """Return the folders of photos of one part, each label once."""
-    listing = _list(root)
+    """Return the class folders of one part."""
+    listing = list_folder(root)
     if not listing.folders:
         raise RefusedError(
             "{root} has no class folders.", advice="{expected}.", root=root, expected=_EXPECTED
         )
     _refuse_strays(listing)
-    inside = {folder: _list(folder, root) for folder in listing.folders}
+    inside = {folder: list_folder(folder, root) for folder in listing.folders}
     nested = [folder for folder, found in inside.items() if found.folders]
     if not nested:
         leaves = [_leaf(folder, None, found.photos) for folder, found in inside.items()]
@@ -240,8 +217,8 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
         for folder, found in inside.items():
             if not found.folders:
                 raise RefusedError(
-                    "{folder} has no folders in it, but {nested} has: it is unclear what the labels are.",
-                    advice="{expected} everywhere.",
+                    "{folder} contains no folders, but {nested} does: it is unclear what the labels are.",
+                    advice="{expected}.",
                     folder=folder,
                     nested=nested[0],
                     expected=_EXPECTED,
@@ -250,23 +227,23 @@ def _leaves(root: Path, least_classes: int) -> list[_Leaf]:
             leaves += [_sub_leaf(sub, folder, root) for sub in found.folders]
         if len(inside) == 1 and least_classes > 1:
             raise RefusedError(
-                "{root} holds one folder only, {nested_name}.",
-                advice="If its folders are the classes, name {nested}. {expected}.",
+                "{root} contains only one folder, {nested_name}.",
+                advice="If its folders are the labels, choose {nested}. {expected}.",
                 root=root,
                 nested_name=nested[0].name,
                 nested=nested[0],
                 expected=_EXPECTED,
             )
-    _refuse_twice(leaves)
+    _refuse_duplicates(leaves)
     return leaves
 
 
 def _sub_leaf(folder: Path, main: Path, root: Path) -> _Leaf:
-    found = _list(folder, main, root)
+    found = list_folder(folder, main, root)
     if found.folders:
         raise RefusedError(
-            "{folders} lies too deep: it is unclear what it stands for.",
-            advice="{expected}. Move its photos up into {folder}.",
+            "{folders} is nested too deep: its label is unclear.",
+            advice="{expected}. Move its photos to {folder}.",
             folders=found.folders[0],
             expected=_EXPECTED,
             folder=folder,
@@ -282,25 +259,25 @@ def _leaf(folder: Path, main: str | None, photos: list[Path]) -> _Leaf:
     return _Leaf(folder, name, main, photos)
 
 
-def _refuse_strays(listing: _Listing) -> None:
+def _refuse_strays(listing: Listing) -> None:
     if listing.photos:
         raise RefusedError(
-            "{photos} lies beside folders, in none of them.",
-            advice="{expected}. Move it into the folder of its label, or away.",
+            "{photos} is next to class folders, not inside one.",
+            advice="{expected}. Move it into the folder of its label, or remove it.",
             photos=listing.photos[0],
             expected=_EXPECTED,
         )
 
 
-def _refuse_twice(leaves: Iterable[_Leaf]) -> None:
+def _refuse_duplicates(leaves: Iterable[_Leaf]) -> None:
     seen: dict[tuple[str, str], _Leaf] = {}
     for leaf in leaves:
         other = seen.setdefault(leaf.key, leaf)
         if other is not leaf:
             raise RefusedError(
-                "{path} and {path2} are one label, {label!r}: numbers before a label, "
-                "capitals, spaces, `-` and `_` make no difference.",
-                advice="Put their photos together, or give one another name.",
+                "{path} and {path2} are the same label, {label!r}: leading numbers, capitals, spaces, `-` "
+                "and `_` make no difference.",
+                advice="Put their photos into one folder, or rename one of them.",
                 path=other.path,
                 path2=leaf.path,
                 label=leaf.name.label,
@@ -308,21 +285,21 @@ def _refuse_twice(leaves: Iterable[_Leaf]) -> None:
 
 
 def _in_order(leaves: list[_Leaf]) -> list[_Leaf]:
-    """Return the folders in the order of the labels: by their numbers where all have one, else by names."""
+    """Return the class folders in the order of the labels: by number if all have one, otherwise by name."""
     numbers = [leaf.name.number for leaf in leaves]
     numbered = None not in numbers
-    # Numbers that begin again in each main category order the labels there.
-    over_all = numbered and len(set(numbers)) == len(numbers)
+    # Numbers that restart in each main category order the labels only inside it.
+    unique = numbered and len(set(numbers)) == len(numbers)
 
     def place(leaf: _Leaf) -> tuple[str, int, str]:
-        main = "" if over_all else names.key(leaf.main or "")
+        main = "" if unique else names.key(leaf.main or "")
         return main, (leaf.name.number or 0) if numbered else 0, leaf.key[1]
 
     return sorted(leaves, key=place)
 
 
 def _labels(leaves: list[_Leaf]) -> Labels:
-    """Return the labels of folders; a name below two main categories gets the main's before it."""
+    """Return the labels; a name that occurs in two main categories gets the main category as a prefix."""
     subs = [leaf.key[1] for leaf in leaves]
     labels = [
         f"{leaf.main} {leaf.name.label}" if subs.count(leaf.key[1]) > 1 else leaf.name.label
@@ -334,8 +311,8 @@ def _labels(leaves: list[_Leaf]) -> Labels:
         other = seen.setdefault(names.key(label), leaf)
         if other is not leaf:
             raise RefusedError(
-                "{path} and {path2} are both called {label!r}.",
-                advice="Give one another name.",
+                "{path} and {path2} have the same label {label!r}.",
+                advice="Rename one of them.",
                 path=other.path,
                 path2=leaf.path,
                 label=label,
@@ -345,21 +322,21 @@ def _labels(leaves: list[_Leaf]) -> Labels:
 
 
 def _as_in(leading: list[_Leaf], leaves: list[_Leaf], part: str) -> list[_Leaf]:
-    """Return the folders of another part in the order of the labels. Raises RefusedError for other labels."""
+    """Return another part's class folders in the order of `leading`. Raises RefusedError if they differ."""
     by_key = {leaf.key: leaf for leaf in leaves}
     for leaf in leading:
         if leaf.key not in by_key:
             raise RefusedError(
-                "The {part} folder has no folder for {path}.",
-                advice="Give train, validation and test a folder for each label, if need be an empty one.",
+                "The {part} folder has no class folder for {path}.",
+                advice="Create a class folder for each label in train, validation and test; it may be empty.",
                 part=part,
                 path=leaf.path,
             )
     ordered = [by_key.pop(leaf.key) for leaf in leading]
     for leaf in by_key.values():
         raise RefusedError(
-            "{path} is a label that the train folder does not have.",
-            advice="Give train, validation and test the same labels.",
+            "The label of {path} does not exist in the train folder.",
+            advice="Use the same labels in train, validation and test.",
             path=leaf.path,
         )
     return ordered
@@ -368,8 +345,8 @@ def _as_in(leading: list[_Leaf], leaves: list[_Leaf], part: str) -> list[_Leaf]:
 def _with_mains(labels: Labels, leaves: list[_Leaf], mapping: Path) -> Labels:
     if leaves[0].main is not None:
         raise RefusedError(
-            "The folders have main categories already, so {mapping} is one too many.",
-            advice="Leave out the mapping, or put all class folders into one folder.",
+            "The folders already have main categories, so the mapping {mapping} cannot be used.",
+            advice="Leave out the mapping, or move all class folders into one folder.",
             mapping=mapping,
         )
     mains = names.read_mapping(mapping)
@@ -388,46 +365,3 @@ def _photos(leaves: list[_Leaf]) -> Photos:
     counts = [len(leaf.photos) for leaf in leaves]
     paths = tuple(path for leaf in leaves for path in leaf.photos)
     return Photos(paths, np.repeat(np.arange(len(leaves)), counts).astype(np.int64))
-
-
-def _list(folder: Path, *above: Path) -> _Listing:
-    """Return what lies in a folder. Raises RefusedError where a link leads back to a folder `above` it."""
-    folders, photos = [], []
-    try:
-        own = folder.resolve(strict=True)
-        if own in {parent.resolve() for parent in above}:
-            raise _circle(folder)
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
-                if entry.is_dir():
-                    folders.append(folder / entry.name)
-                elif _may_be_picture(entry.name):
-                    photos.append(folder / entry.name)
-    except (
-        OSError,
-        RuntimeError,
-    ) as error:  # RuntimeError: how Python 3.11 and 3.12 report a circle of links
-        if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
-            raise _circle(folder) from error
-        raise RefusedError(
-            "The folder {folder} cannot be read: {reason}.",
-            advice="Let this user list it.",
-            folder=folder,
-            reason=error.strerror,
-        ) from error
-    return _Listing(folders, photos)
-
-
-def _circle(folder: Path) -> RefusedError:
-    return RefusedError(
-        "A symbolic link of {folder} leads in a circle.",
-        advice="Remove the link, or put the photos in its place.",
-        folder=folder,
-    )
-
-
-def _may_be_picture(name: str) -> bool:
-    lower = name.lower()
-    return not lower.endswith(_NO_PICTURES) and lower not in _NO_PICTURE_NAMES

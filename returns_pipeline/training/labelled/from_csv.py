@@ -1,4 +1,4 @@
-"""Lines of numbers, `label,pixel1,…`, to PNG files: the form in which Kaggle has Fashion-MNIST."""
+"""Converts lines of numbers, `label,pixel1,…`, to PNG files. Kaggle publishes Fashion-MNIST in this form."""
 
 import csv
 import math
@@ -12,16 +12,16 @@ from PIL import Image
 from returns_pipeline.errors import RefusedError
 
 _ADVICE = (
-    "Expected are a header `label,pixel1,…` and lines of whole numbers: the label, then the pixels row by "
-    "row, 0 to 255, as many as a square has (784 are 28 x 28)."
+    "The file needs a header `label,pixel1,…` and lines of whole numbers: the label, then the pixels of a "
+    "square image row by row, 0 to 255 (784 pixels are 28 x 28)."
 )
 
 
 def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool = False) -> Iterator[Path]:
-    """Write a line as the grey PNG file `out`/LABEL/image_{i}_label_{label}.png and yield its path.
+    """Write each line as the grey PNG file `out`/LABEL/image_{i}_label_{label}.png and yield its path.
 
-    With `flat` all lie in `out` itself. At most `limit` lines are taken; the file is read as a stream. A file
-    of the same name is replaced. Raises RefusedError that names the file and the line.
+    With `flat`, write all files directly to `out`. At most `limit` lines are read, as a stream. A file with
+    the same name is replaced. Raises RefusedError with the file and the line.
     """
     try:
         with source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
@@ -30,7 +30,9 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
             side = math.isqrt(max(len(header) - 1, 0))
             if side == 0 or side * side != len(header) - 1 or header[0].strip().lower() != "label":
                 raise _fault(
-                    source, 1, f"it is no header with a label and a square of pixels ({len(header)} columns)"
+                    source,
+                    1,
+                    f"it is not a header with a label and the pixels of a square ({len(header)} columns)",
                 )
             for index, row in enumerate(islice((row for row in rows if row), limit)):
                 label, pixels = _values(source, rows.line_num, row, len(header))
@@ -44,7 +46,7 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
     except OSError as error:
         raise RefusedError(
             "{filename}: {reason}.",
-            advice="Name a file that can be read, and a folder that can be written.",
+            advice="Choose a file that can be read, and a folder that can be written.",
             filename=error.filename or source,
             reason=error.strerror,
         ) from error
@@ -56,10 +58,10 @@ def _values(source: Path, line: int, row: list[str], columns: int) -> tuple[int,
     try:
         values = np.array(row, np.int64)
     except (ValueError, OverflowError):
-        raise _fault(source, line, "it has a value that is no whole number") from None
+        raise _fault(source, line, "it has a value that is not a whole number") from None
     pixels = values[1:]
     if values[0] < 0 or pixels.min() < 0 or pixels.max() > 255:
-        raise _fault(source, line, "a pixel is not from 0 to 255, or the label is negative")
+        raise _fault(source, line, "a pixel is outside 0 to 255, or the label is negative")
     return int(values[0]), pixels.astype(np.uint8)
 
 

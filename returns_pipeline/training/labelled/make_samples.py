@@ -16,9 +16,9 @@ COUNT = 300
 
 
 def make_samples(out_dir: Path) -> list[Path]:
-    """Write COUNT images of the official test set and three files that are not images; return all paths.
+    """Write COUNT images of the official test set and three broken files; return all paths.
 
-    The same call gives the same bytes. Raises RefusedError when Fashion-MNIST is not to be had.
+    Every call writes the same bytes. Raises ConfigFault when Fashion-MNIST is not available.
     """
     test = fashion_mnist.load("test")
     chosen = np.sort(np.random.default_rng(SEED).choice(len(test.images), COUNT, replace=False))

@@ -1,4 +1,4 @@
-"""From the names of folders to the labels of a model, and back to the labels of a model that is there."""
+"""Parses the names of class folders, compares labels, and reads the file with their main categories."""
 
 import csv
 import json
@@ -10,43 +10,43 @@ from typing import NamedTuple
 from returns_pipeline.classify.bundle import LABEL_LENGTH
 from returns_pipeline.errors import RefusedError
 
-#: `0_pants`, `3-dress`, `12 hat`, and a number alone.
+#: `0_pants`, `3-dress`, `12 hat`, or only a number.
 _NUMBERED = re.compile(r"([0-9]+)(?:[ _.-]+(?=\S)(.*))?", re.DOTALL)
 _SEPARATORS = re.compile(r"[\s_/-]+")
 
 
 class FolderName(NamedTuple):
-    """What a folder's name says: `number` before the label, None without one, and the `label`."""
+    """The parts of a folder's name: the leading `number`, None without one, and the `label`."""
 
     number: int | None
     label: str
 
 
 def parse(name: str) -> FolderName:
-    """Return the number and the label of a folder's name; of a name that is a number alone, both are it."""
-    text = unicodedata.normalize("NFC", name).strip()  # macOS may take é apart
+    """Return the number and the label of a folder's name; if it is only a number, that is the label too."""
+    text = unicodedata.normalize("NFC", name).strip()  # macOS may store é as two characters
     match = _NUMBERED.fullmatch(text)
     return FolderName(int(match[1]), match[2] or match[1]) if match else FolderName(None, text)
 
 
 def key(label: str) -> str:
-    """Return what two spellings of one label share: letters without case, `_`, `-`, `/` and spaces alike."""
+    """Return a key that all spellings of a label share: case, `_`, `-`, `/` and spaces do not matter."""
     text = unicodedata.normalize("NFC", label).casefold()
     return _SEPARATORS.sub(" ", text).strip() or text
 
 
 def require_label(label: str, origin: Path) -> None:
-    """Raise RefusedError for a label that a bundle cannot keep; `origin` is the folder or file it is from."""
+    """Raise RefusedError for a label that does not fit into a bundle; `origin` is its folder or file."""
     if not label or not label.isprintable():
         raise RefusedError(
-            "{origin!r} cannot name a label: it has letters that cannot be shown.",
-            advice="Rename it with letters, digits, spaces, `-` and `_`.",
+            "{origin!r} is not a valid name for a label: it has characters that cannot be printed.",
+            advice="Rename it; use letters, digits, spaces, `-` and `_`.",
             origin=str(origin),
         )
     if len(label) > LABEL_LENGTH:
         raise RefusedError(
-            "{origin} gives a label of {label_count} letters; at most {label_length} are kept.",
-            advice="Give it a shorter name.",
+            "The label of {origin} has {label_count} characters; at most {label_length} are allowed.",
+            advice="Choose a shorter name.",
             origin=origin,
             label_count=len(label),
             label_length=LABEL_LENGTH,
@@ -56,7 +56,7 @@ def require_label(label: str, origin: Path) -> None:
 def read_mapping(path: Path) -> dict[str, str]:
     """Return the main category of each label, by `key`, from a CSV file `sub,main` or a JSON object.
 
-    Raises RefusedError that names the file, and the line where there is one.
+    Raises RefusedError with the file and the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -67,7 +67,7 @@ def read_mapping(path: Path) -> dict[str, str]:
     for place, sub, main in pairs:
         main = unicodedata.normalize("NFC", main).strip()
         if not sub.strip() or not main:
-            raise _no_mapping(path, f"{place} names no label or no main category")
+            raise _no_mapping(path, f"{place} has no label or no main category")
         require_label(main, path)
         if mains.setdefault(key(parse(sub).label), main) != main:
             raise _no_mapping(path, f"{place} gives {sub!r} a second main category, {main!r}")
@@ -78,9 +78,9 @@ def _json_pairs(path: Path, text: str) -> list[tuple[str, str, str]]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise _no_mapping(path, f"it is no JSON: {error}") from error
+        raise _no_mapping(path, f"it is not JSON: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(main, str) for main in content.values()):
-        raise _no_mapping(path, "it is not one object of texts")
+        raise _no_mapping(path, "it is not an object whose values are strings")
     return [(f"the entry {sub!r}", sub, main) for sub, main in content.items()]
 
 
@@ -101,9 +101,9 @@ def _csv_pairs(path: Path, text: str) -> list[tuple[str, str, str]]:
 
 def _no_mapping(path: Path, detail: str) -> RefusedError:
     return RefusedError(
-        "{path} does not say the main categories: {detail_text}.",
-        advice="Write a CSV file with the header `sub,main` and a line for each label, or a JSON object "
-        'like {{"dress": "clothes"}}.',
+        "{path} is not a valid file of main categories: {detail_text}.",
+        advice="Write a CSV file with the header `sub,main` and a line for each label, or a JSON object, "
+        'for example {{"dress": "clothes"}}.',
         path=path,
         detail_text=detail,
     )

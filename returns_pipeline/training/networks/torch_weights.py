@@ -1,8 +1,8 @@
-"""Reads the tensors of a PyTorch state dict without PyTorch, and without running what a pickle could run.
+"""Reads the tensors of a PyTorch state dict without PyTorch, and without executing code from its pickles.
 
-The format is the one that `torch.save` wrote before version 1.6: three small pickles (a magic number, the
-protocol's version, what machine wrote it), the dict with a reference for each tensor's storage, the list of
-storages, and then each storage as its number of values (int64) and the values, little-endian.
+The format is that of `torch.save` before version 1.6: three small pickles (a magic number, the version of the
+protocol, the byte order and sizes), the dict with a reference to the storage of each tensor, the list of
+storages, then each storage as its number of values (int64) and the values, little-endian.
 """
 
 import collections
@@ -31,29 +31,29 @@ class _Tensor:
     stride: tuple[int, ...]
 
     def of(self, storage: "NDArray[Any]") -> "NDArray[Any]":
-        """Return the tensor's values, which lie in its storage in any order."""
+        """Return the tensor's values from its storage, as the strides arrange them."""
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
         if min(self.stride, default=0) < 0 or not 0 <= self.offset <= last < len(storage):
-            raise ValueError("a tensor lies outside of its storage")
+            raise ValueError("a tensor is outside its storage")
         strides = [step * self.dtype.itemsize for step in self.stride]
         return np.lib.stride_tricks.as_strided(storage[self.offset :], self.shape, strides).copy()
 
 
 class _Reader(pickle.Unpickler):
-    """Builds dicts and references to storages, and nothing else."""
+    """Unpickles only dicts and references to storages."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name of PyTorch's; refuse every other."""
+        """Return the replacement of a PyTorch name; refuse every other name."""
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _tensor
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a state dict")
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong in a state dict")
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return a storage's key and type."""
+        """Return the key and the type of a storage."""
         _, dtype, key, *_ = pid
         return key, dtype
 
@@ -70,17 +70,17 @@ def _tensor(
 
 
 def read_state_dict(path: Path) -> "dict[str, NDArray[Any]]":
-    """Return the tensors of a state dict by name, as PyTorch has them.
+    """Return the tensors of a state dict by name, with PyTorch's axes.
 
-    Raises ConfigFault when the file is of another format, is cut short, or holds anything but tensors.
+    Raises ConfigFault when the file has another format, is truncated, or contains anything except tensors.
     """
     try:
         with path.open("rb") as stream:
             return _read(stream)
     except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as error:
         raise ConfigFault(
-            "{path} cannot be read as weights of PyTorch: {reason}.",
-            advice="Install its package again.",
+            "{path} cannot be read as PyTorch weights: {reason}.",
+            advice="Reinstall its package.",
             path=path,
             reason=error,
         ) from error
@@ -88,7 +88,7 @@ def read_state_dict(path: Path) -> "dict[str, NDArray[Any]]":
 
 def _read(stream: IO[bytes]) -> "dict[str, NDArray[Any]]":
     if _Reader(stream).load() != _MAGIC:
-        raise ValueError("it is of another format")
+        raise ValueError("it has another format")
     for _ in ("version", "machine"):
         _Reader(stream).load()
     tensors = cast("dict[str, _Tensor]", _Reader(stream).load())

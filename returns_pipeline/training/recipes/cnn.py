@@ -1,4 +1,4 @@
-"""The recipe "cnn": a small network from scratch, for a small data set of one's own.
+"""The recipe "cnn": a small network trained from scratch, for photos unlike those of pretrained backbones.
 
 Published shape: convolutions of 3x3 with 32, 64, 128 and 128 filters, each with max-pooling by 2, flatten,
 dense 512, softmax; 224x224 colours; Adam.
@@ -13,15 +13,16 @@ from keras import layers
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
-from returns_pipeline.training.networks.heads import Network, one_head, small_backbone
-from returns_pipeline.training.recipes.fitting import Plan
+from returns_pipeline.training.networks.backbones import small_backbone
+from returns_pipeline.training.networks.heads import Network, one_head
+from returns_pipeline.training.pipeline.fitting import Plan
 
 SIZE = ImageInput(224, 224, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Cnn:
-    """`schedule`: constant, or cosine down to nothing; `dropout` before and after the dense layer."""
+    """The options. `schedule`: constant, or cosine down to 0; `dropout` before and after the dense layer."""
 
     size: ImageInput = SIZE
     epochs: int = 30
@@ -37,7 +38,7 @@ class Cnn:
 
     @property
     def plan(self) -> Plan:
-        """How long to fit."""
+        """Fit until the validation loss no longer improves; keep the best epoch."""
         return Plan(self.epochs, self.patience)
 
     def build(self, labels: Labels) -> Network:
@@ -56,7 +57,7 @@ class Cnn:
         return one_head(self.size, body)
 
     def optimizer(self, steps: int) -> Any:
-        """Return Adam with the schedule over so many steps."""
+        """Return Adam with its schedule over `steps` steps."""
         rate: Any = self.learning_rate
         if self.schedule == "cosine":
             rate = keras.optimizers.schedules.CosineDecay(rate, steps)

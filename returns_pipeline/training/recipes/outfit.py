@@ -1,7 +1,8 @@
-"""The recipe "outfit": two heads on one backbone, for main and sub categories of photos.
+"""The recipe "outfit": two heads on one backbone, for main and sub categories.
 
 Published shape: both heads on the backbone's pooled features; random resized crop, mirror, rotation by 20
-degrees, colour jitter, small affine changes; 15 epochs. Here the backbone's later blocks learn too.
+degrees, colour jitter, small affine changes; 15 epochs. Here the later blocks of the backbone are trained
+too.
 """
 
 from dataclasses import dataclass
@@ -14,17 +15,19 @@ from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
-from returns_pipeline.training.networks.heads import Network, pretrained, two_heads
-from returns_pipeline.training.recipes.fitting import Plan
+from returns_pipeline.training.networks.backbones import pretrained
+from returns_pipeline.training.networks.heads import Network, two_heads
+from returns_pipeline.training.pipeline.fitting import Plan
 
 BACKBONES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet50", "none")
-#: Part of all steps in which the learning rate rises: pretrained weights are not shaken by a random head.
+#: Share of all steps in which the learning rate rises, so that the random head does not spoil pretrained
+#: weights.
 _WARM_UP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """`trained_from` is the first layer of the backbone that learns, by the beginning of its name."""
+    """The options. `trained_from` is the beginning of the name of the first trained layer of the backbone."""
 
     backbone: str = "efficientnet-lite1"
     side: int = 240
@@ -41,35 +44,36 @@ class Outfit:
 
     @property
     def size(self) -> ImageInput:
-        """What the network takes."""
+        """The size of the images, in colour."""
         return ImageInput(self.side, self.side, 3)
 
     @property
     def plan(self) -> Plan:
-        """How long to fit."""
+        """Fit all epochs; keep the best one."""
         return Plan(self.epochs)
 
     def build(self, labels: Labels) -> Network:
         """Return the network for these labels.
 
-        Raises RefusedError when the labels have no main categories, or the backbone cannot be had.
+        Raises RefusedError when the labels have no main categories, ConfigFault when the backbone is not
+        available.
         """
-        if labels.mains == labels.names:
+        if labels.distinct_mains is None:
             raise RefusedError(
-                "The recipe outfit needs main categories, and these folders have none.",
-                advice="Put the folders into MAIN/SUB/, or name each label's main category in a file for "
-                "--mapping; for one head use `returns-pipeline train transfer`.",
+                "The recipe outfit needs main categories, but these folders have none.",
+                advice="Put the folders into MAIN/SUB/, or list the main category of each label in a file "
+                "for --mapping. For one head, use `returns-pipeline train transfer`.",
             )
         backbone = pretrained(self.backbone, self.size)
         if self.backbone != "none":
-            _thaw(backbone, self.trained_from)
+            _freeze_before(backbone, self.trained_from)
         features = keras.Sequential(
             [backbone, layers.GlobalAveragePooling2D(), layers.Dropout(self.dropout)], name="features"
         )
         return two_heads(self.size, features, labels)
 
     def optimizer(self, steps: int) -> Any:
-        """Return AdamW, its rate rising and then falling to nothing over so many steps."""
+        """Return AdamW; its rate rises, then falls to 0 over `steps` steps."""
         warm_up = max(1, int(steps * _WARM_UP))
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, max(1, steps - warm_up), warmup_target=self.learning_rate, warmup_steps=warm_up
@@ -79,18 +83,18 @@ class Outfit:
         return optimizer
 
 
-def _thaw(backbone: Any, first: str) -> None:
-    """Let the layers from `first` on learn; statistics of batches stay, few photos would spoil them."""
+def _freeze_before(backbone: Any, first: str) -> None:
+    """Train only `first` and later layers. Batch statistics stay frozen: few photos would make them worse."""
     names = [layer.name for layer in backbone.layers]
-    late = next((number for number, name in enumerate(names) if name.startswith(first)), None)
-    if late is None:
+    first_trained = next((number for number, name in enumerate(names) if name.startswith(first)), None)
+    if first_trained is None:
         blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
         raise RefusedError(
             "{backbone_name} has no layer {first!r}.",
-            advice="Choose of {blocks}.",
+            advice="Choose one of {blocks}.",
             backbone_name=backbone.name,
             first=first,
             blocks=", ".join(blocks),
         )
     for number, layer in enumerate(backbone.layers):
-        layer.trainable = number >= late and not isinstance(layer, layers.BatchNormalization)
+        layer.trainable = number >= first_trained and not isinstance(layer, layers.BatchNormalization)

@@ -1,9 +1,9 @@
-"""The recipe "transfer": a backbone that has seen other pictures, its last layers and a new head trained.
+"""The recipe "transfer": trains a new head and the last layers of a pretrained backbone.
 
 Published shape: all but the last 10 layers of the backbone frozen, average pooling 4x4, flatten, dense 256
 ReLU, dropout 0.3, dense 128 ReLU, dropout 0.2, softmax; 256x256 colours; RMSprop; 20 % of the photos for
-validation; batches of 40; 25 epochs, fewer when the validation loss has not fallen for 20; the best epoch
-kept.
+validation; batches of 40; 25 epochs, fewer when the validation loss has not improved for 20; the best epoch
+is kept.
 """
 
 from dataclasses import dataclass, field
@@ -18,11 +18,12 @@ from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
-from returns_pipeline.training.networks.heads import Network, one_head, pretrained
-from returns_pipeline.training.recipes.fitting import Plan
+from returns_pipeline.training.networks.backbones import pretrained
+from returns_pipeline.training.networks.heads import Network, one_head
+from returns_pipeline.training.pipeline.fitting import Plan
 
 BACKBONES = ("resnet50", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "none")
-#: A backbone out of a model that is already here: bundle:NAME or bundle:NAME/VERSION.
+#: Prefix for the backbone of an existing model: bundle:NAME or bundle:NAME/VERSION.
 BUNDLE = "bundle:"
 SIZE = ImageInput(256, 256, 3)
 _IMAGE_RANK = 4
@@ -30,7 +31,7 @@ _IMAGE_RANK = 4
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`backbone` is one of BACKBONES, or BUNDLE and a model of `models_dir`, at that model's size."""
+    """The options. `backbone` is one of BACKBONES, or BUNDLE and a model in `models_dir` of this `size`."""
 
     backbone: str = "efficientnet-lite0"
     models_dir: Path = field(default_factory=Path)
@@ -47,11 +48,11 @@ class Transfer:
 
     @property
     def plan(self) -> Plan:
-        """How long to fit."""
+        """Fit until the validation loss no longer improves; keep the best epoch."""
         return Plan(self.epochs, self.patience)
 
     def build(self, labels: Labels) -> Network:
-        """Return the network for these labels. Raises RefusedError when the backbone cannot be had."""
+        """Return the network. Raises RefusedError or ConfigFault when the backbone is not available."""
         backbone = self._backbone()
         if self.backbone != "none":
             freeze(backbone, self.trained_layers)
@@ -71,57 +72,57 @@ class Transfer:
         )
         return one_head(self.size, body)
 
-    def optimizer(self, steps: int) -> Any:  # noqa: ARG002 - the rate stays the same
+    def optimizer(self, steps: int) -> Any:  # noqa: ARG002 - the rate is constant
         """Return RMSprop."""
         return keras.optimizers.RMSprop(self.learning_rate)
 
     def _backbone(self) -> Any:
         if self.backbone.startswith(BUNDLE):
-            return of_bundle(self.models_dir, self.backbone.removeprefix(BUNDLE))
+            return bundle_backbone(self.models_dir, self.backbone.removeprefix(BUNDLE))
         return pretrained(self.backbone, self.size)
 
 
 def freeze(backbone: Any, trained_layers: int) -> None:
-    """Let only the last layers learn; statistics of batches stay as they are, few photos would spoil them."""
-    flat = _flat(backbone)
+    """Train only the last layers. Batch statistics stay frozen: few photos would make them worse."""
+    flat = _flatten(backbone)
     for number, layer in enumerate(flat):
         is_late = number >= len(flat) - trained_layers
         layer.trainable = is_late and layer.trainable and not isinstance(layer, layers.BatchNormalization)
 
 
-def _flat(model: Any) -> list[Any]:
-    """Return the layers of a model and of the models in it."""
+def _flatten(model: Any) -> list[Any]:
+    """Return the layers of a model and of the models inside it."""
     found: list[Any] = []
     for layer in model.layers:
-        found += _flat(layer) if isinstance(layer, keras.Model) else [layer]
+        found += _flatten(layer) if isinstance(layer, keras.Model) else [layer]
     return found
 
 
-def of_bundle(models_dir: Path, model: str) -> Any:
-    """Return the part of a bundle's network that sees: the backbone that it was trained with.
+def bundle_backbone(models_dir: Path, model: str) -> Any:
+    """Return the convolutional part of a bundle's network: the backbone that it was trained with.
 
     In: pixels 0..255 [n, h, w, c] of the bundle's size. Out: float32 [n, h', w', filters]. Raises
-    RefusedError when there is no such bundle, or nothing in it gives pictures.
+    ConfigFault when there is no such bundle, RefusedError when it has no feature map.
     """
     bundle = find_bundle(models_dir, model)
     network = keras.saving.load_model(bundle.file(KERAS_MODEL), safe_mode=True, compile=False)
-    found = _seeing(network)
+    found = _with_feature_map(network)
     if found is None:
         raise RefusedError(
-            "The model {bundle_ref} has no convolutions that another one could begin with.",
+            "The model {bundle_ref} has no convolutions that can be reused.",
             advice="Choose another --backbone.",
             bundle_ref=bundle.ref,
         )
     return found
 
 
-def _seeing(network: Any) -> Any:
+def _with_feature_map(network: Any) -> Any:
     if len(network.output_shape) == _IMAGE_RANK:
         return network
     for layer in reversed(network.layers):
-        if isinstance(layer, keras.Model) and (inner := _seeing(layer)) is not None:
+        if isinstance(layer, keras.Model) and (inner := _with_feature_map(layer)) is not None:
             return inner
-    # What only scales pixels has no weights.
+    # A layer without weights, for example the scaling of pixels, is no backbone.
     last = [layer for layer in network.layers if len(layer.output.shape) == _IMAGE_RANK]
     if not any(layer.weights for layer in last):
         return None

@@ -1,7 +1,8 @@
-"""Whether one model is better than another on the same images, or only luckier."""
+"""Compares two models on the same images, and tests whether their difference is significant."""
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: The quantile of the normal distribution for 95 %, and the probability of luck that goes with it.
-_Z = 1.959963984540054
+#: A difference is significant below this p-value; confidence intervals are those of 1 - SIGNIFICANT, 95 %.
 SIGNIFICANT = 0.05
+_Z = NormalDist().inv_cdf(1 - SIGNIFICANT / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelDifference:
-    """What both models get right of one label's `images`, as shares."""
+    """The shares of one label's `images` that each model predicts correctly."""
 
     label: str
     images: int
@@ -36,8 +37,8 @@ class Comparison:
     """Two models on the same `n` images, shares in 0..1.
 
     `difference` is the second's accuracy minus the first's, `low` to `high` its 95 % confidence interval.
-    `only_first` and `only_second` count the images that only that model gets right. `p` is the probability
-    of such a difference, or a larger one, between equally good models. `labels` come with the largest
+    `only_first` and `only_second` count the images that only that model predicts correctly. `p` is the
+    probability of a difference at least as large between equally good models. `labels` has the largest
     differences first.
     """
 
@@ -53,11 +54,11 @@ class Comparison:
     labels: "Sequence[LabelDifference]"
 
     def conclusion(self, first: str, second: str) -> str:
-        """Return one plain sentence about the models of these names."""
+        """Return the result as a sentence; `first` and `second` are the names of the models."""
         points = f"{100 * self.difference:+.1f} points ({100 * self.low:.1f} to {100 * self.high:.1f})"
         chance = f"p = {self.p:.4f}" if self.p >= 0.0001 else "p < 0.0001"
         if self.p >= SIGNIFICANT:
-            return f"No difference between {first} and {second} can be told: {points}, {chance}."
+            return f"{first} and {second} do not differ significantly: {points}, {chance}."
         return f"{second} is {'better' if self.difference > 0 else 'worse'} than {first}: {points}, {chance}."
 
 
@@ -67,14 +68,15 @@ def compare(
     second: "NDArray[np.bool_]",
     labels: "Sequence[str]",
 ) -> Comparison:
-    """Compare two models. `truth` integer [n], `first` and `second` bool [n]: who was right, n > 0."""
+    """Compare two models. `truth` integer [n]; `first`, `second` bool [n]: correct predictions; n > 0."""
     both = int((first & second).sum())
     only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
     neither = len(truth) - both - only_first - only_second
     low, high = paired_interval(both, only_second, only_first, neither)
     images = np.bincount(truth, minlength=len(labels))
     shares = [
-        np.bincount(truth, right, minlength=len(labels)) / np.maximum(images, 1) for right in (first, second)
+        np.bincount(truth, correct, minlength=len(labels)) / np.maximum(images, 1)
+        for correct in (first, second)
     ]
     rows = [
         LabelDifference(label, int(n), float(a), float(b))
@@ -96,10 +98,11 @@ def compare(
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: that both are right on as many of these images.
+    """Return the two-sided p-value of McNemar's exact test of equal accuracy on the same images.
 
     Source: McNemar, "Note on the sampling error of the difference between correlated proportions or
-    percentages", Psychometrika 12 (1947); exact: twice the tail of the binomial distribution with 1/2.
+    percentages", Psychometrika 12 (1947); the exact form: twice the tail of the binomial distribution with
+    1/2.
     """
     disagreeing = only_first + only_second
     term = total = 1
@@ -114,7 +117,7 @@ def paired_interval(both: int, only_second: int, only_first: int, neither: int) 
 
     Source: Newcombe, "Improved confidence intervals for the difference between binomial proportions based on
     paired data", Statistics in Medicine 17 (1998), method 10: from the Wilson intervals of both shares and
-    their correlation, with his correction for continuity.
+    their correlation, with Newcombe's continuity correction.
     """
     n = both + only_second + only_first + neither
     second, first = (both + only_second) / n, (both + only_first) / n
@@ -128,18 +131,18 @@ def paired_interval(both: int, only_second: int, only_first: int, neither: int) 
         excess = max(excess - n / 2, 0.0)
     correlation = excess / math.sqrt(rows * columns) if rows and columns else 0.0
 
-    def reach(a: float, b: float) -> float:
+    def margin(a: float, b: float) -> float:
         return math.sqrt(max(a * a - 2 * correlation * a * b + b * b, 0.0))
 
     difference = second - first
     return (
-        difference - reach(second - low_second, high_first - first),
-        difference + reach(high_second - second, first - low_first),
+        difference - margin(second - low_second, high_first - first),
+        difference + margin(high_second - second, first - low_first),
     )
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a share of `n`. Source: Wilson, JASA 22 (1927)."""
+    """Return the 95 % confidence interval of a share of `n` images. Source: Wilson, JASA 22 (1927)."""
     centre = share + _Z**2 / (2 * n)
     spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return (centre - spread) / (1 + _Z**2 / n), (centre + spread) / (1 + _Z**2 / n)

@@ -1,4 +1,4 @@
-"""From a trained Keras model to the files of a bundle."""
+"""Writes the model files of a bundle, and compares the OpenVINO export with Keras."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 
 def write_model(model: Any, folder: Path, *, halve: bool = False) -> dict[str, str]:
-    """Write model.keras and its OpenVINO export (uint8 input); return each file's sha256.
+    """Write model.keras and its OpenVINO export (uint8 input); return the sha256 of each file.
 
-    With `halve` the export's weights are stored as float16. The runtime computes in float32 all the same.
+    With `halve` the export stores its weights as float16. The runtime still computes in float32.
     """
-    openvino = import_openvino()  # before Keras does it, so that the conversion reports nothing to the vendor
+    # Imported before Keras imports it, with telemetry to the vendor switched off.
+    openvino = import_openvino()
     (folder / OPENVINO_MODEL).parent.mkdir(exist_ok=True)
-    # Without Adam's state, which would make the file three times as large.
+    # Without the optimizer's state, which makes the file three times as large with Adam.
     bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
     bare.save(folder / KERAS_MODEL)
@@ -47,21 +48,21 @@ def _halve(openvino: Any, path: Path) -> None:
 
 
 def agreement(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]") -> float:
-    """Return the share of images for which the exported model and Keras name the same label.
+    """Return the share of images for which the export and Keras predict the same label.
 
     `pixels` uint8 [n, h, w, c], `expected` Keras' probabilities float32 [n, labels].
     """
-    answers = OpenVINOClassifier(bundle).predict(pixels).probabilities
-    return float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    probabilities = OpenVINOClassifier(bundle).predict(pixels).probabilities
+    return float((probabilities.argmax(axis=1) == expected.argmax(axis=1)).mean())
 
 
 def verify(bundle: Bundle, pixels: "NDArray[np.uint8]", expected: "NDArray[np.float32]") -> float:
-    """Return `agreement`. Raises RefusedError when it is too low: such an export must not be served."""
+    """Return `agreement`. Raises RefusedError below LEAST_AGREEMENT: such an export must not be served."""
     found = agreement(bundle, pixels, expected)
     if found < LEAST_AGREEMENT:
         raise RefusedError(
             "The OpenVINO export agrees with Keras on {found:.2%} of {pixels_count:,} images; "
-            "{least_agreement:.1%} are needed.",
+            "{least_agreement:.1%} are required.",
             advice="No bundle was written. Install the versions of requirements-train.txt and train again.",
             found=found,
             pixels_count=len(pixels),

@@ -1,15 +1,15 @@
-"""The numbers by which a model is judged. NumPy only."""
+"""The metrics of a classifier, computed with NumPy alone."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.training.evaluation.reliability import (
+from returns_pipeline.training.evaluation.calibration_curve import (
+    CalibrationCurve,
     CoverageCurve,
-    ReliabilityCurve,
+    calibration_curve,
     coverage_curve,
-    reliability_curve,
 )
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """One value a label: `precision`, `recall`, `f1` float64 [labels] in 0..1, `support` int64 [labels]."""
+    """For each label: `precision`, `recall`, `f1` float64 [labels] in 0..1, `support` int64 [labels]."""
 
     precision: "NDArray[np.float64]"
     recall: "NDArray[np.float64]"
@@ -29,12 +29,12 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
-class TwoHeads:
-    """How a model with main and sub-categories does, each 0..1.
+class MainCategoryScores:
+    """The scores of a model with main and sub-categories, each 0..1.
 
-    `main_accuracy` counts the main category of the best sub-category, which is what is served.
-    `contradictions` is the share of images whose main category would be another by the sum over its
-    sub-categories.
+    `main_accuracy` judges the main category of the best sub-category, which is the one that is served.
+    `contradictions` is the share of images for which another main category has the highest sum of
+    probabilities of its sub-categories.
     """
 
     main_accuracy: float
@@ -44,10 +44,9 @@ class TwoHeads:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All numbers of a model on `n` images: shares in 0..1, the loss in nats.
+    """All metrics of a model on `n` images: shares in 0..1, the loss in nats.
 
-    `confusion` int64 [labels, labels], rows true. `heads` is None of a model whose labels are its main
-    categories.
+    `confusion` int64 [labels, labels], rows true. `heads` is None when the labels are the main categories.
     """
 
     n: int
@@ -56,14 +55,14 @@ class Evaluation:
     top3_accuracy: float
     confusion: "NDArray[np.int64]"
     scores: ClassScores
-    reliability: ReliabilityCurve
+    calibration: CalibrationCurve
     coverage: CoverageCurve
-    heads: TwoHeads | None
+    heads: MainCategoryScores | None
 
     @property
     def ece(self) -> float:
         """Expected calibration error."""
-        return self.reliability.error
+        return self.calibration.error
 
 
 def accuracy(truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]") -> float:
@@ -75,12 +74,13 @@ def accuracy(truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]")
 
 
 def cross_entropy(truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]") -> float:
-    """Return the categorical cross-entropy, -mean(log p[true label]) in nats: the loss that was trained.
+    """Return the categorical cross-entropy, -mean(log p[true label]) in nats: the training loss.
 
-    `truth` integer [n], `probabilities` float32 [n, labels], n > 0. As in Keras, p is kept 1e-7 from 0 and 1.
+    `truth` integer [n], `probabilities` float32 [n, labels], n > 0. As in Keras, p is clipped to
+    1e-7..1-1e-7.
     """
-    true_ones = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    return float(-np.log(np.clip(true_ones, 1e-7, 1 - 1e-7)).mean())
+    true_label = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.clip(true_label, 1e-7, 1 - 1e-7)).mean())
 
 
 def confusion_matrix(
@@ -97,7 +97,7 @@ def confusion_matrix(
 def class_scores(confusion: "NDArray[np.int64]") -> ClassScores:
     """Return precision, recall and F1 of each label. `confusion` int64 [labels, labels], rows true.
 
-    A label that was never predicted has precision 0, one without images has recall 0, as in scikit-learn.
+    A label that is never predicted has precision 0; a label without images has recall 0, as in scikit-learn.
     """
     right = np.diag(confusion).astype(np.float64)
     predicted, support = confusion.sum(axis=0), confusion.sum(axis=1)
@@ -110,17 +110,17 @@ def class_scores(confusion: "NDArray[np.int64]") -> ClassScores:
 def top_accuracy(truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]", count: int = 3) -> float:
     """Return the share of rows whose true label is among the `count` most probable ones.
 
-    `truth` integer [n], `probabilities` float32 [n, labels], n > 0. Of labels that are equally probable the
-    first counts as the more probable, as in `argmax`.
+    `truth` integer [n], `probabilities` float32 [n, labels], n > 0. Of equally probable labels, the
+    first one comes first, as in `argmax`.
     """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return float((best == truth[:, None]).any(axis=1).mean())
 
 
-def two_heads(
+def main_category_scores(
     truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]", mains: "Sequence[str]"
-) -> TwoHeads:
-    """Judge a model whose label is a sub-category; `mains` names the main category of each label.
+) -> MainCategoryScores:
+    """Return the scores of a model whose labels are sub-categories; `mains` has their main categories.
 
     `truth` integer [n], `probabilities` float32 [n, labels], n > 0.
     """
@@ -129,20 +129,20 @@ def two_heads(
     predicted = probabilities.argmax(axis=1)
     belongs = (main_of[:, None] == np.arange(len(names))).astype(np.float64)
     by_sum = (probabilities @ belongs).argmax(axis=1)
-    return TwoHeads(
+    return MainCategoryScores(
         main_accuracy=float((main_of[predicted] == main_of[truth]).mean()),
         sub_accuracy=float((predicted == truth).mean()),
         contradictions=float((by_sum != main_of[predicted]).mean()),
     )
 
 
-def judge(
+def evaluate(
     truth: "NDArray[np.integer]", probabilities: "NDArray[np.float32]", mains: "Sequence[str] | None" = None
 ) -> Evaluation:
-    """Return every number of a model's answers.
+    """Return all metrics of a model's predictions.
 
-    `truth` integer [n], `probabilities` float32 [n, labels], n > 0; `mains` names the main category of each
-    label, None when the labels are the main categories.
+    `truth` integer [n], `probabilities` float32 [n, labels], n > 0; `mains` has the main category of each
+    label; None when the labels are the main categories.
     """
     labels = probabilities.shape[1]
     confusion = confusion_matrix(truth, probabilities.argmax(axis=1), labels)
@@ -153,48 +153,51 @@ def judge(
         top3_accuracy=top_accuracy(truth, probabilities),
         confusion=confusion,
         scores=class_scores(confusion),
-        reliability=reliability_curve(truth, probabilities),
+        calibration=calibration_curve(truth, probabilities),
         coverage=coverage_curve(truth, probabilities),
-        heads=two_heads(truth, probabilities, mains) if mains else None,
+        heads=main_category_scores(truth, probabilities, mains) if mains else None,
     )
 
 
-def numbers(judged: Evaluation, labels: "Sequence[str]") -> dict[str, Any]:
+def as_dict(evaluation: Evaluation, labels: "Sequence[str]") -> dict[str, Any]:
     """Return an evaluation as plain values for JSON."""
-    scores, curve, coverage = judged.scores, judged.reliability, judged.coverage
+    scores, curve, coverage = evaluation.scores, evaluation.calibration, evaluation.coverage
     bins = len(curve.images)
     return {
-        "n": judged.n,
-        "accuracy": judged.accuracy,
-        "loss": judged.loss,
-        "top3_accuracy": judged.top3_accuracy,
-        "ece": judged.ece,
-        **(asdict(judged.heads) if judged.heads else {}),
+        "n": evaluation.n,
+        "accuracy": evaluation.accuracy,
+        "loss": evaluation.loss,
+        "top3_accuracy": evaluation.top3_accuracy,
+        "ece": evaluation.ece,
+        **(asdict(evaluation.heads) if evaluation.heads else {}),
         "per_class": [
             {"label": label, "precision": p, "recall": r, "f1": f1, "support": support}
             for label, p, r, f1, support in zip(
                 labels,
-                *(_plain(values) for values in (scores.precision, scores.recall, scores.f1)),
+                *(_rounded(values) for values in (scores.precision, scores.recall, scores.f1)),
                 scores.support.tolist(),
                 strict=True,
             )
         ],
-        "confusion_matrix": judged.confusion.tolist(),
+        "confusion_matrix": evaluation.confusion.tolist(),
         "reliability": [
             {"above": i / bins, "to": (i + 1) / bins, "images": images, "probability": p, "accuracy": a}
             for i, (images, p, a) in enumerate(
-                zip(curve.images.tolist(), _plain(curve.probability), _plain(curve.accuracy), strict=True)
+                zip(curve.images.tolist(), _rounded(curve.probability), _rounded(curve.accuracy), strict=True)
             )
         ],
         "coverage": [
             {"coverage": share, "threshold": threshold, "accuracy": a}
             for share, threshold, a in zip(
-                _plain(coverage.coverage), _plain(coverage.threshold), _plain(coverage.accuracy), strict=True
+                _rounded(coverage.coverage),
+                _rounded(coverage.threshold),
+                _rounded(coverage.accuracy),
+                strict=True,
             )
         ],
     }
 
 
-def _plain(values: "NDArray[np.float64]") -> list[float]:
-    rounded: list[float] = values.round(6).tolist()
-    return rounded
+def _rounded(values: "NDArray[np.float64]") -> list[float]:
+    result: list[float] = values.round(6).tolist()
+    return result

@@ -1,4 +1,4 @@
-"""What the terminal shows of a training."""
+"""What the commands for data, training and evaluation show on a terminal."""
 
 import os
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 def require_keras() -> None:
     """Raise ConfigFault when a package that training needs is not installed."""
-    # TensorFlow's start-up notes would break the progress bar.
+    # TensorFlow's messages at startup would break the progress bars.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # SciPy: Keras' OpenVINO export needs it without saying so.
+    # Keras' OpenVINO export needs SciPy without declaring it.
     missing = [name for name in ("keras", "matplotlib", "scipy") if find_spec(name) is None]
     if missing:
         raise ConfigFault(
-            "Training needs Keras and TensorFlow: {missing} is not installed.",
+            "Training needs Keras and TensorFlow, but {missing} is not installed.",
             advice="`pip install -r requirements-train.txt`.",
             missing=", ".join(missing),
         )
 
 
-class Terminal:
-    """Shows how far a training is: a bar for each stage."""
+class TrainingProgress:
+    """Shows the progress of a training: a bar for each stage. Implements `pipeline.recipe.Listener`."""
 
     def __init__(self) -> None:
-        """Show nothing yet."""
+        """Create the display without any stage."""
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -43,22 +43,22 @@ class Terminal:
         self._stage: TaskID | None = None
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start the display."""
         self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bars as they are."""
+        """Stop the display; the bars stay on the terminal."""
         self._end_stage()
         self._bars.stop()
 
     def stage(self, name: str) -> None:
-        """Begin a bar."""
+        """Start a new bar."""
         self._end_stage()
         self._stage = self._bars.add_task(name, total=None, numbers="")
 
     def progress(self, done: int, total: int, numbers: Mapping[str, float] | None = None) -> None:
-        """Move the bar of the stage; show the accuracies and the loss of the epoch so far."""
+        """Update the bar; show the accuracies and the loss of the epoch so far."""
         shown = "  ".join(
             f"{name.replace('_', ' ')} {value:.3f}"
             for name, value in sorted((numbers or {}).items())
@@ -68,24 +68,24 @@ class Terminal:
             self._bars.update(self._stage, completed=done, total=total, numbers=shown)
 
     def warn(self, sentence: str) -> None:
-        """Print a sentence above the bars."""
+        """Print a warning above the bars."""
         self._bars.console.print(f"[yellow]Note:[/] {sentence}", soft_wrap=True, highlight=False)
 
     def _end_stage(self) -> None:
         if self._stage is not None:
             task = self._bars.tasks[self._stage]
-            # A training that ended early is done all the same.
+            # A training may end before its last epoch.
             self._bars.update(self._stage, total=task.completed or 1, completed=task.completed or 1)
 
 
 def print_bundle(bundle: "Bundle") -> None:
-    """Print how good a new bundle is and where it lies."""
+    """Print the metrics of a new bundle and where it is."""
     metrics = bundle.metrics
     table = Table(title=f"{bundle.ref}: {metrics['parameters']:,} parameters")
     for heading in ("data", "images", "accuracy", "main category", "loss"):
         table.add_column(heading, justify="left" if heading == "data" else "right")
     judged = str(bundle.data.get("judged_on", "held out from training"))
-    rows = [(judged, metrics.get("n", bundle.data.get("test", 0)), "")]
+    rows = [(judged, metrics["n"], "")]
     if "official_n" in metrics:
         rows.append(("official test set", metrics["official_n"], "official_"))
     for title, images, prefix in rows:
@@ -100,7 +100,8 @@ def print_bundle(bundle: "Bundle") -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"The OpenVINO export names the same label for {metrics['openvino_agreement']:.2%} of the images."
+        "The OpenVINO export predicts the same label as Keras for "
+        f"{metrics['openvino_agreement']:.2%} of the images."
     )
     console.print(f"Bundle: {bundle.folder}", soft_wrap=True)
     console.print(f"Report: {bundle.folder / 'report' / 'index.html'}", soft_wrap=True)

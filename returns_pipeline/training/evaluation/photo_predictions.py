@@ -1,4 +1,4 @@
-"""A bundle's answers to photos whose labels are known, by the decoding and the runtime of the workers."""
+"""A bundle's predictions for labelled photos, made with the decoder and the runtime of the workers."""
 
 import os
 from dataclasses import dataclass
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from returns_pipeline.settings import Settings
 
 _PHOTOS = FolderSource()
-#: Decides which photos are taken when there is a limit.
+#: Decides which photos are drawn when there is a limit.
 _SEED = 0
-#: The longer side of a picture in a report, in pixels.
+#: The longer side of a photo in a report, in pixels.
 _THUMBNAIL = 160
 
 
-class Photos(NamedTuple):
-    """Files with their labels: `truth` int64 [n], indices into a bundle's labels.
+class LabelledPhotos(NamedTuple):
+    """Files with their true labels: `truth` int64 [n], indices into a bundle's labels.
 
-    `numbered`: the files themselves carry indices, so that only labels in the same order mean the same.
+    `numbered`: the indices come from the file names, so they fit only models with the same labels in that
+    order.
     """
 
     paths: "Sequence[str]"
@@ -46,7 +47,7 @@ class Photos(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A file without an answer, the code of its fault and a sentence."""
+    """A file without a prediction: the code of its fault, and a sentence."""
 
     path: str
     code: str
@@ -54,11 +55,11 @@ class Unreadable(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What a model said: `probabilities` float32 [m, labels] as the model gives them, not calibrated.
+class PhotoPredictions:
+    """A model's predictions: `probabilities` float32 [m, labels], not calibrated.
 
-    `indices` int64 [m], ascending, are the photos that could be read, `sizes` their (width, height) in
-    pixels, `unreadable` the others.
+    `indices` int64 [m], ascending, are the readable photos, and `sizes` their (width, height) in pixels.
+    `unreadable` has the other photos.
     """
 
     probabilities: "NDArray[np.float32]"
@@ -68,16 +69,16 @@ class Answers:
 
 
 class Thumbnails:
-    """The pictures of a report, read from their files when they are asked for: uint8 [h, w, 3]."""
+    """The photos of a report, each decoded when it is drawn: uint8 [h, w, 3]."""
 
     def __init__(
         self, paths: "Sequence[str]", sizes: "Sequence[tuple[int, int]]", settings: "Settings"
     ) -> None:
-        """Show these files; `sizes` are their (width, height) in pixels."""
+        """Use these files; `sizes` are their (width, height) in pixels."""
         self._paths, self._sizes, self._limits = paths, sizes, Limits.of(settings)
 
     def __getitem__(self, index: int, /) -> "NDArray[np.uint8]":
-        """Return one picture in its own proportions. Raises ImageFault when its file changed meanwhile."""
+        """Return one photo in its own proportions. Raises ImageFault when its file has changed."""
         width, height = self._sizes[index]
         scale = min(1.0, _THUMBNAIL / max(width, height))
         want = ImageInput(max(1, round(height * scale)), max(1, round(width * scale)), 3)
@@ -85,13 +86,15 @@ class Thumbnails:
         return decode(data, want, self._limits).pixels
 
 
-def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | None) -> Photos:
-    """Return the photos under `root` with their indices into the bundle's labels; at most `limit`, at random.
+def find_labelled_photos(
+    root: Path, bundle: "Bundle", mapping: Path | None, limit: int | None
+) -> LabelledPhotos:
+    """Return the photos in `root` with their indices into the bundle's labels; at most `limit`, at random.
 
-    `root` has a folder for each label, named as it or by its index, or folders of main categories with such
-    folders; or files whose names carry the index, `…label_N…`. `mapping` is a CSV or JSON file that gives
-    each label its main category. Raises RefusedError when there is no photo with a label, a label is not one
-    of the bundle's, or belongs to another main category there.
+    `root` has a folder for each label, with the label's name or index, or folders of main categories with
+    such folders, or files with the index in their names, `…label_N…`. `mapping` is a CSV or JSON file with
+    the main category of each label. Raises RefusedError when no photo has a label, when a label is unknown to
+    the bundle, or when its main category is another one.
     """
     _PHOTOS.require_folder(str(root))
     photos = _from_names(root, bundle.labels) if mapping is None else None
@@ -100,16 +103,19 @@ def read_data(root: Path, bundle: "Bundle", mapping: Path | None, limit: int | N
     if limit is None or limit >= len(photos.paths):
         return photos
     chosen = np.sort(np.random.default_rng(_SEED).choice(len(photos.paths), limit, replace=False))
-    return Photos([photos.paths[index] for index in chosen], photos.truth[chosen], photos.numbered)
+    return LabelledPhotos([photos.paths[index] for index in chosen], photos.truth[chosen], photos.numbered)
 
 
-def ask(
-    bundle: "Bundle", photos: Photos, settings: "Settings", on_progress: "Callable[[int, int], None]"
-) -> Answers:
-    """Return a bundle's answers to photos, read batch by batch; `on_progress` takes files done and all files.
+def predict_photos(
+    bundle: "Bundle",
+    photos: LabelledPhotos,
+    settings: "Settings",
+    on_progress: "Callable[[int, int], None]",
+) -> PhotoPredictions:
+    """Return a bundle's predictions for photos; `on_progress` is called with the finished and all files.
 
-    Raises RefusedError when the model cannot be loaded or no file can be read, TransientFault when the disk
-    is at fault.
+    Raises RefusedError when no file can be read, ConfigFault when the model cannot be loaded, TransientFault
+    when the disk fails.
     """
     threads = settings.worker_threads or len(os.sched_getaffinity(0))
     classifier = load_classifier(bundle, settings.runtime, threads=threads, mixed=settings.mixed_precision)
@@ -122,27 +128,27 @@ def ask(
         done += 1
         on_progress(done, len(images))
 
-    answers: list[NDArray[np.float32]] = []
+    probabilities: list[NDArray[np.float32]] = []
     indices: list[int] = []
     sizes: list[tuple[int, int]] = []
     unreadable: list[Unreadable] = []
     for batch in decoder.batches(images, classifier.batch, settings.decode_threads, count):
         unreadable += [Unreadable(image.path, code, detail) for image, (code, detail) in batch.failed]
-        answers.append(classifier.predict(batch.pixels).probabilities)
+        probabilities.append(classifier.predict(batch.pixels).probabilities)
         indices += [image.id for image in batch.images]
         sizes += [(facts.width, facts.height) for facts in batch.facts]
     if not indices:
         raise RefusedError(
-            "None of the {images_count:,} files can be read; the first: {detail_text}",
+            "None of the {images_count:,} files can be read. The first one: {detail_text}",
             advice="Name a folder of photos.",
             images_count=len(images),
             detail_text=unreadable[0].detail,
         )
-    return Answers(np.concatenate(answers), np.array(indices, np.int64), sizes, unreadable)
+    return PhotoPredictions(np.concatenate(probabilities), np.array(indices, np.int64), sizes, unreadable)
 
 
-def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
-    """Return the files in `root` itself whose names carry a label; None when none does."""
+def _from_names(root: Path, labels: "Sequence[str]") -> LabelledPhotos | None:
+    """Return the files directly in `root` with a label in their names; None without any."""
     found = sorted(file.path for file in _PHOTOS.find(str(root)) if Path(file.path).parent == root)
     known = [(path, label) for path in found if (label := label_in_name(Path(path).name)) is not None]
     if not known:
@@ -150,25 +156,23 @@ def _from_names(root: Path, labels: "Sequence[str]") -> Photos | None:
     highest = max(label for _, label in known)
     if highest >= len(labels):
         raise RefusedError(
-            "A file in {root} carries label_{highest}, but the model has {labels_count} labels, from 0 to "
-            "{labels_count2}.",
-            advice="Name photos that are labelled for this model.",
+            "A file name in {root} contains label_{highest}, but the model has only the labels 0 to {last}.",
+            advice="Choose photos with labels of this model.",
             root=root,
             highest=highest,
-            labels_count=len(labels),
-            labels_count2=len(labels) - 1,
+            last=len(labels) - 1,
         )
-    return Photos(
+    return LabelledPhotos(
         [path for path, _ in known], np.array([label for _, label in known], np.int64), numbered=True
     )
 
 
-def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
+def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> LabelledPhotos:
     tree = read_tree(root, mapping, least_classes=1)
     if len(tree.parts) > 1:
         raise RefusedError(
-            "{root} has the parts {parts}.",
-            advice="Name one of their folders instead.",
+            "{root} has the folders {parts}.",
+            advice="Choose one of these folders.",
             root=root,
             parts=", ".join(tree.parts),
         )
@@ -180,14 +184,14 @@ def _from_folders(root: Path, bundle: "Bundle", mapping: Path | None) -> Photos:
             if names.key(main) != names.key(known):
                 raise RefusedError(
                     "{label} belongs to {main} in {mapping}, but to {known} in {bundle_ref}.",
-                    advice="Correct the main category, or leave main categories out: the model knows them.",
+                    advice="Correct the main category, or leave out the main categories: the model has them.",
                     label=label,
                     main=main,
                     mapping=mapping or root,
                     known=known,
                     bundle_ref=bundle.ref,
                 )
-    return Photos([str(path) for path in part.paths], places[part.truth])
+    return LabelledPhotos([str(path) for path in part.paths], places[part.truth])
 
 
 def _pending(path: str, index: int) -> PendingImage:

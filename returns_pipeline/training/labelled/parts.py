@@ -1,0 +1,68 @@
+"""The pixels and labels that a network is trained and judged with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from returns_pipeline.training.labelled.folders import Labels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the data: `pixels` uint8 [n, h, w, c], `truth` int64 [n], indices into the labels.
+
+    `fingerprint` is a sha256 in hex over the images and their labels.
+    """
+
+    pixels: "NDArray[np.uint8]"
+    truth: "NDArray[np.int64]"
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """All images of one training.
+
+    `parts` has `train` and `validation`, and may have `test` (held out, to judge the model) and `official` (a
+    public test set, for which a recipe reports separate numbers). Without `test`, `validation` judges the
+    model. `description` becomes `data` in bundle.json. `inverted`: 0 is the background, which a report shows
+    as white.
+    """
+
+    labels: Labels
+    parts: Mapping[str, Part]
+    description: Mapping[str, Any]
+    inverted: bool = False
+
+    @property
+    def judged_on(self) -> str:
+        """The name of the part that judges the model."""
+        return judged_on(self.parts)
+
+    @property
+    def judged(self) -> Part:
+        """The part that judges the model."""
+        return self.parts[self.judged_on]
+
+
+def judged_on(parts: Mapping[str, Part]) -> str:
+    """Return the name of the part that judges the model: `test`, or `validation` without one."""
+    return "test" if "test" in parts else "validation"
+
+
+def describe(parts: Mapping[str, Part], seed: int, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the standard `data` of bundle.json: `source`, size and fingerprint of each part, the seed."""
+    used = judged_on(parts)
+    return {
+        **source,
+        **{name: len(part.truth) for name, part in parts.items()},
+        **{f"{name}_sha256": part.fingerprint for name, part in parts.items()},
+        # Two versions can be compared only if this fingerprint is the same.
+        "test_sha256": parts[used].fingerprint,
+        "judged_on": used,
+        "seed": seed,
+    }

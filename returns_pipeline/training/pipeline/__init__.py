@@ -1,0 +1,1 @@
+"""The steps that every recipe goes through: load, fit, calibrate, export, judge, report, publish."""

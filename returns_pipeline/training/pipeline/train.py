@@ -1,0 +1,32 @@
+"""Trains a model by a recipe and publishes its bundle: the one way through for all recipes."""
+
+import shutil
+import time
+import uuid
+
+from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.training.pipeline.make_bundle import make_bundle
+from returns_pipeline.training.pipeline.recipe import Listener, Recipe, Request
+
+
+def train(request: Request, recipe: Recipe, listener: Listener) -> Bundle:
+    """Train, judge, export and publish one bundle; return it with its final folder.
+
+    An interrupted training leaves at most its checkpoints. Raises RefusedError or ConfigFault when the data
+    is not available or not fit for training, when a package is missing, or when the export does not predict
+    what Keras predicts.
+    """
+    scratch = request.models_dir / f".pixels-{uuid.uuid4().hex}"
+    try:
+        data = recipe.load(request, listener, scratch)
+        listener.stage("Training")
+        began = time.perf_counter()
+        fitted = recipe.fit(request, data, listener)
+        seconds = time.perf_counter() - began
+        listener.stage("Judging and exporting")
+        bundle = make_bundle(request, recipe, data, fitted, seconds)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if fitted.checkpoints is not None:
+        fitted.checkpoints.discard()
+    return bundle

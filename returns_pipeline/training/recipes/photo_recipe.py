@@ -1,0 +1,253 @@
+"""The recipe for photo folders: reads, checks, divides and decodes photos, then fits a network on them.
+
+What differs between `cnn`, `transfer` and `outfit` is the `PhotoNetwork` alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import keras
+import numpy as np
+
+from returns_pipeline.classify.bundle import file_sha256
+from returns_pipeline.records.models import ImageInput
+from returns_pipeline.training.labelled import checks
+from returns_pipeline.training.labelled.augmentation import Variation
+from returns_pipeline.training.labelled.folders import Labels, Photos, Tree, read_tree
+from returns_pipeline.training.labelled.parts import Part, TrainingData, describe
+from returns_pipeline.training.labelled.photos import load_pixels
+from returns_pipeline.training.labelled.split import stratified
+from returns_pipeline.training.networks.heads import MAIN, SUB, Network
+from returns_pipeline.training.pipeline.bundle_metrics import standard_metrics
+from returns_pipeline.training.pipeline.checkpoints import Checkpoints, TrainingState
+from returns_pipeline.training.pipeline.fitting import Batches, Plan, fit
+from returns_pipeline.training.pipeline.make_bundle import predict
+from returns_pipeline.training.pipeline.recipe import Fitted, Listener, Request
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: `--smoke` trains for one epoch on this many photos of each label.
+SMOKE_PHOTOS = 12
+
+
+class PhotoNetwork(Protocol):
+    """A network for photos and how it is trained: a frozen dataclass of its options."""
+
+    @property
+    def name(self) -> str:
+        """The recipe's name on the command line and in bundle.json."""
+        ...
+
+    @property
+    def size(self) -> ImageInput:
+        """The size of the images that the network takes."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Photos in one training step."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """How long to fit, and which weights to keep."""
+        ...
+
+    @property
+    def variation(self) -> Variation:
+        """How photos are varied during training."""
+        ...
+
+    @property
+    def two_heads(self) -> bool:
+        """Whether the network has a second head, for main categories."""
+        ...
+
+    def build(self, labels: Labels) -> Network:
+        """Return a new network for these labels."""
+        ...
+
+    def optimizer(self, steps: int) -> Any:
+        """Return a new Keras optimizer for a training of `steps` steps."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFolders:
+    """Folders of labelled photos, and how to divide them.
+
+    `mapping` is a file with the main category of each label. `validation` and `test` are shares of 1, used
+    only where `data` has no folders of these names. `force` trains even if the checks find a serious fault.
+    """
+
+    data: Path
+    mapping: Path | None = None
+    validation: float = 0.2
+    test: float = 0.1
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRecipe:
+    """A recipe for `train`: a network, the photos, and whether to compute in float16."""
+
+    network: PhotoNetwork
+    folders: PhotoFolders
+    mixed_precision: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the network's recipe."""
+        return self.network.name
+
+    def load(self, request: Request, listener: Listener, scratch: Path) -> TrainingData:
+        """Read, check, divide and decode the photos; pixels that do not fit into memory go to `scratch`.
+
+        Raises RefusedError when the photos are not fit for training, unless `force` is set.
+        """
+        listener.stage("Checking the photos")
+        tree = read_tree(self.folders.data, self.folders.mapping)
+        findings = checks.check(tree, listener.progress)
+        checks.require_sound(findings, self.folders.force)
+        for warning in findings.warnings:
+            listener.warn(warning)
+        divided = _divide(tree, findings, self.folders, request.seed)
+        if request.smoke:
+            divided = {name: _few(photos) for name, photos in divided.items()}
+        parts = {}
+        for name, photos in divided.items():
+            listener.stage(f"Decoding {name}")
+            pixels, readable = load_pixels(photos, self.network.size, listener.progress, scratch)
+            kept = _take(photos, readable)
+            parts[name] = Part(pixels, kept.truth, _fingerprint(kept, tree.labels))
+        return TrainingData(tree.labels, parts, describe(parts, request.seed, {"name": tree.root.name}))
+
+    def fit(self, request: Request, data: TrainingData, listener: Listener) -> Fitted:
+        """Fit the network; the result computes in float32."""
+        options: Any = self.network
+        fingerprints = [part.fingerprint for part in data.parts.values()]
+        purpose = json.dumps([self.name, asdict(options), request.seed, fingerprints], default=str)
+        checkpoints = Checkpoints(request.checkpoint_folder, purpose, resume=request.resume)
+        keras.utils.set_random_seed(request.seed)
+        if self.mixed_precision:
+            keras.config.set_dtype_policy("mixed_float16")
+        try:
+            network = self.network.build(data.labels)
+            state = _fit(network, self.network, request, data, checkpoints, listener)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        if self.mixed_precision:
+            full = self.network.build(data.labels)
+            full.trained.set_weights(network.trained.get_weights())
+            network = full
+        heads = _head_metrics(network.trained, data) if self.network.two_heads else {}
+        return Fitted(network.served, _report_history(state.history), heads, checkpoints)
+
+    def metrics(
+        self,
+        data: TrainingData,
+        fitted: Fitted,
+        predictions: "Mapping[str, NDArray[np.float32]]",
+        temperature: float,
+    ) -> dict[str, float]:
+        """Return the standard metrics."""
+        return standard_metrics(data, fitted, predictions, temperature)
+
+
+def _divide(tree: Tree, findings: checks.Findings, folders: PhotoFolders, seed: int) -> dict[str, Photos]:
+    """Return train, validation and, unless empty, test: the given folders, or a division of all photos."""
+    if "all" not in tree.parts:
+        return {name: photos for name, photos in tree.parts.items() if len(photos.paths)}
+    photos = tree.parts["all"]
+    split = stratified(photos.truth, folders.validation, folders.test, findings.groups["all"], seed)
+    named = {"train": split.train, "validation": split.validation, "test": split.test}
+    return {name: _take(photos, indices) for name, indices in named.items() if len(indices)}
+
+
+def _take(photos: Photos, indices: "NDArray[np.int64]") -> Photos:
+    return Photos(tuple(photos.paths[index] for index in indices), photos.truth[indices])
+
+
+def _few(photos: Photos) -> Photos:
+    labels = np.unique(photos.truth)
+    first = [np.flatnonzero(photos.truth == label)[:SMOKE_PHOTOS] for label in labels]
+    return _take(photos, np.sort(np.concatenate(first)))
+
+
+def _fit(
+    network: Network,
+    options: PhotoNetwork,
+    request: Request,
+    data: TrainingData,
+    checkpoints: Checkpoints,
+    listener: Listener,
+) -> TrainingState:
+    """Compile and fit a network; leave it with the weights to keep."""
+    train, validation = data.parts["train"], data.parts["validation"]
+    plan = replace(options.plan, epochs=1) if request.smoke else options.plan
+    steps = plan.epochs * -(-len(train.truth) // options.batch)
+    outputs = network.trained.output_names
+    network.trained.compile(
+        optimizer=options.optimizer(steps),
+        loss=dict.fromkeys(outputs, "sparse_categorical_crossentropy"),
+        metrics={output: ["accuracy"] for output in outputs},
+    )
+    targets = _targets(train.truth, data.labels, options)
+    return fit(
+        network.trained,
+        lambda epochs: Batches(train.pixels, targets, options.batch, request.seed, options.variation, epochs),
+        Batches(validation.pixels, _targets(validation.truth, data.labels, options), options.batch),
+        plan,
+        checkpoints,
+        listener.progress,
+    )
+
+
+def _report_history(history: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Return the numbers for the report; of two heads, the sum of the losses and the sub head's accuracy."""
+    shown = {}
+    for number in ("loss", "accuracy"):
+        for prefix in ("", "val_"):
+            shown[prefix + number] = history.get(prefix + number) or history[f"{prefix}{SUB}_{number}"]
+    return shown
+
+
+def _targets(
+    truth: "NDArray[np.int64]", labels: Labels, options: PhotoNetwork
+) -> "dict[str, NDArray[np.int64]]":
+    targets = {SUB: truth}
+    if options.two_heads:
+        targets[MAIN] = _main_indices(labels)[truth]
+    return targets
+
+
+def _main_indices(labels: Labels) -> "NDArray[np.int64]":
+    """Return the index of each label's main category, in the order of their first appearance."""
+    mains = list(dict.fromkeys(labels.mains))
+    return np.array([mains.index(main) for main in labels.mains])
+
+
+def _head_metrics(trained: Any, data: TrainingData) -> dict[str, float]:
+    """Return the accuracy of each head alone, and how often their predictions contradict each other."""
+    predictions = predict(trained, data.judged.pixels)
+    sub, main = predictions[SUB].argmax(axis=1), predictions[MAIN].argmax(axis=1)
+    main_of, truth = _main_indices(data.labels), data.judged.truth
+    return {
+        "sub_head_accuracy": float((sub == truth).mean()),
+        "main_head_accuracy": float((main == main_of[truth]).mean()),
+        "heads_contradict": float((main_of[sub] != main).mean()),
+    }
+
+
+def _fingerprint(photos: Photos, labels: Labels) -> str:
+    """Return a sha256 in hex over the contents of the files and their labels, wherever the files are."""
+    lines = sorted(
+        f"{file_sha256(path)} {labels.names[label]}\n"
+        for path, label in zip(photos.paths, photos.truth, strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
