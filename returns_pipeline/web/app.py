@@ -108,7 +108,7 @@ def _on_invalid_value(request: Request, error: Exception) -> Response:
 
 
 def _on_http_error(request: Request, error: Exception) -> Response:
-    """Answer an error of the framework: an unknown path, a wrong method."""
+    """Return an error of the framework as a response: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - the class it is registered for
     response = _error(request, error.status_code, f"{error.detail}.", "")
     response.headers.update(error.headers or {})
@@ -121,7 +121,7 @@ def _on_redirect(_: Request, redirect: Exception) -> Response:
 
 
 def _on_unexpected_error(request: Request, error: Exception) -> Response:
-    """Answer a defect with an id, under which the log has the traceback."""
+    """Return an id under which the log has the traceback."""
     number = uuid.uuid4().hex[:12]
     log.error("request_error", id=number, exc_info=error)
     return _error(request, 500, f"Something went wrong on this server. The log has it as {number}.", "")

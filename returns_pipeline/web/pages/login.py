@@ -57,9 +57,9 @@ async def log_in(request: Request, authenticator: Auth) -> Response:
 async def log_out(request: Request, person: Person) -> RedirectResponse:
     """Forget the session."""
     await form_of(request, person, Role.VIEWER)
-    answer = redirect(request, "/login")
-    answer.delete_cookie(COOKIE, path=root_of(request) or "/")
-    return answer
+    response = redirect(request, "/login")
+    response.delete_cookie(COOKIE, path=root_of(request) or "/")
+    return response
 
 
 def log_in_with_token(
@@ -80,8 +80,8 @@ def log_in_with_token(
 def _open_session(
     request: Request, authenticator: Authenticator, person: Principal, where: str
 ) -> RedirectResponse:
-    answer = redirect(request, where)
-    answer.set_cookie(
+    response = redirect(request, where)
+    response.set_cookie(
         COOKIE,
         authenticator.open_session(person),
         max_age=SESSION_SECONDS,
@@ -90,7 +90,7 @@ def _open_session(
         samesite="lax",
         secure=request.url.scheme == "https",
     )
-    return answer
+    return response
 
 
 def _local_path(where: str) -> str:

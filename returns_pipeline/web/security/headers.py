@@ -34,7 +34,7 @@ class SafeHeaders:
             await send(message)
 
         if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
-            answer = JSONResponse({"error": "The address contains a NUL character.", "advice": ""}, 400)
-            await answer(scope, receive, with_headers)
+            response = JSONResponse({"error": "The address contains a NUL character.", "advice": ""}, 400)
+            await response(scope, receive, with_headers)
             return
         await self._app(scope, receive, with_headers)

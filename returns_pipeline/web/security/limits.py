@@ -57,7 +57,7 @@ class BodyLimit:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
     fault = TooLargeError(most)
-    answer = JSONResponse({"error": fault.message, "advice": fault.advice}, fault.http_status)
+    response = JSONResponse({"error": fault.message, "advice": fault.advice}, fault.http_status)
     # The client must not send the rest of the body.
-    answer.headers["Connection"] = "close"
-    await answer(scope, receive, send)
+    response.headers["Connection"] = "close"
+    await response(scope, receive, send)
