@@ -14,7 +14,7 @@ from tests.support import Installation, write_stub_bundle
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that nobody waits for one alone at the end."""
+    """Start the longest tests first, so that none of them runs alone at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

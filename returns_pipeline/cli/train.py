@@ -275,7 +275,7 @@ def outfit(
 
 def _require_valid(name: str, data: Path | None = None, mapping: Path | None = None) -> None:
     """Refuse a wrong name, a missing package and wrong folders before Keras is imported, which takes 10 s."""
-    from returns_pipeline.cli.training_output import require_keras
+    from returns_pipeline.cli.output.training import require_keras
 
     if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII):
         raise ConfigFault(
@@ -301,7 +301,7 @@ def _require_backbone(backbone: str, known: tuple[str, ...]) -> None:
 
 
 def _train(request: "Request", recipe: "Recipe") -> None:
-    from returns_pipeline.cli.training_output import TrainingProgress, print_bundle
+    from returns_pipeline.cli.output.training import TrainingProgress, print_bundle
     from returns_pipeline.training.pipeline.train import train
 
     with TrainingProgress() as progress:

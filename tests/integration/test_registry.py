@@ -119,7 +119,7 @@ def test_concurrent_changes_are_serialized(home: Installation) -> None:
     def change(version: int) -> bool:
         bundle = find_bundle(home.settings.models_dir, f"stub/{version}")
         facts = ModelFacts(bundle.ref, bundle.digest, {})
-        return activate(home.database, facts, ModelAction.PROMOTE, "somebody", "", expected=1)
+        return activate(home.database, facts, ModelAction.PROMOTE, "another operator", "", expected=1)
 
     with ThreadPoolExecutor(4) as pool:
         changed = list(pool.map(change, versions))

@@ -59,7 +59,7 @@ def test_a_held_image_is_reserved_and_a_review_can_be_undone(home: Installation)
     other = reviews.take(database, "bob", 60)
     assert other is not None
     assert other.image_id != first.image_id
-    with pytest.raises(PipelineError, match="Somebody else"):
+    with pytest.raises(PipelineError, match="Another reviewer"):
         reviews.decide(database, "bob", first.image_id, first.label, first.main_label)
     assert first.label != "white"
     assert reviews.decide(database, "ada", first.image_id, "white", "white") is ReviewAction.CORRECT

@@ -143,7 +143,7 @@ def test_served_probabilities_are_calibrated(tmp_path: Path) -> None:
 
 def test_a_required_precision_needs_a_bundle_with_measured_precisions(tmp_path: Path) -> None:
     """The message names the model, and the advice the setting."""
-    with pytest.raises(ConfigFault, match=r"precision:0\.98 needs to know .* stub/1") as caught:
+    with pytest.raises(ConfigFault, match=r"precision:0\.98 needs the measured reliability of stub/1") as caught:
         review_thresholds(write_stub_bundle(tmp_path), WantedPrecision(0.98))
     assert "RETURNS_REVIEW_THRESHOLD" in caught.value.advice
 
@@ -152,7 +152,7 @@ def test_the_doctor_finds_a_precision_that_the_bundle_did_not_measure(tmp_path: 
     """The check names the model before a run fails."""
     write_stub_bundle(tmp_path)
     settings = load_settings(models_dir=tmp_path, model="stub", review_threshold="precision:0.98")
-    with pytest.raises(ConfigFault, match="needs to know how often stub/1 is right"):
+    with pytest.raises(ConfigFault, match="needs the measured reliability of stub/1"):
         doctor.check_model(settings)
     bundle_with(tmp_path / "other", reliability=STEPS)
     assert doctor.check_model(settings.model_copy(update={"models_dir": tmp_path / "other"})).startswith(
