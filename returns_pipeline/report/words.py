@@ -27,6 +27,7 @@ RUN_STATES: Mapping[str, str] = {
     RunState.RUNNING: "working on it: {done} of {total} photos",
     RunState.CLOSING: "writing the report",
     RunState.CLOSED: "finished",
+    RunState.UNKNOWN: "unknown",
 }
 
 IMAGE_STATES: Mapping[str, str] = {
@@ -36,12 +37,17 @@ IMAGE_STATES: Mapping[str, str] = {
     ImageState.FAILED: "failed",
 }
 
-DECISIONS: Mapping[str, str] = {Decision.AUTO: "sure", Decision.REVIEW: "unsure"}
+DECISIONS: Mapping[str, str] = {
+    Decision.AUTO: "sure",
+    Decision.REVIEW: "unsure",
+    Decision.UNKNOWN: "unknown",
+}
 
 MODEL_STAGES: Mapping[str, str] = {
     ModelStage.CANDIDATE: "candidate",
     ModelStage.ACTIVE: "active",
     ModelStage.ARCHIVED: "used before",
+    ModelStage.UNKNOWN: "unknown",
 }
 
 MODEL_ACTIONS: Mapping[str, str] = {
@@ -50,6 +56,7 @@ MODEL_ACTIONS: Mapping[str, str] = {
     ModelAction.ROLLBACK: "rolled back",
     ModelAction.FIRST_USE: "first used",
     ModelAction.SHADOW: "compared at night",
+    ModelAction.UNKNOWN: "unknown",
 }
 
 

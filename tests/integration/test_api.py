@@ -134,7 +134,7 @@ def test_models_are_listed_promoted_and_rolled_back(pipeline: rp.Pipeline, home:
     assert str(pipeline.roll_back("stub").ref) == "stub/1"
     with pytest.raises(rp.ConflictError):
         pipeline.roll_back("stub")
-    with pytest.raises(rp.RefusedError, match="names no version"):
+    with pytest.raises(rp.RefusedError, match="has no version"):
         pipeline.promote("stub")
     with pytest.raises(rp.ConfigFault):
         pipeline.promote("stub/3")

@@ -99,8 +99,8 @@ def test_an_interrupted_scan_of_an_intake_continues_with_its_model(home: Install
         ("a", "should be MODEL=FOLDER"),
         ("a=/in/a,", "should be MODEL=FOLDER"),
         ("a=/in/a,a/2=/in/b", "should name each model once"),
-        ("a=/in,b=/in/b", "inside of another intake"),
-        ("a=/in,b=/in", "inside of another intake"),
+        ("a=/in,b=/in/b", "inside another intake"),
+        ("a=/in,b=/in", "inside another intake"),
         ("a=/in,b=HOME", "RETURNS_ARCHIVE_DIR lies inside RETURNS_INTAKES"),
     ],
 )

@@ -143,7 +143,8 @@ def test_served_probabilities_are_calibrated(tmp_path: Path) -> None:
 
 def test_a_required_precision_needs_a_bundle_with_measured_precisions(tmp_path: Path) -> None:
     """The message names the model, and the advice the setting."""
-    with pytest.raises(ConfigFault, match=r"precision:0\.98 needs the measured reliability of stub/1") as caught:
+    needed = r"precision:0\.98 needs the measured reliability of stub/1"
+    with pytest.raises(ConfigFault, match=needed) as caught:
         review_thresholds(write_stub_bundle(tmp_path), WantedPrecision(0.98))
     assert "RETURNS_REVIEW_THRESHOLD" in caught.value.advice
 

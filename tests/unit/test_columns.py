@@ -8,7 +8,7 @@ import pytest
 
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import ImageResult, ImageState
-from returns_pipeline.records.models import ModelAction
+from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.records.text import file_name, printable
@@ -92,6 +92,7 @@ def test_a_column_without_images_is_empty() -> None:
         (RunState, words.RUN_STATES),
         (ImageState, words.IMAGE_STATES),
         (Decision, words.DECISIONS),
+        (ModelStage, words.MODEL_STAGES),
         (ModelAction, words.MODEL_ACTIONS),
     ],
 )
