@@ -28,6 +28,7 @@ from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
 from returns_pipeline.usecases.context import Context
+from tests.commands import run_command
 
 #: In continuous integration the data set must be installed, so that these tests are never silently skipped.
 needs_fashion_mnist = pytest.mark.skipif(
@@ -86,14 +87,11 @@ class Installation:
         self, *arguments: str, timeout: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `returns-pipeline ARGUMENTS` and wait for it."""
-        return subprocess.run(
-            [*CLI, *arguments],
-            env={**self.environment(), **environment},
-            capture_output=True,
-            text=True,
+        return run_command(
+            arguments,
+            environment={**self.environment(), **environment},
+            folder=self.settings.home,
             timeout=timeout,
-            check=False,
-            cwd=self.settings.home,
         )
 
     def json(self, *arguments: str) -> Any:

@@ -1,6 +1,7 @@
 """What the pages tell people to type works, and what they name exists."""
 
 import inspect
+import os
 import re
 import shlex
 import shutil
@@ -19,7 +20,8 @@ from returns_pipeline.errors import FaultCode
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, load_settings
 from returns_pipeline.store.database import Database
-from tests.support import CLI, Installation, write_images
+from tests.commands import run_command
+from tests.support import Installation, write_images
 
 PAGES = [
     PROJECT_ROOT / "README.md",
@@ -107,15 +109,7 @@ def test_every_command_of_the_pages_works(running: Installation) -> None:
     for command in typed:
         words = shlex.split(command)
         assert words[0] == "returns-pipeline", f"{command!r} is proven by nothing"
-        done = subprocess.run(
-            [*CLI, *words[1:]],
-            cwd=folder,
-            env=running.environment(),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        done = run_command(words[1:], environment=running.environment(), folder=folder)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
@@ -130,9 +124,7 @@ def test_every_other_command_exists() -> None:
             assert (PROJECT_ROOT / words[-2 if words[0] == "cp" else -1]).is_file(), command
         elif words[0] == "returns-pipeline":
             subcommand = [word for word in words[1:3] if re.fullmatch(r"[a-z][a-z-]+", word)]
-            done = subprocess.run(
-                [*CLI, *subcommand, "--help"], capture_output=True, check=False, timeout=120
-            )
+            done = run_command([*subcommand, "--help"], environment=os.environ, folder=PROJECT_ROOT)
             assert done.returncode == 0, command
 
 
