@@ -47,7 +47,7 @@ class _Results(NamedTuple):
 
 #: Pause after a ConfigFault, so that a worker without its model does not empty the queue before others can
 #: work on it.
-_CONFIG_PAUSE_SECONDS = 2.0
+CONFIG_PAUSE_SECONDS = 2.0
 
 
 class _LeaseRenewal:
@@ -95,7 +95,7 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             # A transient failure or a wrong setting: not caused by this chunk.
             chunks.release(context.db, claim, str(fault), counts=False)
             if isinstance(fault, ConfigFault):
-                time.sleep(_CONFIG_PAUSE_SECONDS)
+                time.sleep(CONFIG_PAUSE_SECONDS)
             raise
         except Exception as error:
             # An unexpected error: the next attempt splits the chunk, until the image that causes it is alone.

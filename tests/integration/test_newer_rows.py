@@ -108,8 +108,9 @@ def test_lists_read_a_newer_value_as_unknown(home: Installation) -> None:
     assert [progress.state for progress in progress_of_all(context, jobs.latest(home.database, 5))]
 
 
-def test_an_older_worker_leaves_newer_work_alone(home: Installation) -> None:
+def test_an_older_worker_leaves_newer_work_alone(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk of an unknown kind of run is released uncounted, and a job of an unknown kind is not sent."""
+    monkeypatch.setattr("returns_pipeline.usecases.chunks.CONFIG_PAUSE_SECONDS", 0)
     write_images(home.settings.incoming_dir, 3)
     context, queue = home.inline()
     run_id = scan(context, "request")

@@ -268,8 +268,9 @@ def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
     assert_promise_kept(home, newest.id, came_in)
 
 
-def test_a_missing_model_marks_no_image(home: Installation) -> None:
+def test_a_missing_model_marks_no_image(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its bundle, a chunk fails and its images stay pending; later they are classified."""
+    monkeypatch.setattr("returns_pipeline.usecases.chunks.CONFIG_PAUSE_SECONDS", 0)
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.inline()
