@@ -9,7 +9,7 @@ import pytest
 
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store.database import Database
-from tests.databases import KINDS, empty_database, postgres_server
+from tests.databases import KINDS, empty_database, migrated_database, postgres_server, write_migrated_sqlite
 from tests.support import Installation, write_stub_bundle
 
 
@@ -37,13 +37,14 @@ def database_url(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def home(request: Any, tmp_path: Path) -> Iterator[Installation]:
     """Give a migrated installation with the stub model, fresh for each test; no process runs."""
     server = partial(request.getfixturevalue, "postgres")
-    with empty_database(request.param, tmp_path, server) as url:
+    with migrated_database(request.param, tmp_path, server) as url:
         yield from _installation(tmp_path, database_url=url)
 
 
 @pytest.fixture
 def sqlite_home(tmp_path: Path) -> Iterator[Installation]:
     """Give a migrated installation on SQLite with the stub model; no process runs."""
+    write_migrated_sqlite(tmp_path / "home" / "returns.sqlite3")
     yield from _installation(tmp_path)
 
 
@@ -62,6 +63,6 @@ def _installation(folder: Path, **overrides: Any) -> Iterator[Installation]:
     )
     settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
-    database.upgrade()
+    database.require_current()
     yield Installation(settings, database)
     database.close()

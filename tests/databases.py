@@ -1,5 +1,6 @@
 """Real databases for tests: a PostgreSQL server from a wheel, and an empty database of either kind."""
 
+import functools
 import os
 import signal
 import tempfile
@@ -13,7 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from returns_pipeline.store.database import Database
+
 KINDS = ("sqlite", "postgresql")
+_SQLITE_FILE = "test.sqlite3"
 
 #: Running PostgreSQL servers by the host of their URL, which is the folder of their socket.
 _servers: dict[str, Any] = {}
@@ -55,19 +59,69 @@ def postgres_away(url: str) -> Iterator[None]:
 def empty_database(kind: str, folder: Path, server: Callable[[], str]) -> Iterator[str]:
     """Yield the URL of an empty database; `server` returns the URL of PostgreSQL if it is needed."""
     if kind == "sqlite":
-        yield f"sqlite:///{folder / 'test.sqlite3'}"
+        yield _sqlite_url(folder)
         return
-    url = sa.make_url(server())
+    with _postgres_database(server()) as url:
+        yield url
+
+
+@contextmanager
+def migrated_database(kind: str, folder: Path, server: Callable[[], str]) -> Iterator[str]:
+    """Yield the URL of a database with the newest tables and no rows, copied from one that was migrated."""
+    if kind == "sqlite":
+        write_migrated_sqlite(folder / _SQLITE_FILE)
+        yield _sqlite_url(folder)
+        return
+    with _postgres_database(server(), f"TEMPLATE {_postgres_template(server())}") as url:
+        yield url
+
+
+def write_migrated_sqlite(path: Path) -> None:
+    """Write a SQLite file with the newest tables and no rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_sqlite_template())
+
+
+@functools.cache
+def _sqlite_template() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="returns-tests-") as name:
+        path = Path(name) / _SQLITE_FILE
+        _migrate(_sqlite_url(path.parent))
+        return path.read_bytes()
+
+
+@functools.cache
+def _postgres_template(server: str) -> str:
+    name = "migrated"
+    _execute(server, f"CREATE DATABASE {name}")
+    _migrate(sa.make_url(server).set(database=name).render_as_string(hide_password=False))
+    return name
+
+
+@contextmanager
+def _postgres_database(server: str, options: str = "") -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    _execute(server, f"CREATE DATABASE {name} {options}")
     try:
-        yield url.set(database=name).render_as_string(hide_password=False)
+        yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+        _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(server: str, statement: str) -> None:
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.upgrade()
+    database.close()
+
+
+def _sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder / _SQLITE_FILE}"
 
 
 def _host(url: str) -> str:

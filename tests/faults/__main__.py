@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.databases import empty_database, postgres_server
+from tests.databases import migrated_database, postgres_server
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.night import night
 
@@ -63,7 +63,7 @@ def _inflict(fault: Fault, kind: str, server: str, seeds: range, scale: float, c
         began = time.monotonic()
         with (
             tempfile.TemporaryDirectory(prefix="fault-") as name,
-            empty_database(kind, Path(name), lambda: server) as url,
+            migrated_database(kind, Path(name), lambda: server) as url,
             night(Path(name), url, seed, scale, **fault.settings) as tonight,
         ):
             try:

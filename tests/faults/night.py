@@ -170,7 +170,7 @@ def night(
     settings = load_settings(**values | overrides)
     settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
-    database.upgrade()
+    database.require_current()
     ended = threading.Event()
     with Processes(settings) as processes:
         processes.start_redis()

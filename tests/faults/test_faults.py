@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.databases import empty_database
+from tests.databases import migrated_database
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.night import night
 
@@ -31,7 +31,7 @@ def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request:
         folder = Path(name)
         server = partial(request.getfixturevalue, "postgres")
         with (
-            empty_database(kind, folder, server) as url,
+            migrated_database(kind, folder, server) as url,
             night(folder, url, SEED, SCALE, **fault.settings) as tonight,
         ):
             assert fault.inflict(tonight) > 0

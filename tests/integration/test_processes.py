@@ -26,7 +26,7 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
-from tests.databases import KINDS, empty_database
+from tests.databases import KINDS, migrated_database
 from tests.support import SAMPLES, Installation, assert_promise_kept, digests, write_images
 from tests.web import free_port
 
@@ -42,13 +42,13 @@ FIELDS = {"id", "kind", "state", "seen", "classified", "quarantined", "failed", 
 def running(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Yield an installation with the shipped model, with Redis and two workers; its path has a space."""
     folder = tmp_path_factory.mktemp("a home")
-    with empty_database(request.param, folder, partial(request.getfixturevalue, "postgres")) as url:
+    with migrated_database(request.param, folder, partial(request.getfixturevalue, "postgres")) as url:
         settings = load_settings(
             home=folder / "home", database_url=url, settle_seconds=0, chunk_size=50, worker_processes=2
         )
         settings.incoming_dir.mkdir(parents=True)
         database = Database(url)
-        database.upgrade()
+        database.require_current()
         with Processes(settings) as processes:
             processes.start_redis()
             processes.start_workers()
