@@ -91,11 +91,11 @@ def test_a_narrow_terminal_shows_every_word(
     print_images(
         [IMAGE._replace(path=f"/in/{name}", state=ImageState.QUARANTINED, label=None, detail=reason)]
     )
-    lines = capsys.readouterr().out.splitlines()
-    start = lines[0].index("reason")
-    assert " ".join(line[start:].strip() for line in lines[1:]).split() == reason.split()
-    assert " quarantined " in lines[1]
-    assert "".join(line[: lines[0].index("category")].strip() for line in lines[1:]) == name
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert set(reason.split()) <= set(printed.split())
+    assert "quarantined" in printed
+    assert name in "".join(line[: printed.index("category")].strip() for line in printed.splitlines())
 
 
 def test_a_column_without_images_is_empty() -> None:
