@@ -76,11 +76,11 @@ class InProcessQueue:
         while self.messages:
             message = self.messages.popleft()
             request_id = message.request_id or f"message {next(self._numbers)}"
-            _USE_CASES[message.task](context, request_id, *message.arguments)
+            USE_CASES[message.task](context, request_id, *message.arguments)
 
 
 #: The use case of each task, called with the context, the message's id and its arguments.
-_USE_CASES: dict[Task, Callable[..., object]] = {
+USE_CASES: dict[Task, Callable[..., object]] = {
     Task.SCAN: runs.scan_on_request,
     Task.CLASSIFY_PATHS: runs.classify_paths,
     Task.REPLAY: runs.replay,

@@ -16,7 +16,9 @@ app = typer.Typer(help="Runs: what happened.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_runs(limit: Annotated[int, typer.Option(min=1)] = 20, as_json: Json = False) -> None:
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 20, as_json: Json = False
+) -> None:
     """Show the newest runs."""
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.store import runs

@@ -60,6 +60,7 @@ _FILES = frozenset({Output.REPORT, Output.EXPORT})
 _REST_PAGE = frozenset({Output.REST, Output.PAGE})
 _REST_PAGE_JSON = _REST_PAGE | {Output.JSON}
 _EVERYWHERE = frozenset(Output)
+_NOT_TABLE = _EVERYWHERE - {Output.TABLE}
 
 COLUMNS = (
     Column("id", "id", int, "Number", frozenset({Output.REST, Output.JSON}), is_optional=False),
@@ -72,7 +73,9 @@ COLUMNS = (
     Column("main_category", "main_label", str, "Main category", _REST_PAGE_JSON),
     Column("main_category_probability", "main_probability", float, "Its probability", _REST_PAGE),
     Column("decision", "decision", Decision, "The model is", _FILES | _REST_PAGE_JSON, words=words.DECISIONS),
-    Column("state", "state", str, "State", _EVERYWHERE, words=words.IMAGE_STATES, is_optional=False),
+    Column("state", "state", str, "State", _NOT_TABLE, words=words.IMAGE_STATES, is_optional=False),
+    # A terminal shows the codes that its options take.
+    Column("state", "state", str, "State", frozenset({Output.TABLE}), is_optional=False),
     Column("code", "code", str, "Code", _FILES | {Output.REST, Output.JSON}),
     Column("detail", "detail", str, "Reason", _FILES | {Output.JSON, Output.TABLE}, printable),
     Column("reason", "detail", str, "Reason", _REST_PAGE, _reason),

@@ -139,7 +139,7 @@ def test_a_wheel_has_every_file_of_the_packages(installed: Path) -> None:
     (own,) = (installed.parent / "lib").glob("python*/site-packages")
     for package in ("returns_pipeline", "workers", "migrations"):
         for path in (PROJECT_ROOT / package).rglob("*"):
-            wanted = path.is_file() and path.suffix not in {".pyc", ".mako", ".md"}
+            wanted = path.is_file() and path.suffix not in {".pyc", ".md"}
             assert not wanted or (own / path.relative_to(PROJECT_ROOT)).is_file(), path
 
 

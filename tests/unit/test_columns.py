@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import pytest
 
+from returns_pipeline.cli.output.runs import print_images
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import ImageResult, ImageState
 from returns_pipeline.records.models import ModelAction, ModelStage
@@ -78,6 +79,23 @@ def test_programs_get_values_and_people_get_words() -> None:
     assert not any("/srv" in str(value) for value in rest.values())
     page = dict(texts(Output.PAGE, IMAGE))
     assert (page["The model is"], page["Probability"], page["Reason"]) == ("unsure", "12.3 %", "")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a-photo-with-a-long-name-of-42-characters.png"])
+def test_a_narrow_terminal_shows_every_word(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence that is wider than its column goes on in the next line; nothing is cut off."""
+    monkeypatch.setenv("COLUMNS", "80")
+    reason = "The content is not an image, even if the file name says so."
+    print_images(
+        [IMAGE._replace(path=f"/in/{name}", state=ImageState.QUARANTINED, label=None, detail=reason)]
+    )
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert set(reason.split()) <= set(printed.split())
+    assert "quarantined" in printed
+    assert name in "".join(line[: printed.index("category")].strip() for line in printed.splitlines())
 
 
 def test_a_column_without_images_is_empty() -> None:

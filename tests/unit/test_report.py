@@ -12,38 +12,25 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunCounts, RunKind, RunState, RunSummary
 from returns_pipeline.report import write_report
 from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS, Tally, accuracy_of_csv, label_in_name
+from tests.unit.test_columns import IMAGE
 
 
 def _classified(number: int, probability: float = 0.9, name: str | None = None) -> ImageResult:
     path = Path("/in") / (name or f"image_{number}_label_{number % 2}.png")
-    return ImageResult(
-        id=number,
-        path=str(path),
-        state=ImageState.CLASSIFIED,
-        code=None,
-        detail=None,
-        archived_path="/archive/x.png",
-        label_index=1,
-        label="Trouser",
-        probability=probability,
-        main_label="Trouser",
-        decision="auto",
-    )
+    return IMAGE._replace(id=number, path=str(path), probability=probability, decision="auto")
 
 
 def _quarantined(number: int, name: str = "bad.png") -> ImageResult:
-    return ImageResult(
+    nothing = dict.fromkeys(
+        ("archived_path", "label_index", "label", "probability", "main_label", "decision")
+    )
+    return IMAGE._replace(
         id=number,
         path=str(Path("/in") / name),
         state=ImageState.QUARANTINED,
         code="empty_file",
         detail="It is empty.",
-        archived_path=None,
-        label_index=None,
-        label=None,
-        probability=None,
-        main_label=None,
-        decision=None,
+        **nothing,
     )
 
 

@@ -43,7 +43,7 @@ def refusal(**overrides: Any) -> str:
         ("REVIEW_THRESHOLD", "precision:0", "like precision:0.98"),
         ("REVIEW_THRESHOLD", "recall:0.9", "like precision:0.98"),
         ("LEASE_SECONDS", "0", "greater than 0"),
-        ("RUNTIME", "tensorrt", "'auto', 'openvino', 'keras' or 'stub'"),
+        ("LOG_FORMAT", "xml", "'console' or 'json'"),
         ("TIMEZONE", "Berlin", "IANA time zone, like Europe/Berlin"),
         ("TIMEZONE", "../etc/passwd", "IANA time zone, like Europe/Berlin"),
         ("LOG_LEVEL", "info", "'INFO'"),

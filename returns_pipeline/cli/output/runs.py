@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
 from returns_pipeline.report.words import run_kind, run_state
 
 _console = Console()
-#: Characters of a file name that stay on one line.
+#: Characters of a file name that stay on one line, even in a narrow terminal.
 _FILE_WIDTH = 26
 
 
@@ -101,18 +102,26 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
 
 
 def print_images(images: Iterable[ImageResult]) -> None:
-    """Print a line for each image."""
+    """Print a line for each image. Long values wrap; none is cut off."""
     columns = columns_of(Output.TABLE)
+    rows = [[text for _, text in texts(Output.TABLE, image)] for image in images]
     table = plain_table()
-    for column in columns:
+    for index, column in enumerate(columns):
         is_number = column.type is float
+        # With a min_width, Rich makes the table wider than the terminal and cuts off its last column.
         table.add_column(
             column.heading.lower(),
             justify="right" if is_number else "left",
             no_wrap=is_number,
             overflow="fold",
-            min_width=_FILE_WIDTH if column.field == "path" else None,
+            width=_file_width([row[index] for row in rows]) if column.field == "path" else None,
         )
-    for image in images:
-        table.add_row(*(Text(text) for _, text in texts(Output.TABLE, image)))
+    for row in rows:
+        table.add_row(*map(Text, row))
     _console.print(table)
+
+
+def _file_width(names: Iterable[str]) -> int:
+    """Return the width of the column of file names: the longest's, but at most a third of the terminal."""
+    longest = max(map(cell_len, names), default=0)
+    return min(longest, max(_FILE_WIDTH, _console.width // 3))
