@@ -67,8 +67,10 @@ def tonight(request: Request, context: Pipeline, _: Person) -> HTMLResponse:
 
 
 def _last(db: Database, newest: Sequence[RunSummary]) -> RunSummary | None:
-    """Return the newest night; before the first night, the newest run that was asked for by hand."""
-    return runs.newest_night(db) or next((run for run in newest if run.kind.is_of_intake), None)
+    """Return the newest night; before the first night, the newest scan that found photos."""
+    return runs.newest_night(db) or next(
+        (run for run in newest if run.kind.is_of_intake and run.counts.seen), None
+    )
 
 
 def _before(newest: Sequence[RunSummary], last: RunSummary) -> list[RunSummary]:
