@@ -11,7 +11,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import StoredPrediction
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.images import RESULT_COLUMNS
-from returns_pipeline.store.joins import PREDICTION_OF_RUN as ANSWER
+from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import images, model_versions, predictions, reviews, runs
 
 
@@ -27,7 +27,7 @@ Cursor = tuple[float | None, int]
 
 _FROM = (
     images.join(runs)
-    .outerjoin(predictions, ANSWER)
+    .outerjoin(predictions, PREDICTION_OF_RUN)
     .outerjoin(reviews, sa.and_(reviews.c.image_id == images.c.id, reviews.c.reviewed_at.is_not(None)))
 )
 #: The columns that `picture_of` reads.
