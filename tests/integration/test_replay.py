@@ -74,7 +74,7 @@ def test_an_open_run_is_not_replayed(home: Installation) -> None:
     run_id = scan(context, "night")
     with pytest.raises(PipelineError, match="still open"):
         replay(context, "replay", run_id, "stub/1")
-    with pytest.raises(PipelineError, match="does not exist"):
+    with pytest.raises(PipelineError, match="There is no run"):
         replay(context, "replay", run_id + 1, "stub/1")
     assert len(runs.latest(home.database, 5)) == 1
 
