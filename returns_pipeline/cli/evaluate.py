@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.cli.options import Json
+from returns_pipeline.errors import ConfigFault, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 #: Most labels and files on a terminal; JSON and the page have all of them.
 _MOST_LINES = 20
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _DATA = typer.Argument(
     help="A folder with one folder for each label, or with files named …label_N…, where N is the index of "
     "the label.",
@@ -125,14 +125,14 @@ def accuracy(
     from returns_pipeline.report.summary import predictions_of_csv
 
     if not predictions.is_file():
-        raise ConfigFault(
+        raise NotFoundError(
             "There is no file {predictions}.",
             advice="Choose the results.csv of a run.",
             predictions=predictions,
         )
     found = predictions_of_csv(predictions)
     if not found.pairs:
-        raise ConfigFault(
+        raise RefusedError(
             "No file name with a prediction in {predictions} contains a label.",
             advice="A name must contain `label_N`, where N is the index of the true label, as in "
             "photo_label_3.png.",
@@ -242,7 +242,7 @@ def _truth_for_second(bundles: "list[Bundle]", photos: "LabelledPhotos") -> "NDA
 
     first, second = bundles
     if photos.numbered and first.labels != second.labels:
-        raise ConfigFault(
+        raise RefusedError(
             "The photos are labelled by an index, but {first_ref} and {second_ref} do not have the same "
             "labels in the same order.",
             advice="Put the photos into folders with the names of their labels.",
@@ -253,7 +253,7 @@ def _truth_for_second(bundles: "list[Bundle]", photos: "LabelledPhotos") -> "NDA
     used = [first.labels[index] for index in np.unique(photos.truth)]
     missing = [label for label in used if label not in places]
     if missing:
-        raise ConfigFault(
+        raise RefusedError(
             "{second_ref} has no label {missing!r}, which some photos have, so it cannot be compared with "
             "{first_ref}.",
             advice="Compare models with the same labels.",
