@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from returns_pipeline.settings import Settings
     from returns_pipeline.training.evaluation.comparison import Comparison
     from returns_pipeline.training.evaluation.photo_predictions import LabelledPhotos, PhotoPredictions
+    from returns_pipeline.training.report.evaluation_report import ReportContent
 
 #: Most labels and files on a terminal; JSON and the page have all of them.
 _MOST_LINES = 20
@@ -54,48 +55,26 @@ def evaluate(
 ) -> None:
     """Evaluate a model on labelled photos; write a page with plots."""
     _require_matplotlib()
-    import numpy as np
-
-    from returns_pipeline.classify.confidence import review_thresholds, tempered
+    from returns_pipeline.classify.confidence import review_thresholds
     from returns_pipeline.cli.console import print_json, progress_bar
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.evaluation.photo_predictions import (
-        Thumbnails,
-        find_labelled_photos,
-        predict_photos,
-    )
-    from returns_pipeline.training.report.evaluation_report import ReportContent, write_report
-    from returns_pipeline.training.report.photo_grid import Sample
+    from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos, predict_photos
+    from returns_pipeline.training.report.evaluation_report import write_report
 
     settings = load_settings()
     bundle = _bundle(settings, model)
-    thresholds = review_thresholds(bundle, settings.review_threshold)
+    review_thresholds(bundle, settings.review_threshold)  # refuses a wrong threshold before the long part
     root = data.absolute()
     photos = find_labelled_photos(root, bundle, mapping, limit)
     with progress_bar(str(bundle.ref)) as on_progress:
         predictions = predict_photos(bundle, photos, settings, on_progress)
-    truth = photos.truth[predictions.indices]
-    paths = [photos.paths[index] for index in predictions.indices]
     folder = out or settings.report_dir / "evaluation" / f"{bundle.name}-{bundle.version}-{_name(root)}"
     typed = ["returns-pipeline", "evaluate", model, str(data)]
     typed += ["--mapping", str(mapping)] if mapping else []
     typed += ["--limit", str(limit)] if limit else []
-    numbers = write_report(
-        folder,
-        ReportContent(
-            title=f"{bundle.ref} on {_name(root)}",
-            command=shlex.join(typed),
-            labels=bundle.labels,
-            mains=_mains(bundle),
-            judged=Sample(Thumbnails(paths, predictions.sizes, settings), truth),
-            predictions=tempered(predictions.probabilities, bundle.temperature),
-            uncalibrated=None if bundle.temperature == 1.0 else predictions.probabilities,
-            counts={"judged": np.bincount(truth, minlength=len(bundle.labels))},
-            thresholds=thresholds,
-            rule=str(settings.review_threshold),
-            facts={"Unreadable files": f"{len(predictions.unreadable):,}"},
-        ),
-    )
+    title = f"{bundle.ref} on {_name(root)}"
+    content = _report_content(title, shlex.join(typed), bundle, photos, predictions, settings)
+    numbers = write_report(folder, content)
     numbers = {
         "model": str(bundle.ref),
         "data": str(root),
@@ -204,6 +183,39 @@ def compare_models(
         )
     else:
         _print_comparison(found, names)
+
+
+def _report_content(
+    title: str,
+    command: str,
+    bundle: "Bundle",
+    photos: "LabelledPhotos",
+    predictions: "PhotoPredictions",
+    settings: "Settings",
+) -> "ReportContent":
+    """Return what the page of an evaluation shows."""
+    import numpy as np
+
+    from returns_pipeline.classify.confidence import review_thresholds, tempered
+    from returns_pipeline.training.evaluation.photo_predictions import Thumbnails
+    from returns_pipeline.training.report.evaluation_report import ReportContent
+    from returns_pipeline.training.report.photo_grid import Sample
+
+    truth = photos.truth[predictions.indices]
+    paths = [photos.paths[index] for index in predictions.indices]
+    return ReportContent(
+        title=title,
+        command=command,
+        labels=bundle.labels,
+        mains=_mains(bundle),
+        judged=Sample(Thumbnails(paths, predictions.sizes, settings), truth),
+        predictions=tempered(predictions.probabilities, bundle.temperature),
+        uncalibrated=None if bundle.temperature == 1.0 else predictions.probabilities,
+        counts={"judged": np.bincount(truth, minlength=len(bundle.labels))},
+        thresholds=review_thresholds(bundle, settings.review_threshold),
+        rule=str(settings.review_threshold),
+        facts={"Unreadable files": f"{len(predictions.unreadable):,}"},
+    )
 
 
 def _require_matplotlib() -> None:
