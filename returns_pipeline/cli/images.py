@@ -24,8 +24,8 @@ def list_images(
     from returns_pipeline.records.images import ImageState
     from returns_pipeline.store import images, runs
 
-    if state is not None and state not in set(ImageState):
-        raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState)}.")
+    if state is not None and state not in ImageState.written():
+        raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState.written())}.")
     database = open_database()
     runs.existing(database, run_id)
     found = images.results(database, run_id, ImageState(state) if state else None)

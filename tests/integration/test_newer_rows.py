@@ -15,6 +15,7 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.chunks import classify_chunk
 from returns_pipeline.usecases.jobs import progress_of_all, resend_lost_jobs
+from returns_pipeline.usecases.results import results
 from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, write_images
 from tests.web import Site, closed_run, site
@@ -103,6 +104,7 @@ def test_lists_read_a_newer_value_as_unknown(home: Installation) -> None:
     assert (run.counts.seen, run.counts.pending) == (3, 3)
     assert runs.progress(home.database, run_id).state is RunState.UNKNOWN
     assert [image.state for image in images.results(home.database, run_id)] == ["newer"] * 3
+    assert [image.state for image in results(home.database, run_id)] == ["unknown"] * 3
     assert [version.stage for version in models.versions(home.settings, home.database)] == ["unknown"]
     assert [job.kind for job in jobs.latest(home.database, 5)] == ["unknown"]
     assert [progress.state for progress in progress_of_all(context, jobs.latest(home.database, 5))]

@@ -55,7 +55,7 @@ def show_run(
     # An empty or unknown value filters nothing: forms send every field.
     wanted = Filter(
         run_id,
-        ImageState(state) if state in set(ImageState) else None,
+        ImageState(state) if state in ImageState.written() else None,
         label or None,
         decision or None,
         code=code or None,
