@@ -89,7 +89,7 @@ _LOAD = (
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home: Installation) -> None:
     """On SQLite, whose plans do not depend on the number of rows, each step finds its rows by an index."""
-    context, queue = home.inline()
+    context, queue = home.in_process()
     write_images(home.settings.incoming_dir, 30)
     scan(context, "earlier")
     queue.deliver(context)
@@ -107,7 +107,7 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
     of 1,000.
     """
     settings = home.settings.model_copy(update={"chunk_size": _IMAGES_OF_A_CHUNK})
-    context, queue = replace(home.inline()[0], settings=settings), InProcessQueue()
+    context, queue = replace(home.in_process()[0], settings=settings), InProcessQueue()
     context = replace(context, queue=queue)
     write_images(settings.incoming_dir, 3)
     scan(context, "earlier")

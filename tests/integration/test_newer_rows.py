@@ -93,7 +93,7 @@ def test_lists_read_a_newer_value_as_unknown(home: Installation) -> None:
     """Runs, models, changes and jobs are listed as `unknown`; an image of a newer state counts as pending."""
     models.promote(home.settings, home.database, "stub/1", who="a person")
     write_images(home.settings.incoming_dir, 3)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     queue.deliver(context)
     jobs.add(home.database, "job", JobKind.SCAN, None, "ann")
@@ -113,7 +113,7 @@ def test_lists_read_a_newer_value_as_unknown(home: Installation) -> None:
 def test_an_older_worker_leaves_newer_work_alone(home: Installation) -> None:
     """A chunk of an unknown kind of run is released uncounted, and a job of an unknown kind is not sent."""
     write_images(home.settings.incoming_dir, 3)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     jobs.add(home.database, "job", JobKind.SCAN, None, "ann")
     write_newer(home.database, tables.runs.c.kind, tables.jobs.c.kind)
