@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ImageState(StoredEnum):
-    """The state of an image. Quarantined: its file is at fault. Failed: the pipeline is."""
+    """The state of an image. Quarantined: the file is at fault. Failed: this system is at fault."""
 
     PENDING = "pending"
     CLASSIFIED = "classified"
@@ -26,8 +26,8 @@ class ImageState(StoredEnum):
 class FoundFile(NamedTuple):
     """One photo as its source found it: `size` in bytes, times in nanoseconds since the epoch.
 
-    `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is when the
-    content changed as its owner tells it, `changed_ns` as the source itself observed it.
+    `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is the
+    modification time, which programs can set; `changed_ns` is the last change that the source observed.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Asks the workers to classify and explain images. One database query serves all waiting requests."""
+"""Sends images to the workers to be classified and explained. One database query serves all waiting requests."""
 
 import asyncio
 import contextlib
