@@ -1,4 +1,4 @@
-"""Sends images to the workers to be classified and explained. One database query serves all waiting requests."""
+"""Sends images to the workers and waits for results. One database query serves all waiting requests."""
 
 import asyncio
 import contextlib
