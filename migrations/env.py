@@ -39,7 +39,7 @@ def _unchecked(connection: sa.Connection) -> Iterator[None]:
         yield
         return
     raw = connection.connection.driver_connection
-    assert raw is not None  # noqa: S101 - it is open; this tells the type checker
+    assert raw is not None  # noqa: S101 - the connection is open; for the type checker
     raw.execute("PRAGMA foreign_keys = OFF")
     try:
         yield

@@ -32,7 +32,7 @@ from returns_pipeline.records.runs import Progress, RunCounts, RunKind, RunState
 from returns_pipeline.records.tasks import Queue, Task
 from returns_pipeline.settings import Settings, load_settings
 from returns_pipeline.store import runs
-from returns_pipeline.store.database import Database
+from returns_pipeline.store.database import Database, open_database
 from returns_pipeline.usecases import models, results
 from returns_pipeline.usecases.models import Activation
 
@@ -154,7 +154,7 @@ class Pipeline:
 
     def run(self, run_id: int) -> RunSummary:
         """Return one run. Raises NotFoundError if there is none with this id."""
-        return requests.existing_run(self._database, run_id)
+        return runs.existing(self._database, run_id)
 
     def runs(self, limit: int = 20) -> list[RunSummary]:
         """Return the newest runs, newest first."""
@@ -218,7 +218,7 @@ def open_pipeline(settings: Settings | None = None) -> Pipeline:
     ```
     """
     chosen = load_settings() if settings is None else settings
-    return Pipeline(chosen, requests.open_database(chosen), open_queue(chosen))
+    return Pipeline(chosen, open_database(chosen.database_url), open_queue(chosen))
 
 
 def _version(version: models.Version) -> ModelVersion:

@@ -33,14 +33,14 @@ _SENTENCES = {
     FaultCode.NOT_AN_IMAGE: "The content is not an image, even if the file name says so.",
     FaultCode.UNSUPPORTED_FORMAT: "The content is an image in a format that is not accepted.",
     FaultCode.TRUNCATED: "The image is cut off or its data is damaged.",
-    FaultCode.TOO_LARGE: "The file has more bytes than RETURNS_MAX_FILE_BYTES.",
-    FaultCode.TOO_MANY_PIXELS: "The image has more pixels to decode than RETURNS_MAX_PIXELS.",
-    FaultCode.UNREADABLE: "The file cannot be read, because of its permissions or of the disk.",
-    FaultCode.VANISHED: "The file had disappeared before it was read.",
+    FaultCode.TOO_LARGE: "The file is larger than allowed (RETURNS_MAX_FILE_BYTES).",
+    FaultCode.TOO_MANY_PIXELS: "The image has more pixels than allowed (RETURNS_MAX_PIXELS).",
+    FaultCode.UNREADABLE: "The file cannot be read, because of its permissions or the disk.",
+    FaultCode.VANISHED: "The file was gone before it could be read.",
     FaultCode.CHANGED: "The file was replaced or changed after the scan found it.",
-    FaultCode.TIMED_OUT: "Decoding the image took longer than RETURNS_IMAGE_SECONDS.",
-    FaultCode.KILLED_WORKER: "The image ended every worker process that tried to classify it.",
-    FaultCode.GAVE_UP: "The pipeline failed with an error each time it tried to classify the image.",
+    FaultCode.TIMED_OUT: "Opening the image took longer than allowed (RETURNS_IMAGE_SECONDS).",
+    FaultCode.KILLED_WORKER: "Each attempt to classify the image crashed the program.",
+    FaultCode.GAVE_UP: "Each attempt to classify the image failed with an error of this system.",
 }
 
 

@@ -100,7 +100,7 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def inline(self) -> tuple[Context, InProcessQueue]:
+    def in_process(self) -> tuple[Context, InProcessQueue]:
         """Return the pipeline in this process, with the stub classifier and the in-process queue."""
         queue = InProcessQueue()
         return Context(self.settings, self.database, queue, StubClassifier), queue

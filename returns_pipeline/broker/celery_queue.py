@@ -1,4 +1,4 @@
-"""The queue on Celery: sends messages, and asks about queues, workers and results."""
+"""The queue on Celery: sends messages, and reads queues, workers and results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -28,7 +28,8 @@ KERAS_MODEL = "model.keras"
 OPENVINO_MODEL = "openvino/model.xml"
 OPENVINO_WEIGHTS = "openvino/model.bin"
 
-Staircase = tuple[tuple[float, float], ...]
+#: (threshold, precision) pairs of one label, both ascending.
+PrecisionSteps = tuple[tuple[float, float], ...]
 #: A pair of numbers in bundle.json: written on one line, so that a person can read the file.
 _NUMBER_PAIR = re.compile(r"\[\s+[-\d.e]+,\s+[-\d.e]+\s+\]")
 
@@ -40,9 +41,9 @@ class Bundle:
     `labels` in the order of the model's output; `main_categories` has the main category of each label (for a
     model with one head: the label itself); `sha256` maps file names to digests.
 
-    `temperature` calibrates the probabilities (1.0: as the model outputs them). `reliability` has a staircase
-    for each label, measured on validation images: pairs of (probability, share of correct predictions that
-    are at least as probable), both ascending. It is empty if it was not measured.
+    `temperature` calibrates the probabilities (1.0: as the model outputs them). `reliability` has, for each
+    label, pairs of (probability, share of correct predictions among those that are at least as probable),
+    both ascending, measured on validation images. It is empty if it was not measured.
 
     `unknown` has the keys of bundle.json that this version does not know, with their values. They do not
     change the digest.
@@ -60,7 +61,7 @@ class Bundle:
     data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0
-    reliability: tuple[Staircase, ...] = ()
+    reliability: tuple[PrecisionSteps, ...] = ()
     unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -140,7 +141,7 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
                 "main_categories": tuple(content["main_categories"]),
                 "input": ImageInput(**content["input"]),
                 "temperature": float(content.get("temperature", 1.0)),
-                "reliability": tuple(map(_staircase, content.get("reliability", ()))),
+                "reliability": tuple(map(_precision_steps, content.get("reliability", ()))),
             },
         )
     except FileNotFoundError:
@@ -191,7 +192,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def _staircase(steps: list[list[float]]) -> Staircase:
+def _precision_steps(steps: list[list[float]]) -> PrecisionSteps:
     return tuple((float(threshold), float(precision)) for threshold, precision in steps)
 
 

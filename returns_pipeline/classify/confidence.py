@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from returns_pipeline.classify.bundle import Bundle, Staircase
+from returns_pipeline.classify.bundle import Bundle, PrecisionSteps
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
 
@@ -51,8 +51,9 @@ def review_thresholds(bundle: Bundle, rule: ReviewThreshold) -> "NDArray[np.floa
             rule=rule,
             bundle_ref=bundle.ref,
         )
-    return np.array([_reaching(staircase, rule.precision) for staircase in bundle.reliability])
+    return np.array([_reaching(steps, rule.precision) for steps in bundle.reliability])
 
 
-def _reaching(staircase: Staircase, precision: float) -> float:
-    return next((threshold for threshold, reached in staircase if reached >= precision), math.inf)
+def _reaching(steps: PrecisionSteps, precision: float) -> float:
+    """Return the least threshold that reaches a precision; infinity if none does."""
+    return next((threshold for threshold, reached in steps if reached >= precision), math.inf)

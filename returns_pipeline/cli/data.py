@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from returns_pipeline.cli.options import Json
+
 if TYPE_CHECKING:
     from returns_pipeline.training.labelled.checks import Findings
 
@@ -56,7 +58,7 @@ def check(
         Path | None,
         typer.Option(help="CSV file (sub,main) or JSON file with the main category of each label."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Read every photo and list what would spoil a training. Exit code 1 if there is anything."""
     from returns_pipeline.cli.console import print_json, progress_bar

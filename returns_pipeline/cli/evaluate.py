@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.cli.options import Json
+from returns_pipeline.errors import ConfigFault, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from returns_pipeline.settings import Settings
     from returns_pipeline.training.evaluation.comparison import Comparison
     from returns_pipeline.training.evaluation.photo_predictions import LabelledPhotos, PhotoPredictions
+    from returns_pipeline.training.report.evaluation_report import ReportContent
 
 #: Most labels and files on a terminal; JSON and the page have all of them.
 _MOST_LINES = 20
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _DATA = typer.Argument(
     help="A folder with one folder for each label, or with files named …label_N…, where N is the index of "
     "the label.",
@@ -54,48 +55,26 @@ def evaluate(
 ) -> None:
     """Evaluate a model on labelled photos; write a page with plots."""
     _require_matplotlib()
-    import numpy as np
-
-    from returns_pipeline.classify.confidence import review_thresholds, tempered
+    from returns_pipeline.classify.confidence import review_thresholds
     from returns_pipeline.cli.console import print_json, progress_bar
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.evaluation.photo_predictions import (
-        Thumbnails,
-        find_labelled_photos,
-        predict_photos,
-    )
-    from returns_pipeline.training.report.evaluation_report import ReportContent, write_report
-    from returns_pipeline.training.report.photo_grid import Sample
+    from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos, predict_photos
+    from returns_pipeline.training.report.evaluation_report import write_report
 
     settings = load_settings()
     bundle = _bundle(settings, model)
-    thresholds = review_thresholds(bundle, settings.review_threshold)
+    review_thresholds(bundle, settings.review_threshold)  # refuses a wrong threshold before the long part
     root = data.absolute()
     photos = find_labelled_photos(root, bundle, mapping, limit)
     with progress_bar(str(bundle.ref)) as on_progress:
         predictions = predict_photos(bundle, photos, settings, on_progress)
-    truth = photos.truth[predictions.indices]
-    paths = [photos.paths[index] for index in predictions.indices]
     folder = out or settings.report_dir / "evaluation" / f"{bundle.name}-{bundle.version}-{_name(root)}"
     typed = ["returns-pipeline", "evaluate", model, str(data)]
     typed += ["--mapping", str(mapping)] if mapping else []
     typed += ["--limit", str(limit)] if limit else []
-    numbers = write_report(
-        folder,
-        ReportContent(
-            title=f"{bundle.ref} on {_name(root)}",
-            command=shlex.join(typed),
-            labels=bundle.labels,
-            mains=_mains(bundle),
-            judged=Sample(Thumbnails(paths, predictions.sizes, settings), truth),
-            predictions=tempered(predictions.probabilities, bundle.temperature),
-            uncalibrated=None if bundle.temperature == 1.0 else predictions.probabilities,
-            counts={"judged": np.bincount(truth, minlength=len(bundle.labels))},
-            thresholds=thresholds,
-            rule=str(settings.review_threshold),
-            facts={"Unreadable files": f"{len(predictions.unreadable):,}"},
-        ),
-    )
+    title = f"{bundle.ref} on {_name(root)}"
+    content = _report_content(title, shlex.join(typed), bundle, photos, predictions, settings)
+    numbers = write_report(folder, content)
     numbers = {
         "model": str(bundle.ref),
         "data": str(root),
@@ -125,14 +104,14 @@ def accuracy(
     from returns_pipeline.report.summary import predictions_of_csv
 
     if not predictions.is_file():
-        raise ConfigFault(
+        raise NotFoundError(
             "There is no file {predictions}.",
             advice="Choose the results.csv of a run.",
             predictions=predictions,
         )
     found = predictions_of_csv(predictions)
     if not found.pairs:
-        raise ConfigFault(
+        raise RefusedError(
             "No file name with a prediction in {predictions} contains a label.",
             advice="A name must contain `label_N`, where N is the index of the true label, as in "
             "photo_label_3.png.",
@@ -206,6 +185,39 @@ def compare_models(
         _print_comparison(found, names)
 
 
+def _report_content(
+    title: str,
+    command: str,
+    bundle: "Bundle",
+    photos: "LabelledPhotos",
+    predictions: "PhotoPredictions",
+    settings: "Settings",
+) -> "ReportContent":
+    """Return what the page of an evaluation shows."""
+    import numpy as np
+
+    from returns_pipeline.classify.confidence import review_thresholds, tempered
+    from returns_pipeline.training.evaluation.photo_predictions import Thumbnails
+    from returns_pipeline.training.report.evaluation_report import ReportContent
+    from returns_pipeline.training.report.photo_grid import Sample
+
+    truth = photos.truth[predictions.indices]
+    paths = [photos.paths[index] for index in predictions.indices]
+    return ReportContent(
+        title=title,
+        command=command,
+        labels=bundle.labels,
+        mains=_mains(bundle),
+        judged=Sample(Thumbnails(paths, predictions.sizes, settings), truth),
+        predictions=tempered(predictions.probabilities, bundle.temperature),
+        uncalibrated=None if bundle.temperature == 1.0 else predictions.probabilities,
+        counts={"judged": np.bincount(truth, minlength=len(bundle.labels))},
+        thresholds=review_thresholds(bundle, settings.review_threshold),
+        rule=str(settings.review_threshold),
+        facts={"Unreadable files": f"{len(predictions.unreadable):,}"},
+    )
+
+
 def _require_matplotlib() -> None:
     try:
         importlib.import_module("matplotlib")
@@ -242,7 +254,7 @@ def _truth_for_second(bundles: "list[Bundle]", photos: "LabelledPhotos") -> "NDA
 
     first, second = bundles
     if photos.numbered and first.labels != second.labels:
-        raise ConfigFault(
+        raise RefusedError(
             "The photos are labelled by an index, but {first_ref} and {second_ref} do not have the same "
             "labels in the same order.",
             advice="Put the photos into folders with the names of their labels.",
@@ -253,7 +265,7 @@ def _truth_for_second(bundles: "list[Bundle]", photos: "LabelledPhotos") -> "NDA
     used = [first.labels[index] for index in np.unique(photos.truth)]
     missing = [label for label in used if label not in places]
     if missing:
-        raise ConfigFault(
+        raise RefusedError(
             "{second_ref} has no label {missing!r}, which some photos have, so it cannot be compared with "
             "{first_ref}.",
             advice="Compare models with the same labels.",

@@ -7,7 +7,6 @@ import typer
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 from returns_pipeline.cli.options import Json
-from returns_pipeline.cli.runs import find_run
 
 app = typer.Typer(help="Images: the result of each.", no_args_is_help=True)
 
@@ -23,12 +22,12 @@ def list_images(
     """List the images of a run."""
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.records.images import ImageState
-    from returns_pipeline.store import images
+    from returns_pipeline.store import images, runs
 
-    if state is not None and state not in set(ImageState):
-        raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState)}.")
+    if state is not None and state not in ImageState.written():
+        raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState.written())}.")
     database = open_database()
-    find_run(database, run_id)
+    runs.existing(database, run_id)
     found = images.results(database, run_id, ImageState(state) if state else None)
     if as_json:
         console.print_json([output.image_as_dict(image) for image in found])

@@ -12,10 +12,10 @@ def open_database(settings: "Settings | None" = None) -> "Database":
 
     Raises ConfigFault if a setting is wrong or the tables are not those of this version.
     """
-    from returns_pipeline.host import requests
     from returns_pipeline.settings import load_settings
+    from returns_pipeline.store import database
 
-    return requests.open_database(settings or load_settings())
+    return database.open_database((settings or load_settings()).database_url)
 
 
 def open_installation() -> "tuple[Settings, Database]":

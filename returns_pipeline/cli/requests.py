@@ -8,7 +8,6 @@ import typer
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 from returns_pipeline.cli.options import Json, Wait
-from returns_pipeline.cli.runs import find_run
 
 if TYPE_CHECKING:
     from returns_pipeline.records.runs import RunSummary
@@ -88,10 +87,10 @@ def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.records.tasks import Task
     from returns_pipeline.report.changes import count_changes
-    from returns_pipeline.store import images
+    from returns_pipeline.store import images, runs
 
     database = open_database()
-    find_run(database, run_id)
+    runs.existing(database, run_id)
     summary = _send(Task.REPLAY, run_id, model, wait=wait, as_json=as_json)
     if summary is None:
         return
@@ -113,9 +112,10 @@ def retry(
 ) -> None:
     """Classify quarantined and failed images again, in a new run."""
     from returns_pipeline.records.tasks import Task
+    from returns_pipeline.store import runs
 
     if run_id is not None:
-        find_run(open_database(), run_id)
+        runs.existing(open_database(), run_id)
     _request(Task.RETRY, run_id, wait=wait, as_json=as_json, show_images=True)
 
 

@@ -1,16 +1,12 @@
 """`returns-pipeline runs`: what happened."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 from returns_pipeline.cli.options import Json
-
-if TYPE_CHECKING:
-    from returns_pipeline.records.runs import RunSummary
-    from returns_pipeline.store.database import Database
 
 app = typer.Typer(help="Runs: what happened.", no_args_is_help=True)
 
@@ -34,16 +30,10 @@ def list_runs(
 def show_run(run_id: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
     """Show one run in numbers."""
     from returns_pipeline.cli.output import runs as output
+    from returns_pipeline.store import runs
 
-    run = find_run(open_database(), run_id)
+    run = runs.existing(open_database(), run_id)
     if as_json:
         console.print_json(output.run_as_dict(run))
     else:
         output.print_run(run)
-
-
-def find_run(database: "Database", run_id: int) -> "RunSummary":
-    """Return a run. Raises NotFoundError if there is none with this id."""
-    from returns_pipeline.host.requests import existing_run
-
-    return existing_run(database, run_id)

@@ -4,6 +4,8 @@ import sys
 
 import typer
 
+from returns_pipeline.cli.installation import open_database
+
 
 def web() -> None:
     """Start the web page and the REST interface on RETURNS_WEB_HOST:RETURNS_WEB_PORT."""
@@ -12,15 +14,13 @@ def web() -> None:
     from returns_pipeline.host.ports import require_free_port
     from returns_pipeline.logs import configure_logging
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.store.database import Database
     from returns_pipeline.web.app import create_app
     from returns_pipeline.web.security.access import Authenticator
 
     settings = load_settings()
     configure_logging(settings)
     require_free_port(settings.web_host, settings.web_port, "RETURNS_WEB_PORT")
-    database = Database(settings.database_url)
-    database.require_current()
+    database = open_database(settings)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
     # Without the token unless a person reads it: others may read a log. `up` prints the address itself.

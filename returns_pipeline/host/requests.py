@@ -31,25 +31,6 @@ class Request:
     sent_as: str
 
 
-def open_database(settings: Settings) -> Database:
-    """Return the settings' database. Raises ConfigFault unless it answers and has this version's tables."""
-    database = Database(settings.database_url)
-    database.require_current()
-    return database
-
-
-def existing_run(database: Database, run_id: int) -> RunSummary:
-    """Return one run. Raises NotFoundError if there is none with this id."""
-    found = runs.find(database, run_id)
-    if found is None:
-        raise NotFoundError(
-            "There is no run {run_id}.",
-            "`returns-pipeline runs list` shows the runs there are.",
-            run_id=run_id,
-        )
-    return found
-
-
 def image_files(paths: Iterable[Path]) -> list[str]:
     """Return the absolute paths of files, and of the files in folders.
 
@@ -114,7 +95,7 @@ def wait_for_run(
         if on_progress:
             on_progress(now)
         if now.state is RunState.CLOSED:
-            return existing_run(database, run_id)
+            return runs.existing(database, run_id)
         if polling.is_check_due():
             found = _obstacle(database, queue, run_id, now)
             if found and found != polling.obstacle and on_obstacle:

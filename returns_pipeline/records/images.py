@@ -1,9 +1,10 @@
 """Images: a photo from the intake to its result, and as lists and pages show it."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.predictions import Prediction
+from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,23 +12,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from returns_pipeline.errors import FaultCode
 
-
-class ImageState(StrEnum):
-    """The state of an image. Quarantined: its file is at fault. Failed: the pipeline is."""
+class ImageState(StoredEnum):
+    """The state of an image. Quarantined: the file is at fault. Failed: this system is at fault."""
 
     PENDING = "pending"
     CLASSIFIED = "classified"
     QUARANTINED = "quarantined"
     FAILED = "failed"
+    UNKNOWN = "unknown"
 
 
 class FoundFile(NamedTuple):
     """One photo as its source found it: `size` in bytes, times in nanoseconds since the epoch.
 
-    `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is when the
-    content changed as its owner tells it, `changed_ns` as the source itself observed it.
+    `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is the
+    modification time, which programs can set; `changed_ns` is the last change that the source observed.
     """
 
     path: str
@@ -69,7 +69,7 @@ class Outcome(NamedTuple):
     state: ImageState
     facts: ImageFacts | None = None
     prediction: Prediction | None = None
-    code: "FaultCode | None" = None
+    code: FaultCode | None = None
     detail: str | None = None
     destination: str | None = None
 
@@ -155,3 +155,8 @@ class Received(NamedTuple):
     main_probability: float | None
     top: "Sequence[tuple[int, float]] | None"
     decision: str | None
+
+    @property
+    def failed_here(self) -> bool:
+        """Whether there is no prediction because of this system, not because of the file that was sent."""
+        return self.state == ImageState.FAILED or self.code in {FaultCode.VANISHED, FaultCode.CHANGED}

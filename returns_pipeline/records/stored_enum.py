@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class StoredEnum(StrEnum):
-    """An enum that reads a value which it does not know as its member UNKNOWN, which is never written.
+    """An enum that reads an unknown value as its member UNKNOWN, which is never written.
 
     So a row of a newer version appears in lists and pages as `unknown` instead of failing them.
     """

@@ -35,6 +35,7 @@ IMAGE_STATES: Mapping[str, str] = {
     ImageState.CLASSIFIED: "classified",
     ImageState.QUARANTINED: "unusable",
     ImageState.FAILED: "failed",
+    ImageState.UNKNOWN: "unknown",
 }
 
 DECISIONS: Mapping[str, str] = {

@@ -21,8 +21,9 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise ConfigFault(
-            "; ".join(explain(problem, PREFIX, known) for problem in error.errors()) + ".",
+            "{problems}.",
             advice="Correct the environment or the file .env; docs/settings.md lists every setting.",
+            problems="; ".join(explain(problem, PREFIX, known) for problem in error.errors()),
         ) from None
 
 

@@ -103,7 +103,7 @@ def all_tokens(db: Database) -> Sequence[Access]:
     return [Access(row.name, Role(row.role), row.created_at, row.revoked_at) for row in rows]
 
 
-def is_anybody(db: Database) -> bool:
+def has_accounts(db: Database) -> bool:
     """Whether there is an enabled user or a valid token."""
     with db.read() as connection:
         found = connection.execute(

@@ -2,7 +2,7 @@
 
 Each migration expands or contracts the schema. A program works with the revision that it was written for, and
 with every later one until the first that contracts. The table `schema_compatibility` holds the revisions
-whose programs work with the present schema, so that an older program can tell without knowing the newer
+whose programs work with the present schema, so that an older program does not need the newer
 migrations. Every migration, forwards or backwards, ends with `record`.
 """
 

@@ -189,6 +189,13 @@ class Database:
         return config
 
 
+def open_database(url: str) -> Database:
+    """Return the database of `url`. Raises ConfigFault unless it answers and this program can use it."""
+    database = Database(url)
+    database.require_current()
+    return database
+
+
 def safe(url: sa.URL) -> str:
     """Return a URL for display: without the password, and without the query, which may hold one."""
     return url.set(query={}).render_as_string(hide_password=True)

@@ -1,14 +1,13 @@
-"""Runs: opened by a request, filled by a scan, closed when no chunk is open."""
+"""Runs: opened by a request, filled by a scan, read for lists. `run_closing` closes them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import NotFoundError, PipelineError
 from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.jobs import RequestKey
@@ -27,7 +26,6 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
-    UNFINISHED,
     PathText,
     chunks,
     escape_path,
@@ -176,64 +174,6 @@ def end_scan(db: Database, run_id: int) -> None:
         )
 
 
-def is_complete(db: Database, run_id: int) -> bool:
-    """Whether a run's scan has ended, all its chunks are done, and no process is closing it."""
-    query = sa.select(sa.true()).where(
-        runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_has_open_chunk()
-    )
-    with db.read() as connection:
-        return connection.execute(query).scalar() is not None
-
-
-def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime | None:
-    """Begin to close a complete run; return a token, or None if the run cannot be closed now.
-
-    It cannot if it is not complete, or if another process began to close it within `lease_seconds`.
-    """
-    now = utc_now()
-    stale = sa.and_(
-        runs.c.state == RunState.CLOSING, runs.c.touched_at < now - timedelta(seconds=lease_seconds)
-    )
-    with db.write() as connection:
-        taken = connection.execute(
-            sa.update(runs)
-            .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_has_open_chunk())
-            .values(state=RunState.CLOSING, touched_at=now)
-        )
-        return now if taken.rowcount == 1 else None
-
-
-def abandon_closing(db: Database, run_id: int, token: datetime) -> None:
-    """Undo `begin_closing` after an error, so that the sweep tries again."""
-    with db.write() as connection:
-        connection.execute(
-            sa.update(runs)
-            .where(*_closing(run_id, token))
-            .values(state=RunState.RUNNING, touched_at=utc_now())
-        )
-
-
-def _closing(run_id: int, token: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return runs.c.id == run_id, runs.c.state == RunState.CLOSING, runs.c.touched_at == token
-
-
-def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummary:
-    """Return the summary that the run has when it is closed at `closed_at`.
-
-    Raises PipelineError if an image has no result, because such a run must not close.
-    """
-    with db.read() as connection:
-        row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one()
-        summary = replace(_summary(connection, row), state=RunState.CLOSED, closed_at=closed_at)
-    if summary.counts.pending:
-        raise PipelineError(
-            "Run {run_id} has {pending} images without a result.",
-            run_id=run_id,
-            pending=summary.counts.pending,
-        )
-    return summary
-
-
 def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Path | None]]:
     """Return (request id, folder) of scans without progress for `lease_seconds`.
 
@@ -257,43 +197,6 @@ def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
     return opened_at is not None and opened_at < due and not has_run
 
 
-def to_close(db: Database, lease_seconds: float) -> list[int]:
-    """Return the complete runs that no process is closing."""
-    before = utc_now() - timedelta(seconds=lease_seconds)
-    stuck = sa.and_(runs.c.state == RunState.CLOSING, runs.c.touched_at < before)
-    ready = sa.or_(runs.c.state == RunState.RUNNING, stuck)
-    query = sa.select(runs.c.id).where(NOT_CLOSED, ready, ~_has_open_chunk())
-    with db.read() as connection:
-        return [int(run_id) for run_id in connection.execute(query).scalars()]
-
-
-def close(db: Database, summary: RunSummary, token: datetime) -> bool:
-    """Close a run with its counts and report paths; False if another process has taken over the closing.
-
-    A CHECK of the table refuses counts that do not add up.
-    """
-    with db.write() as connection:
-        closed = connection.execute(
-            sa.update(runs)
-            .where(*_closing(summary.id, token))
-            .values(
-                state=RunState.CLOSED,
-                closed_at=summary.closed_at,
-                seen=summary.counts.seen,
-                classified=summary.counts.classified,
-                quarantined=summary.counts.quarantined,
-                failed=summary.counts.failed,
-                csv_path=_text(summary.csv),
-                report_path=_text(summary.report),
-            )
-        )
-        return closed.rowcount == 1
-
-
-def _has_open_chunk() -> Any:
-    return sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)
-
-
 _SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)
 
 
@@ -302,6 +205,18 @@ def find(db: Database, run_id: int) -> RunSummary | None:
     with db.read() as connection:
         row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one_or_none()
         return _summary(connection, row) if row else None
+
+
+def existing(db: Database, run_id: int) -> RunSummary:
+    """Return a run. Raises NotFoundError if there is none with this id."""
+    found = find(db, run_id)
+    if found is None:
+        raise NotFoundError(
+            "There is no run {run_id}.",
+            "`returns-pipeline runs list` and the page of runs show every run.",
+            run_id=run_id,
+        )
+    return found
 
 
 def find_request(db: Database, request_id: str) -> int | None:

@@ -5,7 +5,7 @@ import structlog
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.report import write_report
-from returns_pipeline.store import images, reviews, run_statistics, runs
+from returns_pipeline.store import images, reviews, run_closing, run_statistics
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.context import Context
 
@@ -22,11 +22,11 @@ def close_run(context: Context, run_id: int) -> None:
     Raises PipelineError if an image is neither classified, quarantined nor failed, and ConfigFault for a run
     of a kind that only a newer version knows. After any error the sweep tries again.
     """
-    token = runs.begin_closing(context.db, run_id, CLOSING_LEASES * context.settings.lease_seconds)
+    token = run_closing.begin_closing(context.db, run_id, CLOSING_LEASES * context.settings.lease_seconds)
     if token is None:
         return
     try:
-        summary = runs.closing_summary(context.db, run_id, utc_now())
+        summary = run_closing.closing_summary(context.db, run_id, utc_now())
         require_known_kind(summary.kind, run_id)
         folder = context.settings.report_dir / f"run-{run_id}"
         summary = write_report(summary, images.results(context.db, run_id), folder)
@@ -34,13 +34,13 @@ def close_run(context: Context, run_id: int) -> None:
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
             reviews.enqueue(context.db, run_id, context.settings.audit_share)
-        if not runs.close(context.db, summary, token):
+        if not run_closing.close(context.db, summary, token):
             return
     except Exception as error:
         if not isinstance(error, PipelineError):
             log.exception("closing_failed", run=run_id)
         # The sweep tries again every minute, not only after the lease.
-        runs.abandon_closing(context.db, run_id, token)
+        run_closing.abandon_closing(context.db, run_id, token)
         raise
     counts = summary.counts
     log.info(

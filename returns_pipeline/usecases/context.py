@@ -16,7 +16,7 @@ from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, Task
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import runs
+from returns_pipeline.store import run_closing
 from returns_pipeline.store.database import Database
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -91,7 +91,7 @@ class Context:
 
     def close_if_complete(self, run_id: int) -> None:
         """Send the message that closes a run, if nothing in the run is open."""
-        if runs.is_complete(self.db, run_id):
+        if run_closing.is_complete(self.db, run_id):
             self.send(Task.CLOSE_RUN, run_id)
 
 

@@ -1,4 +1,4 @@
-"""Reviewing: a person gets one image at a time, and says what it is."""
+"""Reviewing: a person gets one image at a time and chooses its label."""
 
 from collections.abc import Callable
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
+from returns_pipeline.errors import ConflictError, PipelineError
 from returns_pipeline.photos import chunking, intake_rules
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
@@ -163,11 +163,7 @@ def replay(context: Context, request_id: str, run_id: int, model: str) -> int:
     Files are not moved, and the old run's predictions are kept. Raises NotFoundError for a run that does not
     exist, ConflictError for an open one.
     """
-    old = runs.find(context.db, run_id)
-    if old is None:
-        raise NotFoundError(
-            "Run {run_id} does not exist.", "`returns-pipeline runs list` shows every run.", run_id=run_id
-        )
+    old = runs.existing(context.db, run_id)
     if old.state is not RunState.CLOSED:
         raise ConflictError("Run {run_id} is still open.", "Replay it when it is closed.", run_id=run_id)
     classified = images.results(context.db, run_id, ImageState.CLASSIFIED)

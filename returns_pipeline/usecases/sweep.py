@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
-from returns_pipeline.store import chunks, runs
+from returns_pipeline.store import chunks, run_closing, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import schedule, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
@@ -31,7 +31,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     scans = runs.interrupted_scans(context.db, context.settings.lease_seconds)
     for request_id, directory in scans:
         context.queue.send(Task.SCAN, str(directory) if directory else None, request_id=request_id)
-    closings = runs.to_close(context.db, CLOSING_LEASES * context.settings.lease_seconds)
+    closings = run_closing.to_close(context.db, CLOSING_LEASES * context.settings.lease_seconds)
     for run_id in closings:
         context.queue.send(Task.CLOSE_RUN, run_id)
     missed = _night_is_missing(context, now)

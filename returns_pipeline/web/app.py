@@ -85,7 +85,7 @@ def _open(settings: Settings) -> Resources:
 
 
 def _load_no_model(_: Bundle) -> NoReturn:
-    raise AssertionError("The web asks the workers for predictions.")
+    raise AssertionError("The web loads no model: workers make predictions.")
 
 
 def _on_pipeline_error(request: Request, fault: Exception) -> Response:

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
-from returns_pipeline.records.images import ImageState, Received
+from returns_pipeline.records.images import Received
 from returns_pipeline.web.dependencies import Batches, IdempotencyKey, Pipeline, Reviewer, Workers
 from returns_pipeline.web.errors import FAULTS, TooManyImagesError
 from returns_pipeline.web.queries.worker_client import Classified
@@ -121,18 +121,13 @@ def _decoded(text: str, position: int, detail: bool) -> bytes | None:
 
 
 def _without_label(position: int, image: Received | None) -> PipelineError:
-    if image is not None and is_internal(image):
+    if image is not None and image.failed_here:
         return PipelineError(
             "Image {position} (counted from 0) was not classified. {reason}",
             position=position,
             reason=image.detail or "",
         )
     return _unreadable(position, image.detail if image else None)
-
-
-def is_internal(image: Received) -> bool:
-    """Whether an image has no prediction for a reason that is not its sender's."""
-    return image.state == ImageState.FAILED or image.code in {FaultCode.VANISHED, FaultCode.CHANGED}
 
 
 def _unreadable(position: int, reason: str | None) -> RefusedError:
@@ -188,13 +183,8 @@ async def predict(
                 "There is no file.", "Send the photo as the multipart field `file`, with its name."
             )
         name, content = file.filename, await file.read()
-    found = await workers.classify([(name, content)], _key_id(request, person, key))
-    (image,) = found.images
-    if image.label is None and is_internal(image):
-        raise PipelineError("The photo was not classified. {reason}", reason=image.detail or "")
-    if image.label is None:
-        raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
-    return JSONResponse(_two_heads(image, found.bundle))
+    found = await workers.classify_one(name, content, _key_id(request, person, key))
+    return JSONResponse(_two_heads(found.images[0], found.bundle))
 
 
 def _two_heads(image: Received, bundle: Bundle) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def pipeline(home: Installation) -> rp.Pipeline:
 
 def deliver(pipeline: rp.Pipeline, home: Installation) -> None:
     """Do the work of every message that the API has sent."""
-    context, _ = home.inline()
+    context, _ = home.in_process()
     queue = pipeline._queue
     assert isinstance(queue, InProcessQueue)
     queue.deliver(Context(context.settings, context.db, queue, context.load_classifier))
@@ -94,7 +94,7 @@ def test_a_scan_has_one_request_for_each_intake(home: Installation, tmp_path: Pa
     pipeline = rp.Pipeline(settings, home.database, queue)
 
     requests = pipeline.scan()
-    context, _ = home.inline()
+    context, _ = home.in_process()
     queue.deliver(Context(settings, home.database, queue, context.load_classifier))
 
     closed = [pipeline.wait(request) for request in requests]

@@ -1,4 +1,4 @@
-"""What the pages tell people to type works, and what they name exists."""
+"""Every command in the pages works, and everything that they name exists."""
 
 import inspect
 import os

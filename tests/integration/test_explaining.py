@@ -21,7 +21,7 @@ from tests.support import Installation, write_images
 def night(home: Installation, name: str, count: int, start: int = 0) -> int:
     """Classify `count` new images of the intake; return the run."""
     write_images(home.settings.incoming_dir, count, start)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, name)
     queue.deliver(context)
     return run_id
@@ -35,7 +35,7 @@ def ids(home: Installation, run_id: int) -> dict[str, int]:
 
 def explained(home: Installation, image_id: int) -> Explanation | None:
     """Explain an image as a worker does."""
-    explain(home.inline()[0], image_id)
+    explain(home.in_process()[0], image_id)
     return explanations.find(home.database, image_id)
 
 
@@ -60,7 +60,7 @@ def test_similar_images_are_earlier_returns(home: Installation) -> None:
 def test_only_returned_items_are_compared(home: Installation) -> None:
     """Photos of ad hoc runs are not returns, so no image is similar to them."""
     asked = write_images(home.settings.home / "asked", 5)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = classify_paths(context, "asked", [str(path) for path in asked])
     queue.deliver(context)
     with home.database.read() as connection:
@@ -125,7 +125,7 @@ def test_a_file_that_is_being_moved_is_found(home: Installation) -> None:
 def test_a_replaced_photo_is_not_explained(home: Installation) -> None:
     """A file that was overwritten with another content of the same size has no explanation."""
     photo, other = write_images(home.settings.home / "asked", 2)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = classify_paths(context, "asked", [str(photo)])
     queue.deliver(context)
     content = other.read_bytes()

@@ -16,7 +16,7 @@ from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import chunks, images, runs
+from returns_pipeline.store import chunks, images, run_closing, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
@@ -89,7 +89,7 @@ _LOAD = (
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home: Installation) -> None:
     """On SQLite, whose plans do not depend on the number of rows, each step finds its rows by an index."""
-    context, queue = home.inline()
+    context, queue = home.in_process()
     write_images(home.settings.incoming_dir, 30)
     scan(context, "earlier")
     queue.deliver(context)
@@ -107,7 +107,7 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
     of 1,000.
     """
     settings = home.settings.model_copy(update={"chunk_size": _IMAGES_OF_A_CHUNK})
-    context, queue = replace(home.inline()[0], settings=settings), InProcessQueue()
+    context, queue = replace(home.in_process()[0], settings=settings), InProcessQueue()
     context = replace(context, queue=queue)
     write_images(settings.incoming_dir, 3)
     scan(context, "earlier")
@@ -173,16 +173,16 @@ def _claimed(home: Installation, chunk_id: int) -> Any:
 def _close(home: Installation, run_id: int) -> None:
     """Close a large run, and read all of its results."""
     database = home.database
-    assert runs.is_complete(database, run_id)
-    token = runs.begin_closing(database, run_id, 60)
+    assert run_closing.is_complete(database, run_id)
+    token = run_closing.begin_closing(database, run_id, 60)
     assert token is not None
-    summary = runs.closing_summary(database, run_id, utc_now())
+    summary = run_closing.closing_summary(database, run_id, utc_now())
     assert summary.counts.classified == _CHUNKS_OF_A_RUN * _IMAGES_OF_A_CHUNK
     assert sum(1 for _ in images.results(database, run_id)) == summary.counts.seen
-    runs.abandon_closing(database, run_id, token)
-    token = runs.begin_closing(database, run_id, 60)
+    run_closing.abandon_closing(database, run_id, token)
+    token = run_closing.begin_closing(database, run_id, 60)
     assert token is not None
-    assert runs.close(database, summary, token)
+    assert run_closing.close(database, summary, token)
 
 
 @contextmanager

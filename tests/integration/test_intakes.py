@@ -38,7 +38,7 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
     write_images(clothes, 7)
     write_images(shoes, 12, start=100)
     came_in = [digests(clothes), digests(shoes)]
-    context, queue = home.inline()
+    context, queue = home.in_process()
     opened = scan_night(context, NIGHT)
     queue.deliver(context)
     assert scan_night(context, NIGHT + timedelta(minutes=1)) == opened
@@ -56,7 +56,7 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
 def test_a_missing_intake_does_not_stop_the_others(home: Installation) -> None:
     """Its error is raised after the others are scanned; the sweep requests the night until it is repaired."""
     home, clothes, shoes = _two(home)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     scan_night(context, NIGHT)
     queue.deliver(context)
     with home.database.write() as connection:
@@ -82,7 +82,7 @@ def test_an_interrupted_scan_of_an_intake_continues_with_its_model(home: Install
     """The sweep's message has the request and the folder; the model is that of the run."""
     home, clothes, shoes = _two(home)
     write_images(shoes, 3)
-    context, _ = home.inline()
+    context, _ = home.in_process()
     opened = scan_intakes(context, "request")
     for run_id in opened:
         run = runs.find(home.database, run_id)

@@ -96,7 +96,7 @@ def test_migrations_that_start_together_wait_for_each_other(home: Installation, 
 
 
 def test_requested_scans_get_a_kind_of_their_own(database_url: str) -> None:
-    """0006 tells nights from requested scans by their request ids; its downgrade makes both nightly."""
+    """0006 separates nights from requested scans by their request ids; its downgrade makes both nightly."""
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0005")

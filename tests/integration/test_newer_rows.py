@@ -15,6 +15,7 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.chunks import classify_chunk
 from returns_pipeline.usecases.jobs import progress_of_all, resend_lost_jobs
+from returns_pipeline.usecases.results import results
 from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, write_images
 from tests.web import Site, closed_run, site
@@ -92,7 +93,7 @@ def test_lists_read_a_newer_value_as_unknown(home: Installation) -> None:
     """Runs, models, changes and jobs are listed as `unknown`; an image of a newer state counts as pending."""
     models.promote(home.settings, home.database, "stub/1", who="a person")
     write_images(home.settings.incoming_dir, 3)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     queue.deliver(context)
     jobs.add(home.database, "job", JobKind.SCAN, None, "ann")
@@ -103,6 +104,7 @@ def test_lists_read_a_newer_value_as_unknown(home: Installation) -> None:
     assert (run.counts.seen, run.counts.pending) == (3, 3)
     assert runs.progress(home.database, run_id).state is RunState.UNKNOWN
     assert [image.state for image in images.results(home.database, run_id)] == ["newer"] * 3
+    assert [image.state for image in results(home.database, run_id)] == ["unknown"] * 3
     assert [version.stage for version in models.versions(home.settings, home.database)] == ["unknown"]
     assert [job.kind for job in jobs.latest(home.database, 5)] == ["unknown"]
     assert [progress.state for progress in progress_of_all(context, jobs.latest(home.database, 5))]
@@ -112,7 +114,7 @@ def test_an_older_worker_leaves_newer_work_alone(home: Installation, monkeypatch
     """A chunk of an unknown kind of run is released uncounted, and a job of an unknown kind is not sent."""
     monkeypatch.setattr("returns_pipeline.usecases.chunks.CONFIG_PAUSE_SECONDS", 0)
     write_images(home.settings.incoming_dir, 3)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     jobs.add(home.database, "job", JobKind.SCAN, None, "ann")
     write_newer(home.database, tables.runs.c.kind, tables.jobs.c.kind)

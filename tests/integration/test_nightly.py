@@ -29,7 +29,7 @@ def test_a_run_keeps_the_promise(home: Installation) -> None:
     (incoming / "empty.png").touch()
     (incoming / "notes.jpg").write_text("not an image")
     came_in = digests(incoming)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
@@ -41,7 +41,7 @@ def test_a_run_keeps_the_promise(home: Installation) -> None:
 
 def test_the_same_names_may_come_back(home: Installation) -> None:
     """An image is identified by its row, not by its name: a new photo with an old name is another image."""
-    context, queue = home.inline()
+    context, queue = home.in_process()
     came_in = digests(home.settings.incoming_dir)
     for night in range(2):
         path = write_images(home.settings.incoming_dir, 1)[0]
@@ -58,7 +58,7 @@ def test_two_scans_never_take_the_same_file(home: Installation) -> None:
     """A file in the intake belongs to one row, however many scans find it."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     first = scan(context, "first")
     second = scan(context, "second")
     queue.deliver(context)
@@ -72,7 +72,7 @@ def test_a_scan_that_is_delivered_twice_is_one_run(home: Installation) -> None:
     """The second delivery has the same request id, so it continues the run of the first one."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "same")
     assert scan(context, "same") == run_id
     queue.deliver(context)
@@ -85,7 +85,7 @@ def test_a_chunk_that_is_delivered_twice_counts_once(home: Installation) -> None
     """A chunk that is delivered again while open, when done, and after the run closed counts once."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     twice = queue.waiting(Task.CLASSIFY_CHUNK) * 2
     queue.messages.extend([*queue.messages, *queue.messages])
@@ -99,7 +99,7 @@ def test_a_chunk_that_is_delivered_twice_counts_once(home: Installation) -> None
 def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_seen(home: Installation) -> None:
     """The new file stays in the intake for the next scan; the row says `changed`."""
     path = write_images(home.settings.incoming_dir, 1)[0]
-    context, queue = home.inline()
+    context, queue = home.in_process()
     first = scan(context, "first")
     path.write_bytes(path.read_bytes() + b"more")
     newer = digests(home.settings.incoming_dir)
@@ -113,7 +113,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_seen(home: I
 def test_a_file_that_vanished_is_a_row(home: Installation) -> None:
     """A file that was deleted after the scan is counted, with its reason."""
     paths = write_images(home.settings.incoming_dir, 2)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     paths[0].unlink()
     queue.deliver(context)
@@ -126,7 +126,7 @@ def test_ad_hoc_files_stay_where_they_are(home: Installation, tmp_path: Path) ->
     paths = write_images(tmp_path / "elsewhere", 12)
     names = [str(path) for path in [*paths, paths[0]]] + ["/nowhere/gone.png"]
     before = digests(tmp_path / "elsewhere")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_ids = [classify_paths(context, request, names) for request in ("a", "a", "b")]
     queue.deliver(context)
     assert run_ids[0] == run_ids[1] != run_ids[2]
@@ -141,7 +141,7 @@ def test_retry_classifies_quarantined_images(home: Installation) -> None:
     """A retried image gets a row in a new run and is moved by its new result; a second retry finds none."""
     bad = home.settings.incoming_dir / "image_1_label_0.png"
     bad.write_bytes(b"")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     first = scan(context, "request")
     queue.deliver(context)
     (quarantined,) = images.results(home.database, first)
@@ -163,7 +163,7 @@ def test_retry_classifies_quarantined_images(home: Installation) -> None:
 def test_a_missing_intake_folder_opens_no_run(home: Installation) -> None:
     """The scan of a missing folder is refused with advice, and inserts no row."""
     home.settings.incoming_dir.rmdir()
-    context, _ = home.inline()
+    context, _ = home.in_process()
     with pytest.raises(ConfigFault, match="does not exist"):
         scan(context, "request")
     assert runs.latest(home.database, 10) == []
@@ -185,7 +185,7 @@ def test_names_of_any_bytes_are_kept(home: Installation) -> None:
         shutil.copy(os.fsencode(source), folder + b"/" + name)
     source.unlink()
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     queue.deliver(context)
     found = list(images.results(home.database, run_id))
@@ -198,7 +198,7 @@ def test_a_scan_never_takes_the_programs_own_files(home: Installation) -> None:
     """A folder that contains the database, archive or models, or is inside one, is refused and unchanged."""
     settings = home.settings
     write_images(settings.incoming_dir, 1)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     scan(context, "request")
     queue.deliver(context)
     before = digests(settings.home)
@@ -214,7 +214,7 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     """A scan that listed a file before another run's worker moved it inserts no row for it."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     listed = list(FolderSource().find(str(home.settings.incoming_dir)))
     first = scan(context, "first")
     queue.deliver(context)
@@ -233,7 +233,7 @@ def test_archiving_overwrites_no_file_of_another_installation(home: Installation
     stranger = home.settings.archive_dir / "run-1" / "1" / f"1-{path.name}"
     stranger.parent.mkdir(parents=True)
     stranger.write_bytes(b"an older photo")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     with pytest.raises(ConfigFault, match="another file"):
         queue.deliver(context)
@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_moved_does_not_stop_the_others(home: Installation
     """The other files of its chunk are moved; the run closes once this file can be moved."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     first = next(images.results(home.database, run_id))
     in_the_way = home.settings.archive_dir / "run-1" / "1" / f"{first.id}-{first.name}"
@@ -266,7 +266,7 @@ def test_a_file_that_cannot_be_moved_does_not_stop_the_others(home: Installation
 def test_a_bundle_that_was_replaced_is_not_used_by_open_runs(home: Installation) -> None:
     """A run uses exactly the model that it was opened for, not the present bundle of that name."""
     write_images(home.settings.incoming_dir, 2)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     replace(bundle, labels=("a", "b", "c", "d")).save()

@@ -54,7 +54,7 @@ def test_a_row_has_what_this_release_and_the_one_before_compare(home: Installati
     """A scan writes the source's identity, and size and time beside it for workers of the release before."""
     (path,) = write_images(home.settings.incoming_dir, 1)
     found = FolderSource().describe(str(path))
-    scan(home.inline()[0], "request")
+    scan(home.in_process()[0], "request")
     with home.database.read() as connection:
         row = connection.execute(sa.select(rows.c.identity, rows.c.size, rows.c.mtime_ns)).one()
     assert tuple(row) == (found.identity, found.size, found.mtime_ns)
@@ -64,7 +64,7 @@ def test_rows_of_the_release_before_are_classified_and_moved(home: Installation)
     """Rows without an identity are claimed, read and archived like any other, also after an interruption."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     with home.database.write() as connection:
         connection.execute(sa.update(rows).values(identity=None))
@@ -85,7 +85,7 @@ def test_rows_of_the_release_before_are_classified_and_moved(home: Installation)
 def test_a_changed_photo_is_detected_without_an_identity(home: Installation) -> None:
     """Rows without an identity are compared too: a file replaced since the scan is not classified."""
     first, second = write_images(home.settings.incoming_dir, 2)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     with home.database.write() as connection:
         connection.execute(sa.update(rows).values(identity=None))
@@ -100,7 +100,7 @@ def test_only_photos_that_exist_are_retried(home: Installation) -> None:
     """A photo that was set aside and has disappeared from there gets no new row; the others do."""
     for name in ("a.png", "b.png"):
         (home.settings.incoming_dir / name).write_bytes(b"no picture")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     queue.deliver(context)
     gone, kept = images.paths_to_retry(home.database, run_id)

@@ -93,7 +93,7 @@ def memory(home: Installation) -> MemorySource:
 
 
 def _context(home: Installation, source: PhotoSource) -> tuple[Context, InProcessQueue]:
-    context, queue = home.inline()
+    context, queue = home.in_process()
     return replace(context, photos=source), queue
 
 

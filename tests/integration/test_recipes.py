@@ -87,7 +87,7 @@ def test_two_heads_on_a_pretrained_backbone_learn_easy_photos(tmp_path: Path) ->
 
 
 def test_a_training_starts_from_the_backbone_of_an_existing_model(tmp_path: Path) -> None:
-    """Offline: convolutions trained on clothes can tell bright photos from dark ones."""
+    """Offline: convolutions trained on clothes distinguish bright photos from dark ones."""
     root = photos(tmp_path / "photos")
     size = load_bundle(PROJECT_ROOT / "models" / "fashion-mnist" / "1").input
     network = Transfer("bundle:fashion-mnist/1", PROJECT_ROOT / "models", size, epochs=8, learning_rate=1e-3)

@@ -34,7 +34,7 @@ def test_the_sweep_sends_what_the_broker_lost(home: Installation) -> None:
     """A flushed broker loses no image, because the database knows the open chunks."""
     write_images(home.settings.incoming_dir, 25)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     queue.lose_everything()
     sweep(context)
@@ -50,7 +50,7 @@ def test_the_sweep_closes_a_run_whose_closing_was_lost(home: Installation) -> No
     """A complete run closes even if its closing message is lost."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     classify_chunk(context, queue.take(Task.CLASSIFY_CHUNK), "message")
     queue.lose_everything()
@@ -63,7 +63,7 @@ def test_the_sweep_gives_a_dead_workers_chunk_to_another(home: Installation) -> 
     """Another worker takes over an expired lease, and the late worker's results are dropped."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     held = chunks.claim(home.database, chunk_id, "its message", "a worker that dies", 600)
@@ -83,7 +83,7 @@ def test_an_interrupted_scan_is_continued(home: Installation) -> None:
     """If a worker dies during a scan, the sweep continues the scan in the same run."""
     write_images(home.settings.incoming_dir, 12)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     bundle = find_bundle(home.settings.models_dir, home.settings.model)
     request = RunRequest("request", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
     run_id = runs.open_run(home.database, request)
@@ -99,7 +99,7 @@ def test_an_interrupted_move_is_finished(home: Installation) -> None:
     """If a move fails, the results are stored and the chunk is open; later the rest is moved."""
     write_images(home.settings.incoming_dir, 5)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     home.settings.archive_dir.parent.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def test_a_report_that_cannot_be_written_leaves_the_run_open(home: Installation)
     """A run closes only with its report; the sweep tries again."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     home.settings.report_dir.write_text("a file where the folder should be")
     with pytest.raises(TransientFault, match="cannot be written"):
@@ -132,7 +132,7 @@ def test_an_image_that_kills_its_workers_is_found_and_set_aside(home: Installati
     paths = write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
     deadly = paths[6]
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     deaths = 0
     while queue.waiting(Task.CLASSIFY_CHUNK):
@@ -170,7 +170,7 @@ def test_an_error_of_ours_fails_the_image_that_meets_it(home: Installation) -> N
                 raise ZeroDivisionError("a defect")
             return super().predict(pixels)
 
-    context, queue = home.inline()
+    context, queue = home.in_process()
     context = replace(context, load_classifier=Broken)
     run_id = scan(context, "request")
     queue.deliver(context)
@@ -185,7 +185,7 @@ def test_a_message_that_comes_again_takes_its_own_lease_over(home: Installation)
     """After a worker process died, its message is delivered again and does not wait for the lease."""
     write_images(home.settings.incoming_dir, 1)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     assert chunks.claim(home.database, chunk_id, "its message", "a worker that dies", 600)
@@ -199,7 +199,7 @@ def test_progress_renews_a_lease(home: Installation) -> None:
     """A chunk that takes longer than its lease stays with its worker while it makes progress."""
     write_images(home.settings.incoming_dir, 10)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     context = replace(context, settings=home.settings.model_copy(update={"lease_seconds": 0.001}))
     run_id = scan(context, "request")
     chunk_id = queue.take(Task.CLASSIFY_CHUNK)
@@ -221,7 +221,7 @@ def test_a_broker_that_is_away_stops_no_scan(home: Installation) -> None:
         def send(self, task: Task, *arguments: Argument, **_: Any) -> None:
             raise TransientFault(f"The broker is away, {task} {arguments} is not sent.")
 
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(replace(context, queue=Away()), "request")
     assert len(states(home, run_id)) == 25
     _age(home, tables.chunks.c.sent_at)
@@ -234,7 +234,7 @@ def test_a_night_has_one_run_however_often_it_is_requested(home: Installation) -
     """Two beats, a late one and the sweep request the same night: it has one run, and photos count once."""
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     due = datetime(2026, 3, 1, 2, tzinfo=UTC)
     asked = [run for late in (0, 1, 7000) for run in scan_night(context, due + timedelta(seconds=late))]
     queue.deliver(context)
@@ -247,7 +247,7 @@ def test_a_night_has_one_run_however_often_it_is_requested(home: Installation) -
 
 def test_a_night_that_was_missed_is_caught_up_once(home: Installation) -> None:
     """A machine that was off at the scheduled time scans once afterwards; a new installation does not."""
-    context, queue = home.inline()
+    context, queue = home.in_process()
     sweep(context)
     assert not queue.waiting(Task.SCAN), "nothing was missed before the first run"
     scan(context, "the first one")
@@ -273,7 +273,7 @@ def test_a_missing_model_marks_no_image(home: Installation, monkeypatch: pytest.
     monkeypatch.setattr("returns_pipeline.usecases.chunks.CONFIG_PAUSE_SECONDS", 0)
     write_images(home.settings.incoming_dir, 3)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     chunk_id = queue.waiting(Task.CLASSIFY_CHUNK)[0]
     folder = home.settings.models_dir / "stub"
@@ -305,7 +305,7 @@ def test_a_disk_failure_is_recorded_and_marks_no_image(
     source = write_images(home.settings.incoming_dir, 1)[0]
     source.rename(os.fsdecode(os.fsencode(home.settings.incoming_dir) + b"/caf\xe9.png"))
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     chunk_id = queue.take(Task.CLASSIFY_CHUNK)
     with monkeypatch.context() as broken:
@@ -330,7 +330,7 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
     """After an unexpected error in closing, the next sweep closes the run, without waiting for a lease."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, "request")
     with monkeypatch.context() as broken:
         broken.setattr("returns_pipeline.usecases.closing.write_report", lambda *_: 1 / 0)
@@ -346,7 +346,7 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
 def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> None:
     """Accepted requests and stored results are durable; other commits need not be."""
     write_images(home.settings.incoming_dir, 2)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     synchronous, durable = "", {}
 
     def watch(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -369,7 +369,7 @@ def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> N
 def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installation) -> None:
     """Small chunks, other models, and chunks whose files were only moved do not count."""
     write_images(home.settings.incoming_dir, 40)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     context = replace(context, settings=home.settings.model_copy(update={"chunk_size": 20}))
     model = ModelRef("stub", 1)
     assert chunks.recent_cost(home.database, model) is None

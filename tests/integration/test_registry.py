@@ -41,7 +41,7 @@ def _measured(bundle: Bundle, accuracy: float, *, n: int = 1000, test: str | Non
 
 def _used(home: Installation, request: str) -> str:
     """Scan and return the model of the run."""
-    context, queue = home.inline()
+    context, queue = home.in_process()
     run_id = scan(context, request)
     queue.deliver(context)
     return str(runs.model_of(home.database, run_id))
@@ -65,7 +65,7 @@ def test_a_new_version_is_used_only_once_it_is_promoted(home: Installation) -> N
 def test_a_pinned_version_ignores_the_active_one(home: Installation) -> None:
     """NAME/VERSION in the settings neither reads nor changes the active version."""
     write_stub_bundle(home.settings.models_dir, version=2)
-    context, _ = home.inline()
+    context, _ = home.in_process()
     pinned = replace(context, settings=home.settings.model_copy(update={"model": "stub/1"}))
     assert str(runs.model_of(home.database, scan(pinned, "request"))) == "stub/1"
     assert history(home.database) == []
@@ -76,7 +76,7 @@ def test_a_run_keeps_the_version_that_it_opened_with(home: Installation) -> None
     write_stub_bundle(home.settings.models_dir, version=2, side=16)
     write_stub_bundle(home.settings.models_dir, version=3, side=4)
     _promote(home, "stub/1")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     opened = []
     for version in (1, 2, 3):
         _promote(home, f"stub/{version}")

@@ -114,7 +114,7 @@ def test_images_without_a_prediction_are_not_retried(here: Site) -> None:
 def spooled(home: Installation, count: int) -> list[FoundFile]:
     """Return a request's files in the spool, as the web writes them."""
     paths = write_images(home.settings.home / "sent", count)
-    return write_spool(home.inline()[0], [(path.name, path.read_bytes()) for path in paths])
+    return write_spool(home.in_process()[0], [(path.name, path.read_bytes()) for path in paths])
 
 
 def labels(home: Installation, accepted: AcceptedUpload) -> list[int]:
@@ -127,7 +127,7 @@ def labels(home: Installation, accepted: AcceptedUpload) -> list[int]:
 
 def test_a_key_is_taken_once(home: Installation) -> None:
     """Of eight concurrent requests one has rows and messages; the others find its results."""
-    context, queue = home.inline()
+    context, queue = home.in_process()
     several = [spooled(home, 150) for _ in range(8)]
     right = [int(Path(file.path).stem.rpartition("_")[2]) for file in several[0]]
     key = RequestKey("ann's", "a digest")
@@ -160,7 +160,7 @@ def test_a_key_is_taken_once(home: Installation) -> None:
 
 def test_a_key_lasts_a_day(home: Installation) -> None:
     """The sweep deletes a key after a day, not earlier; then the same request counts again."""
-    context, _ = home.inline()
+    context, _ = home.in_process()
     key = RequestKey("ann's", "a digest")
     accept(context, spooled(home, 1), key)
     for hours, is_kept in ((0, True), (23, True), (25, False)):

@@ -32,7 +32,7 @@ def test_a_replay_changes_nothing_of_the_old_run(home: Installation) -> None:
     """Files stay in the archive, old predictions stay, and each of them is paired with a new one."""
     photos = write_images(home.settings.incoming_dir, 25)
     (home.settings.incoming_dir / "broken.png").write_bytes(b"")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     first = scan(context, "night")
     queue.deliver(context)
     before, files = _results(home, first), digests(home.settings.archive_dir)
@@ -56,7 +56,7 @@ def test_files_that_disappeared_have_no_second_prediction(home: Installation, tm
     names = [os.fsencode(str(path)) for path in photos]
     odd = Path(os.fsdecode(names[0][:-4] + b"-caf\xe9.png"))
     photos[0].rename(odd)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     first = classify_paths(context, "request", [str(odd), *map(str, photos[1:])])
     queue.deliver(context)
     photos[2].unlink()
@@ -70,11 +70,11 @@ def test_files_that_disappeared_have_no_second_prediction(home: Installation, tm
 def test_an_open_run_is_not_replayed(home: Installation) -> None:
     """An open run or a missing run is refused, and no run is opened."""
     write_images(home.settings.incoming_dir, 1)
-    context, _ = home.inline()
+    context, _ = home.in_process()
     run_id = scan(context, "night")
     with pytest.raises(PipelineError, match="still open"):
         replay(context, "replay", run_id, "stub/1")
-    with pytest.raises(PipelineError, match="does not exist"):
+    with pytest.raises(PipelineError, match="There is no run"):
         replay(context, "replay", run_id + 1, "stub/1")
     assert len(runs.latest(home.database, 5)) == 1
 

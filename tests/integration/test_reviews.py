@@ -14,7 +14,7 @@ from tests.support import Installation, write_images
 def closed_run(home: Installation, count: int = 60, **settings: object) -> int:
     """Scan and classify some images; return the closed run."""
     write_images(home.settings.incoming_dir, count)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     changed = context.settings.model_copy(update=settings)
     object.__setattr__(context, "settings", changed)
     run_id = scan(context, "night")

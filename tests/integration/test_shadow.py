@@ -56,7 +56,7 @@ def _a_night(
 ) -> int:
     """Take one night from its scan to its report; return its run."""
     write_images(home.settings.incoming_dir, photos)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     context = replace(context, load_classifier=load)
     run_id = scan(context, "night")
     queue.deliver(context)
@@ -145,7 +145,7 @@ def test_a_shadow_that_fails_or_ends_its_process_does_no_harm(home: Installation
     error: BaseException = ZeroDivisionError("a defect")
     assert_promise_kept(home, _a_night(home, 5, Failing), came_in)
     error = SystemExit("the process ends")
-    context, queue = home.inline()
+    context, queue = home.in_process()
     context = replace(context, load_classifier=Failing)
     write_images(home.settings.incoming_dir, 5, start=100)
     came_in += digests(home.settings.incoming_dir)
@@ -162,7 +162,7 @@ def test_a_slow_shadow_stops_before_the_chunks_time_is_up(sqlite_home: Installat
     _candidate(home)
     _shadow(home, 1)
     write_images(home.settings.incoming_dir, 10)
-    context, queue = home.inline()
+    context, queue = home.in_process()
 
     class Slow(StubClassifier):
         batch = 1
@@ -186,7 +186,7 @@ def test_ad_hoc_runs_have_no_shadow(home: Installation) -> None:
     """A person waits for an ad hoc run, so it is classified by its own model only."""
     _candidate(home)
     _shadow(home, 1)
-    context, queue = home.inline()
+    context, queue = home.in_process()
     paths = write_images(home.settings.home / "photos", 3)
     classify_paths(context, "request", map(str, paths))
     queue.deliver(context)

@@ -215,7 +215,7 @@ def test_a_run_decides_by_the_required_precision(sqlite_home: Installation) -> N
     bundle = load_bundle(settings.models_dir / "stub" / "1")
     replace(bundle, reliability=STEPS).save()
     write_images(settings.incoming_dir, 8)
-    context, queue = replace(sqlite_home, settings=settings).inline()
+    context, queue = replace(sqlite_home, settings=settings).in_process()
     queue.send(Task.SCAN, request_id="night")
     queue.deliver(context)
     found = {image.label_index: image.decision for image in images.results(sqlite_home.database, 1)}

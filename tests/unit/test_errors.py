@@ -1,9 +1,15 @@
 """Errors have a message in English, and keep what a translation needs."""
 
+import ast
 import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from string import Formatter
+from typing import NamedTuple
 
 import pytest
 
+import returns_pipeline
 from returns_pipeline import errors
 from returns_pipeline.errors import (
     ConfigFault,
@@ -73,3 +79,76 @@ def test_a_kind_of_a_newer_version_is_read_as_unknown() -> None:
     assert kind is RunKind.UNKNOWN
     assert not kind.is_night
     assert not kind.is_of_intake
+
+
+PACKAGE = Path(returns_pipeline.__file__).parent
+
+
+class Raised(NamedTuple):
+    """A call of an error's constructor: where it is, its message and advice, and its named parameters."""
+
+    place: str
+    texts: list[ast.expr]
+    parameters: set[str]
+
+
+def families(trees: Iterable[ast.Module]) -> set[str]:
+    """Return the names of PipelineError and of every class of the package that derives from it."""
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    found = {"PipelineError"}
+    while (
+        more := {each.name for each in classes if {ast.unparse(base) for base in each.bases} & found} - found
+    ):
+        found |= more
+    return found
+
+
+def raised_in(path: Path, tree: ast.Module, names: set[str]) -> Iterator[Raised]:
+    """Yield the calls of an error's constructor in a module; a message in a constant has its value."""
+    constants = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in names:
+            continue
+        named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+        given = [*node.args, *(named[name] for name in ("advice", "detail") if name in named)]
+        texts = [constants.get(each.id, each) if isinstance(each, ast.Name) else each for each in given]
+        yield Raised(f"{path.name}:{node.lineno}", texts, set(named) - {"advice", "detail"})
+
+
+def templates_of(text: ast.expr) -> list[str]:
+    """Return the literal templates of a message: one, or both of a conditional expression."""
+    if isinstance(text, ast.IfExp):
+        return [*templates_of(text.body), *templates_of(text.orelse)]
+    return [text.value] if isinstance(text, ast.Constant) and isinstance(text.value, str) else []
+
+
+def test_every_message_is_a_template_whose_fields_are_its_parameters() -> None:
+    """No message is formatted before it is raised, no field is unfilled, and no parameter is unused."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
+    names = families(trees.values())
+    calls = [call for path, tree in trees.items() for call in raised_in(path, tree, names)]
+    formatted = {
+        call.place
+        for call in calls
+        for text in call.texts
+        if isinstance(text, ast.JoinedStr | ast.BinOp)
+        or (isinstance(text, ast.Call) and isinstance(text.func, ast.Attribute))
+    }
+    assert not formatted, "these messages are not templates"
+    mismatched = {}
+    for call in calls:
+        templates = [template for text in call.texts for template in templates_of(text)]
+        fields = {name for each in templates for _, name, _, _ in Formatter().parse(each) if name is not None}
+        # Without parameters, a message is not a template: its braces are plain text.
+        if call.parameters and fields != call.parameters:
+            mismatched[call.place] = fields ^ call.parameters
+        elif not call.parameters and any(name.isidentifier() for name in fields):
+            mismatched[call.place] = fields
+    assert not mismatched
+    assert len(calls) > 100

@@ -36,7 +36,7 @@ class Failure(NamedTuple):
 class Batch(NamedTuple):
     """What a model takes in one call: `pixels` uint8 [n, h, w, c], `images` and `facts` of the same n.
 
-    `pixels` is overwritten when the caller asks for the next batch. `failed`: the images in between that
+    `pixels` is overwritten by the next batch. `failed`: the images in between that
     could not be read or decoded.
     """
 

@@ -28,7 +28,7 @@ images = sa.Table(
     sa.Column("height", sa.Integer),
     # The destination of the file; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
-    one_of("state", *ImageState),
+    one_of("state", *ImageState.written()),
     sa.CheckConstraint(
         f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"
     ),

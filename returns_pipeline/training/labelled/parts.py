@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from returns_pipeline.training.labelled.folders import Labels
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -21,6 +22,10 @@ class Part:
     pixels: "NDArray[np.uint8]"
     truth: "NDArray[np.int64]"
     fingerprint: str
+
+    def one_hot(self, labels: int) -> "NDArray[np.float32]":
+        """Return `truth` as float32 [n, labels]: 1 in the column of the true label, else 0."""
+        return np.eye(labels, dtype=np.float32)[self.truth]
 
 
 @dataclass(frozen=True, slots=True)

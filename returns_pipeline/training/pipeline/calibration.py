@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from returns_pipeline.classify.bundle import PrecisionSteps
 from returns_pipeline.classify.confidence import tempered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: (threshold, precision) pairs of one label, both ascending: the `reliability` of one label in bundle.json.
-PrecisionSteps = tuple[tuple[float, float], ...]
 
 #: Bounds of the temperature. Without them, a model that is right on every validation image would get 0.
 LOWEST, HIGHEST = 0.25, 10.0

@@ -16,7 +16,7 @@ from returns_pipeline.training.evaluation.calibration_curve import calibration_c
 from returns_pipeline.training.labelled import fashion_mnist
 from returns_pipeline.training.labelled.fashion_mnist import LABELS, SOURCE
 from returns_pipeline.training.labelled.folders import Labels
-from returns_pipeline.training.labelled.parts import Part, TrainingData
+from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.labelled.split import SPLIT_SEED, split_indices
 from returns_pipeline.training.networks.small_cnns import small_cnn
 from returns_pipeline.training.pipeline.recipe import Fitted, Listener, Request
@@ -78,10 +78,10 @@ class FashionMnist:
 
         history = model.fit(
             train.pixels,
-            _one_hot(train),
+            train.one_hot(len(LABELS)),
             batch_size=BATCH,
             epochs=self.epochs,
-            validation_data=(validation.pixels, _one_hot(validation)),
+            validation_data=(validation.pixels, validation.one_hot(len(LABELS))),
             callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=count)],
             verbose=0,
         )
@@ -109,8 +109,3 @@ class FashionMnist:
             "official_ece_calibrated": calibration_curve(official, after).error,
             "parameters": fitted.model.count_params(),
         }
-
-
-def _one_hot(part: Part) -> "NDArray[np.float32]":
-    """Return the labels as float32 [n, 10]: 1 in the column of the true label."""
-    return np.eye(len(LABELS), dtype=np.float32)[part.truth]

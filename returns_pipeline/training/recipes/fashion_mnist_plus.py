@@ -118,8 +118,7 @@ def vary(pixels: "NDArray[np.uint8]", draw: np.random.Generator) -> "NDArray[np.
 
 
 def _targets(part: Part) -> "dict[str, NDArray[np.float32]]":
-    """Return the labels as float32 [n, 10]: 1 in the column of the true label."""
-    return {_OUTPUT: np.eye(len(LABELS), dtype=np.float32)[part.truth]}
+    return {_OUTPUT: part.one_hot(len(LABELS))}
 
 
 def _optimizer(steps: int) -> Any:

@@ -8,7 +8,7 @@ from returns_pipeline.web.pages.login import log_in_with_token
 from returns_pipeline.web.pages.page import shown_to
 from returns_pipeline.web.pages.table import PAGES
 
-# The address that `returns-pipeline up` prints logs in before any page asks who its visitor is.
+# The token in the address that `returns-pipeline up` prints is checked before the session.
 router = APIRouter(include_in_schema=False, dependencies=[Depends(log_in_with_token)])
 for page in PAGES:
     router.include_router(

@@ -20,7 +20,7 @@ from returns_pipeline.usecases.jobs import request_job
 from returns_pipeline.web.dependencies import Db, Pipeline, RunId
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
 from returns_pipeline.web.queries.cursors import image_cursor, pack
-from returns_pipeline.web.queries.lookups import RUN_ID_END, run_by_id
+from returns_pipeline.web.queries.lookups import RUN_ID_END
 
 router = APIRouter()
 
@@ -51,11 +51,11 @@ def show_run(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
     """Show a run and a page of its images."""
-    run = run_by_id(db, run_id)
+    run = runs.existing(db, run_id)
     # An empty or unknown value filters nothing: forms send every field.
     wanted = Filter(
         run_id,
-        ImageState(state) if state in set(ImageState) else None,
+        ImageState(state) if state in ImageState.written() else None,
         label or None,
         decision or None,
         code=code or None,
@@ -95,6 +95,6 @@ async def retry(request: Request, context: Pipeline, person: Person, run_id: Run
 
 
 def _retry(context: Context, who: str, run_id: int) -> None:
-    if run_by_id(context.db, run_id).state is not RunState.CLOSED:
+    if runs.existing(context.db, run_id).state is not RunState.CLOSED:
         raise ConflictError("The run is not finished.", "Try again when it is finished.")
     request_job(context, JobKind.RETRY, run_id, who)

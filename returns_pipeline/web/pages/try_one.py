@@ -42,11 +42,7 @@ async def classify(request: Request, db: Db, workers: Workers, person: Person) -
 async def _classify(workers: WorkerClient, file: object) -> Classified:
     if not isinstance(file, UploadFile) or not file.filename:
         raise RefusedError("Choose a photo first.")
-    found = await workers.classify([(file.filename, await file.read())])
-    (image,) = found.images
-    if image.label is None:
-        raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
-    return found
+    return await workers.classify_one(file.filename, await file.read())
 
 
 def _shown(found: Classified, milliseconds: float) -> dict[str, object]:

@@ -1,25 +1,16 @@
-"""Runs, images and models by their ids. Each raises NotFoundError for an unknown one."""
+"""The bounds of ids, and the lookup of an image."""
 
 from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records.images import ImageResult
-from returns_pipeline.records.runs import RunSummary
-from returns_pipeline.store import browsing, runs
+from returns_pipeline.store import browsing
 from returns_pipeline.store.database import Database
 
 #: Ids are below these bounds, which are those of the database columns.
 RUN_ID_END, IMAGE_ID_END = 2**31, 2**63
 
 
-def run_by_id(db: Database, run_id: int) -> RunSummary:
-    """Return a run."""
-    found = runs.find(db, run_id)
-    if found is None:
-        raise NotFoundError("There is no run {run}.", run=run_id)
-    return found
-
-
 def image_by_id(db: Database, image_id: int) -> ImageResult:
-    """Return an image with the prediction of its run's model."""
+    """Return an image with the prediction of its run's model. Raises NotFoundError for an unknown id."""
     found = browsing.find(db, image_id)
     if found is None:
         raise NotFoundError("There is no image {image}.", image=image_id)

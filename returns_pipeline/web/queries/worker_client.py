@@ -1,4 +1,4 @@
-"""Asks the workers to classify and explain images. One database query serves all waiting requests."""
+"""Sends images to the workers and waits for results. One database query serves all waiting requests."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import ConflictError, TransientFault
+from returns_pipeline.errors import ConflictError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import FoundFile, ImageState, Received
 from returns_pipeline.records.jobs import RequestKey
@@ -69,6 +69,19 @@ class WorkerClient:
         stored.
         """
         return await self.wait_for(await self.spool(images, key_id))
+
+    async def classify_one(self, name: str, content: bytes, key_id: str | None = None) -> Classified:
+        """Return the prediction for one photo. Raises as `classify`.
+
+        Also raises RefusedError if the photo cannot be read, and PipelineError if this system failed.
+        """
+        found = await self.classify([(name, content)], key_id)
+        (image,) = found.images
+        if image.label is None and image.failed_here:
+            raise PipelineError("The photo was not classified. {reason}", reason=image.detail or "")
+        if image.label is None:
+            raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
+        return found
 
     async def spool(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> SpooledRequest:
         """Write (name, content) pairs into the spool, so that memory need not hold them.

@@ -152,7 +152,7 @@ class Authenticator:
 
     def require_account(self, settings: Settings) -> None:
         """Raise ConfigFault if other machines can reach the web but no user or token exists."""
-        if settings.web_host not in LOOPBACK and not access.is_anybody(self._db):
+        if settings.web_host not in LOOPBACK and not access.has_accounts(self._db):
             raise ConfigFault(
                 "RETURNS_WEB_HOST={web_host} lets other machines in, but there is no user and no token.",
                 "Add a user: `returns-pipeline users add NAME --role operator`.",

@@ -43,7 +43,7 @@ def list_images(
     db: Db,
     _: Viewer,
     run: Annotated[int | None, Query(ge=1, lt=RUN_ID_END)] = None,
-    state: ImageState | None = None,
+    state: Literal["pending", "classified", "quarantined", "failed"] | None = None,
     label: Annotated[str | None, Query(max_length=100)] = None,
     decision: Literal["auto", "review"] | None = None,
     code: Annotated[str | None, Query(max_length=32, description="Why there is no prediction.")] = None,
@@ -56,7 +56,9 @@ def list_images(
     """Return a page of images with the predictions of their runs' models."""
     if order is Order.DOUBT and run is None:
         raise RefusedError("Only the images of one run can be ordered by doubt.", "Name the run: `run=ID`.")
-    wanted = Filter(run, state, label, decision, code, min_probability, max_probability)
+    wanted = Filter(
+        run, ImageState(state) if state else None, label, decision, code, min_probability, max_probability
+    )
     found, following = browsing.page(db, wanted, order, image_cursor(cursor, order), limit)
     return Images(images=[Image.of(image) for image in found], next=pack(following))
 

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query, status
 from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.jobs import Job, JobKind
 from returns_pipeline.records.text import pathless
-from returns_pipeline.store import jobs
+from returns_pipeline.store import jobs, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import Progress, progress_of, progress_of_all, request_job, resend_job
 from returns_pipeline.web.dependencies import IdempotencyKey, Operator, Pipeline, Viewer
-from returns_pipeline.web.queries.lookups import RUN_ID_END, run_by_id
+from returns_pipeline.web.queries.lookups import RUN_ID_END
 from returns_pipeline.web.security.access import Principal
 from returns_pipeline.web.v1.schemas import JobStatus
 
@@ -45,7 +45,7 @@ def retry_images(
 ) -> JobStatus:
     """Request a run with the quarantined and failed images of one run, or of all runs."""
     if run is not None:
-        run_by_id(context.db, run)
+        runs.existing(context.db, run)
     return _request(context, person, JobKind.RETRY, run, key)
 
 

@@ -14,7 +14,6 @@ from returns_pipeline.store import runs
 from returns_pipeline.web import export
 from returns_pipeline.web.dependencies import Db, RunId, Viewer
 from returns_pipeline.web.queries.cursors import pack, run_cursor
-from returns_pipeline.web.queries.lookups import run_by_id
 from returns_pipeline.web.v1.schemas import Run, Runs
 
 router = APIRouter(tags=["runs"])
@@ -39,7 +38,7 @@ def list_runs(
 @router.get("/runs/{run_id}", summary="One run with its counts")
 def show_run(db: Db, _: Viewer, run_id: RunId) -> Run:
     """Return one run."""
-    return Run.of(run_by_id(db, run_id))
+    return Run.of(runs.existing(db, run_id))
 
 
 @router.get(
@@ -50,7 +49,7 @@ def show_run(db: Db, _: Viewer, run_id: RunId) -> Run:
 )
 def follow_run(request: Request, db: Db, _: Viewer, run_id: RunId) -> StreamingResponse:
     """Send `{"state", "done", "total"}` at each change, until the run is closed."""
-    run_by_id(db, run_id)
+    runs.existing(db, run_id)
 
     async def events() -> AsyncIterator[str]:
         last = ""
@@ -89,7 +88,7 @@ def export_run(
     format: Annotated[Literal["csv", "json", "parquet"], Query()] = "csv",  # noqa: A002 - the parameter's name
 ) -> StreamingResponse:
     """Send every image of a run with its prediction, row by row."""
-    run_by_id(db, run_id)
+    runs.existing(db, run_id)
     chosen = export.FORMATS[format]
     name = f"attachment; filename=run-{run_id}.{format}"
     return StreamingResponse(

@@ -57,7 +57,7 @@ class Run(_Body):
 
 
 class Runs(_Body):
-    """A page of runs; `next` asks for the page after it."""
+    """A page of runs; `next` is the cursor of the next page."""
 
     runs: list[Run]
     next: str | None
@@ -87,7 +87,7 @@ class Image(_ImageFields):
 
 
 class Images(_Body):
-    """A page of images; `next` asks for the page after it."""
+    """A page of images; `next` is the cursor of the next page."""
 
     images: list[Image]
     next: str | None

@@ -1,0 +1,106 @@
+"""Closes runs: which are complete, which process closes one, and the counts that are stored at the end."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from returns_pipeline.errors import PipelineError
+from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.runs import existing
+from returns_pipeline.store.tables import NOT_CLOSED, UNFINISHED, chunks, runs
+
+
+def is_complete(db: Database, run_id: int) -> bool:
+    """Whether a run's scan has ended, all its chunks are done, and no process is closing it."""
+    query = sa.select(sa.true()).where(
+        runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_has_open_chunk()
+    )
+    with db.read() as connection:
+        return connection.execute(query).scalar() is not None
+
+
+def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime | None:
+    """Begin to close a complete run; return a token, or None if the run cannot be closed now.
+
+    It cannot if it is not complete, or if another process began to close it within `lease_seconds`.
+    """
+    now = utc_now()
+    stale = sa.and_(
+        runs.c.state == RunState.CLOSING, runs.c.touched_at < now - timedelta(seconds=lease_seconds)
+    )
+    with db.write() as connection:
+        taken = connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_has_open_chunk())
+            .values(state=RunState.CLOSING, touched_at=now)
+        )
+        return now if taken.rowcount == 1 else None
+
+
+def abandon_closing(db: Database, run_id: int, token: datetime) -> None:
+    """Undo `begin_closing` after an error, so that the sweep tries again."""
+    with db.write() as connection:
+        connection.execute(
+            sa.update(runs)
+            .where(*_closing(run_id, token))
+            .values(state=RunState.RUNNING, touched_at=utc_now())
+        )
+
+
+def _closing(run_id: int, token: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return runs.c.id == run_id, runs.c.state == RunState.CLOSING, runs.c.touched_at == token
+
+
+def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummary:
+    """Return the summary that the run has when it is closed at `closed_at`.
+
+    Raises PipelineError if an image has no result, because such a run must not close.
+    """
+    summary = replace(existing(db, run_id), state=RunState.CLOSED, closed_at=closed_at)
+    if summary.counts.pending:
+        raise PipelineError(
+            "Run {run_id} has {pending} images without a result.",
+            run_id=run_id,
+            pending=summary.counts.pending,
+        )
+    return summary
+
+
+def to_close(db: Database, lease_seconds: float) -> list[int]:
+    """Return the complete runs that no process is closing."""
+    before = utc_now() - timedelta(seconds=lease_seconds)
+    stuck = sa.and_(runs.c.state == RunState.CLOSING, runs.c.touched_at < before)
+    ready = sa.or_(runs.c.state == RunState.RUNNING, stuck)
+    query = sa.select(runs.c.id).where(NOT_CLOSED, ready, ~_has_open_chunk())
+    with db.read() as connection:
+        return [int(run_id) for run_id in connection.execute(query).scalars()]
+
+
+def close(db: Database, summary: RunSummary, token: datetime) -> bool:
+    """Close a run with its counts and report paths; False if another process has taken over the closing.
+
+    A CHECK of the table refuses counts that do not add up.
+    """
+    with db.write() as connection:
+        closed = connection.execute(
+            sa.update(runs)
+            .where(*_closing(summary.id, token))
+            .values(
+                state=RunState.CLOSED,
+                closed_at=summary.closed_at,
+                seen=summary.counts.seen,
+                classified=summary.counts.classified,
+                quarantined=summary.counts.quarantined,
+                failed=summary.counts.failed,
+                csv_path=str(summary.csv) if summary.csv else None,
+                report_path=str(summary.report) if summary.report else None,
+            )
+        )
+        return closed.rowcount == 1
+
+
+def _has_open_chunk() -> Any:
+    return sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)
