@@ -183,7 +183,7 @@ def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
     expect(rows).to_contain_text("operator")
     page.get_by_role("link", name="Roll back …").click()
     page.get_by_role("button", name="Roll back").click()
-    expect(page.locator("tbody").first).to_contain_text("archived")
+    expect(page.locator("tbody").first).to_contain_text("used before")
 
 
 def test_a_viewer_is_not_led_to_pages_that_refuse(page: Page) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -102,6 +103,7 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
 
 def print_images(images: Iterable[ImageResult]) -> None:
     """Print a line for each image."""
+    rows = [texts(Output.TABLE, image) for image in images]
     columns = columns_of(Output.TABLE)
     table = plain_table()
     for column in columns:
@@ -111,8 +113,15 @@ def print_images(images: Iterable[ImageResult]) -> None:
             justify="right" if is_number else "left",
             no_wrap=is_number,
             overflow="fold",
-            min_width=_FILE_WIDTH if column.field == "path" else None,
+            # Rich crops the last column if another has a minimum; a fixed width is kept.
+            width=_file_width(rows) if column.field == "path" else None,
         )
-    for image in images:
-        table.add_row(*(Text(text) for _, text in texts(Output.TABLE, image)))
+    for row in rows:
+        table.add_row(*(Text(text) for _, text in row))
     _console.print(table)
+
+
+def _file_width(rows: Sequence[Sequence[tuple[str, str]]]) -> int:
+    """Return the width of the column of file names, the first one: a long name wraps in a narrow terminal."""
+    longest = max((cell_len(row[0][1]) for row in rows), default=0)
+    return min(longest, max(_FILE_WIDTH, _console.width // 3))
