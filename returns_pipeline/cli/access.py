@@ -136,6 +136,9 @@ def _show(found: "Sequence[Access]", ended: str, as_json: bool) -> None:
     if as_json:
         console.print_json([each._asdict() for each in found], default=str)
         return
+    if not found:
+        console.print_line("There is none yet.")
+        return
     table = Table("name", "role", "since", "state")
     for each in found:
         state = f"{ended} {each.ended_at:%Y-%m-%d}" if each.ended_at else "active"

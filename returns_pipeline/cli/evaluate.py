@@ -47,7 +47,9 @@ def evaluate(
     data: Data,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the page. Default: RETURNS_REPORT_DIR/evaluation/NAME-VERSION-DATA."),
+        typer.Option(
+            help="Folder for the page. Default: evaluation/NAME-VERSION-DATA in RETURNS_REPORT_DIR."
+        ),
     ] = None,
     mapping: Mapping = None,
     limit: Limit = None,

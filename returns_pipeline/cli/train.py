@@ -58,7 +58,9 @@ Photos = Annotated[
     bool, typer.Option("--photos/--no-photos", help="Show photos in the report, which is part of the bundle.")
 ]
 Mixed = Annotated[bool, typer.Option("--mixed-precision", help="Compute in float16: faster on a GPU.")]
-ModelsDir = Annotated[Path | None, typer.Option(help="Folder of the bundles. Default: RETURNS_MODELS_DIR.")]
+ModelsDir = Annotated[
+    Path | None, typer.Option(help="Folder of the bundles; RETURNS_MODELS_DIR if not given.")
+]
 
 NetworkFunction = TypeVar("NetworkFunction", bound="Callable[..., PhotoNetwork]")
 

@@ -3,18 +3,22 @@
 import io
 import shutil
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.store.tables import runs
 from tests.support import SAMPLES
-from tests.web import closed_run, site
+from tests.web import Site, closed_run, site
 
 FOLDER = PROJECT_ROOT / "docs" / "screenshots"
-#: The samples are spread over several runs, so that the last one can be compared with the usual.
-_RUNS = 6
+#: The samples are spread over several nights, so that the last one can be compared with the usual.
+_NIGHTS = 6
 
 
 def take(page: Page, name: str) -> None:
@@ -24,8 +28,19 @@ def take(page: Page, name: str) -> None:
     picture.save(FOLDER / f"{name}.webp", quality=85, method=6)
 
 
+def spread_over_nights(here: Site) -> None:
+    """Date the runs of the last minute as consecutive nights at 02:00, the last one of them today."""
+    with here.home.database.write() as connection:
+        for run in connection.execute(sa.select(runs.c.id, runs.c.opened_at, runs.c.closed_at)).all():
+            opened_at = run.opened_at.replace(hour=2, minute=0) - timedelta(days=_NIGHTS - run.id)
+            values = {"opened_at": opened_at, "closed_at": opened_at + (run.closed_at - run.opened_at)}
+            connection.execute(
+                sa.update(runs).where(runs.c.id == run.id).values(kind=RunKind.NIGHTLY, **values)
+            )
+
+
 def main() -> None:
-    """Classify the samples in several runs, then take pictures of four pages."""
+    """Classify the samples in several nights, then take pictures of four pages."""
     FOLDER.mkdir(exist_ok=True)
     chosen = {"models_dir": PROJECT_ROOT / "models", "model": "fashion-mnist", "runtime": "auto"}
     with (
@@ -34,10 +49,11 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         samples = sorted(path for path in SAMPLES.iterdir() if path.suffix in {".png", ".jpg"})
-        for number in range(_RUNS):
-            for path in samples[number::_RUNS]:
+        for number in range(_NIGHTS):
+            for path in samples[number::_NIGHTS]:
                 shutil.copy(path, here.home.settings.incoming_dir)
             closed_run(here, 0)
+        spread_over_nights(here)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(base_url=here.url, viewport={"width": 1100, "height": 800})
         page.goto(f"/?token={here.token}")

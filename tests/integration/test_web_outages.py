@@ -161,7 +161,7 @@ def test_without_workers_requests_end_in_time_and_no_image_is_lost(here: Site) -
     assert "will be classified" in answer.json()["advice"]
     page = here.page("/")
     assert page.status_code == 200
-    assert "No worker that classifies photos answers" in page.text
+    assert "The part that classifies photos does not reply" in page.text
     here.processes.start_workers()
     assert_works(here, 1200)
     # The same request with its key gets the predictions made meanwhile.

@@ -46,10 +46,17 @@ def _page(
         "image.html",
         image=image,
         name=file_name(image.path),
-        facts=[(heading, text) for heading, text in texts(Output.PAGE, image) if text],
+        facts=_facts(image),
         predictions=predictions,
         why=explained,
     )
+
+
+def _facts(image: ImageResult) -> list[tuple[str, str]]:
+    """Return the values of an image; the main category only where it differs from the category."""
+    if image.main_label == image.label:
+        image = image._replace(main_label=None, main_probability=None)
+    return [(heading, text) for heading, text in texts(Output.PAGE, image) if text]
 
 
 def _best(bundle_of: BundleLookup, model: str, top: Any) -> list[tuple[str, float]]:

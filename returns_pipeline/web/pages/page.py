@@ -7,6 +7,7 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
@@ -32,6 +33,8 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.globals["words"] = words
+#: A file name that may wrap after each underscore.
+_templates.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
 #: Images that wait for a review are counted for every page up to this number.
 _MOST_COUNTED = 10_000
 

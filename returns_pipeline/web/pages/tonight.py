@@ -127,8 +127,9 @@ def _trend_plot(closed: Sequence[RunSummary]) -> str:
 def _faults(queue: Queue) -> list[str]:
     """Return what keeps photos from being classified now, in sentences."""
     try:
-        if INTERACTIVE not in queue.served(timeout=0.3):
-            return ["No worker that classifies photos answers. New photos wait."]
+        # A busy machine replies late: ask again, with more time, before the page raises an alarm.
+        if INTERACTIVE not in queue.served(timeout=0.3) and INTERACTIVE not in queue.served(timeout=1.0):
+            return ["The part that classifies photos does not reply. New photos wait until it runs again."]
     except TransientFault as fault:
         return [pathless(str(fault))]
     except PipelineError as fault:
