@@ -15,16 +15,21 @@ from pathlib import Path
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.photos import folder_renames
 from returns_pipeline.photos.file_identity import identity_of, is_copy
+from returns_pipeline.photos.source import ImmovableFault
 from returns_pipeline.records.images import Move
 
 #: The end of the name of a file that is between its source and its destination.
 _STAGED = ".moving"
+#: A file or its folder refuses a move: permissions, another owner, an immutable file, a read-only file
+#: system, a file that is mounted or that another machine has open.
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY}
 
 
 def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
     """Move files and make the moves durable. See PhotoSource.move."""
     gone: list[int] = []
     faults: list[PipelineError] = []
+    immovable: dict[int, ImmovableFault] = {}
     moved: set[str] = set()
     names_of: dict[str, set[str]] = {}
     for request in moves:
@@ -37,11 +42,18 @@ def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
                 moved.add(folder)
             else:
                 gone.append(request.image_id)
+        except ImmovableFault as fault:
+            immovable[request.image_id] = fault
         except PipelineError as fault:
             faults.append(fault)
     if faults:
         raise faults[0]
     _sync_all(moved)
+    if immovable:
+        first = next(iter(immovable.values()))
+        first.reasons = {image_id: each.message for image_id, each in immovable.items()}
+        first.gone = gone
+        raise first
     return gone
 
 
@@ -52,7 +64,8 @@ def move(request: Move, *, is_free: bool = False) -> bool:
     longer at its source, and a newer file of the same name stays there. `is_free`: a recent listing shows no
     file at the destination, so it is not checked again.
 
-    Raises TransientFault if the disk fails, ConfigFault if another file is at the destination.
+    Raises TransientFault if the disk fails, ConfigFault if another file is at the destination, ImmovableFault
+    if the file may not be moved away from its source.
     """
     source, target = request.source, request.destination
     try:
@@ -63,6 +76,13 @@ def move(request: Move, *, is_free: bool = False) -> bool:
             return _is_moved(source, target, request)
         return _rename(source, target, request)
     except OSError as error:
+        if error.errno in _REFUSALS and _takes_files(request):
+            raise ImmovableFault(
+                "The photo stays in {folder}, because it cannot be moved: {reason}.",
+                "Let the workers' user write in that folder.",
+                folder=os.path.dirname(source),
+                reason=error.strerror,
+            ) from error
         raise TransientFault(
             "{source} cannot be moved to {target}: {reason}.",
             "Make room, or give the workers' user permission to write there; the sweep tries again.",
@@ -70,6 +90,18 @@ def move(request: Move, *, is_free: bool = False) -> bool:
             target=target,
             reason=error.strerror,
         ) from error
+
+
+def _takes_files(request: Move) -> bool:
+    """Whether a file can be written to the destination, so that only the source can have refused a move."""
+    probe = f"{_staged_prefix(request.destination, request)}{uuid.uuid4().hex}.part"
+    try:
+        os.makedirs(os.path.dirname(probe), exist_ok=True)
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.unlink(probe)
+    except OSError:
+        return False
+    return True
 
 
 def _names(folder: str) -> set[str]:

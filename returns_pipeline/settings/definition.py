@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
         description="Attempts at an image that is alone in its chunk, before it is quarantined or marked as "
-        "failed.",
+        "failed; attempts to move a photo that may not be moved, before it stays where it is.",
     )
     image_seconds: float = Field(
         10.0,
