@@ -3,6 +3,7 @@
 Plain strings and `os` instead of `Path`: this runs once for every photo.
 """
 
+import contextlib
 import errno
 import filecmp
 import os
@@ -12,14 +13,23 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
+from returns_pipeline.photos import folder_renames
 from returns_pipeline.photos.file_identity import identity_of, is_copy
+from returns_pipeline.photos.source import ImmovableFault
 from returns_pipeline.records.images import Move
+
+#: The end of the name of a file that is between its source and its destination.
+_STAGED = ".moving"
+#: A file or its folder refuses a move: permissions, another owner, an immutable file, a read-only file
+#: system, a file that is mounted or that another machine has open.
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY}
 
 
 def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
     """Move files and make the moves durable. See PhotoSource.move."""
     gone: list[int] = []
     faults: list[PipelineError] = []
+    immovable: dict[int, ImmovableFault] = {}
     moved: set[str] = set()
     names_of: dict[str, set[str]] = {}
     for request in moves:
@@ -32,11 +42,18 @@ def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
                 moved.add(folder)
             else:
                 gone.append(request.image_id)
+        except ImmovableFault as fault:
+            immovable[request.image_id] = fault
         except PipelineError as fault:
             faults.append(fault)
     if faults:
         raise faults[0]
     _sync_all(moved)
+    if immovable:
+        first = next(iter(immovable.values()))
+        first.reasons = {image_id: each.message for image_id, each in immovable.items()}
+        first.gone = gone
+        raise first
     return gone
 
 
@@ -47,20 +64,25 @@ def move(request: Move, *, is_free: bool = False) -> bool:
     longer at its source, and a newer file of the same name stays there. `is_free`: a recent listing shows no
     file at the destination, so it is not checked again.
 
-    Raises TransientFault if the disk fails, ConfigFault if another file is at the destination.
+    Raises TransientFault if the disk fails, ConfigFault if another file is at the destination, ImmovableFault
+    if the file may not be moved away from its source.
     """
     source, target = request.source, request.destination
     try:
         if not is_free and os.path.lexists(target):
-            _require_same(target, request)
-            if _is_at(source, request):
-                _remove_copied(source, target)
-        elif not _is_at(source, request):
+            return _finish(source, target, request)
+        if not _is_at(source, request):
             # Check again: another process may have moved it between the two checks.
-            return os.path.lexists(target)
-        else:
-            return _rename(source, target, request)
+            return _is_moved(source, target, request)
+        return _rename(source, target, request)
     except OSError as error:
+        if error.errno in _REFUSALS and _takes_files(request):
+            raise ImmovableFault(
+                "The photo stays in {folder}, because it cannot be moved: {reason}.",
+                "Let the workers' user write in that folder.",
+                folder=os.path.dirname(source),
+                reason=error.strerror,
+            ) from error
         raise TransientFault(
             "{source} cannot be moved to {target}: {reason}.",
             "Make room, or give the workers' user permission to write there; the sweep tries again.",
@@ -68,6 +90,17 @@ def move(request: Move, *, is_free: bool = False) -> bool:
             target=target,
             reason=error.strerror,
         ) from error
+
+
+def _takes_files(request: Move) -> bool:
+    """Whether a file can be written to the destination, so that only the source can have refused a move."""
+    probe = f"{_staged_prefix(request.destination, request)}{uuid.uuid4().hex}.part"
+    try:
+        os.makedirs(os.path.dirname(probe), exist_ok=True)
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.unlink(probe)
+    except OSError:
+        return False
     return True
 
 
@@ -110,8 +143,19 @@ def _is_at(path: str, request: Move) -> bool:
         return False
 
 
-def _require_same(target: str, request: Move) -> None:
-    """Raise ConfigFault if the file at the destination is another one."""
+def _is_copy_at(path: str, request: Move) -> bool:
+    """Whether the file that was classified, or a copy of it, is at `path`."""
+    try:
+        return is_copy(os.lstat(path), request.identity)
+    except FileNotFoundError:
+        return False
+
+
+def _finish(source: str, target: str, request: Move) -> bool:
+    """Finish a move whose destination exists: an interrupted one, or one of another process.
+
+    Raises ConfigFault if the file at the destination is another one.
+    """
     if not is_copy(os.lstat(target), request.identity):
         raise ConfigFault(
             "{target} is another file than the one that belongs there.",
@@ -119,12 +163,9 @@ def _require_same(target: str, request: Move) -> None:
             "RETURNS_QUARANTINE_DIR to folders that only this installation uses.",
             target=target,
         )
-
-
-def _remove_copied(source: str, target: str) -> None:
-    """Finish a copy across file systems that was interrupted before its source was removed."""
-    if filecmp.cmp(source, target, shallow=False):
-        os.unlink(source)
+    if _is_at(source, request):
+        folder_renames.remove_if(source, lambda taken: filecmp.cmp(taken, target, shallow=False))
+    return True
 
 
 def _rename(source: str, target: str, request: Move) -> bool:
@@ -133,23 +174,75 @@ def _rename(source: str, target: str, request: Move) -> bool:
     except FileNotFoundError:
         # The first file of its chunk. Checking for the folder each time would cost as much as the move.
         os.makedirs(os.path.dirname(target), exist_ok=True)
+    try:
         return _rename_or_copy(source, target, request)
+    except FileNotFoundError:
+        # Another process moved the file after it was seen at its source.
+        return _is_moved(source, target, request)
 
 
 def _rename_or_copy(source: str, target: str, request: Move) -> bool:
     try:
-        os.rename(source, target)
+        try:
+            folder_renames.rename_to_free(source, target)
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:
+                raise
+            return _stage(source, target, request)
+    except FileExistsError:
+        return _finish(source, target, request)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         return _copy(source, target, request)
     if _is_at(target, request):
         return True
-    # The file was replaced between the check and the rename: the newer file goes back to the source, unless
-    # a third one is there by now.
-    os.link(target, source)
-    os.unlink(target)
+    # The file was replaced between the check and the rename: the newer file goes back.
+    folder_renames.put_back(target, source)
     return False
+
+
+def _stage(source: str, target: str, request: Move) -> bool:
+    """Rename in two steps, where the file system can neither rename without replacing nor link.
+
+    The first step takes the file under a name that no other process uses. A process that then holds the
+    classified photo is the only one that holds it, so no other process can have put it at the target.
+    """
+    if os.path.lexists(target):
+        return _finish(source, target, request)
+    staged = f"{_staged_prefix(target, request)}{uuid.uuid4().hex}{_STAGED}"
+    os.rename(source, staged)
+    return _unstage(staged, source, target, request)
+
+
+def _unstage(staged: str, source: str, target: str, request: Move) -> bool:
+    """Move a staged file to the target, or back to its source if it is not the classified one."""
+    if not _is_at(staged, request):
+        folder_renames.put_back(staged, source)
+        return _is_copy_at(target, request)
+    if os.path.lexists(target):
+        try:
+            return _finish(staged, target, request)
+        except ConfigFault:
+            folder_renames.put_back(staged, source)
+            raise
+    with contextlib.suppress(FileNotFoundError):  # another process recovered it
+        os.rename(staged, target)
+    return _is_copy_at(target, request)
+
+
+def _is_moved(source: str, target: str, request: Move) -> bool:
+    """Whether the file is at its destination. First finishes a move that was interrupted while staged."""
+    if _is_copy_at(target, request):
+        return True
+    folder, _, prefix = _staged_prefix(target, request).rpartition("/")
+    staged = [name for name in _names(folder) if name.startswith(prefix) and name.endswith(_STAGED)]
+    moved = [_unstage(f"{folder}/{name}", source, target, request) for name in staged]
+    return any(moved)
+
+
+def _staged_prefix(target: str, request: Move) -> str:
+    return f"{target.rpartition('/')[0]}/.{request.image_id}."
 
 
 def _copy(source: str, target: str, request: Move) -> bool:
@@ -158,18 +251,30 @@ def _copy(source: str, target: str, request: Move) -> bool:
     The source is removed last, once the copy is on the disk and the source is still the file that was copied.
     """
     folder = os.path.dirname(target)
-    partial = os.path.join(folder, f".{request.image_id}.{uuid.uuid4().hex}.part")
+    if not os.access(os.path.dirname(source), os.W_OK | os.X_OK):
+        # Without this check, each attempt would leave a copy of a file that cannot be removed.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), source)
+    partial = f"{_staged_prefix(target, request)}{uuid.uuid4().hex}.part"
     try:
         shutil.copy2(source, partial)
         if not _is_at(source, request):
-            return False
+            return _is_copy_at(target, request)
         _sync(partial)
-        os.rename(partial, target)
+        try:
+            folder_renames.rename_to_free(partial, target)
+        except FileExistsError:
+            return _finish(source, target, request)
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:
+                raise
+            if os.path.lexists(target):
+                return _finish(source, target, request)
+            # What another process puts there meanwhile is a copy of the same photo.
+            os.rename(partial, target)
         _sync(folder)
     finally:
-        if os.path.lexists(partial):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
-    if _is_at(source, request):
-        os.unlink(source)
-        _sync(os.path.dirname(source))
+    folder_renames.remove_if(source, lambda taken: _is_at(taken, request))
+    _sync(os.path.dirname(source))
     return True

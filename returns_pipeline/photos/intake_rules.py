@@ -1,18 +1,56 @@
 """Rules of an intake: which names are skipped, when a photo has settled, which folders are refused."""
 
+import fnmatch
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import FoundFile
-from returns_pipeline.settings import Settings
+from returns_pipeline.settings import SKIP_PATTERNS, Settings, sqlite_file
 
 #: Suffixes that browsers, cameras and copy programs give a file while they write it.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 
+_WILDCARD = re.compile(r"[*?\[]")
+#: A pattern that only compares the end of a name.
+_SUFFIX = re.compile(r"\*[^*?\[]+")
 
-def is_skipped(name: str) -> bool:
-    """Whether a file or a folder is left out of the intake: a hidden name, or an unfinished copy."""
-    return name.startswith(".") or name.lower().endswith(PARTIAL_SUFFIXES)
+
+class SkipRule:
+    """Decides by name which files and folders are left out of an intake, and counts them.
+
+    Left out are hidden names, unfinished copies, and names that fit a pattern of `fnmatch`. A folder counts
+    as one. Called once for each name of an intake, so most patterns are compared as plain text.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        """Prepare the patterns; upper and lower case are the same."""
+        lower = [pattern.lower() for pattern in patterns]
+        self._names = {pattern for pattern in lower if not _WILDCARD.search(pattern)}
+        suffixes = [pattern[1:] for pattern in lower if _SUFFIX.fullmatch(pattern)]
+        self._suffixes = (*PARTIAL_SUFFIXES, *suffixes)
+        others = [each for each in lower if _WILDCARD.search(each) and not _SUFFIX.fullmatch(each)]
+        self._other = re.compile("|".join(map(fnmatch.translate, others))) if others else None
+        #: How many names were left out so far.
+        self.count = 0
+
+    def __call__(self, name: str) -> bool:
+        """Whether the file or folder of this name is left out."""
+        lower = name.lower()
+        if (
+            name.startswith(".")
+            or lower.endswith(self._suffixes)
+            or lower in self._names
+            or (self._other is not None and self._other.match(lower))
+        ):
+            self.count += 1
+            return True
+        return False
+
+
+#: The rule of an installation that does not set RETURNS_SKIP_PATTERNS.
+is_skipped = SkipRule(SKIP_PATTERNS)
 
 
 def is_settled(file: FoundFile, now_ns: int, settle_seconds: float) -> bool:
@@ -24,20 +62,34 @@ def is_settled(file: FoundFile, now_ns: int, settle_seconds: float) -> bool:
 
 
 def refuse_own_folders(root: Path, settings: Settings) -> None:
-    """Raise RefusedError if `root` contains a folder of this program or lies inside one."""
+    """Raise RefusedError if `root` contains a file of this installation, or lies in one of its folders.
+
+    Links are followed on both sides.
+    """
     folders = {
         "the archive": settings.archive_dir,
         "the quarantine": settings.quarantine_dir,
         "the reports": settings.report_dir,
         "the spool of the web": settings.spool_dir,
         "the models": settings.models_dir,
+        "the logs": settings.home / "logs",
+        "the files of Redis": settings.home / "redis",
     }
     for name, folder in folders.items():
         own = folder.resolve()
         if own.is_relative_to(root) or root.is_relative_to(own):
             raise _own_folder(root, f"{name} ({folder})")
-    if settings.home.resolve().is_relative_to(root):
-        raise _own_folder(root, f"the program's own files ({settings.home})")
+    files = {
+        "the program's own files": settings.home,
+        "the program": Path(__file__).parents[1],
+        "the web's secret": settings.home / "web-secret",
+        "the schedule of beat": settings.home / "beat-schedule",
+    }
+    if database := sqlite_file(settings.database_url):
+        files["the database"] = database
+    for name, file in files.items():
+        if file.resolve().is_relative_to(root):
+            raise _own_folder(root, f"{name} ({file})")
 
 
 def _own_folder(root: Path, what: str) -> RefusedError:

@@ -1,10 +1,23 @@
 """The interface of a place that photos come from and go to: a folder today, an object store later."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
+from returns_pipeline.errors import TransientFault
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
+
+
+class ImmovableFault(TransientFault):
+    """Photos that may not be moved away from their place, for example from a read-only folder.
+
+    `reasons` has a sentence for the image of each such photo. `gone` holds the ids of images whose photo no
+    longer exists. Every other photo of the request was moved. Retried a few times only.
+    """
+
+    reasons: Mapping[int, str] = MappingProxyType({})
+    gone: Sequence[int] = ()
 
 
 class PhotoSource(Protocol):
@@ -67,7 +80,8 @@ class PhotoSource(Protocol):
 
         Safe to repeat after any interruption. A newer photo under the old name stays where it is. Calls
         `progress` before each photo. Tries every photo, then raises the first fault: TransientFault, or
-        ConfigFault if another photo lies at the destination.
+        ConfigFault if another photo lies at the destination. Raises ImmovableFault if nothing failed except
+        photos that may not be moved away from their place, although the destination takes photos.
         """
         ...
 

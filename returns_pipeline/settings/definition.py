@@ -12,7 +12,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.records.models import ReviewThreshold
 from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_url
-from returns_pipeline.settings.values import Intake, parse_intakes, parse_threshold
+from returns_pipeline.settings.values import (
+    SKIP_PATTERNS,
+    Intake,
+    parse_intakes,
+    parse_patterns,
+    parse_threshold,
+)
 
 PREFIX = "RETURNS_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -92,6 +98,13 @@ class Settings(BaseSettings):
     settle_seconds: Seconds = Field(
         5.0, le=300, description="Seconds that a file must be unchanged before a scan accepts it."
     )
+    skip_patterns: Annotated[tuple[str, ...], NoDecode, PlainValidator(parse_patterns)] = Field(
+        SKIP_PATTERNS,
+        description="Names of files and folders that a scan skips, separated by commas; `*` and `?` are "
+        "wildcards, and the case of letters does not matter. Hidden names and unfinished copies are always "
+        "skipped.",
+        json_schema_extra={"allowed": "patterns without a slash, separated by commas"},
+    )
     scan_hour: int = Field(2, ge=0, le=23, description="Hour of the nightly scan, in TIMEZONE.")
     scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan, in TIMEZONE.")
     timezone: str = Field("UTC", description="IANA time zone of the schedule, like Europe/Berlin.")
@@ -111,7 +124,7 @@ class Settings(BaseSettings):
         ge=1,
         le=100,
         description="Attempts at an image that is alone in its chunk, before it is quarantined or marked as "
-        "failed.",
+        "failed; attempts to move a photo that may not be moved, before it stays where it is.",
     )
     image_seconds: float = Field(
         10.0,

@@ -33,3 +33,15 @@ def sqlite_url(file: Path) -> str:
     from sqlalchemy import URL
 
     return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLAlchemy URL of SQLite; None for another database, or one in memory."""
+    # Imported here, for the same reason.
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    name = (parsed.database or "").removeprefix("file:")
+    if parsed.get_backend_name() != "sqlite" or name in {"", ":memory:"}:
+        return None
+    return Path(name)

@@ -42,7 +42,7 @@ def _default(value: Any) -> str:
         return "none"
     if isinstance(value, float):
         return f"`{value:g}`"
-    return f"`{value}`"
+    return f"`{','.join(value) if isinstance(value, tuple) else value}`"
 
 
 def _allowed(field: FieldInfo) -> str:

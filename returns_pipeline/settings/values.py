@@ -6,6 +6,12 @@ from typing import Any, NamedTuple
 
 from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
 
+#: Folders and files that network drives, operating systems and phones put beside photos. Names that begin
+#: with a dot are skipped without a pattern.
+SKIP_PATTERNS = (
+    *("@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
+    *("__MACOSX", ".AppleDouble", ".Trashes", "Thumbs.db", "ehthumbs.db", "desktop.ini", "*.aae", "*.xmp"),
+)
 _PRECISION = "precision:"
 
 
@@ -27,6 +33,22 @@ def parse_threshold(value: Any) -> ReviewThreshold:
             "or a precision above 0 and at most 1, like precision:0.98"
         )
     return WantedPrecision(number) if wanted else number
+
+
+def parse_patterns(value: Any) -> tuple[str, ...]:
+    """Return the patterns of `PATTERN,PATTERN`. Parsed patterns stay unchanged.
+
+    Raises ValueError for a pattern with a slash, or one that fits every name.
+    """
+    if not isinstance(value, str):
+        return tuple(value)
+    patterns = tuple(pattern for part in value.split(",") if (pattern := part.strip()))
+    for pattern in patterns:
+        if "/" in pattern:
+            raise ValueError("should be patterns of names, without a slash")
+        if not pattern.strip("*"):
+            raise ValueError(f"should leave some names: {pattern} skips every photo")
+    return patterns
 
 
 class Intake(NamedTuple):

@@ -6,6 +6,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -214,10 +215,18 @@ def moves(db: Database, chunk_id: int) -> list[Move]:
     ]
 
 
-def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str, float]) -> None:
+def finish(
+    db: Database,
+    held: Claim,
+    gone: Sequence[int],
+    timings: Mapping[str, float],
+    staying: Mapping[int, str] = MappingProxyType({}),
+) -> None:
     """Mark a chunk as done: its files are moved. The files of the images `gone` have disappeared.
 
-    `timings` are seconds by stage. Raises LeaseLostError if another process has claimed the chunk.
+    The images `staying` could not be moved, each for a reason that is added to its detail. They stay in the
+    intake, so that no later scan takes the same file again. `timings` are seconds by stage. Raises
+    LeaseLostError if another process has claimed the chunk.
     """
     with db.write() as connection:
         _require_lease(connection, held)
@@ -226,11 +235,20 @@ def finish(db: Database, held: Claim, gone: Sequence[int], timings: Mapping[str,
                 sa.update(images).where(images.c.id == sa.bindparam("image")).values(archived_path=None),
                 [{"image": image_id} for image_id in gone],
             )
-        connection.execute(
-            sa.update(images)
-            .where(images.c.chunk_id == held.chunk_id, images.c.in_intake)
-            .values(in_intake=False)
-        )
+        moved = sa.and_(images.c.chunk_id == held.chunk_id, images.c.in_intake)
+        if staying:
+            connection.execute(
+                sa.update(images)
+                .where(images.c.id == sa.bindparam("image"))
+                .values(
+                    archived_path=None,
+                    detail=sa.func.coalesce(images.c.detail + " ", "")
+                    + sa.bindparam("reason", type_=sa.Text),
+                ),
+                [{"image": image_id, "reason": _printable(reason)} for image_id, reason in staying.items()],
+            )
+            moved = sa.and_(moved, images.c.id.not_in(list(staying)))
+        connection.execute(sa.update(images).where(moved).values(in_intake=False))
         connection.execute(
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id)
@@ -251,13 +269,11 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
 
     The attempt `counts` only if the chunk itself may have caused the error.
     """
-    # The error may quote a file name, which need not be valid UTF-8.
-    error = error.encode("utf-8", "backslashreplace").decode()
     with db.write() as connection:
         connection.execute(
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id, chunks.c.lease_token == held.token)
-            .values(attempts=chunks.c.attempts - (0 if counts else 1), error=error, **_OPEN)
+            .values(attempts=chunks.c.attempts - (0 if counts else 1), error=_printable(error), **_OPEN)
         )
 
 
@@ -327,6 +343,11 @@ def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> 
     )
     with db.read() as connection:
         return [(row.id, RunKind(row.kind)) for row in connection.execute(query)]
+
+
+def _printable(sentence: str) -> str:
+    """Return a sentence that may quote a file name, which need not be valid UTF-8."""
+    return sentence.encode("utf-8", "backslashreplace").decode()
 
 
 def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> None:

@@ -1,17 +1,17 @@
 """Images with their predictions, for reports and for the command line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import starmap
 from typing import Any
 
 import sqlalchemy as sa
 
 from returns_pipeline.records.chunks import ChunkState
-from returns_pipeline.records.images import ImageResult, ImageState
+from returns_pipeline.records.images import FoundFile, ImageResult, ImageState
 from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import UNFINISHED, chunks, images, predictions, runs
+from returns_pipeline.store.tables import IDENTITY, UNFINISHED, chunks, images, predictions, runs
 
 #: The first fields of ImageResult, in their order, and the column that fills each. A new column of an image
 #: or of its prediction is a field there and a line here; `returns_pipeline.report.columns` says which outputs
@@ -44,6 +44,31 @@ def paths_to_retry(db: Database, run_id: int | None) -> list[str]:
         query = query.where(images.c.run_id == run_id)
     with db.read() as connection:
         return list(connection.execute(query.order_by(images.c.id)).scalars())
+
+
+def release_replaced(connection: sa.Connection, files: Sequence[FoundFile]) -> set[str]:
+    """Release the paths whose photo could not be moved and is another one by now; return them.
+
+    The path of such a photo belongs to its row, so that a scan does not take the same photo every night.
+    """
+    staying = (
+        sa.select(images.c.id, images.c.source_path, IDENTITY.label("identity"))
+        .join_from(images, chunks)
+        .where(
+            images.c.source_path.in_([file.path for file in files]),
+            images.c.in_intake,
+            chunks.c.state == ChunkState.DONE,
+        )
+    )
+    found = {file.path: file.identity for file in files}
+    replaced = {
+        row.id: row.source_path
+        for row in connection.execute(staying)
+        if row.identity != found[row.source_path]
+    }
+    if replaced:
+        connection.execute(sa.update(images).where(images.c.id.in_(list(replaced))).values(in_intake=False))
+    return set(replaced.values())
 
 
 def open_work(db: Database, run_id: int | None = None) -> OpenWork:

@@ -23,6 +23,7 @@ from returns_pipeline.records.runs import (
 )
 from returns_pipeline.store import bulk, models, request_keys
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.images import release_replaced
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     NOT_CLOSED,
@@ -154,9 +155,12 @@ def _insert_chunk(
             images.c.chunk_id == chunk_id, images.c.source_path == sa.bindparam("gone", type_=PathText)
         )
         connection.execute(sa.delete(images).where(is_gone), [{"gone": path} for path in gone])
-    size = connection.execute(
-        sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
-    ).scalar_one()
+    count = sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
+    size = connection.execute(count).scalar_one()
+    if is_there is not None and size < len(files) and (free := release_replaced(connection, files)):
+        again = [row for row, file in zip(rows, files, strict=True) if file.path in free and is_there(file)]
+        bulk.insert(connection, images, _SCANNED, again, conflict="(source_path) WHERE in_intake")
+        size = connection.execute(count).scalar_one()
     is_this = chunks.c.id == chunk_id
     connection.execute(
         sa.update(chunks).where(is_this).values(size=size) if size else sa.delete(chunks).where(is_this)

@@ -6,7 +6,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.photos import destinations
 from returns_pipeline.photos.decoding.batches import Decoder
 from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.source import ImmovableFault
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.predictions import Embedded
@@ -92,8 +93,8 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             log.warning("chunk_lease_lost")
             return
         except PipelineError as fault:
-            # A transient failure or a wrong setting: not caused by this chunk.
-            chunks.release(context.db, claim, str(fault), counts=False)
+            # A transient failure or a wrong setting is not caused by this chunk: its attempt does not count.
+            chunks.release(context.db, claim, str(fault), counts=isinstance(fault, ImmovableFault))
             if isinstance(fault, ConfigFault):
                 time.sleep(CONFIG_PAUSE_SECONDS)
             raise
@@ -124,8 +125,8 @@ def _process(context: Context, claim: Claim) -> list[Outcome]:
         with _timed(timings, "store"):
             chunks.store(context.db, claim, outcomes, results.embedded)
     with _timed(timings, "archive"):
-        gone = context.photos.move(_moves(context, claim, outcomes), _LeaseRenewal(context, claim).progress)
-    chunks.finish(context.db, claim, gone, timings)
+        gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
+    chunks.finish(context.db, claim, gone, timings, staying)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
     return outcomes
@@ -141,6 +142,20 @@ def _moves(context: Context, claim: Claim, outcomes: list[Outcome]) -> list[Move
         for outcome in outcomes
         if outcome.destination and (image := images[outcome.image_id])
     ]
+
+
+def _archive(context: Context, claim: Claim, moves: list[Move]) -> tuple[Sequence[int], Mapping[int, str]]:
+    """Move photos; return the images whose photo is gone, and those whose photo stays, with the reason.
+
+    Raises ImmovableFault, so that the chunk is tried again, unless this is the last attempt.
+    """
+    try:
+        return context.photos.move(moves, _LeaseRenewal(context, claim).progress), {}
+    except ImmovableFault as fault:
+        if claim.attempt < context.settings.max_attempts:
+            raise
+        log.warning("photos_stay", images=len(fault.reasons), reason=str(fault))
+        return fault.gone, fault.reasons
 
 
 def _give_up(context: Context, claim: Claim) -> _Results:

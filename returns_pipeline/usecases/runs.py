@@ -115,26 +115,30 @@ def scan(
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.time_ns()
+        skipped = intake_rules.SkipRule(settings.skip_patterns)
         try:
-            if context.photos.has_folder(str(root)) and not _add_settled(context, run_id, root, began):
+            if context.photos.has_folder(str(root)) and not _add_settled(context, run_id, root, skipped):
                 time.sleep(max(0.0, settings.settle_seconds - (time.time_ns() - began) / 1e9))
-                _add_settled(context, run_id, root, time.time_ns())
+                skipped = intake_rules.SkipRule(settings.skip_patterns)
+                _add_settled(context, run_id, root, skipped)
         except runs.NotScanningError:
             log.info("scan_superseded")
         runs.end_scan(context.db, run_id)
-        log.info("scan_ended", seconds=round((time.time_ns() - began) / 1e9, 3))
+        seconds = round((time.time_ns() - began) / 1e9, 3)
+        log.info("scan_ended", skipped=skipped.count, seconds=seconds)
     context.close_if_complete(run_id)
     return run_id
 
 
-def _add_settled(context: Context, run_id: int, root: Path, now_ns: int) -> bool:
+def _add_settled(context: Context, run_id: int, root: Path, is_skipped: intake_rules.SkipRule) -> bool:
     """Insert the rows of each chunk, then send its message; return whether every file was settled."""
     all_settled = True
+    now_ns = time.time_ns()
     size = chunk_size(context, runs.model_of(context.db, run_id))
 
     def settled() -> Iterator[FoundFile]:
         nonlocal all_settled
-        for file in context.photos.find(str(root)):
+        for file in context.photos.find(str(root), is_skipped):
             if intake_rules.is_settled(file, now_ns, context.settings.settle_seconds):
                 yield file
             else:

@@ -159,7 +159,12 @@ def _repair(home: Installation, context: Context) -> None:
         held = _claimed(home, each)
         chunks.store(database, held, [])
         chunks.moves(database, each)
-        chunks.finish(database, held, [held.images[0].id], {})
+        chunks.finish(database, held, [held.images[0].id], {}, {held.images[1].id: "It cannot be moved."})
+    run_id = runs.open_run(database, RunRequest("again", RunKind.NIGHTLY, None, model, "0" * 64, {}))
+    changed = [file._replace(identity="another") for file in found]
+    (chunk_id,) = runs.add_chunks(database, run_id, [changed], lambda _: True)
+    runs.end_scan(database, run_id)
+    chunks.finish(database, _claimed(home, chunk_id), [], {})
     for file in found:
         (settings.incoming_dir / str(file.path)).unlink()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.host.embedded import Processes
@@ -51,6 +52,26 @@ def test_one_night_is_a_run_of_each_intake_with_its_model(home: Installation) ->
     found = [runs.find(home.database, run) for run in opened]
     assert [run.counts.seen for run in found if run] == [7, 12]
     assert digests(home.settings.archive_dir) == came_in[0] + came_in[1]
+
+
+def test_a_scan_skips_what_a_network_drive_adds_and_counts_it(home: Installation) -> None:
+    """Of a Synology folder only the photo gets a row; thumbnails stay, and the log counts skipped names."""
+    intake = home.settings.incoming_dir
+    write_images(intake, 1)
+    thumbnails = write_images(intake / "@eaDir" / "image_0_label_0.png", 3, start=10)
+    (intake / "Thumbs.db").write_bytes(b"x")
+    context, queue = home.in_process()
+    with capture_logs() as logs:
+        run_id = scan(context, "night")
+    queue.deliver(context)
+    summary = runs.find(home.database, run_id)
+    assert summary is not None
+    assert (summary.counts.seen, summary.counts.classified) == (1, 1)
+    assert [line["skipped"] for line in logs if line["event"] == "scan_ended"] == [2]
+    assert all(path.exists() for path in thumbnails)
+    taking = home.settings.model_copy(update={"skip_patterns": ("Thumbs.db",)})
+    run_id = scan(replace(context, settings=taking), "other patterns")
+    assert runs.progress(home.database, run_id).total == 3
 
 
 def test_a_missing_intake_does_not_stop_the_others(home: Installation) -> None:

@@ -44,7 +44,7 @@ def test_a_file_is_read_only_if_it_is_the_one_that_was_found(tmp_path: Path) -> 
     assert code("empty") == FaultCode.EMPTY_FILE
     assert code("link") == FaultCode.UNREADABLE
     assert code("pipe") == FaultCode.CHANGED
-    with pytest.raises(ImageFault, match="disappeared"):
+    with pytest.raises(ImageFault, match="was gone"):
         FolderSource().read(PendingImage(1, str(tmp_path / "never"), 1, "1-1"), 5)
 
 

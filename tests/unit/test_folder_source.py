@@ -11,6 +11,7 @@ from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, Transien
 from returns_pipeline.photos import destinations, intake_rules
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Move, PendingImage, Picture
+from returns_pipeline.settings import Settings
 
 PHOTOS = FolderSource()
 SECOND_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108 - in memory, on every Linux
@@ -33,6 +34,42 @@ def test_the_intake_takes_files_and_nothing_else(tmp_path: Path) -> None:
     assert {Path(file.path) for file in found} == wanted
     assert len(found) == len(wanted)
     assert all(file.size == 1 for file in found)
+
+
+def test_what_network_drives_and_systems_add_is_skipped(tmp_path: Path) -> None:
+    """Thumbnails, recycle bins, indexes and sidecars are skipped in any case of letters; photos are not."""
+    folders = (
+        *("@eaDir", "#recycle", "$RECYCLE.BIN", "$Recycle.Bin", "__MACOSX", ".Trashes", ".AppleDouble"),
+        *("System Volume Information", "lost+found", "@EADIR"),
+    )
+    files = (
+        "Thumbs.db",
+        "THUMBS.DB",
+        "desktop.ini",
+        "Desktop.ini",
+        "IMG_1.aae",
+        "IMG_1.AAE",
+        "IMG_1.jpg.xmp",
+    )
+    wanted = {"eaDir.jpg", "recycle.png", "lost.jpg", "xmp", "aae.jpg", "Thumbs.db.png", "IMG_[1].jpg"}
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "photo.jpg").write_bytes(b"x")
+    for name in (*files, *wanted):
+        (tmp_path / name).write_bytes(b"x")
+    rule = intake_rules.SkipRule(Settings().skip_patterns)
+    assert {Path(file.path).name for file in PHOTOS.find(str(tmp_path), rule)} == wanted
+    assert rule.count == len(folders) + len(files)
+    assert {Path(file.path).name for file in PHOTOS.find(str(tmp_path))} == wanted
+
+
+def test_patterns_are_those_of_fnmatch_without_regard_to_case() -> None:
+    """A pattern may be a name, an end, or have wildcards anywhere; hidden names stay skipped."""
+    rule = intake_rules.SkipRule(("Index", "*_thumb.jpg", "[0-9]?-small*", "*.x*"))
+    skipped = ("index", "A_THUMB.JPG", "_thumb.jpg", "12-Small.png", "a.xmp", ".hidden", "a.part")
+    taken = ("index.jpg", "a_thumb.jpg.png", "thumb.jpg", "x2-small.png", "a.png", "Thumbs.db")
+    assert [name for name in (*skipped, *taken) if rule(name)] == list(skipped)
+    assert rule.count == len(skipped)
 
 
 def test_a_file_is_settled_if_it_did_not_change_for_long_enough(tmp_path: Path) -> None:

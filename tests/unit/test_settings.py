@@ -44,6 +44,8 @@ def refusal(**overrides: Any) -> str:
         ("REVIEW_THRESHOLD", "recall:0.9", "like precision:0.98"),
         ("LEASE_SECONDS", "0", "greater than 0"),
         ("LOG_FORMAT", "xml", "'console' or 'json'"),
+        ("SKIP_PATTERNS", "@eaDir/*", "without a slash"),
+        ("SKIP_PATTERNS", "*.xmp,*", "skips every photo"),
         ("TIMEZONE", "Berlin", "IANA time zone, like Europe/Berlin"),
         ("TIMEZONE", "../etc/passwd", "IANA time zone, like Europe/Berlin"),
         ("LOG_LEVEL", "info", "'INFO'"),
