@@ -21,6 +21,8 @@ _JPEG_COMPRESSIONS = frozenset({6, 7, 99})
 #: Byte sizes of the TIFF types whose values are read: BYTE, ASCII, SHORT, LONG, UNDEFINED, IFD.
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4}
 _MOST_DIRECTORIES, _MOST_ENTRIES, _MOST_VALUES, _MOST_JPEGS = 32, 4096, 64, 64
+#: Bytes within which the size of a JPEG preview is sought.
+_LONGEST_HEADER = 1 << 18
 
 
 class _Entry(NamedTuple):
@@ -53,20 +55,19 @@ def require_preview(data: bytes, want: ImageInput) -> tuple[bytes, int]:
 
     Raises ImageFault unsupported_format if no preview is as large as the model's input.
     """
-    best, area = b"", 0
+    best, area = (0, 0), 0
     for at, end in _previews(data):
-        jpeg = data[at:end]
-        width, height = _size(jpeg)
+        width, height = _size(data[at : min(end, at + _LONGEST_HEADER)])
         if width >= want.width and height >= want.height and width * height > area:
-            best, area = jpeg, width * height
-    if not best:
+            best, area = (at, end), width * height
+    if not area:
         raise ImageFault(
             FaultCode.UNSUPPORTED_FORMAT,
             "The camera's raw file has no preview of at least {width} x {height} pixels.",
             width=want.width,
             height=want.height,
         )
-    return best, exif_orientation(_metadata(data))
+    return data[best[0] : best[1]], exif_orientation(_metadata(data))
 
 
 def _size(jpeg: bytes) -> tuple[int, int]:
