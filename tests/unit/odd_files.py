@@ -106,6 +106,8 @@ def _no_end(padding: int = 0, **options: Any) -> list[bytes]:
 
 def _cut() -> list[bytes]:
     whole = [encoded(photo(), "JPEG", quality=90, progressive=each) for each in (False, True)]
+    # Decoders scale a large picture down, and then need little of a progressive one.
+    whole.append(encoded(photo(1000, 800), "JPEG", quality=90, progressive=True))
     return [data[: len(data) * 99 // 100] + bytes(zeros) for data in whole for zeros in (0, 5000)]
 
 

@@ -21,6 +21,7 @@ from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.photos.decoding.bounds import Limits, pixels_to_decode, require_few_pixels, webp_pixels
 from returns_pipeline.photos.decoding.formats import RAW, detect_format
 from returns_pipeline.photos.decoding.jpeg_ends import close_jpeg
+from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
 from returns_pipeline.photos.decoding.libtiff_messages import silence_libtiff
 from returns_pipeline.photos.decoding.model_pixels import fit, to_model_pixels
 from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of, turn
@@ -48,6 +49,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 silence_libtiff()
 
+#: The longest side of a JPEG.
+_MOST_SIDE = 65_535
 #: Pillow's messages for a valid file of a kind that it cannot decode.
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown pixel mode|unknown data org")
 
@@ -127,10 +130,13 @@ def _load_jpeg(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
             closed, fault = close_jpeg(data), _damaged(error)
     else:
         closed, fault = close_jpeg(data[:end]), unwritten_fault()
-    # If only the end marker is missing, nothing that follows changes the picture.
-    loaded = _open(closed.data, "JPEG", want, limits)
+    # If only the end marker is missing, nothing that follows changes the picture. A progressive one is
+    # compared at its full size: scaled down, it does not show what the last scans hold.
+    several = read_jpeg_frame(data).has_several_scans
+    compared = ImageInput(_MOST_SIDE, _MOST_SIDE, want.channels) if several else want
+    loaded = _open(closed.data, "JPEG", compared, limits)
     if not closed.has_every_component or (
-        loaded.image.tobytes() != _open(closed.continued, "JPEG", want, limits).image.tobytes()
+        loaded.image.tobytes() != _open(closed.continued, "JPEG", compared, limits).image.tobytes()
     ):
         raise fault
     return loaded

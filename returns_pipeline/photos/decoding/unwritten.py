@@ -80,7 +80,7 @@ def _is_unwritten(strip: bytes) -> bool:
 def _webp_payload(data: bytes) -> tuple[int, int, int]:
     """Return where the first coded frame lies, and how many zeros in a row it cannot have.
 
-    VP8 codes a flat area as zeros: up to 0.2 bits a macroblock were measured, 4 bits are allowed.
+    VP8 codes a flat area as zeros: up to 0.2 bits a macroblock were measured, 1 bit is allowed.
     """
     at, longest = 12, len(_CODED_RUN)
     while at + 8 <= len(data):
@@ -90,7 +90,7 @@ def _webp_payload(data: bytes) -> tuple[int, int, int]:
             continue
         if name == b"VP8 ":
             width, height = (int.from_bytes(data[at + i : at + i + 2], "little") & 0x3FFF for i in (14, 16))
-            return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 2
+            return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 8
         if name == b"VP8L":
             return at + 8, at + 8 + size, longest
         at += 8 + size + size % 2
