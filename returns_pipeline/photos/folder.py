@@ -101,7 +101,11 @@ class FolderSource:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode) or identity_of(status) != image.identity:
                     raise ImageFault(FaultCode.CHANGED)
-                return _content(descriptor, status.st_size, max_bytes)
+                data = _content(descriptor, status.st_size, max_bytes)
+                # A program that still writes may have changed the part that was read first.
+                if len(data) != status.st_size or identity_of(os.fstat(descriptor)) != image.identity:
+                    raise ImageFault(FaultCode.CHANGED)
+                return data
             finally:
                 os.close(descriptor)
         except FileNotFoundError:

@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         description="Maximum seconds for one chunk; after them its worker process is killed.",
     )
     max_pixels: int = Field(
-        50_000_000,
+        64_000_000,
         ge=1,
         description="Maximum pixels to decode of one image. JPEGs are counted after scaling in the decoder.",
     )

@@ -10,17 +10,30 @@ import logging
 import re
 import struct
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.photos.decoding.bounds import Limits, pixels_to_decode, require_few_pixels, webp_pixels
-from returns_pipeline.photos.decoding.formats import detect_format
+from returns_pipeline.photos.decoding.formats import RAW, detect_format
+from returns_pipeline.photos.decoding.jpeg_ends import close_jpeg
+from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
+from returns_pipeline.photos.decoding.libtiff_messages import silence_libtiff
 from returns_pipeline.photos.decoding.model_pixels import fit, to_model_pixels
+from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of, turn
 from returns_pipeline.photos.decoding.plain_png import decode_plain_png
+from returns_pipeline.photos.decoding.png_chunks import only_needed_chunks, require_picture_chunks
+from returns_pipeline.photos.decoding.raw_previews import require_preview
+from returns_pipeline.photos.decoding.unwritten import (
+    jpeg_end,
+    require_written,
+    require_written_rows,
+    unwritten_fault,
+)
 from returns_pipeline.records.images import Decoded, ImageFacts
 from returns_pipeline.records.models import ImageInput
 
@@ -34,10 +47,12 @@ Image.MAX_IMAGE_PIXELS = None
 # A fault of a file is stored in its row. Pillow's warnings about it would fill the workers' logs.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
+silence_libtiff()
 
+#: The longest side of a JPEG.
+_MOST_SIDE = 65_535
 #: Pillow's messages for a valid file of a kind that it cannot decode.
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown pixel mode|unknown data org")
-_EXIF_ORIENTATION = 0x0112
 
 
 def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
@@ -68,39 +83,92 @@ def _decode(
     data: bytes, name: str, want: ImageInput, limits: Limits
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Return the pixels, and the size of the upright picture."""
+    stated = 1
+    if name == RAW:
+        data, stated = require_preview(data, want)
+        name = "JPEG"
+    loaded = _load(data, name, want, limits)
+    image, size = loaded.image, loaded.size
+    orientation = orientation_of(image) or stated
+    if orientation > 1:
+        image = turn(image, orientation)
+        image.format = loaded.image.format
+        if orientation >= 5:
+            size = size[::-1]
+    return to_model_pixels(image, want, loaded.data), size
+
+
+class _Loaded(NamedTuple):
+    """A decoded picture, not yet upright; its size in the file; and the bytes that were decoded."""
+
+    image: Image.Image
+    size: tuple[int, int]
+    data: bytes
+
+
+def _load(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
+    """Decode a file; what is missing or damaged beside the picture does not matter."""
+    if name == "JPEG":
+        return _load_jpeg(data, want, limits)
+    if name == "PNG":
+        return _load_png(data, want, limits)
     if name == "WEBP":
         # libwebp allocates two canvases when it opens a file.
         require_few_pixels(webp_pixels(data), limits)
+    require_written(data, name)
+    return _open(data, name, want, limits)
+
+
+def _load_jpeg(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
+    end = jpeg_end(data)
+    if end is None:
+        try:
+            return _open(data, "JPEG", want, limits)
+        except OSError as error:
+            if "truncated" not in str(error):
+                raise
+            closed, fault = close_jpeg(data), _damaged(error)
+    else:
+        closed, fault = close_jpeg(data[:end]), unwritten_fault()
+    # If only the end marker is missing, nothing that follows changes the picture. A progressive one is
+    # compared at its full size: scaled down, it does not show what the last scans hold.
+    several = read_jpeg_frame(data).has_several_scans
+    compared = ImageInput(_MOST_SIDE, _MOST_SIDE, want.channels) if several else want
+    loaded = _open(closed.data, "JPEG", compared, limits)
+    if not closed.has_every_component or (
+        loaded.image.tobytes() != _open(closed.continued, "JPEG", compared, limits).image.tobytes()
+    ):
+        raise fault
+    return loaded
+
+
+def _load_png(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
+    require_picture_chunks(data)
     try:
-        with Image.open(io.BytesIO(data), formats=(name,)) as image:
+        return _open(data, "PNG", want, limits)
+    except (ImageFault, MemoryError):
+        raise
+    except Exception:  # perhaps in a chunk that the picture does not need
+        try:
+            return _open(only_needed_chunks(data), "PNG", want, limits)
+        except UnidentifiedImageError:
+            pass
+        raise
+
+
+def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
+    """Check the cost of a file's picture, then decode it."""
+    with Image.open(io.BytesIO(data), formats=(name,)) as image:
+        size = image.size
+        require_few_pixels(pixels_to_decode(image, data, name, want), limits)
+        partial = _partial_frame(image) if name == "GIF" else None
+        if name == "TIFF":
+            hide_other_tags(image)
+        image.load()
+        if name in {"BMP", "TIFF"}:
+            require_written_rows(image, data, name)
             size = image.size
-            require_few_pixels(pixels_to_decode(image, data, name, want), limits)
-            partial = _partial_frame(image) if name == "GIF" else None
-            image.load()
-            picture = _on_canvas(image, partial) if partial else image
-            orientation = _orientation(image)
-            if orientation != 1:
-                picture = ImageOps.exif_transpose(picture)
-            if orientation >= 5:
-                size = size[::-1]
-            return to_model_pixels(picture, want, data), size
-    except ValueError as error:
-        if name != "PNG" or "MAX_TEXT" not in str(error):
-            raise
-        # Text chunks that decompress to many megabytes do not matter for the picture.
-        return _decode(_without_text_chunks(data), name, want, limits)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation that is not applied yet. Pillow's TIFF and HEIF decoders apply theirs."""
-    # Parsing EXIF costs more than decoding a thumbnail, so check first that there is any.
-    if "exif" not in image.info:
-        return 1
-    try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # damaged EXIF; the picture may still be whole
-        return 1
-    return value if value in range(1, 9) else 1
+        return _Loaded(_on_canvas(image, partial) if partial else image, size, data)
 
 
 def _partial_frame(image: ImageFile.ImageFile) -> tuple[int, int, int, int] | None:
@@ -116,23 +184,12 @@ def _on_canvas(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Imag
     return canvas
 
 
-def _without_text_chunks(data: bytes) -> bytes:
-    """Return a PNG without the chunks that hold text or a colour profile."""
-    kept, at = [data[:8]], 8
-    while at + 8 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4])
-        if data[at + 4 : at + 8] not in {b"zTXt", b"iTXt", b"tEXt", b"iCCP"}:
-            kept.append(data[at:end])
-        at = end
-    return b"".join(kept)
-
-
 def _header_fault(data: bytes, name: str) -> ImageFault:
     """Call the decoder directly for the reason, which Image.open does not pass on."""
     factory, _ = Image.OPEN[name]
     try:
         factory(io.BytesIO(data), b"")
-    except (SyntaxError, IndexError, TypeError, struct.error) as error:
+    except (OSError, SyntaxError, IndexError, TypeError, struct.error) as error:
         return _damaged(error, f"The file begins as {name} but its header is damaged")
     return ImageFault(FaultCode.TRUNCATED, "The file begins as {name} but its header is damaged.", name=name)
 
