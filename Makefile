@@ -14,8 +14,11 @@ help: ## Print this list
 demo: .venv/runtime ## Classify the shipped samples, from nothing to a report
 	@$(BIN)/returns-pipeline demo
 
+# Twice as many as two cores have: tests often wait for the processes that they start.
+TESTERS ?= 4
+
 test: .venv/dev ## Run the tests; they start their own Redis and PostgreSQL
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 
 lint: .venv/dev ## Check style, types and the import contracts
 	@$(BIN)/ruff check .
