@@ -2,16 +2,14 @@
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import words
+from returns_pipeline.report.html import template_environment
 from returns_pipeline.report.summary import Tally
 
 
@@ -36,7 +34,8 @@ def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
     """Return the page of a run for a file in `folder`."""
     longest = max(tally.labels.values(), default=1)
     codes = [(code, words.fault(code), count) for code, count in tally.codes.most_common()]
-    return _template().render(
+    template = template_environment("returns_pipeline.report").get_template("report.html")
+    return template.render(
         words=words,
         run=summary,
         accuracy=tally.accuracy,
@@ -52,15 +51,3 @@ def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
 def _link(result: ImageResult, folder: Path) -> str:
     relative = os.path.relpath(result.archived_path or result.path, folder)
     return quote(os.fsencode(relative))
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("returns_pipeline.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html")

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from returns_pipeline.report.html import template_environment
 
 if TYPE_CHECKING:
     from returns_pipeline.training.evaluation.calibration_curve import ReviewOutcome
@@ -132,25 +132,14 @@ def render(
         _Section(name, *_EXPLANATIONS[name], _alt_text(name, evaluation, labels), tables.get(name))
         for name in figures
     ]
-    return _template().render(
+    template = template_environment("returns_pipeline.training.report").get_template("evaluation.html")
+    return template.render(
         title=title,
         command=command,
         summary=summary,
         sections=sections,
         metrics=Table(["metric", "value"], [[name, _number(value)] for name, value in metrics.items()]),
     )
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("returns_pipeline.training.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("evaluation.html")
 
 
 def _alt_text(name: str, evaluation: "Evaluation", labels: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -15,6 +14,7 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
+from returns_pipeline.report.html import template_environment
 from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth
@@ -25,13 +25,7 @@ from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.resources import resources_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
 
-_templates = Environment(
-    loader=PackageLoader("returns_pipeline.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_templates = template_environment("returns_pipeline.web")
 _templates.globals["words"] = words
 #: A file name that may wrap after each underscore.
 _templates.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
