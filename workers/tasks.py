@@ -73,6 +73,12 @@ def close_run(run_id: int) -> None:
 
 
 @app.task(ignore_result=True, **_RETRY)
+def update_report(run_id: int) -> None:
+    """Write a closed run's report again, with the reviews that came after it."""
+    closing.update_report(context(), run_id)
+
+
+@app.task(ignore_result=True, **_RETRY)
 def sweep() -> None:
     """Send open work again that no process works on."""
     sweeping.sweep(context())

@@ -89,6 +89,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
         context, chunk_id, request_id
     ),
     Task.CLOSE_RUN: lambda context, _, run_id: closing.close_run(context, run_id),
+    Task.UPDATE_REPORT: lambda context, _, run_id: closing.update_report(context, run_id),
     Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),
     Task.SWEEP: lambda context, _: sweep(context),
 }

@@ -1,5 +1,6 @@
 """Images: a photo from the intake to its result, and as lists and pages show it."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from returns_pipeline.errors import FaultCode
@@ -20,6 +21,14 @@ class ImageState(StoredEnum):
     CLASSIFIED = "classified"
     QUARANTINED = "quarantined"
     FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class LabelSource(StoredEnum):
+    """Whose word the final label of an image is."""
+
+    MODEL = "model"
+    PERSON = "person"
     UNKNOWN = "unknown"
 
 
@@ -87,7 +96,10 @@ class ImageResult(NamedTuple):
     """One image with the prediction of its run's model, as every list, file and page shows it.
 
     None in a field means that there is no such value. `archived_path` is where the file has been moved to.
-    Fields with a default are read for pages and lists only, not for the report and the export of a whole run.
+    `final_label` is the label of the newest review, else the prediction's; `final_source`, one of
+    LabelSource, says which. After a review without a label, `final_label` is None and `review_outcome` says
+    why. Fields with a default are read for pages and lists only, not for the report and the export of a
+    whole run.
     """
 
     id: int
@@ -101,10 +113,15 @@ class ImageResult(NamedTuple):
     probability: float | None
     main_label: str | None
     decision: str | None
+    final_label: str | None
+    final_source: str | None
+    review_outcome: str | None
+    reviewed_label: str | None
+    reviewer: str | None
+    reviewed_at: datetime | None
+    received_at: datetime
     main_probability: float | None = None
     run_id: int | None = None
-    reviewed_label: str | None = None
-    reviewer: str | None = None
 
     @property
     def lies_at(self) -> str:
@@ -127,11 +144,15 @@ class Picture(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter for images; None in a field means all. `least` and `most` are probabilities, 0 to 1."""
+    """A filter for images; None in a field means all. `least` and `most` are probabilities, 0 to 1.
+
+    `label` is the final label, `predicted` the label of the model.
+    """
 
     run_id: int | None = None
     state: "ImageState | None" = None
     label: str | None = None
+    predicted: str | None = None
     decision: str | None = None
     code: str | None = None
     least: float | None = None

@@ -1,8 +1,9 @@
 """Results: what is known about one image in the end, a person's review included."""
 
+from datetime import datetime
 from typing import NamedTuple
 
-from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.images import ImageState, LabelSource
 
 
 class Result(NamedTuple):
@@ -13,7 +14,10 @@ class Result(NamedTuple):
 
     `label`, `probability` (0 to 1) and `main_category` are what the run's model predicted; `decision` is
     `auto` if the prediction counts without a person and `review` if a person should check it.
-    `reviewed_label` is the label of the newest review, by `reviewer`.
+    `final_label` is the label that counts: the newest review's, else the prediction's; `final_source` says
+    which. `reviewer` made the newest review at `reviewed_at`, UTC; it has a `reviewed_label`, or a
+    `review_outcome` such as `none_of_these` and then no final label. `received_at`, UTC, is when the photo
+    was found or sent.
     """
 
     id: int
@@ -26,13 +30,13 @@ class Result(NamedTuple):
     probability: float | None
     main_category: str | None
     decision: str | None
-    reviewed_label: str | None = None
-    reviewer: str | None = None
-
-    @property
-    def final_label(self) -> str | None:
-        """The label that counts: the newest review's, else the prediction's."""
-        return self.label if self.reviewed_label is None else self.reviewed_label
+    final_label: str | None
+    final_source: LabelSource | None
+    review_outcome: str | None
+    reviewed_label: str | None
+    reviewer: str | None
+    reviewed_at: datetime | None
+    received_at: datetime
 
     @property
     def name(self) -> str:

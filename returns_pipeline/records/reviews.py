@@ -8,6 +8,7 @@ from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 
 class ReviewKind(StoredEnum):
@@ -27,39 +28,85 @@ class ReviewAction(StrEnum):
     UNDO = "undo"
 
 
+class ReviewOutcome(StrEnum):
+    """What a review says of an image. Only LABEL names a category; RETURNS_REVIEW_OUTCOMES adds others."""
+
+    LABEL = "label"
+    NONE_OF_THESE = "none_of_these"
+    UNREADABLE = "unreadable"
+    RETAKE = "retake"
+
+
+class Word(NamedTuple):
+    """A person's word on an image: a label with its main category, or an outcome without a label."""
+
+    outcome: str
+    label: str | None = None
+    main_label: str | None = None
+
+
 class ReviewItem(NamedTuple):
-    """An image in review; `top` holds (label index, probability) pairs, best first."""
+    """An image to review; `top` holds (label index, probability) pairs, best first.
+
+    `kind` is None for an image that is not in the queue. `label` to `top` are None without a prediction.
+    `review_id` is the review that counts now, None before the first.
+    """
 
     image_id: int
     run_id: int
-    kind: ReviewKind
+    kind: ReviewKind | None
     path: str
-    label: str
-    probability: float
-    main_label: str
-    top: "Sequence[tuple[int, float]]"
+    label: str | None
+    probability: float | None
+    main_label: str | None
+    top: "Sequence[tuple[int, float]] | None"
     model_name: str
     model_version: int
+    state: str
+    review_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewTask:
     """An image with everything that a reviewer needs to decide.
 
-    `kind` is `doubt` or `audit`. `model` is NAME/VERSION. `top` holds the (label, probability) pairs of the
-    best labels, best first. `labels` are all that can be chosen.
+    `kind` is `doubt` or `audit`, None for an image that is not in the queue. `model` is NAME/VERSION. `top`
+    holds the (label, probability) pairs of the best labels, best first; `label`, `probability` and
+    `main_label` are None without a prediction. `labels` are all that can be chosen. `review_id` is the review
+    that counts now, None before the first.
     """
 
     image_id: int
     run_id: int
     name: str
-    kind: ReviewKind
+    kind: ReviewKind | None
     model: str
-    label: str
-    probability: float
-    main_label: str
+    label: str | None
+    probability: float | None
+    main_label: str | None
     top: tuple[tuple[str, float], ...]
     labels: tuple[str, ...]
+    review_id: int | None
+
+
+class Undone(NamedTuple):
+    """What an undo took back: the images, and the image that the reviewer holds again, if it was queued."""
+
+    image_ids: tuple[int, ...]
+    item: ReviewItem | None
+
+
+class Event(NamedTuple):
+    """One step in the history of an image: `what` is a code, `who` a person, a model or empty.
+
+    `what` is one of received, predicted, finished, and the values of ReviewAction. `detail` is a label, an
+    outcome or a state.
+    """
+
+    at: "datetime"
+    what: str
+    who: str
+    detail: str
 
 
 class ReviewCounts(NamedTuple):

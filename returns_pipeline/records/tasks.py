@@ -24,6 +24,7 @@ class Task(StrEnum):
     CLASSIFY_CHUNK = "workers.tasks.classify_chunk"
     EXPLAIN = "workers.tasks.explain_image"
     CLOSE_RUN = "workers.tasks.close_run"
+    UPDATE_REPORT = "workers.tasks.update_report"
     REPLAY = "workers.tasks.replay_run"
     RETRY = "workers.tasks.retry_images"
     SWEEP = "workers.tasks.sweep"
@@ -33,6 +34,7 @@ class Task(StrEnum):
 TASK_QUEUES = {
     Task.SCAN: CONTROL,
     Task.CLOSE_RUN: CONTROL,
+    Task.UPDATE_REPORT: CONTROL,
     Task.RETRY: CONTROL,
     Task.SWEEP: CONTROL,
     Task.CLASSIFY_PATHS: INTERACTIVE,

@@ -1,6 +1,7 @@
 """Text from outside, made safe to show and to send: file names, messages of other programs."""
 
 import re
+from datetime import UTC, datetime
 
 _URL = re.compile(r"\b[a-z][a-z0-9+]*://\S+")
 _PATH = re.compile(r"(?<![\w./])/(?:[^\s/,;:'\"()]+/)+([^\s/,;:'\"()]*)")
@@ -25,3 +26,8 @@ def file_name(path: str) -> str:
 def pathless(text: str) -> str:
     """Return text without this server's addresses and folders: of a path, only its last part stays."""
     return _PATH.sub(r"\1", _URL.sub("…", text))
+
+
+def iso(moment: datetime) -> str:
+    """Return an aware moment as ISO 8601 in UTC, to the second: `2026-05-04T02:00:00Z`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

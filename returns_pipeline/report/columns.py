@@ -5,6 +5,7 @@ COLUMNS. Report, export, REST interface, page and command line follow from the r
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ class Column(NamedTuple):
 
     name: str
     field: str
-    type: type[int] | type[float] | type[str]
+    type: type[int] | type[float] | type[str] | type[datetime]
     heading: str
     outputs: frozenset[Output]
     convert: Callable[[Any], object] | None = None
@@ -43,11 +44,13 @@ class Column(NamedTuple):
     is_optional: bool = True
 
     def text(self, value: object) -> str:
-        """Return a value for people: a probability in percent, a code in words."""
+        """Return a value for people: a probability in percent, a moment in UTC, a code in words."""
         if value is None:
             return ""
         if isinstance(value, float):
             return f"{100 * value:.1f} %"
+        if isinstance(value, datetime):
+            return f"{value:%Y-%m-%d %H:%M} UTC"
         return self.words.get(str(value), str(value)) if self.words else str(value)
 
 
@@ -84,8 +87,14 @@ COLUMNS = (
     Column("archived_path", "archived_path", str, "Now in", frozenset({Output.REPORT}), printable),
     Column("path", "path", str, "Came from", frozenset({Output.JSON}), is_optional=False),
     Column("archived_path", "archived_path", str, "Now in", frozenset({Output.JSON})),
-    Column("reviewed_label", "reviewed_label", str, "Reviewed as", _REST_PAGE),
-    Column("reviewer", "reviewer", str, "Reviewed by", _REST_PAGE),
+    Column("final_label", "final_label", str, "Final category", _NOT_TABLE),
+    Column("final_source", "final_source", str, "Decided by", _NOT_TABLE, words=words.LABEL_SOURCES),
+    Column("review_outcome", "review_outcome", str, "Reviewed as", _NOT_TABLE, words=words.REVIEW_OUTCOMES),
+    Column("reviewed_label", "reviewed_label", str, "Reviewed as", frozenset({Output.REST})),
+    Column("reviewer", "reviewer", str, "Reviewed by", frozenset({Output.REST})),
+    Column("reviewed_by", "reviewer", str, "Reviewed by", _NOT_TABLE, printable),
+    Column("reviewed_at", "reviewed_at", datetime, "Reviewed at", _NOT_TABLE),
+    Column("received_at", "received_at", datetime, "Came in", _NOT_TABLE, is_optional=False),
 )
 
 

@@ -2,9 +2,11 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TextIO
 
 from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.text import iso
 from returns_pipeline.report.columns import Output, columns_of, values
 
 
@@ -17,11 +19,14 @@ def writer(stream: TextIO, output: Output) -> Callable[[Sequence[ImageResult]], 
     out = csv.writer(stream, lineterminator="\n")
     out.writerow(column.name for column in columns)
     probabilities = [place for place, column in enumerate(columns) if column.type is float]
+    moments = [place for place, column in enumerate(columns) if column.type is datetime]
 
     def write(images: Sequence[ImageResult]) -> None:
         found = values(columns, images)
         for place in probabilities:
             found[place] = ["" if value is None else f"{value:.6f}" for value in found[place]]
+        for place in moments:
+            found[place] = ["" if value is None else iso(value) for value in found[place]]
         out.writerows(zip(*found, strict=True))
 
     return write

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.images import ImageResult, LabelSource
 from returns_pipeline.records.predictions import Decision
 
 #: The most images that a page lists: without a prediction, and with the least probable ones.
@@ -39,7 +39,10 @@ def label_in_name(name: str) -> int | None:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts images one by one; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them."""
+    """Counts images one by one; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them.
+
+    `labels` counts final labels. `correct` counts predictions, because it judges the model.
+    """
 
     labels: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
@@ -51,13 +54,16 @@ class Tally:
 
     def add(self, result: ImageResult) -> None:
         """Count one image."""
+        if result.final_label is not None:
+            self.labels[result.final_label] += 1
         if result.label is None or result.probability is None:
             self.codes[result.code or "pending"] += 1
             if len(self.faults) < MOST_FAULTS:
                 self.faults.append(result)
             return
-        self.labels[result.label] += 1
-        self.decisions[result.decision or Decision.REVIEW] += 1
+        # What a person has reviewed need not be reviewed again.
+        if result.final_source != LabelSource.PERSON:
+            self.decisions[result.decision or Decision.REVIEW] += 1
         expected = label_in_name(result.name)
         if expected is not None:
             self.labelled += 1

@@ -6,9 +6,10 @@ A code that is missing here comes from a newer version of this program. It is sh
 from collections.abc import Mapping
 
 from returns_pipeline.errors import FaultCode
-from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
 from returns_pipeline.records.runs import RunKind, RunState
 
 RUN_KINDS: Mapping[str, str] = {
@@ -44,6 +45,31 @@ DECISIONS: Mapping[str, str] = {
     Decision.UNKNOWN: "unknown",
 }
 
+LABEL_SOURCES: Mapping[str, str] = {
+    LabelSource.MODEL: "the model",
+    LabelSource.PERSON: "a person",
+    LabelSource.UNKNOWN: "unknown",
+}
+
+#: An outcome that the shop adds in its settings is shown as it is.
+REVIEW_OUTCOMES: Mapping[str, str] = {
+    ReviewOutcome.LABEL: "a category",
+    ReviewOutcome.NONE_OF_THESE: "none of these",
+    ReviewOutcome.UNREADABLE: "not recognizable",
+    ReviewOutcome.RETAKE: "photograph again",
+}
+
+#: The steps of an image's history.
+EVENTS: Mapping[str, str] = {
+    "received": "came in",
+    "predicted": "classified",
+    "finished": "stored",
+    ReviewAction.ACCEPT: "confirmed",
+    ReviewAction.CORRECT: "corrected",
+    ReviewAction.SKIP: "skipped",
+    ReviewAction.UNDO: "taken back",
+}
+
 MODEL_STAGES: Mapping[str, str] = {
     ModelStage.CANDIDATE: "candidate",
     ModelStage.ACTIVE: "active",
@@ -74,3 +100,8 @@ def run_state(code: str, done: int, total: int) -> str:
 def fault(code: str) -> str:
     """Return the sentence of a fault code."""
     return FaultCode(code).sentence if code in set(FaultCode) else code
+
+
+def outcome(code: str | None) -> str:
+    """Return the outcome of a review for people."""
+    return REVIEW_OUTCOMES.get(code, code) if code else ""

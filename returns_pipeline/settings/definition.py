@@ -16,6 +16,7 @@ from returns_pipeline.settings.values import (
     SKIP_PATTERNS,
     Intake,
     parse_intakes,
+    parse_outcomes,
     parse_patterns,
     parse_threshold,
 )
@@ -214,6 +215,11 @@ class Settings(BaseSettings):
         le=1,
         description="Share of the predictions above REVIEW_THRESHOLD that are offered for review as a "
         "sample.",
+    )
+    review_outcomes: Annotated[tuple[str, ...], NoDecode, PlainValidator(parse_outcomes)] = Field(
+        (),
+        description="Further outcomes of a review without a category, like `wrong_item,damaged`, beside "
+        "none_of_these, unreadable and retake.",
     )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")

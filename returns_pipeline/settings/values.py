@@ -1,10 +1,12 @@
 """Parsers of the settings that are neither plain text nor a number."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
+from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
 
 #: Folders and files that network drives, operating systems and phones put beside photos. Names that begin
 #: with a dot are skipped without a pattern.
@@ -12,6 +14,7 @@ SKIP_PATTERNS = (
     *("@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"),
     *("__MACOSX", ".AppleDouble", ".Trashes", "Thumbs.db", "ehthumbs.db", "desktop.ini", "*.aae", "*.xmp"),
 )
+_OUTCOME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _PRECISION = "precision:"
 
 
@@ -49,6 +52,22 @@ def parse_patterns(value: Any) -> tuple[str, ...]:
         if not pattern.strip("*"):
             raise ValueError(f"should leave some names: {pattern} skips every photo")
     return patterns
+
+
+def parse_outcomes(value: Any) -> tuple[str, ...]:
+    """Return the outcomes of `NAME,NAME`. Parsed outcomes stay unchanged.
+
+    Raises ValueError for a name that is not of lower-case letters, digits and underscores, or is taken.
+    """
+    if not isinstance(value, str):
+        return tuple(value)
+    names = tuple(name for part in value.split(",") if (name := part.strip()))
+    for name in names:
+        if not _OUTCOME.fullmatch(name):
+            raise ValueError("should be names of lower-case letters, digits and underscores, at most 40")
+        if name in set(ReviewOutcome) | set(ReviewAction):
+            raise ValueError(f"should not name {name}, which has a meaning already")
+    return names
 
 
 class Intake(NamedTuple):

@@ -10,9 +10,9 @@ from returns_pipeline.records.images import Filter, ImageResult, ImageState, Pic
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import StoredPrediction
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.images import RESULT_COLUMNS
+from returns_pipeline.store.images import RESULT_COLUMNS, REVIEW_OF_IMAGE
 from returns_pipeline.store.joins import PREDICTION_OF_RUN
-from returns_pipeline.store.tables import images, model_versions, predictions, reviews, runs
+from returns_pipeline.store.tables import chunks, images, model_versions, predictions, review_changes, runs
 
 
 class Order(StrEnum):
@@ -27,8 +27,9 @@ Cursor = tuple[float | None, int]
 
 _FROM = (
     images.join(runs)
+    .join(chunks, chunks.c.id == images.c.chunk_id)
     .outerjoin(predictions, PREDICTION_OF_RUN)
-    .outerjoin(reviews, sa.and_(reviews.c.image_id == images.c.id, reviews.c.reviewed_at.is_not(None)))
+    .outerjoin(review_changes, REVIEW_OF_IMAGE)
 )
 #: The columns that `picture_of` reads.
 PICTURE = (
@@ -43,8 +44,6 @@ PICTURE = (
 PAGE_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "main_probability": predictions.c.main_probability,
     "run_id": images.c.run_id,
-    "reviewed_label": reviews.c.label,
-    "reviewer": reviews.c.reviewer,
 }
 _SELECT = sa.select(*RESULT_COLUMNS.values(), *PAGE_COLUMNS.values()).select_from(_FROM)
 
@@ -82,7 +81,8 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     equal = {
         images.c.run_id: wanted.run_id,
         images.c.state: wanted.state,
-        predictions.c.label: wanted.label,
+        images.c.final_label: wanted.label,
+        predictions.c.label: wanted.predicted,
         predictions.c.decision: wanted.decision,
         images.c.code: wanted.code,
     }

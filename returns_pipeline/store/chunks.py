@@ -17,7 +17,7 @@ from returns_pipeline.records.images import ImageState, Move, Outcome, PendingIm
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
-from returns_pipeline.store import bulk
+from returns_pipeline.store import bulk, final_labels
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
@@ -146,9 +146,16 @@ def split(db: Database, held: Claim) -> int:
     moved = [image.id for image in held.images[len(held.images) // 2 :]]
     with db.write() as connection:
         _require_lease(connection, held)
+        received_at = sa.select(chunks.c.received_at).where(chunks.c.id == held.chunk_id).scalar_subquery()
         other = connection.execute(
             sa.insert(chunks)
-            .values(run_id=held.run_id, state=ChunkState.OPEN, size=len(moved), sent_at=utc_now())
+            .values(
+                run_id=held.run_id,
+                state=ChunkState.OPEN,
+                size=len(moved),
+                sent_at=utc_now(),
+                received_at=received_at,
+            )
             .returning(chunks.c.id)
         ).scalar_one()
         connection.execute(
@@ -365,7 +372,11 @@ def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> 
         raise LeaseLostError("Chunk {chunk_id} was claimed by another process.", chunk_id=held.chunk_id)
 
 
-_RESULT = ("state", "code", "detail", "sha256", "format", "width", "height", "archived_path", "id")
+_RESULT = (
+    *("state", "code", "detail", "sha256", "format", "width", "height", "archived_path"),
+    *final_labels.COLUMNS,
+    "id",
+)
 _PREDICTION = (
     *("image_id", "model_version_id", "label_index", "label", "probability"),
     *("main_label", "main_probability", "top", "decision"),
@@ -381,6 +392,7 @@ def _result(outcome: Outcome) -> bulk.Row:
         outcome.detail,
         *(outcome.facts or _NO_FACTS),
         escape_path(target) if target else None,
+        *final_labels.of_prediction(outcome.prediction),
         outcome.image_id,
     )
 

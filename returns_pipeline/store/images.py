@@ -11,7 +11,17 @@ from returns_pipeline.records.images import FoundFile, ImageResult, ImageState
 from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import IDENTITY, UNFINISHED, chunks, images, predictions, runs
+from returns_pipeline.store.joins import PREDICTION_OF_RUN
+from returns_pipeline.store.tables import (
+    IDENTITY,
+    UNFINISHED,
+    UtcDateTime,
+    chunks,
+    images,
+    predictions,
+    review_changes,
+    runs,
+)
 
 #: The first fields of ImageResult, in their order, and the column that fills each. A new column of an image
 #: or of its prediction is a field there and a line here; `returns_pipeline.report.columns` says which outputs
@@ -30,7 +40,16 @@ RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "probability": predictions.c.probability,
     "main_label": predictions.c.main_label,
     "decision": predictions.c.decision,
+    "final_label": images.c.final_label,
+    "final_source": images.c.final_source,
+    "review_outcome": review_changes.c.outcome,
+    "reviewed_label": review_changes.c.label,
+    "reviewer": review_changes.c.who,
+    "reviewed_at": review_changes.c.changed_at,
+    "received_at": sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime),
 }
+#: The review of an image that counts.
+REVIEW_OF_IMAGE = review_changes.c.id == images.c.review_id
 
 
 def paths_to_retry(db: Database, run_id: int | None) -> list[str]:
@@ -97,13 +116,14 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
     Images of an open run that move to another chunk meanwhile may be missing. There is one short query for
     each chunk: memory stays flat, no transaction is long, and every database reads only the chunk's own rows.
     """
-    model_version = sa.select(runs.c.model_version_id).where(runs.c.id == run_id).scalar_subquery()
-    predicted = sa.and_(
-        predictions.c.image_id == images.c.id, predictions.c.model_version_id == model_version
-    )
     query = (
         sa.select(*RESULT_COLUMNS.values())
-        .select_from(images.outerjoin(predictions, predicted))
+        .select_from(
+            images.join(chunks, chunks.c.id == images.c.chunk_id)
+            .join(runs, runs.c.id == images.c.run_id)
+            .outerjoin(predictions, PREDICTION_OF_RUN)
+            .outerjoin(review_changes, REVIEW_OF_IMAGE)
+        )
         .where(images.c.chunk_id == sa.bindparam("chunk"))
         .order_by(images.c.id)
     )

@@ -1,263 +1,213 @@
-"""The review queue: images for reviewers, and their reviews. Two reviewers never hold the same image."""
+"""Reviews: the word of a person on any image, in the queue or not; skipping one, and the undo of both."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import ConflictError
-from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewAction, ReviewCounts, ReviewItem, ReviewKind
+from returns_pipeline.errors import ConflictError, NotFoundError
+from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.reviews import ReviewAction, ReviewItem, ReviewOutcome, Undone, Word
+from returns_pipeline.store import final_labels
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
-from returns_pipeline.store.tables import (
-    HELD,
-    WAITING,
-    images,
-    model_versions,
-    predictions,
-    review_changes,
-    reviews,
-    runs,
-)
+from returns_pipeline.store.review_queue import free_for, item_of
+from returns_pipeline.store.tables import WAITING, images, review_changes, reviews
 
-#: Two multipliers and a prime. The selection of audits and their places in the queue look random and are
-#: repeatable.
-_CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003
 #: Added to the rank of a skipped image, so that it comes last.
 _LAST = 1.0
 
 
-def enqueue(db: Database, run_id: int, audit_share: float) -> None:
-    """Add a run's unsure predictions to the queue, and a sample of `audit_share`, 0 to 1, of the sure ones.
+def decide(
+    db: Database, who: str, image_id: int, word: Word, replaces: int | None = None, batch: str | None = None
+) -> ReviewAction:
+    """Store a person's word on an image; return ACCEPT if it is the model's label, else CORRECT.
 
-    May run twice; existing rows stay as they are.
+    The same word of the same person again changes nothing. `replaces` is the id of the review that the person
+    saw, None for none. Raises ConflictError if another person holds the image or has reviewed it meanwhile.
     """
-    number = images.c.id
-    is_doubt = predictions.c.decision == Decision.REVIEW
-    is_chosen = (number * _CHOOSE) % _PRIME < int(audit_share * _PRIME)
-    place = ((number * _PLACE) % _PRIME) / sa.cast(_PRIME, sa.Float)
-    found = (
-        sa.select(
-            number,
-            images.c.run_id,
-            sa.case((is_doubt, ReviewKind.DOUBT.value), else_=ReviewKind.AUDIT.value),
-            sa.case((is_doubt, predictions.c.probability), else_=place),
-        )
-        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
-        .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen))
-    )
     with db.write() as connection:
-        connection.execute(
-            db.insert(reviews)
-            .from_select(["image_id", "run_id", "kind", "rank"], found)
-            .on_conflict_do_nothing(index_elements=[reviews.c.image_id])
+        return _decide(connection, who, image_id, word, replaces, batch)
+
+
+def _decide(
+    connection: sa.Connection,
+    who: str,
+    image_id: int,
+    word: Word,
+    replaces: int | None,
+    batch: str | None,
+) -> ReviewAction:
+    # The lock makes two decisions on one image follow each other.
+    connection.execute(sa.select(images.c.id).where(images.c.id == image_id).with_for_update())
+    item = item_of(connection, image_id)
+    if item is None:
+        raise NotFoundError("There is no image {image}.", image=image_id)
+    if item.state == ImageState.PENDING:
+        raise ConflictError(
+            "Image {image} is not classified yet.", "Try again when its run is finished.", image=image_id
         )
-
-
-def _free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
-    """Condition: the image is not held by another reviewer."""
-    return sa.or_(reviews.c.held_until.is_(None), reviews.c.held_until < now, reviews.c.held_by == who)
-
-
-def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
-    """Hold the next image for a reviewer for `seconds`; None if no image is available.
-
-    An image that the reviewer holds already comes first. No other reviewer gets a held image.
-    """
-    now = utc_now()
-    first = (
-        sa.select(reviews.c.image_id)
-        .where(WAITING, _free_for(who, now))
-        .order_by(reviews.c.rank)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    is_held_by_them = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
-    with db.write() as connection:
-        # First an image that the reviewer holds, then the first by rank; each query has its own index.
-        found = (
-            connection.execute(first.where(HELD, is_held_by_them)).scalar()
-            or connection.execute(first).scalar()
-        )
-        if found is None:
-            return None
-        connection.execute(
-            sa.update(reviews)
-            .where(reviews.c.image_id == found)
-            .values(held_by=who, held_until=now + timedelta(seconds=seconds))
-        )
-        return _item(connection, int(found))
-
-
-def find(db: Database, image_id: int) -> ReviewItem | None:
-    """Return an image of the queue; None if it does not wait for a review."""
-    query = sa.select(reviews.c.image_id).where(reviews.c.image_id == image_id, WAITING)
-    with db.read() as connection:
-        found = connection.execute(query).scalar()
-        return _item(connection, image_id) if found is not None else None
-
-
-def _item(connection: sa.Connection, image_id: int) -> ReviewItem:
-    row = connection.execute(
-        sa.select(
-            reviews.c.image_id,
-            reviews.c.run_id,
-            reviews.c.kind,
-            images.c.source_path,
-            predictions.c.label,
-            predictions.c.probability,
-            predictions.c.main_label,
-            predictions.c.top,
-            model_versions.c.name,
-            model_versions.c.version,
-        )
-        .select_from(
-            reviews.join(images, images.c.id == reviews.c.image_id)
-            .join(RUNS_WITH_MODEL, runs.c.id == reviews.c.run_id)
-            .join(predictions, PREDICTION_OF_RUN)
-        )
-        .where(reviews.c.image_id == image_id)
-    ).one()
-    return ReviewItem._make(row)._replace(kind=ReviewKind(row.kind))
-
-
-def decide(db: Database, who: str, image_id: int, label: str, main_label: str) -> ReviewAction:
-    """Store a reviewer's label for an image; return ACCEPT if it is the model's label, else CORRECT.
-
-    Raises ConflictError if another reviewer has reviewed the image or holds it.
-    """
-    now = utc_now()
-    with db.write() as connection:
-        predicted = (
-            sa.select(predictions.c.label)
-            .join(
-                runs,
-                sa.and_(
-                    runs.c.id == reviews.c.run_id,
-                    predictions.c.model_version_id == runs.c.model_version_id,
-                ),
-            )
-            .where(predictions.c.image_id == image_id)
-            .correlate(reviews)
-            .scalar_subquery()
-        )
-        decided = connection.execute(
-            sa.update(reviews)
-            .where(reviews.c.image_id == image_id, WAITING, _free_for(who, now))
-            .values(
-                reviewed_at=now,
-                reviewer=who,
-                label=label,
-                main_label=main_label,
-                was_right=predicted == label,
-                held_by=None,
-                held_until=None,
-            )
-            .returning(reviews.c.was_right)
-        ).one_or_none()
-        if decided is None:
-            raise ConflictError(
-                "Another reviewer has reviewed this image, or is reviewing it now.",
-                "Continue with the next image.",
-            )
-        action = ReviewAction.ACCEPT if decided.was_right else ReviewAction.CORRECT
-        _record(connection, image_id, who, action, label)
+    is_right = word.outcome == ReviewOutcome.LABEL and word.label == item.label
+    action = ReviewAction.ACCEPT if is_right else ReviewAction.CORRECT
+    newest = _newest(connection, item.review_id)
+    if newest is not None and newest.who == who and (newest.outcome, newest.label) == word[:2]:
         return action
+    if newest is not None and newest.who != who and newest.id != replaces:
+        raise _ALREADY_REVIEWED
+    now = utc_now()
+    _leave_queue(connection, who, image_id, word, now, is_right=is_right)
+    connection.execute(
+        sa.insert(review_changes).values(
+            image_id=image_id,
+            changed_at=now,
+            who=who,
+            action=action,
+            outcome=word.outcome,
+            label=word.label,
+            main_label=word.main_label,
+            batch=batch,
+        )
+    )
+    final_labels.settle(connection, [image_id])
+    return action
+
+
+_ALREADY_REVIEWED = ConflictError(
+    "Another reviewer has reviewed this image, or is reviewing it now.", "Continue with the next image."
+)
+
+
+def _newest(connection: sa.Connection, review_id: int | None) -> Any:
+    query = sa.select(
+        review_changes.c.id, review_changes.c.who, review_changes.c.outcome, review_changes.c.label
+    ).where(review_changes.c.id == review_id)
+    return None if review_id is None else connection.execute(query).one()
+
+
+def _leave_queue(
+    connection: sa.Connection, who: str, image_id: int, word: Word, now: datetime, *, is_right: bool
+) -> None:
+    """Store a word in the queue if the image is in it. Raises ConflictError if another person holds it."""
+    is_held = connection.execute(
+        sa.select(sa.true()).where(reviews.c.image_id == image_id, WAITING, ~free_for(who, now))
+    ).scalar()
+    if is_held:
+        raise _ALREADY_REVIEWED
+    connection.execute(
+        sa.update(reviews)
+        .where(reviews.c.image_id == image_id)
+        .values(
+            reviewed_at=now,
+            reviewer=who,
+            label=word.label,
+            main_label=word.main_label,
+            was_right=is_right,
+            held_by=None,
+            held_until=None,
+        )
+    )
 
 
 def skip(db: Database, who: str, image_id: int) -> bool:
     """Move an image to the end of the queue; return False if it is not available to this reviewer."""
+    now = utc_now()
     with db.write() as connection:
         moved = connection.execute(
             sa.update(reviews)
-            .where(reviews.c.image_id == image_id, WAITING, _free_for(who, utc_now()))
+            .where(reviews.c.image_id == image_id, WAITING, free_for(who, now))
             .values(rank=reviews.c.rank + _LAST, held_by=None, held_until=None)
         )
         if moved.rowcount:
-            _record(connection, image_id, who, ReviewAction.SKIP, None)
+            _add(connection, image_id, who, ReviewAction.SKIP, now)
         return bool(moved.rowcount)
 
 
-def undo(db: Database, who: str, seconds: float) -> ReviewItem | None:
-    """Undo a reviewer's newest valid review and hold the image for them again; None if there is none."""
-    with db.write() as connection:
-        newest = connection.execute(
-            sa.select(review_changes.c.image_id)
-            .join(reviews, reviews.c.image_id == review_changes.c.image_id)
-            .where(
-                review_changes.c.who == who,
-                reviews.c.reviewer == who,
-                reviews.c.reviewed_at == review_changes.c.changed_at,
-            )
-            .order_by(review_changes.c.id.desc())
-            .limit(1)
-            .with_for_update(of=reviews)
-        ).scalar()
-        if newest is None:
-            return None
-        connection.execute(
-            sa.update(reviews)
-            .where(reviews.c.image_id == newest)
-            .values(
-                reviewed_at=None,
-                reviewer=None,
-                label=None,
-                main_label=None,
-                was_right=None,
-                held_by=who,
-                held_until=utc_now() + timedelta(seconds=seconds),
-            )
-        )
-        _record(connection, int(newest), who, ReviewAction.UNDO, None)
-        return _item(connection, int(newest))
+def undo(db: Database, who: str, seconds: float) -> Undone | None:
+    """Take back the last action of a person, a skip included; None if there is none.
 
-
-def labels_of_run(db: Database, run_id: int) -> dict[int, tuple[str, str]]:
-    """Return (label, reviewer) of each reviewed image of a run, by image id."""
-    query = sa.select(reviews.c.image_id, reviews.c.label, reviews.c.reviewer).where(
-        reviews.c.run_id == run_id, reviews.c.reviewed_at.is_not(None)
+    Actions of one batch are taken back together. A queued image is held for the person again, for `seconds`.
+    """
+    standing = (
+        review_changes.c.who == who,
+        review_changes.c.action != ReviewAction.UNDO,
+        final_labels.STANDS,
     )
-    with db.read() as connection:
-        return {row.image_id: (row.label, row.reviewer) for row in connection.execute(query)}
+    columns = (
+        review_changes.c.id,
+        review_changes.c.image_id,
+        review_changes.c.action,
+        review_changes.c.batch,
+    )
+    with db.write() as connection:
+        last = connection.execute(
+            sa.select(*columns).where(*standing).order_by(review_changes.c.id.desc()).limit(1)
+        ).one_or_none()
+        if last is None:
+            return None
+        taken = [last]
+        if last.batch is not None:
+            is_same = review_changes.c.batch == last.batch
+            taken = list(connection.execute(sa.select(*columns).where(*standing, is_same)))
+        ids = tuple(int(row.image_id) for row in taken)
+        connection.execute(sa.select(images.c.id).where(images.c.id.in_(ids)).with_for_update())
+        now = utc_now()
+        for row in taken:
+            _add(connection, row.image_id, who, ReviewAction.UNDO, now, undoes=row.id)
+        if last.action == ReviewAction.SKIP:
+            connection.execute(
+                sa.update(reviews)
+                .where(reviews.c.image_id.in_(ids), WAITING)
+                .values(rank=reviews.c.rank - _LAST)
+            )
+        else:
+            final_labels.settle(connection, ids)
+        return Undone(ids, _queue_again(connection, ids, who, now + timedelta(seconds=seconds)))
 
 
-def waiting(db: Database, most: int | None = None) -> int:
-    """Return how many images wait for a review, counted up to `most`."""
-    some = sa.select(reviews.c.image_id).where(WAITING).limit(most).subquery()
-    with db.read() as connection:
-        return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
+def _queue_again(
+    connection: sa.Connection, image_ids: Sequence[int], who: str, until: datetime
+) -> ReviewItem | None:
+    """Let the queue show what counts after an undo; return the last image that waits and is held now.
+
+    An image that an earlier review settles does not wait again.
+    """
+    held = None
+    for image_id in image_ids:
+        review_id = sa.select(images.c.review_id).where(images.c.id == image_id).scalar_subquery()
+        found = connection.execute(
+            sa.select(review_changes).where(review_changes.c.id == review_id)
+        ).one_or_none()
+        values: dict[str, object] = {
+            "reviewed_at": found.changed_at if found else None,
+            "reviewer": found.who if found else None,
+            "label": found.label if found else None,
+            "main_label": found.main_label if found else None,
+            "was_right": found.action == ReviewAction.ACCEPT if found else None,
+            "held_by": None if found else who,
+            "held_until": None if found else until,
+        }
+        is_free = sa.or_(
+            reviews.c.held_by.is_(None), reviews.c.held_by == who, reviews.c.held_until < utc_now()
+        )
+        queued = connection.execute(
+            sa.update(reviews).where(reviews.c.image_id == image_id, is_free).values(values)
+        )
+        if queued.rowcount and found is None:
+            held = item_of(connection, image_id)
+    return held
 
 
-def counts(db: Database) -> ReviewCounts:
-    """Return how many images wait, and how often the model was right in those that were reviewed."""
-    done = reviews.c.reviewed_at.is_not(None)
-    audit = reviews.c.kind == ReviewKind.AUDIT
-    right = reviews.c.was_right.is_(True)
-
-    def count(*conditions: Any) -> Any:
-        return sa.func.count().filter(sa.and_(*conditions))
-
-    with db.read() as connection:
-        row = connection.execute(
-            sa.select(
-                count(done, ~audit), count(done, ~audit, right), count(done, audit), count(done, audit, right)
-            ).select_from(reviews)
-        ).one()
-    return ReviewCounts(waiting(db), *map(int, row))
-
-
-def _record(
-    connection: sa.Connection, image_id: int, who: str, action: ReviewAction, label: str | None
+def _add(
+    connection: sa.Connection,
+    image_id: int,
+    who: str,
+    action: ReviewAction,
+    now: datetime,
+    undoes: int | None = None,
 ) -> None:
-    # The moment of the review itself, because an undo finds the review by it.
-    moment = sa.select(reviews.c.reviewed_at).where(reviews.c.image_id == image_id).scalar_subquery()
+    """Add an action that gives no label."""
     connection.execute(
         sa.insert(review_changes).values(
-            image_id=image_id,
-            changed_at=sa.func.coalesce(moment, sa.bindparam("now", utc_now(), reviews.c.reviewed_at.type)),
-            who=who,
-            action=action,
-            label=label,
+            image_id=image_id, changed_at=now, who=who, action=action, outcome=action, undoes=undoes
         )
     )

@@ -10,7 +10,7 @@ from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.runs import existing
-from returns_pipeline.store.tables import NOT_CLOSED, UNFINISHED, chunks, runs
+from returns_pipeline.store.tables import CORRECTED, NOT_CLOSED, UNFINISHED, chunks, runs
 
 
 def is_complete(db: Database, run_id: int) -> bool:
@@ -100,6 +100,30 @@ def close(db: Database, summary: RunSummary, token: datetime) -> bool:
             )
         )
         return closed.rowcount == 1
+
+
+def corrected(db: Database) -> list[int]:
+    """Return the closed runs with reviews that their reports do not show yet."""
+    query = sa.select(runs.c.id).where(CORRECTED, runs.c.state == RunState.CLOSED).order_by(runs.c.id)
+    with db.read() as connection:
+        return [int(run_id) for run_id in connection.execute(query).scalars()]
+
+
+def newest_correction(db: Database, run_id: int) -> datetime | None:
+    """Return when an image of a closed run was last reviewed; None if its report shows every review."""
+    query = sa.select(runs.c.corrected_at).where(runs.c.id == run_id, runs.c.state == RunState.CLOSED)
+    with db.read() as connection:
+        return connection.execute(query).scalar()
+
+
+def end_correction(db: Database, run_id: int, corrected_at: datetime) -> None:
+    """Record that the report shows every review up to `corrected_at`. A later one makes it old again."""
+    with db.write() as connection:
+        connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id, runs.c.corrected_at == corrected_at)
+            .values(corrected_at=None)
+        )
 
 
 def _has_open_chunk() -> Any:

@@ -7,25 +7,21 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.joins import PREDICTION_OF_RUN
-from returns_pipeline.store.tables import chunks, images, predictions, run_labels, run_stages, runs
+from returns_pipeline.store.tables import chunks, images, run_labels, run_stages, runs
 
 
 def count_labels(db: Database, run_id: int) -> None:
-    """Store how many images of a run have each label. May run twice; existing counts stay."""
-    count = sa.func.count()
+    """Count how many images of a run have each final label, and store it in place of earlier counts."""
     counted = (
-        sa.select(images.c.run_id, predictions.c.label, count)
-        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
-        .where(images.c.run_id == run_id)
-        .group_by(images.c.run_id, predictions.c.label)
+        sa.select(images.c.run_id, images.c.final_label, sa.func.count())
+        .where(images.c.run_id == run_id, images.c.final_label.is_not(None))
+        .group_by(images.c.run_id, images.c.final_label)
     )
     with db.write() as connection:
-        connection.execute(
-            db.insert(run_labels)
-            .from_select(["run_id", "label", "count"], counted)
-            .on_conflict_do_nothing(index_elements=[run_labels.c.run_id, run_labels.c.label])
-        )
+        # Locks the run, so that two processes that count it do so one after the other.
+        connection.execute(sa.update(runs).where(runs.c.id == run_id).values(touched_at=runs.c.touched_at))
+        connection.execute(sa.delete(run_labels).where(run_labels.c.run_id == run_id))
+        connection.execute(sa.insert(run_labels).from_select(["run_id", "label", "count"], counted))
 
 
 def labels(db: Database, run_ids: Sequence[int]) -> Mapping[int, Mapping[str, int]]:

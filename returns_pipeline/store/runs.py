@@ -138,9 +138,10 @@ def _insert_chunk(
     is_there: Callable[[FoundFile], bool] | None,
 ) -> int | None:
     """Insert a chunk and its images; return its id, or None if no file is left. See `add_chunks`."""
+    now = utc_now()
     chunk_id = connection.execute(
         sa.insert(chunks)
-        .values(run_id=run_id, state=ChunkState.OPEN, size=0, sent_at=utc_now())
+        .values(run_id=run_id, state=ChunkState.OPEN, size=0, sent_at=now, received_at=now)
         .returning(chunks.c.id)
     ).scalar_one()
     in_intake, state = is_there is not None, ImageState.PENDING.value

@@ -5,7 +5,7 @@ import structlog
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.report import write_report
-from returns_pipeline.store import images, reviews, run_closing, run_statistics
+from returns_pipeline.store import images, review_queue, run_closing, run_statistics, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.context import Context
 
@@ -33,7 +33,7 @@ def close_run(context: Context, run_id: int) -> None:
         run_statistics.count_labels(context.db, run_id)
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
-            reviews.enqueue(context.db, run_id, context.settings.audit_share)
+            review_queue.enqueue(context.db, run_id, context.settings.audit_share)
         if not run_closing.close(context.db, summary, token):
             return
     except Exception as error:
@@ -52,6 +52,18 @@ def close_run(context: Context, run_id: int) -> None:
         failed=counts.failed,
         seconds=summary.seconds,
     )
+
+
+def update_report(context: Context, run_id: int) -> None:
+    """Write the report and the counts of a closed run again if reviews came after them. May run twice."""
+    corrected_at = run_closing.newest_correction(context.db, run_id)
+    if corrected_at is None:
+        return
+    summary = runs.existing(context.db, run_id)
+    write_report(summary, images.results(context.db, run_id), context.settings.report_dir / f"run-{run_id}")
+    run_statistics.count_labels(context.db, run_id)
+    run_closing.end_correction(context.db, run_id, corrected_at)
+    log.info("report_updated", run=run_id)
 
 
 def require_known_kind(kind: RunKind, run_id: int) -> None:

@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator
 
-from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.results import Result
-from returns_pipeline.store import images, reviews
+from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
 
 
 def results(db: Database, run_id: int, state: ImageState | None = None) -> Iterator[Result]:
     """Yield the images of a run in the order of their chunks, with predictions and reviews.
 
-    Images are read chunk by chunk; only the labels of reviewed images are held in memory. Reviews that are
-    made while this runs may be missing.
+    Images are read chunk by chunk, so memory stays flat. Reviews made meanwhile may be missing.
     """
-    reviewed = reviews.labels_of_run(db, run_id)
     for image in images.results(db, run_id, state):
-        reviewed_label, reviewer = reviewed.get(image.id, (None, None))
         yield Result(
             id=image.id,
             path=image.path,
@@ -28,6 +25,11 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
             probability=image.probability,
             main_category=image.main_label,
             decision=image.decision,
-            reviewed_label=reviewed_label,
-            reviewer=reviewer,
+            final_label=image.final_label,
+            final_source=LabelSource(image.final_source) if image.final_source else None,
+            review_outcome=image.review_outcome,
+            reviewed_label=image.reviewed_label,
+            reviewer=image.reviewer,
+            reviewed_at=image.reviewed_at,
+            received_at=image.received_at,
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
-from returns_pipeline.store import chunks, run_closing, runs
+from returns_pipeline.store import chunks, final_labels, run_closing, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import schedule, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
@@ -16,13 +16,16 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: Most chunks that one sweep sends again, of each kind: expired and lost.
 _SWEEP_LIMIT = 1000
+#: Most rows of an older release that one sweep completes.
+_COMPLETED_LIMIT = 5000
 
 
 def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
-    Also ends the days of uploads. Idempotent, and cheap when idle. Raises TransientFault if the broker does
-    not answer; the next sweep tries again. `now` is aware, by default the present moment.
+    Also sends the reports that lack reviews, and ends the days of uploads. Idempotent, and cheap when idle.
+    Raises TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by
+    default the present moment.
     """
     now = now or utc_now()
     chunk_count = _resend_chunks(context)
@@ -34,6 +37,10 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     closings = run_closing.to_close(context.db, CLOSING_LEASES * context.settings.lease_seconds)
     for run_id in closings:
         context.queue.send(Task.CLOSE_RUN, run_id)
+    corrected = run_closing.corrected(context.db)
+    for run_id in corrected:
+        context.queue.send(Task.UPDATE_REPORT, run_id)
+    final_labels.complete_older(context.db, _COMPLETED_LIMIT)
     missed = _night_is_missing(context, now)
     if missed:
         # scan_incoming(directory=None, scheduled=True)

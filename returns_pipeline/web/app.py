@@ -19,7 +19,7 @@ from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.records.text import pathless
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import reviews
+from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
@@ -80,7 +80,7 @@ def _open(settings: Settings) -> Resources:
         batches=asyncio.Semaphore(_MOST_BATCHES),
         readiness=Cached(partial(health.readiness, database, queue), health.READY_SECONDS),
         metrics=Cached(partial(metrics.exposition, database, queue), health.READY_SECONDS),
-        review_counts=Cached(partial(reviews.counts, database), _COUNTED_SECONDS),
+        review_counts=Cached(partial(review_queue.counts, database), _COUNTED_SECONDS),
     )
 
 

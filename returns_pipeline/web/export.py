@@ -3,10 +3,12 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.text import iso
 from returns_pipeline.report.columns import Output, columns_of, values
 from returns_pipeline.report.csv_table import writer
 from returns_pipeline.store import images
@@ -39,7 +41,7 @@ def _json(database: Database, run_id: int) -> Iterator[bytes]:
     comma = ""
     for batch in _batches(database, run_id):
         rows = zip(*values(_COLUMNS, batch), strict=True)
-        lines = ",\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
+        lines = ",\n".join(json.dumps(dict(zip(names, row, strict=True)), default=iso) for row in rows)
         yield f"{comma}\n{lines}".encode()
         comma = ","
     yield b"\n]\n"
@@ -49,7 +51,11 @@ def _parquet(database: Database, run_id: int) -> Iterator[bytes]:
     import pyarrow
     from pyarrow import parquet
 
-    types = {int: pyarrow.int32(), float: pyarrow.float64()}
+    types = {
+        int: pyarrow.int32(),
+        float: pyarrow.float64(),
+        datetime: pyarrow.timestamp("us", tz="UTC"),
+    }
     schema = pyarrow.schema([(column.name, types.get(column.type, pyarrow.string())) for column in _COLUMNS])
     sink = _Sink()
     with parquet.ParquetWriter(sink, schema) as out:

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.tasks import Queue
-from returns_pipeline.store import images, models, reviews, run_statistics
+from returns_pipeline.store import images, models, review_queue, run_statistics
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.web.dependencies import Web
 
@@ -74,7 +74,7 @@ class _Collector:
     def _open(self) -> Iterator[Metric]:
         work = images.open_work(self._db)
         age = (utc_now() - work.oldest).total_seconds() if work.oldest else 0
-        waiting = reviews.waiting(self._db)
+        waiting = review_queue.waiting(self._db)
         for name, meaning, value in (
             ("returns_open_images", "Images in unfinished chunks.", work.images),
             ("returns_open_chunks", "Unfinished chunks.", work.chunks),

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import access, reviews
+from returns_pipeline.store import access, review_queue
 from returns_pipeline.store.runs import newest_night
 from returns_pipeline.web.pages.table import navigation
 from returns_pipeline.web.security.access import hash_password
@@ -131,12 +131,12 @@ def test_ten_reviews_by_keyboard_and_an_undo(here: Site, page: Page) -> None:
     """Enter accepts, a number chooses, s skips, u undoes; no review is lost or counted twice."""
     log_in(page, "reviewer")
     page.goto("/review")
-    before = reviews.counts(here.home.database)
+    before = review_queue.counts(here.home.database)
     for number in range(10):
         name = page.locator("figcaption").inner_text()
         page.keyboard.press("2" if number == 3 else "Enter")
         expect(page.locator("figcaption")).not_to_have_text(name)
-    done = reviews.counts(here.home.database)
+    done = review_queue.counts(here.home.database)
     assert done.waiting == before.waiting - 10
     assert done.doubts + done.audits == before.doubts + before.audits + 10
     right = done.doubts_right + done.audits_right - before.doubts_right - before.audits_right
@@ -144,7 +144,7 @@ def test_ten_reviews_by_keyboard_and_an_undo(here: Site, page: Page) -> None:
     last = page.locator("figcaption").inner_text()
     page.keyboard.press("u")
     expect(page.locator("figcaption")).not_to_have_text(last)
-    assert reviews.counts(here.home.database).waiting == before.waiting - 9
+    assert review_queue.counts(here.home.database).waiting == before.waiting - 9
     again = page.locator("figcaption").inner_text()
     page.keyboard.press("s")
     expect(page.locator("figcaption")).not_to_have_text(again)
@@ -153,7 +153,7 @@ def test_ten_reviews_by_keyboard_and_an_undo(here: Site, page: Page) -> None:
     page.get_by_label("Another category").select_option("white")
     page.keyboard.press("Enter")
     expect(page.locator("figcaption")).not_to_have_text(last)
-    assert reviews.counts(here.home.database).waiting == before.waiting - 10
+    assert review_queue.counts(here.home.database).waiting == before.waiting - 10
 
 
 def test_a_photo_is_tried(here: Site, page: Page) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 import returns_pipeline as rp
 from returns_pipeline.broker.in_process import InProcessQueue
-from returns_pipeline.store import reviews
+from returns_pipeline.records.reviews import Word
+from returns_pipeline.store import review_queue, reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from tests.support import Installation, write_images, write_stub_bundle
@@ -68,11 +69,11 @@ def test_the_final_label_is_the_review_where_there_is_one(pipeline: rp.Pipeline,
     (request,) = pipeline.scan()
     deliver(pipeline, home)
     run = pipeline.wait(request)
-    reviews.enqueue(home.database, run.id, 1.0)
-    item = reviews.take(home.database, "ada", 60)
+    review_queue.enqueue(home.database, run.id, 1.0)
+    item = review_queue.take(home.database, "ada", 60)
     assert item is not None
     other = "white" if item.label != "white" else "dark"
-    reviews.decide(home.database, "ada", item.image_id, other, other)
+    reviews.decide(home.database, "ada", item.image_id, Word("label", other, other))
 
     found = {image.id: image for image in pipeline.results(run)}
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import pytest
@@ -20,6 +21,7 @@ from returns_pipeline.store.browsing import PAGE_COLUMNS
 from returns_pipeline.store.images import RESULT_COLUMNS
 
 _REPORT = ["filename", "prediction", "label", "probability", "decision", "state", "code", "detail", "path"]
+_FINAL = ["final_label", "final_source", "review_outcome", "reviewed_by", "reviewed_at", "received_at"]
 IMAGE = ImageResult(
     id=7,
     path="/srv/in/a\nb.png",
@@ -34,16 +36,21 @@ IMAGE = ImageResult(
     decision="review",
     main_probability=0.5,
     run_id=3,
+    final_label="Dress",
+    final_source="person",
+    review_outcome="label",
     reviewed_label="Dress",
     reviewer="ann",
+    reviewed_at=datetime(2026, 5, 4, 8, 30, tzinfo=UTC),
+    received_at=datetime(2026, 5, 4, 2, tzinfo=UTC),
 )
 
 
 def test_clients_find_the_columns_that_they_know() -> None:
     """Names and order of the files are an interface: they change on purpose only."""
     names = {output: [column.name for column in columns_of(output)] for output in Output}
-    assert names[Output.REPORT] == [*_REPORT, "archived_path"]
-    assert names[Output.EXPORT] == _REPORT[:-1]
+    assert names[Output.REPORT] == [*_REPORT, "archived_path", *_FINAL]
+    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL]
     assert all(len(set(each)) == len(each) for each in names.values())
 
 

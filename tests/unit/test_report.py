@@ -3,6 +3,7 @@
 import csv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,19 @@ from tests.unit.test_columns import IMAGE
 
 def _classified(number: int, probability: float = 0.9, name: str | None = None) -> ImageResult:
     path = Path("/in") / (name or f"image_{number}_label_{number % 2}.png")
-    return IMAGE._replace(id=number, path=str(path), probability=probability, decision="auto")
+    return IMAGE._replace(
+        id=number,
+        path=str(path),
+        probability=probability,
+        decision="auto",
+        final_label=IMAGE.label,
+        final_source="model",
+    )
 
 
 def _quarantined(number: int, name: str = "bad.png") -> ImageResult:
-    nothing = dict.fromkeys(
-        ("archived_path", "label_index", "label", "probability", "main_label", "decision")
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("archived_path", "label_index", "label", "probability", "main_label", "decision", "final_label")
     )
     return IMAGE._replace(
         id=number,

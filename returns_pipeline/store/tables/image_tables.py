@@ -2,9 +2,14 @@
 
 import sqlalchemy as sa
 
-from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.store.tables.columns import BigId, PathText, metadata, one_of
+
+#: Term of the partial index of images whose final label a person gave.
+REVIEWED = sa.text(f"final_source = '{LabelSource.PERSON}'")
+#: Term of the partial index of classified images whose final label was not written.
+WITHOUT_SOURCE = sa.text(f"final_source IS NULL AND state = '{ImageState.CLASSIFIED}'")
 
 images = sa.Table(
     "images",
@@ -28,6 +33,12 @@ images = sa.Table(
     sa.Column("height", sa.Integer),
     # The destination of the file; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
+    # The label that counts and whose it is: see store.final_labels. Rows of releases before 0010 have neither
+    # until the sweep fills them.
+    sa.Column("final_label", sa.String(100)),
+    sa.Column("final_source", sa.String(8)),
+    # The row of review_changes that counts. No foreign key, because that table refers to this one.
+    sa.Column("review_id", sa.BigInteger),
     one_of("state", *ImageState.written()),
     sa.CheckConstraint(
         f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"
@@ -45,6 +56,23 @@ sa.Index(
     unique=True,
     postgresql_where=images.c.in_intake,
     sqlite_where=images.c.in_intake,
+)
+
+sa.Index("ix_images_final_label", images.c.final_label, images.c.id)
+
+sa.Index(
+    "ix_images_reviewed",
+    images.c.id,
+    postgresql_where=REVIEWED,
+    sqlite_where=REVIEWED,
+)
+
+# Empty unless a release before 0010 has classified something: then the sweep finds it here.
+sa.Index(
+    "ix_images_without_source",
+    images.c.id,
+    postgresql_where=WITHOUT_SOURCE,
+    sqlite_where=WITHOUT_SOURCE,
 )
 
 sa.Index("ix_images_chunk", images.c.chunk_id)

@@ -1,4 +1,4 @@
-"""The review queue and its history."""
+"""The review queue, and every action of a person on an image."""
 
 import sqlalchemy as sa
 
@@ -11,7 +11,8 @@ WAITING = sa.text("reviewed_at IS NULL")
 #: Term of the partial index of images that a reviewer holds.
 HELD = sa.text("held_by IS NOT NULL")
 
-#: Images for reviewers: those with an unsure prediction, and a sample of the others.
+#: The queue of images for reviewers: those with an unsure prediction, and a sample of the others. The table
+#: keeps the name and the columns that programs of the release before read and write.
 reviews = sa.Table(
     "reviews",
     metadata,
@@ -30,8 +31,7 @@ reviews = sa.Table(
     sa.Column("was_right", sa.Boolean),
     one_of("kind", *ReviewKind.written()),
     sa.CheckConstraint(
-        "reviewed_at IS NULL OR (reviewer IS NOT NULL AND label IS NOT NULL AND main_label IS NOT NULL "
-        "AND was_right IS NOT NULL)",
+        "reviewed_at IS NULL OR (reviewer IS NOT NULL AND was_right IS NOT NULL)",
         name="whole",
     ),
 )
@@ -42,7 +42,13 @@ sa.Index("ix_reviews_run", reviews.c.run_id)
 
 sa.Index("ix_reviews_held", reviews.c.held_by, postgresql_where=HELD, sqlite_where=HELD)
 
-#: The history of reviews. Rows are never changed.
+#: Term of the partial index of actions that releases before 0010 wrote; the sweep completes them.
+OF_OLDER_RELEASE = sa.text("outcome IS NULL")
+
+#: Term of the partial index of undos.
+IS_UNDO = sa.text("undoes IS NOT NULL")
+
+#: Every action of a person on an image, of images in the queue and of others. Rows are only added.
 review_changes = sa.Table(
     "review_changes",
     metadata,
@@ -52,7 +58,23 @@ review_changes = sa.Table(
     sa.Column("who", sa.String(100), nullable=False),
     sa.Column("action", sa.String(8), nullable=False),
     sa.Column("label", sa.String(100)),
+    # One of ReviewOutcome or of RETURNS_REVIEW_OUTCOMES; for a skip and an undo, the action.
+    sa.Column("outcome", sa.String(40)),
+    sa.Column("main_label", sa.String(100)),
+    # The action that an undo takes back.
+    sa.Column("undoes", sa.BigInteger),
+    # The same for actions that were taken together, so that one undo takes back all of them.
+    sa.Column("batch", sa.String(32)),
     one_of("action", *ReviewAction),
+)
+
+sa.Index("ix_review_changes_undoes", review_changes.c.undoes, postgresql_where=IS_UNDO, sqlite_where=IS_UNDO)
+
+sa.Index(
+    "ix_review_changes_older",
+    review_changes.c.id,
+    postgresql_where=OF_OLDER_RELEASE,
+    sqlite_where=OF_OLDER_RELEASE,
 )
 
 sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)

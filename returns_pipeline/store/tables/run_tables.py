@@ -9,6 +9,7 @@ from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, 
 #: Terms of partial indexes. A query uses such an index only if it holds the same text: a database cannot
 #: infer the term from a parameter.
 NOT_CLOSED = sa.text(f"runs.state <> '{RunState.CLOSED}'")
+CORRECTED = sa.text("corrected_at IS NOT NULL")
 UNFINISHED = sa.text(f"chunks.state <> '{ChunkState.DONE}'")
 
 runs = sa.Table(
@@ -31,6 +32,8 @@ runs = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
+    # When an image was last reviewed; NULL once the report shows it.
+    sa.Column("corrected_at", UtcDateTime),
     one_of("kind", *RunKind.written()),
     one_of("state", *RunState.written()),
     sa.CheckConstraint(
@@ -44,6 +47,8 @@ sa.Index(
     postgresql_where=NOT_CLOSED,
     sqlite_where=NOT_CLOSED,
 )
+
+sa.Index("ix_runs_corrected", runs.c.corrected_at, postgresql_where=CORRECTED, sqlite_where=CORRECTED)
 
 chunks = sa.Table(
     "chunks",
@@ -59,6 +64,8 @@ chunks = sa.Table(
     sa.Column("lease_token", sa.String(32)),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("sent_at", UtcDateTime, nullable=False),
+    # When its images were found or sent. NULL in rows of releases before 0010: then when the run was opened.
+    sa.Column("received_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("worker", sa.String(255)),
     # The error of the last attempt; NULL if its process died.

@@ -15,7 +15,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
 from returns_pipeline.report.html import template_environment
-from returns_pipeline.store import reviews
+from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth
 from returns_pipeline.web.errors import UnauthorizedError
@@ -58,7 +58,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
 
 
 def _waiting(db: Database) -> str:
-    found = reviews.waiting(db, _MOST_COUNTED)
+    found = review_queue.waiting(db, _MOST_COUNTED)
     return "" if not found else f"{found:,}" if found < _MOST_COUNTED else f"{_MOST_COUNTED - 1:,}+"
 
 

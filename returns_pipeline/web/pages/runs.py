@@ -54,10 +54,10 @@ def show_run(
     run = runs.existing(db, run_id)
     # An empty or unknown value filters nothing: forms send every field.
     wanted = Filter(
-        run_id,
-        ImageState(state) if state in ImageState.written() else None,
-        label or None,
-        decision or None,
+        run_id=run_id,
+        state=ImageState(state) if state in ImageState.written() else None,
+        label=label or None,
+        decision=decision or None,
         code=code or None,
     )
     by = Order(order) if order in set(Order) else Order.ID

@@ -2,7 +2,10 @@
 "use strict";
 
 // A key presses the button or link with its data-key, except while the person types in a field.
+const opened = performance.now();
 document.addEventListener("keydown", (event) => {
+  // A second key press within this time was meant for the page before, which showed another photo.
+  if (performance.now() - opened < 250) return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const focused = event.target;
   if (focused.matches("input:not([type=hidden]), select, textarea")) {

@@ -10,7 +10,7 @@ from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Filter, ImageState
 from returns_pipeline.records.text import pathless
-from returns_pipeline.store import browsing
+from returns_pipeline.store import browsing, image_history
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Db, ImageId, Pipeline, Viewer, Workers
@@ -21,6 +21,8 @@ from returns_pipeline.web.queries.lookups import RUN_ID_END, image_by_id
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render import thumbnails
 from returns_pipeline.web.v1.schemas import (
+    History,
+    HistoryEvent,
     Image,
     ImageExplanation,
     Images,
@@ -44,7 +46,8 @@ def list_images(
     _: Viewer,
     run: Annotated[int | None, Query(ge=1, lt=RUN_ID_END)] = None,
     state: Literal["pending", "classified", "quarantined", "failed"] | None = None,
-    label: Annotated[str | None, Query(max_length=100)] = None,
+    label: Annotated[str | None, Query(max_length=100, description="The final label.")] = None,
+    predicted: Annotated[str | None, Query(max_length=100, description="The model's label.")] = None,
     decision: Literal["auto", "review"] | None = None,
     code: Annotated[str | None, Query(max_length=32, description="Why there is no prediction.")] = None,
     min_probability: _Probability = None,
@@ -57,7 +60,14 @@ def list_images(
     if order is Order.DOUBT and run is None:
         raise RefusedError("Only the images of one run can be ordered by doubt.", "Name the run: `run=ID`.")
     wanted = Filter(
-        run, ImageState(state) if state else None, label, decision, code, min_probability, max_probability
+        run_id=run,
+        state=ImageState(state) if state else None,
+        label=label,
+        predicted=predicted,
+        decision=decision,
+        code=code,
+        least=min_probability,
+        most=max_probability,
     )
     found, following = browsing.page(db, wanted, order, image_cursor(cursor, order), limit)
     return Images(images=[Image.of(image) for image in found], next=pack(following))
@@ -69,6 +79,13 @@ def show_image(db: Db, _: Viewer, image_id: ImageId) -> ImageWithPredictions:
     image = Image.of(image_by_id(db, image_id))
     predictions = [ModelPrediction.of(each) for each in browsing.all_predictions(db, image_id)]
     return ImageWithPredictions(**image.model_dump(), predictions=predictions)
+
+
+@router.get("/images/{image_id}/history", summary="What happened to an image")
+def show_history(db: Db, _: Viewer, image_id: ImageId) -> History:
+    """Return when an image came in, its predictions, every review and undo, oldest first."""
+    image_by_id(db, image_id)
+    return History(events=[HistoryEvent(**event._asdict()) for event in image_history.history(db, image_id)])
 
 
 @router.get(

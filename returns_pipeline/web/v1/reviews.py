@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.usecases import reviews
 from returns_pipeline.web.dependencies import Db, ImageId, Reviewer, Viewer, Web
-from returns_pipeline.web.v1.schemas import Next, Reviewed, ReviewImage, ReviewTotals, Verdict
+from returns_pipeline.web.v1.schemas import Next, Reviewed, ReviewImage, ReviewTotals, TakenBack, Verdict
 
 router = APIRouter(tags=["reviews"])
 
@@ -24,8 +24,17 @@ def take_next(web: Web, person: Reviewer) -> Next:
 
 @router.post("/reviews/{image_id}", summary="Say what an image is")
 def decide(web: Web, person: Reviewer, image_id: ImageId, verdict: Verdict) -> Reviewed:
-    """Store one of the model's labels for an image, and take the next image."""
-    action = reviews.decide(web.context.db, web.bundle_of, person.name, image_id, verdict.label)
+    """Store a label or an outcome for any image, in the queue or not; take the next image of the queue."""
+    action = reviews.decide(
+        web.context.db,
+        web.bundle_of,
+        person.name,
+        image_id,
+        verdict.label,
+        verdict.outcome,
+        outcomes=web.context.settings.review_outcomes,
+        replaces=verdict.replaces,
+    )
     return Reviewed(action=action, item=_next(web, person.name))
 
 
@@ -36,11 +45,12 @@ def skip(web: Web, db: Db, person: Reviewer, image_id: ImageId) -> Reviewed:
     return Reviewed(action=ReviewAction.SKIP, item=_next(web, person.name))
 
 
-@router.post("/reviews/undo/last", summary="Take back the newest review")
-def undo(web: Web, person: Reviewer) -> Reviewed:
-    """Take back the caller's newest review that is still valid; the image is held for the caller again."""
-    task = reviews.undo(web.context.db, web.bundle_of, person.name)
-    return Reviewed(action=ReviewAction.UNDO, item=ReviewImage.of(task))
+@router.post("/reviews/undo/last", summary="Take back the last action")
+def undo(db: Db, web: Web, person: Reviewer) -> TakenBack:
+    """Take back the caller's last review or skip; an image of the queue is held for the caller again."""
+    undone = reviews.undo(db, person.name)
+    item = ReviewImage.of(reviews.task_of(web.bundle_of, undone.item)) if undone.item else None
+    return TakenBack(action=ReviewAction.UNDO, images=list(undone.image_ids), item=item)
 
 
 def _next(web: Web, reviewer: str) -> ReviewImage | None:

@@ -9,7 +9,7 @@ from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
 from returns_pipeline.records.predictions import Decision, StoredPrediction
-from returns_pipeline.records.reviews import ReviewAction, ReviewKind, ReviewTask
+from returns_pipeline.records.reviews import ReviewAction, ReviewKind, ReviewOutcome, ReviewTask
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report.columns import Output, as_dict, columns_of
@@ -194,17 +194,40 @@ class JobStatus(_Body):
     error: str | None
 
 
+class HistoryEvent(_Body):
+    """One step of an image: received, predicted, finished, accept, correct, skip or undo.
+
+    `who` is a person or a model; `detail` is a label, an outcome or a state.
+    """
+
+    at: datetime
+    what: str
+    who: str
+    detail: str
+
+
+class History(_Body):
+    """What happened to an image, oldest first."""
+
+    events: list[HistoryEvent]
+
+
 class ReviewImage(_Body):
-    """An image to review, with the five best labels and all labels that can be chosen."""
+    """An image to review, with the five best labels and all labels that can be chosen.
+
+    `kind` is null for an image that is not in the queue, `review` before the first review. `label`,
+    `probability` and `main_category` are null without a prediction.
+    """
 
     image: int
     run: int
     name: str
-    kind: ReviewKind
+    kind: ReviewKind | None
     model: str
-    label: str
-    probability: float
-    main_category: str
+    label: str | None
+    probability: float | None
+    main_category: str | None
+    review: int | None
     top: list[tuple[str, float]]
     labels: list[str]
 
@@ -221,6 +244,7 @@ class ReviewImage(_Body):
                 "label": task.label,
                 "probability": task.probability,
                 "main_category": task.main_label,
+                "review": task.review_id,
                 "top": task.top,
                 "labels": task.labels,
             }
@@ -234,9 +258,17 @@ class Next(_Body):
 
 
 class Reviewed(_Body):
-    """What was stored, and the next image."""
+    """What was stored, and the next image of the queue."""
 
     action: ReviewAction
+    item: ReviewImage | None
+
+
+class TakenBack(_Body):
+    """What an undo took back: the images, and the image that the caller holds again, if it was queued."""
+
+    action: ReviewAction
+    images: list[int]
     item: ReviewImage | None
 
 
@@ -251,11 +283,17 @@ class ReviewTotals(_Body):
 
 
 class Verdict(BaseModel):
-    """The label that a reviewer gives an image."""
+    """What a reviewer says of an image: a label, or an outcome without a label.
+
+    `outcome` is `none_of_these`, `unreadable`, `retake` or one of RETURNS_REVIEW_OUTCOMES. `replaces` is the
+    id of another person's review that this one replaces; without it, such a review is refused.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    label: str = Field(max_length=100)
+    label: str | None = Field(None, max_length=100)
+    outcome: str = Field(ReviewOutcome.LABEL, max_length=40)
+    replaces: int | None = Field(None, ge=1, lt=2**63)
 
 
 class Reason(BaseModel):

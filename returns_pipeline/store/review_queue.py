@@ -1,0 +1,145 @@
+"""The review queue: images for reviewers. Two reviewers never hold the same image."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.reviews import ReviewCounts, ReviewItem, ReviewKind
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
+from returns_pipeline.store.tables import HELD, WAITING, images, model_versions, predictions, reviews, runs
+
+#: Two multipliers and a prime. The selection of audits and their places in the queue look random and are
+#: repeatable.
+_CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003
+
+
+def enqueue(db: Database, run_id: int, audit_share: float) -> None:
+    """Add a run's unsure predictions to the queue, and a sample of `audit_share`, 0 to 1, of the sure ones.
+
+    May run twice; existing rows stay as they are.
+    """
+    number = images.c.id
+    is_doubt = predictions.c.decision == Decision.REVIEW
+    is_chosen = (number * _CHOOSE) % _PRIME < int(audit_share * _PRIME)
+    place = ((number * _PLACE) % _PRIME) / sa.cast(_PRIME, sa.Float)
+    found = (
+        sa.select(
+            number,
+            images.c.run_id,
+            sa.case((is_doubt, ReviewKind.DOUBT.value), else_=ReviewKind.AUDIT.value),
+            sa.case((is_doubt, predictions.c.probability), else_=place),
+        )
+        .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
+        .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen))
+    )
+    with db.write() as connection:
+        connection.execute(
+            db.insert(reviews)
+            .from_select(["image_id", "run_id", "kind", "rank"], found)
+            .on_conflict_do_nothing(index_elements=[reviews.c.image_id])
+        )
+
+
+def free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
+    """Condition: the image is not held by another reviewer."""
+    return sa.or_(reviews.c.held_until.is_(None), reviews.c.held_until < now, reviews.c.held_by == who)
+
+
+def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
+    """Hold the next image for a reviewer for `seconds`; None if no image is available.
+
+    An image that the reviewer holds already comes first. No other reviewer gets a held image.
+    """
+    now = utc_now()
+    first = (
+        sa.select(reviews.c.image_id)
+        .where(WAITING, free_for(who, now))
+        .order_by(reviews.c.rank)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    is_held_by_them = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
+    with db.write() as connection:
+        # First an image that the reviewer holds, then the first by rank; each query has its own index.
+        found = (
+            connection.execute(first.where(HELD, is_held_by_them)).scalar()
+            or connection.execute(first).scalar()
+        )
+        if found is None:
+            return None
+        connection.execute(
+            sa.update(reviews)
+            .where(reviews.c.image_id == found)
+            .values(held_by=who, held_until=now + timedelta(seconds=seconds))
+        )
+        return item_of(connection, int(found))
+
+
+def held_by_others(db: Database, who: str) -> int:
+    """Return how many waiting images other reviewers hold now."""
+    query = sa.select(sa.func.count()).where(WAITING, HELD, ~free_for(who, utc_now()))
+    with db.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def find(db: Database, image_id: int) -> ReviewItem | None:
+    """Return any image, whether or not it is in the queue; None for an unknown id."""
+    with db.read() as connection:
+        return item_of(connection, image_id)
+
+
+def item_of(connection: sa.Connection, image_id: int) -> ReviewItem | None:
+    """Return any image within a transaction; None for an unknown id."""
+    row = connection.execute(
+        sa.select(
+            images.c.id,
+            images.c.run_id,
+            reviews.c.kind,
+            images.c.source_path,
+            predictions.c.label,
+            predictions.c.probability,
+            predictions.c.main_label,
+            predictions.c.top,
+            model_versions.c.name,
+            model_versions.c.version,
+            images.c.state,
+            images.c.review_id,
+        )
+        .select_from(
+            images.join(RUNS_WITH_MODEL, runs.c.id == images.c.run_id)
+            .outerjoin(predictions, PREDICTION_OF_RUN)
+            .outerjoin(reviews, reviews.c.image_id == images.c.id)
+        )
+        .where(images.c.id == image_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    return ReviewItem._make(row)._replace(kind=ReviewKind(row.kind) if row.kind else None)
+
+
+def waiting(db: Database, most: int | None = None) -> int:
+    """Return how many images wait for a review, counted up to `most`."""
+    some = sa.select(reviews.c.image_id).where(WAITING).limit(most).subquery()
+    with db.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
+
+
+def counts(db: Database) -> ReviewCounts:
+    """Return how many images wait, and how often the model was right in those that were reviewed."""
+    done = reviews.c.reviewed_at.is_not(None)
+    audit = reviews.c.kind == ReviewKind.AUDIT
+    right = reviews.c.was_right.is_(True)
+
+    def count(*conditions: Any) -> Any:
+        return sa.func.count().filter(sa.and_(*conditions))
+
+    with db.read() as connection:
+        row = connection.execute(
+            sa.select(
+                count(done, ~audit), count(done, ~audit, right), count(done, audit), count(done, audit, right)
+            ).select_from(reviews)
+        ).one()
+    return ReviewCounts(waiting(db), *map(int, row))
