@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,7 +280,7 @@ def _require_valid(name: str, data: Path | None = None, mapping: Path | None = N
     """Refuse a wrong name, a missing package and wrong folders before Keras is imported, which takes 10 s."""
     from returns_pipeline.cli.output.training import require_keras
 
-    if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII):
+    if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII) or len(name) > 90:  # a smoke test adds a word
         raise ConfigFault(
             "{name!r} is not a valid name for a model.",
             advice="Use words of letters and digits joined by `-`.",
@@ -313,7 +314,8 @@ def _train(request: "Request", recipe: "Recipe") -> None:
 
 def _typed_command() -> str:
     """Return the command as typed, but without --resume: it repeats the whole training."""
-    return shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")])
+    # A path may have bytes that are not UTF-8, which bundle.json cannot hold.
+    return printable(shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")]))
 
 
 def _bundle_name(name: str, smoke: bool) -> str:
