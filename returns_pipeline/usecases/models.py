@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from returns_pipeline.classify import vetting
+from returns_pipeline.classify import vetting, vetting_process
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle
 from returns_pipeline.classify.manifest import is_model_name
 from returns_pipeline.classify.models_folder import is_version, on_disk
@@ -175,7 +175,7 @@ def register(
         copy_bundle(folder, draft)
         # The copy is checked, because the original may change afterwards.
         bundle = replace(load_bundle(draft, placed=False), name=name)
-        vetting.require_whole(bundle)
+        vetting_process.require_whole(bundle)
         present = versions(settings, db, name)
         same = [each.bundle for each in present if each.bundle and each.bundle.digest == bundle.digest]
         highest = max((each.ref.version for each in present), default=0)
@@ -196,7 +196,7 @@ def promote(
     require_reason(reason)
     bundle = find_bundle(settings.models_dir, _exact(model))
     active = models.active(db, bundle.name)
-    vetting.require_sound(bundle, settings.runtime)
+    vetting_process.require_sound(bundle, settings.runtime)
     if active and active.facts.ref == bundle.ref:
         return Activation(bundle.ref, bundle.version, "It was active before.")
     comparison = _compare(settings, bundle, active)
@@ -229,7 +229,7 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
             name=name,
         )
     bundle = find_bundle(settings.models_dir, f"{name}/{stack[-2]}")
-    vetting.require_sound(bundle, settings.runtime)
+    vetting_process.require_sound(bundle, settings.runtime)
     _activate(db, bundle, ModelAction.ROLLBACK, who, reason, stack[-1])
     return Activation(bundle.ref, stack[-1])
 
@@ -247,7 +247,7 @@ def shadow(settings: Settings, db: Database, model: str, share: float, who: str)
             share=share,
         )
     bundle = find_bundle(settings.models_dir, _exact(model))
-    vetting.require_sound(bundle, settings.runtime)
+    vetting_process.require_sound(bundle, settings.runtime)
     if not models.shadow(db, _facts(bundle), share, who):
         raise ConflictError(
             "{bundle_ref} is active: it predicts every image already.",
