@@ -37,10 +37,16 @@ def _model_name(text: str) -> str:
     return text
 
 
-def _printed(text: str) -> str:
-    if not text.strip() or not text.isprintable():
+def _line(text: str) -> str:
+    if not text.isprintable():
         raise ValueError("it must be a text of characters that can be printed")
     return text
+
+
+def _printed(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be empty")
+    return _line(text)
 
 
 def _inner_path(text: str) -> str:
@@ -109,8 +115,8 @@ class Manifest(BaseModel):
     sha256: Annotated[
         dict[_Path, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=_MOST_ENTRIES)
     ]
-    recipe: Annotated[str, Field(max_length=200)]
-    command: Annotated[str, Field(max_length=100_000)]
+    recipe: Annotated[str, Field(max_length=200), AfterValidator(_line)]
+    command: Annotated[str, Field(max_length=100_000), AfterValidator(_line)]
     data: Annotated[dict[_Key, Any], Field(max_length=_MOST_ENTRIES), AfterValidator(_finite)] = {}
     metrics: Annotated[dict[_Key, _Metric], Field(max_length=_MOST_ENTRIES)] = {}
     temperature: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = 1.0

@@ -25,6 +25,12 @@ _INITIALIZERS = """
     LecunNormal LecunUniform
     Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
 """
+#: What arithmetic between layers becomes, as in MobileNetV3.
+_ARITHMETIC = """
+    Add Clip Concatenate Divide ExpandDims Max Maximum Mean Minimum Multiply Reshape Squeeze Subtract Sum
+    Transpose TrueDivide
+"""
+_ACTIVATIONS = "Gelu HardSigmoid HardSwish LeakyRelu LogSoftmax Relu Relu6 Sigmoid Silu Softmax"
 
 #: Classes by the module that a configuration names.
 _ALLOWED = {
@@ -35,6 +41,8 @@ _ALLOWED = {
     "keras.regularizers": frozenset({"L1", "L1L2", "L2", "OrthogonalRegularizer"}),
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.models.sequential": frozenset({"Sequential"}),
+    "keras.src.ops.nn": frozenset(_ACTIVATIONS.split()),
+    "keras.src.ops.numpy": frozenset(_ARITHMETIC.split()),
 }
 #: A description of a tensor, the only object without a module.
 _TENSOR = "__keras_tensor__"

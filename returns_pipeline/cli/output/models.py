@@ -9,6 +9,7 @@ from rich.text import Text
 
 from returns_pipeline.cli.console import plain_table, print_line
 from returns_pipeline.records.models import ModelChange
+from returns_pipeline.records.text import printable
 from returns_pipeline.report.changes import Changes
 from returns_pipeline.usecases.models import Version
 
@@ -111,10 +112,13 @@ def print_versions(versions: Sequence[Version]) -> None:
             Text(str(version.ref)),
             stage,
             _share(version.metrics.get("accuracy")),
-            Text(version.bundle.recipe if version.bundle else "no bundle on disk"),
+            Text(version.bundle.recipe if version.bundle else "cannot be used"),
             f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
         )
     _console.print(table if versions else "There is no model.")
+    for version in versions:
+        if version.fault:
+            print_line(f"{version.ref} cannot be used: {version.fault}")
 
 
 def print_version(version: Version, changes: Sequence[ModelChange]) -> None:
@@ -130,7 +134,7 @@ def print_version(version: Version, changes: Sequence[ModelChange]) -> None:
         lines["Recipe"] = bundle.recipe
         lines["Command"] = bundle.command
         lines["Folder"] = bundle.folder
-        lines |= {f"Data, {name}": value for name, value in bundle.data.items()}
+        lines |= {f"Data, {name}": printable(value) for name, value in bundle.data.items()}
     else:
         lines["Fault"] = version.fault
     lines |= dict(version.metrics)
