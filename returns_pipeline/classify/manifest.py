@@ -21,6 +21,7 @@ _MOST_LABELS = 10_000
 _MOST_STEPS = 10_000
 _MOST_ENTRIES = 1_000
 _LONGEST_KEY = 200
+_LARGEST_METRIC = 1e18
 _NAME = re.compile(r"\w+([.-]\w+)*")
 #: How much of a wrong key a message quotes.
 _QUOTED = 60
@@ -60,6 +61,8 @@ def _number(value: Any) -> Any:
     # A union of types would name each of its members in the message.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("it must be a number")  # noqa: TRY004 - pydantic expects ValueError
+    if abs(value) > _LARGEST_METRIC:
+        raise ValueError("it is too large")
     return value
 
 
@@ -89,7 +92,7 @@ _Label = Annotated[str, Field(max_length=LABEL_LENGTH), AfterValidator(_printed)
 _Labels = Annotated[list[_Label], Field(min_length=1, max_length=_MOST_LABELS)]
 _Pair = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)]
 _Steps = Annotated[list[_Pair], Field(max_length=_MOST_STEPS), AfterValidator(_ascending)]
-_Metric = Annotated[Any, AfterValidator(_number), AfterValidator(_finite)]
+_Metric = Annotated[Any, AfterValidator(_finite), AfterValidator(_number)]
 
 
 class ManifestInput(BaseModel):

@@ -1,6 +1,7 @@
 """`returns-pipeline evaluate`, `accuracy`, and the comparison of two models on labelled photos."""
 
 import importlib
+import os
 import re
 import shlex
 from pathlib import Path
@@ -235,8 +236,8 @@ def _bundle(settings: "Settings", model: str) -> "Bundle":
     """Return the bundle with this name or, if there is none, the bundle in this folder."""
     from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
 
-    named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and (settings.models_dir / model).is_dir()
-    if not named and (Path(model) / MANIFEST).is_file():
+    named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and os.path.lexists(settings.models_dir / model)
+    if not named and os.path.lexists(Path(model) / MANIFEST):
         return load_bundle(Path(model).absolute())
     return find_bundle(settings.models_dir, model)
 

@@ -68,7 +68,9 @@ class Version:
         if self.row:
             return self.row.created_at
         if self.bundle:
-            with suppress(OSError):  # it was deleted meanwhile
+            with suppress(
+                OSError, OverflowError, ValueError
+            ):  # deleted meanwhile, or a date beyond all years
                 return datetime.fromtimestamp((self.bundle.folder / MANIFEST).stat().st_mtime, UTC)
         return None
 
