@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,16 +90,10 @@ class Bundle:
         """
         path = self.folder / name
         expected = self.sha256.get(name)
-        if expected is None or not os.path.lexists(path):
-            raise ConfigFault(
-                "The model bundle {bundle_ref} has no {name} in {folder}.",
-                advice="Restore the bundle's folder or choose another model with RETURNS_MODEL.",
-                bundle_ref=self.ref,
-                name=name,
-                folder=self.folder,
-            )
         try:
-            found = file_sha256(path)
+            found = file_sha256(path) if expected else None
+        except FileNotFoundError:
+            found = None
         except (OSError, ValueError) as error:
             raise ConfigFault(
                 "{path} cannot be read: {reason}.",
@@ -107,11 +101,19 @@ class Bundle:
                 path=printable(path),
                 reason=error.strerror if isinstance(error, OSError) else error,
             ) from error
+        if found is None:
+            raise ConfigFault(
+                "The model bundle {bundle_ref} has no {name} in {folder}.",
+                advice="Restore the bundle's folder or choose another model with RETURNS_MODEL.",
+                bundle_ref=self.ref,
+                name=name,
+                folder=printable(self.folder),
+            )
         if found != expected:
             raise ConfigFault(
                 "{path} is not the file that bundle {bundle_ref} was made with (sha256 differs).",
                 advice="Restore the bundle's folder or train the model again.",
-                path=path,
+                path=printable(path),
                 bundle_ref=self.ref,
             )
         return path
@@ -129,7 +131,6 @@ class Bundle:
 
 
 _NOT_IN_MANIFEST = {"folder", "unknown"}
-_KEYS = {each.name for each in fields(Bundle)} - _NOT_IN_MANIFEST
 
 
 def file_sha256(path: Path) -> str:
