@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from returns_pipeline.cli.options import MOST
 from returns_pipeline.errors import ConfigFault
 
 if TYPE_CHECKING:
@@ -36,19 +37,21 @@ Mapping = Annotated[
     Path | None,
     typer.Option("--mapping", help="CSV (sub,main) or JSON file with the main category of each label."),
 ]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
-Batch = Annotated[int, typer.Option(min=1, help="Photos in one training step.")]
+Epochs = Annotated[int, typer.Option(min=1, max=MOST, help="Passes over the training images.")]
+Batch = Annotated[int, typer.Option(min=1, max=MOST, help="Photos in one training step.")]
 Rate = Annotated[float, typer.Option(min=0.0, help="Learning rate.")]
 Seed = Annotated[
     int,
-    typer.Option(min=0, help="Seed of the first weights, and of the order and the division of the images."),
+    typer.Option(
+        min=0, max=MOST, help="Seed of the first weights, and of the order and the division of the images."
+    ),
 ]
 Validation = Annotated[float, typer.Option(min=0.05, max=0.5, help="Share of the photos for validation.")]
 Test = Annotated[
     float, typer.Option(min=0.0, max=0.5, help="Share of the photos to judge the model; 0 for none.")
 ]
 Dropout = Annotated[float, typer.Option(min=0.0, max=0.95, help="Share of the features dropped in training.")]
-Patience = Annotated[int, typer.Option(min=1, help="Epochs to wait for a better validation loss.")]
+Patience = Annotated[int, typer.Option(min=1, max=MOST, help="Epochs to wait for a better validation loss.")]
 Smoke = Annotated[
     bool, typer.Option("--smoke", help="Try it in seconds on a few images. Writes the bundle NAME-smoke.")
 ]
@@ -215,7 +218,7 @@ def transfer(
     batch: Batch = 40,
     learning_rate: Rate = 1e-4,
     trained_layers: Annotated[
-        int, typer.Option(min=0, help="Number of trained layers at the end of the backbone.")
+        int, typer.Option(min=0, max=MOST, help="Number of trained layers at the end of the backbone.")
     ] = 10,
     patience: Patience = 20,
     models_dir: Path,

@@ -10,6 +10,7 @@ from pathlib import Path
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
+from returns_pipeline.report.csv_table import from_text
 
 #: The most images that a page lists: without a prediction, and with the least probable ones.
 MOST_FAULTS = 200
@@ -107,13 +108,13 @@ def predictions_of_csv(path: Path) -> CsvPredictions:
     names: dict[int, str] = {}
     unanswered = 0
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             for row in csv.DictReader(stream):
-                expected = label_in_name(row["filename"])
+                expected = label_in_name(from_text(row["filename"]))
                 if row["prediction"] != "":
                     predicted = int(row["prediction"])
                     if row.get("label"):
-                        names[predicted] = row["label"]
+                        names[predicted] = from_text(row["label"])
                     if expected is not None:
                         pairs[expected, predicted] += 1
                 elif expected is not None:

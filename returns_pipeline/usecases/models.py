@@ -34,6 +34,8 @@ from returns_pipeline.store.database import Database
 
 #: Most characters of the reason for a change.
 MOST_REASON = 1000
+#: Most digits of a version that both databases take.
+_VERSION_DIGITS = 9
 _NAME = re.compile(r"\w+(-\w+)*", re.ASCII)
 
 
@@ -127,7 +129,7 @@ def show(settings: Settings, db: Database, model: str) -> Version:
     Raises NotFoundError if there is no such version.
     """
     name, _, number = _pinned(model, db).partition("/")
-    known = ModelRef(name, int(number)) if number.isdecimal() else None
+    known = ModelRef(name, int(number)) if number.isdecimal() and len(number) <= _VERSION_DIGITS else None
     ref = known or find_bundle(settings.models_dir, model).ref
     version = _version(settings, ref, models.find(db, ref))
     if version.bundle is None and version.row is None:
