@@ -36,7 +36,10 @@ def run() -> int:
 def _run() -> int:
     try:
         return int(app(standalone_mode=False) or 0)
-    except typer.Abort:
+    except typer.Abort as end:
+        # A prompt turns both the end of the input and Ctrl-C into this error.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            return INTERRUPTED
         print_error("Aborted: there is no more input.")
         return 1
     except typer.TyperException as refusal:
