@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from returns_pipeline.records.images import ImageResult
@@ -12,6 +12,8 @@ from returns_pipeline.report.columns import Output, columns_of, values
 #: after a character that separates cells in some countries. OWASP, "CSV Injection"; the wide forms are those
 #: of East Asian keyboards.
 _FORMULA = r"""(?=[\s'"\u200b\ufeff]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])"""
+#: In characters. A line of pixels has 4 for each.
+_LONGEST_LINE = 2**25
 _BARE = re.compile(rf"(^|[;\t]){_FORMULA}")
 _QUOTED = re.compile(rf"(^|[;\t])'{_FORMULA}")
 
@@ -27,6 +29,14 @@ def as_text(value: str) -> str:
 def from_text(cell: str) -> str:
     """Return the value of a cell that `as_text` made."""
     return _QUOTED.sub(r"\1", cell) if "'" in cell else cell
+
+
+def lines_of(stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a CSV file for `csv.reader`. Raises csv.Error for one that would fill the memory."""
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error("a line is too long")
+        yield line
 
 
 def writer(stream: TextIO, output: Output) -> Callable[[Sequence[ImageResult]], None]:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.report.csv_table import lines_of
 from returns_pipeline.report.whole_file import whole_file
 
 _ADVICE = (
@@ -26,7 +27,7 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
     """
     try:
         with source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            rows = csv.reader(stream)
+            rows = csv.reader(lines_of(stream))
             header = next(rows, [])
             side = math.isqrt(max(len(header) - 1, 0))
             if side == 0 or side * side != len(header) - 1 or header[0].strip().lower() != "label":
