@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 
 from returns_pipeline.report.whole_file import whole_file
 from returns_pipeline.training.evaluation import metrics
@@ -66,10 +67,12 @@ def write_report(folder: "Path", content: ReportContent) -> dict[str, Any]:
     truth = content.judged.truth
     evaluation = metrics.evaluate(truth, content.predictions, content.mains)
     outcome = review_outcome(truth, content.predictions, content.thresholds)
-    figures = _figures(content, evaluation, outcome)
-    for name, figure in figures.items():
-        with whole_file(folder / f"{name}.png") as path:
-            figure.savefig(path, dpi=plots.DPI, metadata={"Software": None})
+    # A label with dollar signs is no formula: Matplotlib would draw it as one, or fail.
+    with rc_context({"text.parse_math": False}):
+        figures = _figures(content, evaluation, outcome)
+        for name, figure in figures.items():
+            with whole_file(folder / f"{name}.png") as path:
+                figure.savefig(path, dpi=plots.DPI, metadata={"Software": None})
     numbers = _numbers(content, evaluation, outcome)
     with whole_file(folder / "metrics.json") as path:
         path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
