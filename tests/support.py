@@ -28,7 +28,7 @@ from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
 from returns_pipeline.usecases.context import Context
-from tests.commands import run_command
+from tests.commands import Output, run_command
 
 #: In continuous integration the data set must be installed, so that these tests are never silently skipped.
 needs_fashion_mnist = pytest.mark.skipif(
@@ -84,7 +84,7 @@ class Installation:
         return {**os.environ, **environment_of(self.settings)}
 
     def run(
-        self, *arguments: str, timeout: float = 240, **environment: str
+        self, *arguments: str, timeout: float = 240, to: Output = Output.FILE, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `returns-pipeline ARGUMENTS` and wait for it."""
         return run_command(
@@ -92,6 +92,7 @@ class Installation:
             environment={**self.environment(), **environment},
             folder=self.settings.home,
             timeout=timeout,
+            to=to,
         )
 
     def json(self, *arguments: str) -> Any:

@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import typer
 
+from returns_pipeline.cli import console
+
 #: Options that a command does not define are passed on to Celery or Flower.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
 
@@ -59,7 +61,7 @@ def up() -> None:
     models.configured(settings, database)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
-    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), typer.echo)
+    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), console.print_line)
 
 
 def _become_celery(*arguments: str) -> NoReturn:

@@ -2,8 +2,7 @@
 
 import sys
 
-import typer
-
+from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 
 
@@ -24,7 +23,7 @@ def web() -> None:
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
     # Without the token unless a person reads it: others may read a log. `up` prints the address itself.
-    typer.echo(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
+    console.print_line(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,

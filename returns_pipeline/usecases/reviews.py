@@ -56,7 +56,7 @@ def _task(bundle_of: BundleLookup, item: ReviewItem) -> ReviewTask:
     bundle = _bundle(bundle_of, item)
     best = (
         [(bundle.labels[index], probability) for index, probability in item.top[:_MOST_LABELS]]
-        if bundle
+        if bundle and all(index < len(bundle.labels) for index, _ in item.top)
         else [(item.label, item.probability)]
     )
     return ReviewTask(

@@ -4,19 +4,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.text import Text
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.output.runs import print_runs, run_as_dict, state_of
 from returns_pipeline.records.runs import OpenWork, RunSummary
+from returns_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from returns_pipeline.host.doctor import Check
-
-_console = Console()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +74,9 @@ def print_status(status: Status) -> None:
 
 def print_checks(checks: "Sequence[Check]") -> None:
     """Print a line for each check, and the advice for each fault."""
+    terminal = Terminal()
     for check in checks:
-        sign = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
-        _console.print(f"{sign} {check.name:<10}", Text(check.message), soft_wrap=True, highlight=False)
+        sign = Text("ok  ", "green") if check.ok else Text("FAIL", "red")
+        terminal.print_line(sign, f"{check.name:<10}", check.message)
         if check.advice:
-            _console.print(" " * 15, Text(check.advice), soft_wrap=True, highlight=False)
+            terminal.print_line(" " * 15, check.advice)

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.access import Role
-from returns_pipeline.records.text import pathless
+from returns_pipeline.records.text import pathless, printable
 from returns_pipeline.report import words
 from returns_pipeline.report.html import template_environment
 from returns_pipeline.store import reviews
@@ -28,7 +28,7 @@ from returns_pipeline.web.security.access import Principal, require_csrf_token, 
 _templates = template_environment("returns_pipeline.web")
 _templates.globals["words"] = words
 #: A file name that may wrap after each underscore.
-_templates.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
+_templates.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
 #: Images that wait for a review are counted for every page up to this number.
 _MOST_COUNTED = 10_000
 
