@@ -23,7 +23,9 @@ from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
+from returns_pipeline.web.errors import FAULTS
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
+from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
 from returns_pipeline.web.queries.cached import Cached
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.resources import Resources
@@ -60,7 +62,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RedirectError, _on_redirect)
     app.add_exception_handler(Exception, _on_unexpected_error)
-    for router in (classic.router, v1.router, pages.router, docs.router, health.router, metrics.router):
+    for router in (classic.router, v1.router, health.router, metrics.router):
+        app.include_router(router, dependencies=ONLY_KNOWN_PARAMETERS, responses={422: FAULTS[422]})
+    # Pages ignore unknown parameters: mail and chat programs add some to a link, and its reader cannot help.
+    for router in (pages.router, docs.router):
         app.include_router(router)
     app.mount("/static/swagger-ui", StaticFiles(packages=[("fastapi_swagger", "resources")]), "swagger-ui")
     app.mount("/static", StaticFiles(packages=[("returns_pipeline.web", "static")]), "static")
@@ -101,6 +106,9 @@ def _on_pipeline_error(request: Request, fault: Exception) -> Response:
 
 def _on_invalid_value(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - the class it is registered for
+    unknown = unknown_field(request, error)
+    if unknown is not None:
+        return _error(request, unknown.http_status, unknown.message, unknown.advice)
     problems = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
     return _error(
         request, 422, f"A value is missing, out of bounds or of a wrong form. {problems}", "See /docs."
