@@ -30,6 +30,7 @@ from returns_pipeline.web.queries.cached import Cached
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.resources import Resources
 from returns_pipeline.web.security.access import Authenticator
+from returns_pipeline.web.security.attempts import WINDOW
 from returns_pipeline.web.security.headers import SafeHeaders
 from returns_pipeline.web.security.limits import BodyLimit
 
@@ -43,6 +44,11 @@ _COUNTED_SECONDS = 5.0
 _MOST_BATCHES = 2
 #: The paths that accept images, and so large bodies.
 _WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try"})
+#: Headers of an error's response.
+_HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer realm="returns"'},
+    429: {"Retry-After": str(round(WINDOW))},
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -145,5 +151,4 @@ def _error(request: Request, status: int, message: str, advice: str) -> Response
         except TransientFault:
             request.state.person = None  # without a person, the page's frame needs no database
             return show(request, "error.html", status, title=status, message=message, advice=advice)
-    challenge = {"WWW-Authenticate": 'Bearer realm="returns"'} if status == 401 else None
-    return JSONResponse({"error": message, "advice": advice}, status, challenge)
+    return JSONResponse({"error": message, "advice": advice}, status, _HEADERS.get(status))
