@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, PlainValidator, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.records.models import ReviewThreshold
@@ -17,6 +17,7 @@ from returns_pipeline.settings.values import (
     Intake,
     parse_intakes,
     parse_patterns,
+    parse_proxies,
     parse_threshold,
 )
 
@@ -185,10 +186,11 @@ class Settings(BaseSettings):
         pattern=r"^(/[\w.-]+)*$",
         description="Path under which a reverse proxy serves the web, like /returns. Default: none.",
     )
-    web_proxies: str = Field(
+    web_proxies: Annotated[str, AfterValidator(parse_proxies)] = Field(
         "",
-        description="Addresses of reverse proxies whose forwarded headers are trusted, separated by commas. "
-        "Default: none.",
+        description="Addresses or networks of reverse proxies whose forwarded headers are trusted, separated "
+        "by commas. Default: none.",
+        json_schema_extra={"allowed": "addresses like 10.0.0.5 or networks like 10.0.0.0/24"},
     )
     web_secret: SecretStr = Field(
         SecretStr(""),

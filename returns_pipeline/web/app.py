@@ -23,11 +23,14 @@ from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
+from returns_pipeline.web.errors import FAULTS
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
+from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
 from returns_pipeline.web.queries.cached import Cached
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.resources import Resources
 from returns_pipeline.web.security.access import Authenticator
+from returns_pipeline.web.security.attempts import WINDOW
 from returns_pipeline.web.security.headers import SafeHeaders
 from returns_pipeline.web.security.limits import BodyLimit
 
@@ -41,6 +44,11 @@ _COUNTED_SECONDS = 5.0
 _MOST_BATCHES = 2
 #: The paths that accept images, and so large bodies.
 _WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try"})
+#: Headers of an error's response.
+_HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer realm="returns"'},
+    429: {"Retry-After": str(round(WINDOW))},
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -60,7 +68,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RedirectError, _on_redirect)
     app.add_exception_handler(Exception, _on_unexpected_error)
-    for router in (classic.router, v1.router, pages.router, docs.router, health.router, metrics.router):
+    for router in (classic.router, v1.router, health.router, metrics.router):
+        app.include_router(router, dependencies=ONLY_KNOWN_PARAMETERS, responses={422: FAULTS[422]})
+    # Pages ignore unknown parameters: mail and chat programs add some to a link, and its reader cannot help.
+    for router in (pages.router, docs.router):
         app.include_router(router)
     app.mount("/static/swagger-ui", StaticFiles(packages=[("fastapi_swagger", "resources")]), "swagger-ui")
     app.mount("/static", StaticFiles(packages=[("returns_pipeline.web", "static")]), "static")
@@ -101,6 +112,9 @@ def _on_pipeline_error(request: Request, fault: Exception) -> Response:
 
 def _on_invalid_value(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - the class it is registered for
+    unknown = unknown_field(request, error)
+    if unknown is not None:
+        return _error(request, unknown.http_status, unknown.message, unknown.advice)
     problems = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
     return _error(
         request, 422, f"A value is missing, out of bounds or of a wrong form. {problems}", "See /docs."
@@ -137,5 +151,4 @@ def _error(request: Request, status: int, message: str, advice: str) -> Response
         except TransientFault:
             request.state.person = None  # without a person, the page's frame needs no database
             return show(request, "error.html", status, title=status, message=message, advice=advice)
-    challenge = {"WWW-Authenticate": 'Bearer realm="returns"'} if status == 401 else None
-    return JSONResponse({"error": message, "advice": advice}, status, challenge)
+    return JSONResponse({"error": message, "advice": advice}, status, _HEADERS.get(status))

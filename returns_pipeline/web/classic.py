@@ -1,7 +1,5 @@
 """The two endpoints of the earlier services, for clients that were written for them."""
 
-import base64
-import binascii
 import hashlib
 import math
 from typing import Annotated, Any
@@ -15,6 +13,7 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
 from returns_pipeline.records.images import Received
+from returns_pipeline.web.base64_text import NotBase64Error, decode
 from returns_pipeline.web.dependencies import Batches, IdempotencyKey, Pipeline, Reviewer, Workers
 from returns_pipeline.web.errors import FAULTS, TooManyImagesError
 from returns_pipeline.web.queries.worker_client import Classified
@@ -58,20 +57,20 @@ async def process_batch(
     async with batches:
         most = context.settings.api_max_images
         contents = await run_in_threadpool(_contents, await request.body(), most, detail)
-        present = [(str(at), content) for at, content in enumerate(contents) if content is not None]
-        is_present = [content is not None for content in contents]
+        present = [(str(at), content) for at, content in enumerate(contents) if isinstance(content, bytes)]
+        faults = [content if isinstance(content, NotBase64Error) else None for content in contents]
         del contents
         spooled = await workers.spool(present, _key_id(request, person, key)) if present else None
         del present
     found = await workers.wait_for(spooled) if spooled else None
     remaining = iter(found.images if found else ())
-    images = [next(remaining) if present_here else None for present_here in is_present]
+    images = [fault or next(remaining) for fault in faults]
     if detail:
         return JSONResponse(_detailed(images, found))
     for position, image in enumerate(images):
-        if image is None or image.label_index is None:
+        if isinstance(image, NotBase64Error) or image.label_index is None:
             raise _without_label(position, image)
-    return JSONResponse({"predictions": [image.label_index for image in images if image]})
+    return JSONResponse({"predictions": [_index(image) for image in images]})
 
 
 def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
@@ -80,8 +79,8 @@ def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if key else None
 
 
-def _contents(body: bytes, most: int, detail: bool) -> list[bytes | None]:
-    """Return the bytes of each image; with `detail`, None for text that is not base64."""
+def _contents(body: bytes, most: int, detail: bool) -> list[bytes | NotBase64Error]:
+    """Return the bytes of each image; with `detail`, the fault of text that is not base64."""
     encoded = _images_of(body)
     if len(encoded) > most:
         raise TooManyImagesError(
@@ -108,26 +107,25 @@ def _images_of(body: bytes) -> list[str]:
     return images
 
 
-def _decoded(text: str, position: int, detail: bool) -> bytes | None:
-    """Return the bytes of one image; with `detail`, None for text that is not base64."""
-    # Browsers write data:image/png;base64,…
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
+def _decoded(text: str, position: int, detail: bool) -> bytes | NotBase64Error:
     try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        return decode(text)
+    except NotBase64Error as fault:
         if detail:
-            return None
-        raise _unreadable(position, "It is not base64.") from None
+            return fault
+        raise _unreadable(position, fault.message) from None
 
 
-def _without_label(position: int, image: Received | None) -> PipelineError:
-    if image is not None and image.failed_here:
+def _without_label(position: int, image: Received | NotBase64Error) -> PipelineError:
+    if isinstance(image, NotBase64Error):
+        return _unreadable(position, image.message)
+    if image.failed_here:
         return PipelineError(
             "Image {position} (counted from 0) was not classified. {reason}",
             position=position,
             reason=image.detail or "",
         )
-    return _unreadable(position, image.detail if image else None)
+    return _unreadable(position, image.detail)
 
 
 def _unreadable(position: int, reason: str | None) -> RefusedError:
@@ -141,17 +139,21 @@ def _unreadable(position: int, reason: str | None) -> RefusedError:
     )
 
 
-def _detailed(images: list[Received | None], found: Classified | None) -> dict[str, Any]:
+def _detailed(images: list[Received | NotBase64Error], found: Classified | None) -> dict[str, Any]:
     return {
-        "predictions": [image.label_index if image else None for image in images],
+        "predictions": [_index(image) for image in images],
         "details": [_detail(image) for image in images],
         "model": str(found.bundle.ref) if found else None,
     }
 
 
-def _detail(image: Received | None) -> dict[str, Any]:
-    if image is None:
-        return {"code": FaultCode.NOT_AN_IMAGE, "reason": "It is not base64."}
+def _index(image: Received | NotBase64Error) -> int | None:
+    return None if isinstance(image, NotBase64Error) else image.label_index
+
+
+def _detail(image: Received | NotBase64Error) -> dict[str, Any]:
+    if isinstance(image, NotBase64Error):
+        return {"code": FaultCode.NOT_AN_IMAGE, "reason": image.message}
     if image.label is None:
         return {"code": image.code, "reason": image.detail}
     return {

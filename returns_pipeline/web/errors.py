@@ -49,7 +49,7 @@ class ForbiddenError(RefusedError):
 
 
 class TooManyAttemptsError(RefusedError):
-    """Too many log-ins in a short time."""
+    """Too many wrong passwords or tokens in a short time."""
 
     http_status = 429
 
@@ -72,6 +72,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     409: {"model": Fault, "description": "The request does not fit the present state."},
     413: {"model": Fault, "description": "The request is too large."},
     422: {"model": Fault, "description": "A value is missing, out of bounds or of a wrong form."},
+    429: {"model": Fault, "description": "Too many wrong tokens come from this address."},
     500: {"model": Fault, "description": "An internal error; its id is in the log."},
     503: {"model": Fault, "description": "The database, the broker or the workers do not answer."},
 }

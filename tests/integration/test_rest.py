@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+import textwrap
 from collections.abc import Iterator
 
 import pytest
@@ -82,7 +84,49 @@ def test_details_include_unreadable_images(here: Site) -> None:
     answer = here.ask("POST", "/process_batch?detail=1", json=body).json()
     assert answer["predictions"] == [right, None, None]
     assert [each.get("code") for each in answer["details"]] == [None, "not_an_image", "not_an_image"]
+    assert "character 0 (counted from 0) is '%'" in answer["details"][2]["reason"]
     assert answer["details"][0]["label"] == LABELS[right]
+
+
+def test_base64_may_have_any_form_that_programs_write(here: Site) -> None:
+    """Line breaks, the alphabet of addresses, missing padding and data addresses: the same predictions."""
+    images, right = batch_of(here, 4, 400)
+    lined = "\r\n".join(textwrap.wrap(images[0], 76))
+    other = images[1].translate(str.maketrans("+/", "-_")).rstrip("=")
+    sent = [f"data:image/png;base64,{images[2]}", lined, other, f" {images[3]}\t"]
+    answer = here.ask("POST", "/process_batch", json={"images": sent})
+    assert answer.json() == {"predictions": [right[2], right[0], right[1], right[3]]}
+    refused = here.ask("POST", "/process_batch", json={"images": [images[0], images[1] + "é"]})
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith("Image 1 (counted from 0) cannot be read. It is not base64")
+
+
+def test_no_route_ignores_a_parameter(here: Site) -> None:
+    """An unknown parameter is 422, and the sentence lists those of the route, as the document does."""
+    for path, methods in here.ask("GET", "/openapi.json").json()["paths"].items():
+        for method, described in methods.items():
+            address = re.sub(r"\{[^}]*\}", "1", path)
+            known = [each["name"] for each in described.get("parameters", ()) if each["in"] == "query"]
+            for query in ("?detial=1", f"?{known[0]}=1&fbclid=a" if known else "?fbclid"):
+                answer = here.ask(method.upper(), address + query)
+                assert answer.status_code == 422, (method, path, answer.text)
+                assert "There is no parameter" in answer.json()["error"]
+                listed = f"are: {', '.join(known)}." if known else "no parameters"
+                assert listed in answer.json()["advice"], (method, path)
+
+
+def test_an_unknown_field_of_a_body_is_refused(here: Site) -> None:
+    """The sentence lists the fields of the body."""
+    answer = here.ask("POST", "/api/v1/models/stub/1/promote", json={"resaon": "better"})
+    assert answer.status_code == 422
+    assert "`resaon`" in answer.json()["error"]
+    assert "reason, force" in answer.json()["advice"]
+
+
+def test_a_page_opens_with_the_parameters_that_a_mail_program_adds(here: Site) -> None:
+    """The reader of a link cannot remove them."""
+    for path in ("/", "/runs", "/review", "/try", "/models", "/login", "/docs"):
+        assert here.page(f"{path}?utm_source=mail&fbclid=1").status_code == 200, path
 
 
 def test_one_photo_has_every_field_of_the_two_head_service(here: Site) -> None:

@@ -18,7 +18,7 @@ from returns_pipeline.report.html import template_environment
 from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth
-from returns_pipeline.web.errors import UnauthorizedError
+from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
 from returns_pipeline.web.pages.table import navigation, page_at
 from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.worker_client import WorkerClient
@@ -77,7 +77,8 @@ def person_of(request: Request, authenticator: Auth) -> Principal:
     """Return the visitor of a page. Raises RedirectError to the log-in without a session."""
     try:
         person = authenticator.of_request(request)
-    except UnauthorizedError:
+    except (UnauthorizedError, TooManyAttemptsError):
+        # A proxy may add credentials of its own, which are no token: its user logs in.
         person = None
     if person is None:
         path = request.url.path.removeprefix(root_of(request))
