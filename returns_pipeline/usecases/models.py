@@ -37,8 +37,6 @@ from returns_pipeline.store.database import Database
 
 #: Most characters of the reason for a change.
 MOST_REASON = 1000
-#: Most digits of a version that both databases take.
-_VERSION_DIGITS = 9
 _NAME = re.compile(r"\w+(-\w+)*", re.ASCII)
 
 
