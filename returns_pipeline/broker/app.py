@@ -50,6 +50,11 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         result_backend_transport_options={"visibility_timeout": _VISIBILITY_SECONDS},
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=5,
+        # For ever: after 100 attempts, which take 50 minutes, Celery would end the worker.
+        broker_connection_max_retries=None,
+        # A Redis that is full or read-only replies with an error, which would end the worker.
+        broker_channel_error_retry=True,
+        worker_consumer="returns_pipeline.broker.consumer:PatientConsumer",
         result_expires=86_400,
         worker_prefetch_multiplier=1,
         worker_concurrency=settings.worker_processes or None,

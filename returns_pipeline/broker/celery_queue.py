@@ -1,7 +1,7 @@
 """The queue on Celery: sends messages, and reads queues, workers and results."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import Celery
@@ -9,7 +9,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from returns_pipeline.broker.app import make_app
-from returns_pipeline.errors import TransientFault
+from returns_pipeline.broker.faults import fault_of
+from returns_pipeline.broker.probe import probe
+from returns_pipeline.errors import BrokerRefusesFault
 from returns_pipeline.records.tasks import EXPLAINED_SECONDS, QUEUES, TASK_QUEUES, Argument, Task
 from returns_pipeline.settings import Settings
 
@@ -27,7 +29,8 @@ def open_queue(settings: Settings, patience: float | None = None) -> "CeleryQueu
 class CeleryQueue:
     """Implements `records.tasks.Queue` with a Celery app.
 
-    Every method raises TransientFault if the broker does not answer.
+    Every method raises TransientFault if the broker does not answer, and its kind BrokerRefusesFault if it
+    answers that it takes no messages now.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -50,6 +53,17 @@ class CeleryQueue:
                 # The outcome of every other task is in the database.
                 ignore_result=task not in _WITH_RESULT,
             )
+
+    def require_answer(self) -> None:
+        """Raise TransientFault if the broker does not answer. One that refuses messages is accepted."""
+        with suppress(BrokerRefusesFault):
+            self.lengths()
+
+    def require_writable(self) -> None:
+        """Send, receive and acknowledge one message of a queue that no worker serves."""
+        with _faults(), self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            probe(connection)
 
     def lengths(self) -> dict[str, int]:
         """Return how many messages wait in each queue."""
@@ -90,17 +104,9 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except (OperationalError, RedisError, OSError) as error:
-        raise _no_answer(error) from error
+        raise fault_of(error) from error
     except RuntimeError as error:
         # Celery raises RuntimeError if it cannot subscribe to a result.
         if not isinstance(error.__cause__, (RedisError, OSError)):
             raise
-        raise _no_answer(error.__cause__) from error
-
-
-def _no_answer(error: BaseException) -> TransientFault:
-    return TransientFault(
-        "The broker does not answer: {reason}.",
-        advice="Start it (`returns-pipeline up` starts an embedded one) or correct RETURNS_BROKER_URL.",
-        reason=str(error).rstrip("."),
-    )
+        raise fault_of(error.__cause__) from error
