@@ -50,7 +50,7 @@ _REFUSALS = (
 _ADVICE = (
     (
         re.compile(r"\bWRONGPASS\b|invalid username-password|\bNOAUTH\b|Authentication required"),
-        "Correct the password in RETURNS_BROKER_URL; for Sentinel's own, the parameter `sentinel_password`.",
+        "Correct the password in RETURNS_BROKER_URL.",
     ),
     (
         re.compile("CERTIFICATE_VERIFY_FAILED"),
@@ -61,11 +61,9 @@ _ADVICE = (
         re.compile("certificate required|HANDSHAKE_FAILURE|bad certificate|unknown ca", re.IGNORECASE),
         "Name a client certificate in RETURNS_BROKER_URL: `?ssl_certfile=FILE&ssl_keyfile=FILE`.",
     ),
-    (
-        re.compile("No master found"),
-        "Name the master of Sentinel's configuration in RETURNS_BROKER_URL: `?master_name=NAME`.",
-    ),
 )
+#: redis-py appends the whole configuration of its clients to this message.
+_NO_MASTER = re.compile(r"No master found for '([^']*)'")
 _START = "Start it (`returns-pipeline up` starts an embedded one) or correct RETURNS_BROKER_URL."
 
 
@@ -76,6 +74,12 @@ def fault_of(error: BaseException) -> TransientFault:
     for pattern, message, advice in _REFUSALS:
         if pattern.search(text):
             return BrokerRefusesFault(message, advice)
+    if no_master := _NO_MASTER.search(text):
+        return TransientFault(
+            "No Sentinel in RETURNS_BROKER_URL gives the address of the master {name}.",
+            "Wait for the end of a failover, or correct `master_name`, `sentinel_password` or the addresses.",
+            name=no_master[1],
+        )
     reason = str(error).rstrip(".")
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(text)), "")
     if not advice and any(isinstance(each, ResponseError) for each in chain):
