@@ -94,12 +94,11 @@ def redis_server(folder: Path, *options: str, certificates: Certificates | None 
         PASSWORD,
         "--masterauth",
         PASSWORD,
-        "--save",
-        "",
         "--repl-diskless-sync-delay",
         "0",
     )
-    with _server(folder, [], (*login, *options), certificates, PASSWORD) as server:
+    quiet = () if "--save" in options else ("--save", "")
+    with _server(folder, [], (*login, *quiet, *options), certificates, PASSWORD) as server:
         yield server
 
 

@@ -61,6 +61,12 @@ _ADVICE = (
         re.compile("certificate required|HANDSHAKE_FAILURE|bad certificate|unknown ca", re.IGNORECASE),
         "Name a client certificate in RETURNS_BROKER_URL: `?ssl_certfile=FILE&ssl_keyfile=FILE`.",
     ),
+    (
+        # A server that wants TLS, or a client certificate, may also close the connection without a reason.
+        re.compile("EOF occurred in violation|reset by peer|Broken pipe|WRONG_VERSION_NUMBER"),
+        "RETURNS_BROKER_URL begins with rediss:// for a broker that accepts only TLS, else with redis://. If "
+        "it wants client certificates, add `?ssl_certfile=FILE&ssl_keyfile=FILE`.",
+    ),
 )
 #: redis-py appends the whole configuration of its clients to this message.
 _NO_MASTER = re.compile(r"No master found for '([^']*)'")
