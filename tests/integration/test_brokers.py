@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,8 +165,8 @@ def test_what_redis_refuses_is_named(code: str, plain: Server, tmp_path: Path) -
     queue = _queue(tmp_path, f"redis://:{QUOTED}@127.0.0.1:{plain.port}/0")
     queue.require_writable()
     if code == "MASTERDOWN":
-        plain.client.execute_command("REPLICAOF", "127.0.0.1", "1")
-    plain.client.execute_command(*refuse)
+        _execute(plain, "REPLICAOF", "127.0.0.1", "1")
+    _execute(plain, *refuse)
     try:
         with pytest.raises(BrokerRefusesFault) as found:
             queue.require_writable()
@@ -173,9 +174,14 @@ def test_what_redis_refuses_is_named(code: str, plain: Server, tmp_path: Path) -
         assert advice in found.value.advice
         assert str(plain.port) not in str(found.value)
     finally:
-        plain.client.execute_command(*recover)
-        plain.client.execute_command("REPLICAOF", "NO", "ONE")
+        _execute(plain, *recover)
+        _execute(plain, "REPLICAOF", "NO", "ONE")
     queue.require_writable()
+
+
+def _execute(server: Server, *words: str) -> None:
+    client: Any = server.client
+    client.execute_command(*words)
 
 
 def test_a_redis_that_cannot_save_is_named(tmp_path: Path) -> None:
