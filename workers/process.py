@@ -72,7 +72,7 @@ def _check_before_start(**_: Any) -> None:
         for bundle in models.configured(settings, database):
             review_thresholds(bundle, settings.review_threshold)
         database.close()
-        CeleryQueue(app).lengths()
+        CeleryQueue(app).require_answer()
     except PipelineError as fault:
         sys.stderr.write(f"Error: {printable(fault)}\n")
         raise SystemExit(3) from None

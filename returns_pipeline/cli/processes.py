@@ -23,7 +23,7 @@ def beat(context: typer.Context) -> None:
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    open_queue(settings).lengths()  # refuses to start without a broker
+    open_queue(settings).require_answer()  # refuses to start without a broker
     settings.home.mkdir(parents=True, exist_ok=True)
     _become_celery("beat", *context.args)
 
@@ -34,7 +34,7 @@ def flower(context: typer.Context) -> None:
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    open_queue(settings).lengths()  # refuses to start without a broker
+    open_queue(settings).require_answer()  # refuses to start without a broker
     password = settings.flower_password.get_secret_value()
     if password:
         # In the environment: every user of the machine can read the arguments of a process.

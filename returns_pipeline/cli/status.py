@@ -36,6 +36,7 @@ def status(as_json: Json = False) -> None:
             broker_fault=None,
         )
     try:
+        queue.require_writable()
         waiting, workers = queue.lengths(), sorted(replies.result())
         found = replace(found, queues=waiting, workers=workers)
     except TransientFault as fault:

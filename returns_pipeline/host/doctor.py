@@ -69,8 +69,10 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 
 def _broker(settings: Settings) -> str:
-    waiting = open_queue(settings).lengths()
-    return "answers; waiting messages: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
+    queue = open_queue(settings)
+    queue.require_writable()
+    waiting = queue.lengths()
+    return "takes messages; waiting: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
 
 
 def _workers(settings: Settings) -> str:

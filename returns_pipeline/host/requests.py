@@ -50,7 +50,7 @@ def image_files(paths: Iterable[Path]) -> list[str]:
 def send(queue: Queue, task: Task, *arguments: Argument) -> Request:
     """Send a request for one run. Raises TransientFault if the broker does not answer."""
     # Checked first: sending would subscribe to the result, and retry that for a while without a broker.
-    queue.lengths()
+    queue.require_writable()
     request_id = str(uuid.uuid4())
     queue.send(task, *arguments, request_id=request_id)
     return Request(request_id, request_id)

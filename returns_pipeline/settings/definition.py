@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, field_val
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.records.models import ReviewThreshold
+from returns_pipeline.settings.broker_url import parse_broker_url
 from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_url
 from returns_pipeline.settings.values import (
     SKIP_PATTERNS,
@@ -72,8 +73,9 @@ class Settings(BaseSettings):
     broker_url: str = Field(
         "",
         repr=False,
-        description="Redis URL. Default: the socket of the embedded Redis of HOME, which `returns-pipeline "
-        "up` starts.",
+        description="URL of Redis (`redis://`), of Redis with TLS (`rediss://`) or of its Sentinels "
+        "(`sentinel://HOST:PORT;sentinel://HOST:PORT`), with parameters; see operations. Default: the socket "
+        "of the embedded Redis of HOME, which `returns-pipeline up` starts.",
     )
     runtime: Literal["auto", "openvino", "keras", "stub"] = Field(
         "auto",
@@ -274,8 +276,7 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _known_broker(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("should start with redis://, rediss:// or redis+socket://")
+        parse_broker_url(value)
         return value
 
     @field_validator("flower_user", "flower_password")

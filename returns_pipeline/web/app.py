@@ -90,6 +90,7 @@ def _open(settings: Settings) -> Resources:
         bundle_of=bundle_of,
         batches=asyncio.Semaphore(_MOST_BATCHES),
         readiness=Cached(partial(health.readiness, database, queue), health.READY_SECONDS),
+        obstacles=Cached(partial(health.obstacles, queue), health.READY_SECONDS),
         metrics=Cached(partial(metrics.exposition, database, queue), health.READY_SECONDS),
         review_counts=Cached(partial(reviews.counts, database), _COUNTED_SECONDS),
     )

@@ -15,7 +15,7 @@ from returns_pipeline.web.security.access import Authenticator
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What routes share. The last three callables keep their result for some seconds.
+    """What routes share. The last four callables keep their result for some seconds.
 
     `bundle_of` returns the bundle NAME/VERSION and reads each once. `batches` limits how many large requests
     are in memory at the same time.
@@ -27,6 +27,7 @@ class Resources:
     bundle_of: BundleLookup
     batches: asyncio.Semaphore
     readiness: Callable[[], dict[str, str]]
+    obstacles: Callable[[], list[str]]
     metrics: Callable[[], bytes]
     review_counts: Callable[[], ReviewCounts]
 

@@ -25,6 +25,7 @@ from tests.faults.files import (
     odd_files,
 )
 from tests.faults.night import Night, log_of, scanned, signal_all, until
+from tests.faults.redis import fail_over, full_redis, read_only_redis
 from tests.support import states
 
 SLOW = {"FAULT_SECONDS": "0.004"}
@@ -34,7 +35,8 @@ SLOW = {"FAULT_SECONDS": "0.004"}
 class Fault:
     """One fault, with the databases and the settings for it.
 
-    `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`.
+    `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`. With
+    `has_sentinels` the broker is a master with a replica and Sentinels.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Fault:
     databases: tuple[str, ...] = ("sqlite", "postgresql")
     tested_on: tuple[str, ...] = ("sqlite", "postgresql")
     settings: dict[str, Any] = field(default_factory=dict)
+    has_sentinels: bool = False
 
 
 def kill_children(night: Night) -> int:
@@ -279,6 +282,9 @@ FAULTS = [
     Fault("children are replaced", replace_children, tested_on=_SQLITE),
     Fault("a worker leaks", leak, tested_on=_POSTGRESQL, settings={"worker_memory_mb": 250}),
     Fault("a missed night", missed_night),
+    Fault("Redis is full", full_redis, tested_on=_SQLITE),
+    Fault("Redis is read-only after a failover", read_only_redis, tested_on=_POSTGRESQL),
+    Fault("Sentinel fails over to a replica", fail_over, tested_on=_SQLITE, has_sentinels=True),
 ]
 
 

@@ -28,6 +28,7 @@ from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import PROJECT_ROOT, load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
+from tests.brokers import Group, sentinels
 from tests.support import Audit, Installation, audit, digests, write_stub_bundle
 
 _SWEEP_SECONDS = 0.5
@@ -48,6 +49,7 @@ class Night:
     came_in: Counter[str] = field(default_factory=Counter)
     worker_environment: dict[str, str] = field(default_factory=dict)
     guilty: set[str] = field(default_factory=set)
+    sentinels: Group | None = None
 
     def images(self, count: int, name: str = "image") -> list[Path]:
         """Put `count` different images, none of them white, into the intake; return their paths."""
@@ -150,9 +152,25 @@ class Night:
 
 @contextmanager
 def night(
-    folder: Path, database_url: str, seed: int, scale: float = 1.0, **overrides: Any
+    folder: Path,
+    database_url: str,
+    seed: int,
+    scale: float = 1.0,
+    has_sentinels: bool = False,
+    **overrides: Any,
 ) -> Iterator[Night]:
-    """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker."""
+    """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker.
+
+    The Redis is the embedded one, or with `has_sentinels` a master with a replica and three Sentinels.
+    """
+    if has_sentinels:
+        with (
+            sentinels(folder / "sentinels") as group,
+            night(folder, database_url, seed, scale, broker_url=group.url, **overrides) as tonight,
+        ):
+            tonight.sentinels = group
+            yield tonight
+        return
     write_stub_bundle(folder / "models")
     values: dict[str, Any] = {
         "home": folder / "home",
@@ -173,7 +191,8 @@ def night(
     database.require_current()
     ended = threading.Event()
     with Processes(settings) as processes:
-        processes.start_redis()
+        if "broker_url" not in overrides:
+            processes.start_redis()
         home = Installation(settings, database)
         sweeper = threading.Thread(target=_sweep, args=(home, ended))
         sweeper.start()
