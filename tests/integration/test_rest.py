@@ -157,13 +157,15 @@ def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -
 
 
 def test_thumbnails_are_webp(here: Site, night: int) -> None:
-    """A thumbnail is a WebP; a file that is not an image has none."""
+    """A thumbnail is a WebP; a file that is not an image has a placeholder, which says so in its header."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
     picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size=64")
     assert picture.headers["content-type"] == "image/webp"
     assert picture.content[8:12] == b"WEBP"
     broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
-    assert here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail").status_code == 404
+    instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
+    assert (instead.status_code, instead.headers["x-placeholder"]) == (200, "1")
+    assert instead.content[8:12] == b"WEBP"
 
 
 def test_a_prediction_is_explained(here: Site, night: int) -> None:
