@@ -25,8 +25,6 @@ _MOST_PIPELINED = 16
 #: Connections that are kept for requests about the state of this process.
 _KEPT = 16
 _STATE_PATHS = frozenset({b"/healthz", b"/readyz", b"/metrics"})
-#: Seconds for the rest of a body that nothing reads any more, so that the client reads its response first.
-_REST_SECONDS = 5.0
 #: Seconds in which a client must read some of its response.
 _READ_SECONDS = 60.0
 #: Files that a web process has open besides its connections.
@@ -39,7 +37,7 @@ _FRAMING = 8
 
 
 class Bounds(NamedTuple):
-    """At most `connections`; a head arrives within `seconds`."""
+    """At most `connections`; a head, or the rest of a body that is not read, arrives within `seconds`."""
 
     connections: int
     seconds: float
@@ -166,7 +164,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.since = self.loop.time()
         super().on_response_complete()
         if self._in_body and self.is_idle and not self.transport.is_closing():
-            self._start_timer(_REST_SECONDS, self.end)
+            # Not at once, so that the client reads its response first.
+            self._start_timer(self.bounds.seconds, self.end)
 
     def pause_writing(self) -> None:
         """Wait for the client to read; end the connection if it does not."""
