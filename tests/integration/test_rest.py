@@ -168,6 +168,26 @@ def test_thumbnails_are_webp(here: Site, night: int) -> None:
     assert instead.content[8:12] == b"WEBP"
 
 
+def test_a_browser_keeps_pictures(here: Site, night: int) -> None:
+    """A thumbnail or heat map that a browser has already is not sent again; a placeholder is never kept."""
+    found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
+    for path in ("thumbnail?size=48", "heatmap?size=48"):
+        address = f"/api/v1/images/{found[0]['id']}/{path}"
+        first = here.ask("GET", address)
+        assert (first.status_code, first.headers["cache-control"]) == (200, "private, max-age=60")
+        again = here.ask("GET", address, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert here.ask("GET", address, headers={"If-None-Match": '"another"'}).content == first.content
+        assert (
+            here.ask("GET", address, token="", headers={"If-None-Match": first.headers["etag"]}).status_code
+            == 401
+        )
+    broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
+    instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
+    assert instead.headers["cache-control"] == "no-store"
+    assert "etag" not in instead.headers
+
+
 def test_a_prediction_is_explained(here: Site, night: int) -> None:
     """A map over the whole image, a picture of it, and three other images; 404 without a prediction."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
