@@ -22,7 +22,7 @@ _AT_ONCE = 2
 #: Pictures that are drawn or wait for it. A page of 60 needs at most 6: browsers open so many connections.
 _MOST_WAITING = 64
 #: Seconds that a request waits for its picture.
-_WAIT_SECONDS = 20.0
+_WAIT_SECONDS = 30.0
 #: Part of every key: raised when pictures are drawn in another way.
 _FORM = "1"
 
