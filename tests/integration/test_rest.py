@@ -157,11 +157,18 @@ def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -
 
 
 def test_thumbnails_are_webp(here: Site, night: int) -> None:
-    """A thumbnail is a WebP; a file that is not an image has a placeholder, which says so in its header."""
+    """A thumbnail is a WebP in one of a few sizes; what is not an image has a placeholder with a header."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
     picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size=64")
     assert picture.headers["content-type"] == "image/webp"
     assert picture.content[8:12] == b"WEBP"
+    steps = [
+        here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size={size}") for size in range(401, 405)
+    ]
+    assert len({(step.status_code, step.content, step.headers["etag"]) for step in steps}) == 1
+    for size, status in ((15, 422), (16, 200), (1024, 200), (1025, 422)):
+        picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size={size}")
+        assert picture.status_code == status
     broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
     instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
     assert (instead.status_code, instead.headers["x-placeholder"]) == (200, "1")

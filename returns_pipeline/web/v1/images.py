@@ -1,9 +1,11 @@
 """Images: their predictions, thumbnails and explanations."""
 
+from bisect import bisect_right
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import NotFoundError, RefusedError
@@ -33,7 +35,19 @@ from returns_pipeline.web.v1.schemas import (
 
 router = APIRouter(tags=["images"])
 
-_Size = Annotated[int, Query(ge=16, le=1024)]
+#: The sizes of pictures in pixels. Few, so that each photo is decoded and kept only a few times.
+_SIZES = (16, 32, 48, 64, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800, 1024)
+
+
+def _in_steps(size: int) -> int:
+    return _SIZES[bisect_right(_SIZES, size) - 1]
+
+
+_Size = Annotated[
+    int,
+    Query(ge=16, le=1024, description=f"Rounded down to one of {', '.join(map(str, _SIZES))}."),
+    AfterValidator(_in_steps),
+]
 _WEBP: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/webp": {}}, "description": "A WebP picture."},
     304: {"description": "The picture that `If-None-Match` names is still the same."},
