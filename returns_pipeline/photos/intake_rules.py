@@ -73,6 +73,7 @@ def refuse_own_folders(root: Path, settings: Settings) -> None:
         "the spool of the web": settings.spool_dir,
         "the models": settings.models_dir,
         "the logs": settings.home / "logs",
+        "the thumbnails": settings.home / "thumbnails",
         "the files of Redis": settings.home / "redis",
     }
     for name, folder in folders.items():

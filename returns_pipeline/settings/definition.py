@@ -199,6 +199,37 @@ class Settings(BaseSettings):
         description="Secret that signs the sessions of the web page. Default: a random one in the file "
         "HOME/web-secret.",
     )
+    web_connections: int = Field(
+        512,
+        ge=32,
+        le=65_535,
+        description="Maximum number of connections to one web process. If all are in use, one that waits for "
+        "a request is closed for a new one. The last 16 are kept for /healthz, /readyz and /metrics.",
+    )
+    web_receive_seconds: float = Field(
+        15.0,
+        gt=0,
+        le=600,
+        description="Maximum seconds in which the head of a request arrives, and over which the speed of its "
+        "body is averaged.",
+    )
+    web_min_bytes_per_second: int = Field(
+        4096,
+        ge=1,
+        description="Lowest speed at which the body of a request arrives; a slower one is refused.",
+    )
+    thumbnail_cache_mb: int = Field(
+        256,
+        ge=1,
+        description="Maximum MiB of thumbnails in HOME/thumbnails. The ones that were not used for the "
+        "longest time are deleted.",
+    )
+    thumbnail_memory_mb: int = Field(
+        1024,
+        ge=256,
+        description="Maximum MiB of each of the two processes that decode photos for the web. A photo that "
+        "takes more has no thumbnail.",
+    )
     api_auth: Literal["on", "off"] = Field(
         "on",
         description="off: every client of WEB_HOST has all permissions. Only allowed on a loopback address.",

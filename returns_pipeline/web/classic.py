@@ -14,7 +14,7 @@ from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
 from returns_pipeline.records.images import Received
 from returns_pipeline.web.base64_text import NotBase64Error, decode
-from returns_pipeline.web.dependencies import Batches, IdempotencyKey, Pipeline, Reviewer, Workers
+from returns_pipeline.web.dependencies import IdempotencyKey, Images, Pipeline, Reviewer, Workers
 from returns_pipeline.web.errors import FAULTS, TooManyImagesError
 from returns_pipeline.web.queries.worker_client import Classified
 from returns_pipeline.web.security.access import Principal
@@ -38,6 +38,8 @@ def _body(schema: dict[str, Any], kind: str = "application/json") -> dict[str, A
     return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
 
 
+#: Values of a request for each image it may have. Base64 has no comma, a `data:` URL has one.
+_MOST_PARTS = 100
 #: Half of the last stored digit of a probability, in place of 0, which has no logarithm.
 _LEAST = 5e-7
 
@@ -48,15 +50,14 @@ async def process_batch(
     person: Reviewer,
     context: Pipeline,
     workers: Workers,
-    batches: Batches,
+    bodies: Images,
     detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
-    # A large request needs memory for its text, its images and the steps between: few run at the same time.
-    async with batches:
+    async with bodies.received(request) as whole:
         most = context.settings.api_max_images
-        contents = await run_in_threadpool(_contents, await request.body(), most, detail)
+        contents = await run_in_threadpool(_contents, await whole.body(), most, detail)
         present = [(str(at), content) for at, content in enumerate(contents) if isinstance(content, bytes)]
         faults = [content if isinstance(content, NotBase64Error) else None for content in contents]
         del contents
@@ -81,6 +82,11 @@ def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
 
 def _contents(body: bytes, most: int, detail: bool) -> list[bytes | NotBase64Error]:
     """Return the bytes of each image; with `detail`, the fault of text that is not base64."""
+    if body.count(b",") > _MOST_PARTS * most:
+        # Small values take many times their bytes once they are parsed.
+        raise TooManyImagesError(
+            "The request has more than {most:,} images.", "Send them in several requests.", most=most
+        )
     encoded = _images_of(body)
     if len(encoded) > most:
         raise TooManyImagesError(
@@ -171,21 +177,23 @@ def _detail(image: Received | NotBase64Error) -> dict[str, Any]:
     openapi_extra=_body(_UPLOAD, "multipart/form-data"),
 )
 async def predict(
-    request: Request, person: Reviewer, workers: Workers, key: IdempotencyKey = None
+    request: Request, person: Reviewer, workers: Workers, bodies: Images, key: IdempotencyKey = None
 ) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 
     For a model with one head, the main category is the sub category. Logits are the logarithms of the
     calibrated probabilities: their softmax is the probabilities again.
     """
-    async with request.form(max_files=1, max_fields=10) as form:
+    async with bodies.received(request) as whole, whole.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             raise RefusedError(
                 "There is no file.", "Send the photo as the multipart field `file`, with its name."
             )
-        name, content = file.filename, await file.read()
-    found = await workers.classify_one(name, content, _key_id(request, person, key))
+        photo = (file.filename, await file.read())
+        spooled = await workers.spool([photo], _key_id(request, person, key))
+        del photo
+    found = await workers.wait_for_one(spooled)
     return JSONResponse(_two_heads(found.images[0], found.bundle))
 
 

@@ -166,4 +166,4 @@ def test_programs_reach_the_interface_under_the_path(here: Site, url: str) -> No
     described = requests.get(f"{url}/openapi.json", timeout=60)
     assert (described.status_code, described.json()["servers"]) == (200, [{"url": ROOT}])
     moved = requests.get(f"{url}/runs/", headers=headers, allow_redirects=False, timeout=60)
-    assert (moved.status_code, moved.headers["location"]) == (307, f"{url}/runs")
+    assert (moved.status_code, moved.headers["location"]) == (307, f"{ROOT}/runs")

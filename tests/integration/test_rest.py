@@ -201,13 +201,42 @@ def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -
 
 
 def test_thumbnails_are_webp(here: Site, night: int) -> None:
-    """A thumbnail is a WebP; a file that is not an image has none."""
+    """A thumbnail is a WebP in one of a few sizes; what is not an image has a placeholder with a header."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
     picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size=64")
     assert picture.headers["content-type"] == "image/webp"
     assert picture.content[8:12] == b"WEBP"
+    steps = [
+        here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size={size}") for size in range(401, 405)
+    ]
+    assert len({(step.status_code, step.content, step.headers["etag"]) for step in steps}) == 1
+    for size, status in ((15, 422), (16, 200), (1024, 200), (1025, 422)):
+        picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size={size}")
+        assert picture.status_code == status
     broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
-    assert here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail").status_code == 404
+    instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
+    assert (instead.status_code, instead.headers["x-placeholder"]) == (200, "1")
+    assert instead.content[8:12] == b"WEBP"
+
+
+def test_a_browser_keeps_pictures(here: Site, night: int) -> None:
+    """A thumbnail or heat map that a browser has already is not sent again; a placeholder is never kept."""
+    found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
+    for path in ("thumbnail?size=48", "heatmap?size=48"):
+        address = f"/api/v1/images/{found[0]['id']}/{path}"
+        first = here.ask("GET", address)
+        assert (first.status_code, first.headers["cache-control"]) == (200, "private, max-age=60")
+        again = here.ask("GET", address, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert here.ask("GET", address, headers={"If-None-Match": '"another"'}).content == first.content
+        assert (
+            here.ask("GET", address, token="", headers={"If-None-Match": first.headers["etag"]}).status_code
+            == 401
+        )
+    broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
+    instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
+    assert instead.headers["cache-control"] == "no-store"
+    assert "etag" not in instead.headers
 
 
 def test_a_prediction_is_explained(here: Site, night: int) -> None:
