@@ -14,6 +14,7 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
 from returns_pipeline.store import images, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases.intakes import alarms
 from returns_pipeline.usecases.schedule import next_due
 from returns_pipeline.web.dependencies import Pipeline
 from returns_pipeline.web.pages.page import Person, show
@@ -36,7 +37,7 @@ class Share(NamedTuple):
 @router.get("/")
 def tonight(request: Request, context: Pipeline, _: Person) -> HTMLResponse:
     """Show the last night, open runs and the trend."""
-    db = context.db
+    db, now = context.db, utc_now()
     work = images.open_work(db)
     newest = runs.latest(db, 3 * _TREND)
     last = _last(db, newest)
@@ -46,8 +47,8 @@ def tonight(request: Request, context: Pipeline, _: Person) -> HTMLResponse:
     return show(
         request,
         "tonight.html",
-        next_night=next_due(context.settings, utc_now()),
-        faults=_faults(context.queue),
+        next_night=next_due(context.settings, now),
+        faults=_faults(context.queue) + [pathless(str(each)) for each in alarms(context.settings, db, now)],
         open_runs=[run for run in runs.unclosed(db) if run.kind is not RunKind.API],
         work=work,
         work_fault=pathless(work.fault or ""),
