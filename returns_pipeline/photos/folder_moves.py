@@ -106,36 +106,42 @@ class _Listings:
         return self._names[folder]
 
     def hidden(self, folder: str) -> list[str]:
-        """Return the names of photos that were hidden in a folder."""
+        """Return the hidden names in a folder."""
         if folder not in self._hidden:
-            names = self.names(folder)
-            self._hidden[folder] = [name for name in names if name.startswith(folder_renames.TAKEN)]
+            self._hidden[folder] = [name for name in self.names(folder) if name.startswith(".")]
         return self._hidden[folder]
 
 
 def _settle_hidden(request: Move, listings: _Listings, *, is_free: bool) -> None:
-    """Finish what an earlier attempt of this move left hidden when it was interrupted.
+    """Finish what earlier attempts of this move left hidden when they were interrupted.
 
-    In the intake it can have left something only after the photo was at its destination, so that a first
+    In the intake they can have left something only after the photo was at its destination, so that a first
     attempt does not list the intake.
     """
     source, target = request.source, request.destination
-    places = [target] if is_free else [target, source]
-    for place in places:
+    staged = _staged_prefix(target, request).rpartition("/")[2]
+    for place in (target,) if is_free else (target, source):
         folder = os.path.dirname(place)
-        for name, own in folder_renames.hidden_by(listings.hidden(folder), request.image_id):
-            path = source if place == source else f"{folder}/{own}"
-            try:
+        try:
+            for name in folder_renames.hidden_by(listings.hidden(folder), request.image_id):
                 folder_renames.settle_hidden(
-                    f"{folder}/{name}", path, request.image_id, lambda taken: _has_content_of(taken, request)
+                    f"{folder}/{name}",
+                    source,
+                    request.image_id,
+                    lambda taken: _has_content_of(taken, request),
                 )
-            except OSError as error:
-                raise TransientFault(
-                    "{folder}/{name} cannot be renamed: {reason}.",
-                    folder=folder,
-                    name=name,
-                    reason=error.strerror,
-                ) from error
+            for name in listings.hidden(folder) if place == target else ():
+                if name.startswith(staged) and name.endswith(_STAGED):
+                    _unstage(f"{folder}/{name}", source, target, request)
+                elif name.startswith(staged):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{folder}/{name}")  # an unfinished copy
+        except OSError as error:
+            raise TransientFault(
+                "What an interrupted move left in {folder} cannot be renamed: {reason}.",
+                folder=folder,
+                reason=error.strerror,
+            ) from error
 
 
 def _has_content_of(taken: str, request: Move) -> bool:

@@ -70,14 +70,16 @@ def remove_if(path: str, owner: int, is_expected: Callable[[str], bool]) -> None
 
 
 def settle_hidden(taken: str, path: str, owner: int, is_expected: Callable[[str], bool]) -> None:
-    """Delete the hidden file `taken` if `is_expected` is true for it, else give it its name `path` back."""
-    try:
-        # Another attempt of the same owner may settle it at the same time.
-        with contextlib.suppress(FileNotFoundError):
-            if is_expected(taken) or _is_linked(taken, path):
-                os.unlink(taken)
-    finally:
-        put_back(taken, path, owner)
+    """Delete the hidden file `taken` if `is_expected` is true for it, else give it its name `path` back.
+
+    After an error it stays hidden for the next attempt of its owner.
+    """
+    # Another attempt of the same owner may settle it at the same time.
+    with contextlib.suppress(FileNotFoundError):
+        if is_expected(taken) or _is_linked(taken, path):
+            os.unlink(taken)
+        else:
+            put_back(taken, path, owner)
 
 
 def _is_linked(taken: str, path: str) -> bool:
@@ -85,10 +87,10 @@ def _is_linked(taken: str, path: str) -> bool:
     return os.path.lexists(path) and os.path.samestat(os.lstat(taken), os.lstat(path))
 
 
-def hidden_by(names: Iterable[str], owner: int) -> list[tuple[str, str]]:
-    """Return (hidden name, its own name) of each photo that an earlier attempt of `owner` has hidden."""
+def hidden_by(names: Iterable[str], owner: int) -> list[str]:
+    """Return which of these names are photos that an earlier attempt of `owner` has hidden."""
     prefix = f"{TAKEN}{owner}-"
-    return [(name, name.removeprefix(prefix)[_ID_LENGTH + 1 :]) for name in names if name.startswith(prefix)]
+    return [name for name in names if name.startswith(prefix)]
 
 
 def show(taken: str) -> None:
