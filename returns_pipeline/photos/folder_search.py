@@ -57,10 +57,11 @@ class FolderSearch:
                 self._refused(folder, error)
 
     def _files_of(self, folder: str) -> Iterator[FoundFile]:
-        clocks, hidden, refusal = self._clocks, [], None
+        clocks, is_skipped, hidden, refusal = self._clocks, self._is_skipped, [], None
+        device, now_ns = -1, None
         with os.scandir(folder) as entries:
             for entry in entries:
-                if self._is_skipped(entry.name):
+                if is_skipped(entry.name):
                     if entry.name.startswith(folder_renames.TAKEN):
                         hidden.append(entry.path)
                     continue
@@ -71,12 +72,12 @@ class FolderSearch:
                     if not entry.is_file(follow_symlinks=False):
                         continue
                     status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
                 except OSError as error:
-                    refusal = error
+                    refusal = refusal if isinstance(error, FileNotFoundError) else error
                     continue
-                now_ns = clocks.now_ns(status.st_dev, folder) if clocks else None
+                if clocks and status.st_dev != device:
+                    device = status.st_dev
+                    now_ns = clocks.now_ns(device, folder)
                 yield found_file(entry.path, status, now_ns)
         if refusal:
             self._refused(folder, refusal)
