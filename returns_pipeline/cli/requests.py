@@ -78,9 +78,10 @@ def classify(
 def _files(paths: list[Path]) -> list[str]:
     from returns_pipeline.errors import NotFoundError
     from returns_pipeline.host.requests import image_files
+    from returns_pipeline.settings import load_settings
 
     try:
-        return image_files(paths)
+        return image_files(load_settings(), paths)
     except NotFoundError as error:
         raise typer.BadParameter(error.message) from None
 

@@ -10,7 +10,7 @@ from returns_pipeline.store import reviews
 from returns_pipeline.store.database import Database
 
 #: Seconds for which an image is held for one reviewer.
-_HOLD_SECONDS = 300.0
+_HOLD_SECONDS = reviews.MOST_HOLD_SECONDS
 _MOST_LABELS = 5
 
 #: Returns the bundle NAME/VERSION. Raises ConfigFault if it is missing or broken.

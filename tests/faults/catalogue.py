@@ -24,6 +24,15 @@ from tests.faults.files import (
     no_report_folder,
     odd_files,
 )
+from tests.faults.intake import (
+    clock_step,
+    dates_in_the_future,
+    immovable_photo,
+    nas_folders,
+    reserved_space,
+    stalled_move,
+    unmounted_intake,
+)
 from tests.faults.night import Night, log_of, scanned, signal_all, until
 from tests.faults.redis import fail_over, full_redis, read_only_redis
 from tests.support import states
@@ -285,6 +294,23 @@ FAULTS = [
     Fault("Redis is full", full_redis, tested_on=_SQLITE),
     Fault("Redis is read-only after a failover", read_only_redis, tested_on=_POSTGRESQL),
     Fault("Sentinel fails over to a replica", fail_over, tested_on=_SQLITE, has_sentinels=True),
+    Fault(
+        "copies of full size that still arrive",
+        reserved_space,
+        tested_on=_SQLITE,
+        settings={"settle_seconds": 0.5},
+    ),
+    Fault("folders of network drives", nas_folders, tested_on=_POSTGRESQL),
+    Fault("dates in the future", dates_in_the_future, tested_on=_SQLITE, settings={"settle_seconds": 0.5}),
+    Fault("the clock was a month ahead", clock_step, tested_on=_POSTGRESQL),
+    Fault("photos that cannot be moved", immovable_photo, tested_on=_SQLITE),
+    Fault(
+        "a move stalls longer than its lease",
+        stalled_move,
+        tested_on=_POSTGRESQL,
+        settings={"lease_seconds": 2, "chunk_seconds": 60},
+    ),
+    Fault("an intake that is not mounted", unmounted_intake, tested_on=_SQLITE),
 ]
 
 

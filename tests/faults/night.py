@@ -39,7 +39,7 @@ class Night:
     """The installation that a fault is inflicted on. `scale` is 1 for a full round and less for a short one.
 
     `came_in` counts the files that came in, by digest. Only images named in `guilty` may be blamed for a
-    killed worker.
+    killed worker; files named in `staying` cannot be moved. `worker_prefix` starts a worker.
     """
 
     home: Installation
@@ -50,6 +50,8 @@ class Night:
     worker_environment: dict[str, str] = field(default_factory=dict)
     guilty: set[str] = field(default_factory=set)
     sentinels: Group | None = None
+    staying: set[str] = field(default_factory=set)
+    worker_prefix: list[str] = field(default_factory=list)
 
     def images(self, count: int, name: str = "image") -> list[Path]:
         """Put `count` different images, none of them white, into the intake; return their paths."""
@@ -68,6 +70,7 @@ class Night:
     def start_worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
         """Start a worker for all queues whose model misbehaves as `worker_environment` sets."""
         command = [
+            *self.worker_prefix,
             sys.executable,
             "-m",
             "celery",
@@ -147,7 +150,7 @@ class Night:
 
     def audit(self) -> Audit:
         """Compare files, tables and reports with the files that came in."""
-        return audit(self.home, self.came_in, guilty=self.guilty)
+        return audit(self.home, self.came_in, guilty=self.guilty, staying=self.staying)
 
 
 @contextmanager

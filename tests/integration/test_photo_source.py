@@ -35,10 +35,20 @@ class MemorySource:
     def has_folder(self, root: str) -> bool:
         return any(place.startswith(f"{root}/") for place in self.photos)
 
-    def find(self, root: str, is_skipped: Callable[[str], bool] = is_skipped) -> Iterator[FoundFile]:
+    def find(
+        self,
+        root: str,
+        is_skipped: Callable[[str], bool] = is_skipped,
+        *,
+        unreadable: Callable[[str], None] | None = None,  # noqa: ARG002 - every folder can be listed
+        with_clock: bool = False,  # noqa: ARG002 - settling is not used
+    ) -> Iterator[FoundFile]:
         for place in list(self.photos):
             if place.startswith(f"{root}/") and not is_skipped(place.rpartition("/")[2]):
                 yield self.describe(place)
+
+    def file_system(self, root: str) -> str:
+        return f"memory of {root}"
 
     def describe(self, place: str) -> FoundFile:
         content = self.photos.get(place)

@@ -8,8 +8,10 @@ import textwrap
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from returns_pipeline.records.access import Role
+from returns_pipeline.store import tables
 from tests.faults.night import until
 from tests.support import LABELS, write_images
 from tests.web import Site, batch_of, closed_run, site
@@ -327,3 +329,39 @@ def test_the_description_names_the_idempotency_key(here: Site) -> None:
     for path in ("/process_batch", "/predict"):
         named = {each["name"]: each["in"] for each in paths[path]["post"]["parameters"]}
         assert named["Idempotency-Key"] == "header"
+
+
+def test_what_a_scan_left_is_in_the_run_and_on_its_pages(here: Site) -> None:
+    """The counts are in the run's JSON, and in plain words on its page and on the first page."""
+    left = {"still_changing": 5, "skipped": 1200, "unreadable_folders": 1}
+    before = {"still_changing": 0, "skipped": 0, "unreadable_folders": 0}
+    (here.home.settings.incoming_dir / "Thumbs.db").write_bytes(b"x")
+    run_id = closed_run(here, 1, 7000)
+    path = f"/api/v1/runs/{run_id}"
+    assert here.ask("GET", path).json().items() >= (before | {"skipped": 1}).items()
+    with here.home.database.write() as connection:
+        nights = sa.update(tables.runs).where(tables.runs.c.id == run_id)
+        connection.execute(nights.values(kind="nightly", **left))
+    assert here.ask("GET", path).json().items() >= left.items()
+    shown = here.home.json("runs", "show", str(run_id))
+    assert shown.items() >= left.items()
+    assert here.home.json("status")["last_night"] == shown
+    sentences = (
+        "5 files were still changing.",
+        "1,200 other files or folders were skipped.",
+        "1 folder could not be read.",
+    )
+    texts = [here.page("/").text, here.page(f"/runs/{run_id}").text, here.home.run("status").stdout]
+    texts.append(here.home.run("runs", "show", str(run_id)).stdout)
+    assert all(sentence in text for sentence in sentences for text in texts)
+
+
+def test_an_alarm_about_the_intake_is_on_the_first_page(here: Site) -> None:
+    """Status and page say that no photo ever arrived, without the server's folders on the page."""
+    with here.home.database.write() as connection:
+        connection.execute(sa.update(tables.runs).values(intake="/elsewhere", state="closed"))
+    closed_run(here, 0)
+    page, found = here.page("/").text, here.home.json("status")["alarms"]
+    assert "The folder incoming is empty, and no photo ever arrived there." in page
+    assert [str(here.home.settings.incoming_dir) in alarm for alarm in found] == [True]
+    assert "ALARM" in here.home.run("status").stdout

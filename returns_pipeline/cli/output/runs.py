@@ -1,6 +1,7 @@
 """Runs and images as tables for people and as plain values for JSON."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
@@ -10,7 +11,7 @@ from returns_pipeline.cli.console import print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
-from returns_pipeline.report.words import run_kind, run_state
+from returns_pipeline.report.words import left_behind, run_kind, run_state
 from returns_pipeline.terminal import Terminal, framed_table, plain_table
 
 #: Characters of a file name that stay on one line, even in a narrow terminal.
@@ -28,6 +29,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
         "quarantined": run.counts.quarantined,
         "failed": run.counts.failed,
         "pending": run.counts.pending,
+        **asdict(run.left),
         "opened_at": run.opened_at.isoformat(),
         "closed_at": run.closed_at.isoformat() if run.closed_at else None,
         "seconds": run.seconds,
@@ -69,6 +71,8 @@ def print_run(run: RunSummary) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_row(*cells.values())
     Terminal().print_table(table)
+    for line in left_behind(run.left):
+        print_line(line)
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
             print_line(f"{name:<7} {short_path(path)}")

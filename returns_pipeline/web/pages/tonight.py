@@ -12,6 +12,7 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
 from returns_pipeline.store import images, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases.intakes import alarms
 from returns_pipeline.usecases.schedule import next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
@@ -34,7 +35,7 @@ class Share(NamedTuple):
 @router.get("/")
 def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLResponse:
     """Show the last night, open runs and the trend."""
-    db = context.db
+    db, now = context.db, utc_now()
     work = images.open_work(db)
     newest = runs.latest(db, 3 * _TREND)
     last = _last(db, newest)
@@ -44,8 +45,8 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
     return show(
         request,
         "tonight.html",
-        next_night=next_due(context.settings, utc_now()),
-        faults=web.obstacles(),
+        next_night=next_due(context.settings, now),
+        faults=[*web.obstacles(), *(pathless(str(each)) for each in alarms(context.settings, db, now))],
         open_runs=[run for run in runs.unclosed(db) if run.kind is not RunKind.API],
         work=work,
         work_fault=pathless(work.fault or ""),
