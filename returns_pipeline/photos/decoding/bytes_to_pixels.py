@@ -24,10 +24,12 @@ from returns_pipeline.photos.decoding.jpeg_ends import close_jpeg
 from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
 from returns_pipeline.photos.decoding.libtiff_messages import silence_libtiff
 from returns_pipeline.photos.decoding.model_pixels import fit, to_model_pixels
-from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of, turn
+from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of
 from returns_pipeline.photos.decoding.plain_png import decode_plain_png
 from returns_pipeline.photos.decoding.png_chunks import only_needed_chunks, require_picture_chunks
-from returns_pipeline.photos.decoding.raw_previews import require_preview
+from returns_pipeline.photos.decoding.raw_previews import Preview, require_preview
+from returns_pipeline.photos.decoding.scaling import strips_of
+from returns_pipeline.photos.decoding.stated_colours import stated_profile
 from returns_pipeline.photos.decoding.unwritten import (
     jpeg_end,
     require_written,
@@ -58,9 +60,9 @@ _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown 
 def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
     """Return the first frame of a photo as uint8 [want.height, want.width, want.channels].
 
-    Applies the orientation, composites transparency on white, reduces 16 bits to 8 and stretches the picture
-    to the model's size. Raises ImageFault: empty_file, not_an_image, unsupported_format, truncated,
-    too_many_pixels.
+    Applies the orientation, composites transparency on white, reduces 16 bits to 8, converts the colours that
+    the file states to sRGB and stretches the picture to the model's size. Raises ImageFault: empty_file,
+    not_an_image, unsupported_format, truncated, too_many_pixels.
     """
     if not data:
         raise ImageFault(FaultCode.EMPTY_FILE)
@@ -83,19 +85,18 @@ def _decode(
     data: bytes, name: str, want: ImageInput, limits: Limits
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Return the pixels, and the size of the upright picture."""
-    stated = 1
+    stated: Preview | None = None
     if name == RAW:
-        data, stated = require_preview(data, want)
-        name = "JPEG"
-    loaded = _load(data, name, want, limits)
-    image, size = loaded.image, loaded.size
-    orientation = orientation_of(image) or stated
-    if orientation > 1:
-        image = turn(image, orientation)
-        image.format = loaded.image.format
-        if orientation >= 5:
-            size = size[::-1]
-    return to_model_pixels(image, want, loaded.data), size
+        stated = require_preview(data, want)
+        data, name = stated.jpeg, "JPEG"
+    image, size, data = _load(data, name, want, limits)
+    orientation, profile = orientation_of(image), stated_profile(image, data)
+    if stated:
+        orientation = orientation or stated.orientation
+        profile = profile or stated.profile
+    if orientation >= 5:
+        size = size[::-1]
+    return to_model_pixels(image, want, data, orientation, profile), size
 
 
 class _Loaded(NamedTuple):
@@ -134,12 +135,18 @@ def _load_jpeg(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
     # compared at its full size: scaled down, it does not show what the last scans hold.
     several = read_jpeg_frame(data).has_several_scans
     compared = ImageInput(_MOST_SIDE, _MOST_SIDE, want.channels) if several else want
+    continued = _digest(_open(closed.continued, "JPEG", compared, limits).image)
     loaded = _open(closed.data, "JPEG", compared, limits)
-    if not closed.has_every_component or (
-        loaded.image.tobytes() != _open(closed.continued, "JPEG", compared, limits).image.tobytes()
-    ):
+    if not closed.has_every_component or _digest(loaded.image) != continued:
         raise fault
     return loaded
+
+
+def _digest(image: Image.Image) -> bytes:
+    digest = hashlib.sha256()
+    for _, strip in strips_of(image):
+        digest.update(strip.tobytes())
+    return digest.digest()
 
 
 def _load_png(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
@@ -180,7 +187,8 @@ def _partial_frame(image: ImageFile.ImageFile) -> tuple[int, int, int, int] | No
 def _on_canvas(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     # Pillow fills the rest with the palette's first colour; browsers show the page's background.
     canvas = Image.new("RGBA", image.size, (255, 255, 255, 0))
-    canvas.paste(image.crop(box).convert("RGBA"), box)
+    for top, strip in strips_of(image.crop(box)):
+        canvas.paste(strip.convert("RGBA"), (box[0], box[1] + top))
     return canvas
 
 
