@@ -23,6 +23,16 @@ from returns_pipeline.photos.decoding.formats import RAW, detect_format
 from returns_pipeline.photos.decoding.jpeg_ends import close_jpeg
 from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
 from returns_pipeline.photos.decoding.libtiff_messages import silence_libtiff
+from returns_pipeline.photos.decoding.memory import (
+    LONGEST_SIDE,
+    has_jpeg2000_end,
+    jpeg2000_memory,
+    jpeg2000_reduction,
+    memory_to_decode,
+    require_little_memory,
+    require_short_sides,
+    webp_memory,
+)
 from returns_pipeline.photos.decoding.model_pixels import fit, to_model_pixels
 from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of
 from returns_pipeline.photos.decoding.plain_png import decode_plain_png
@@ -51,8 +61,6 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 silence_libtiff()
 
-#: The longest side of a JPEG.
-_MOST_SIDE = 65_535
 #: Pillow's messages for a valid file of a kind that it cannot decode.
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown pixel mode|unknown data org")
 
@@ -116,6 +124,7 @@ def _load(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
     if name == "WEBP":
         # libwebp allocates two canvases when it opens a file.
         require_few_pixels(webp_pixels(data), limits)
+        require_little_memory(webp_memory(webp_pixels(data)), limits)
     require_written(data, name)
     return _open(data, name, want, limits)
 
@@ -134,7 +143,7 @@ def _load_jpeg(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
     # If only the end marker is missing, nothing that follows changes the picture. A progressive one is
     # compared at its full size: scaled down, it does not show what the last scans hold.
     several = read_jpeg_frame(data).has_several_scans
-    compared = ImageInput(_MOST_SIDE, _MOST_SIDE, want.channels) if several else want
+    compared = ImageInput(LONGEST_SIDE, LONGEST_SIDE, want.channels) if several else want
     continued = _digest(_open(closed.continued, "JPEG", compared, limits).image)
     loaded = _open(closed.data, "JPEG", compared, limits)
     if not closed.has_every_component or _digest(loaded.image) != continued:
@@ -167,7 +176,12 @@ def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
     """Check the cost of a file's picture, then decode it."""
     with Image.open(io.BytesIO(data), formats=(name,)) as image:
         size = image.size
+        require_short_sides(image)
         require_few_pixels(pixels_to_decode(image, data, name, want), limits)
+        if name == "JPEG2000":
+            _leave_out_detail(image, data, want, limits)
+        else:
+            require_little_memory(memory_to_decode(image, data, name, size), limits)
         partial = _partial_frame(image) if name == "GIF" else None
         if name == "TIFF":
             hide_other_tags(image)
@@ -176,6 +190,17 @@ def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
             require_written_rows(image, data, name)
             size = image.size
         return _Loaded(_on_canvas(image, partial) if partial else image, size, data)
+
+
+def _leave_out_detail(image: ImageFile.ImageFile, data: bytes, want: ImageInput, limits: Limits) -> None:
+    """Let OpenJPEG decode a picture smaller if all of it would take too much memory."""
+    reduction = jpeg2000_reduction(data, image.size, want, limits)
+    require_little_memory(jpeg2000_memory(data, image.size, reduction), limits)
+    if reduction:
+        if not has_jpeg2000_end(data):
+            # The details that are left out may be those that are missing.
+            raise ImageFault(FaultCode.TRUNCATED, "The image's end is missing.")
+        image.reduce = reduction  # type: ignore[assignment,method-assign]
 
 
 def _partial_frame(image: ImageFile.ImageFile) -> tuple[int, int, int, int] | None:

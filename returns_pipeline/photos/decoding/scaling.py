@@ -22,7 +22,7 @@ def scaled(
 
     Pillow scales first each row and then each column, so strips whose rows are scaled give the same pixels.
     """
-    if image.width * image.height > _STRIP_PIXELS:
+    if image.width * image.height > _STRIP_PIXELS and image.width >= size[0]:
         image = _narrowed(image, size[0], convert)
     else:
         image = convert(image)
