@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from PIL import Image
 
 #: Pixels of a strip, and of a picture that is converted whole.
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS, _SMALL_PIXELS = 1 << 18, 1 << 20
 
 
 def strips_of(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -22,7 +22,7 @@ def scaled(
 
     Pillow scales first each row and then each column, so strips whose rows are scaled give the same pixels.
     """
-    if image.width * image.height > _STRIP_PIXELS and image.width >= size[0]:
+    if image.width * image.height > _SMALL_PIXELS and image.width >= size[0]:
         image = _narrowed(image, size[0], convert)
     else:
         image = convert(image)

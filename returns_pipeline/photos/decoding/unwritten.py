@@ -82,7 +82,8 @@ def _is_unwritten(strip: bytes) -> bool:
 def _webp_payload(data: bytes) -> tuple[int, int, int]:
     """Return where the first coded frame lies, and how many zeros in a row it cannot have.
 
-    VP8 codes a flat area as zeros: up to 0.2 bits a macroblock were measured, 1 bit is allowed.
+    VP8 codes a flat area as zeros: up to 0.2 bits a macroblock were measured, 1 bit is allowed. VP8L codes
+    repeated rows so: up to 0.26 bits for as many pixels.
     """
     at, longest = 12, len(_CODED_RUN)
     while at + 8 <= len(data):
@@ -94,7 +95,9 @@ def _webp_payload(data: bytes) -> tuple[int, int, int]:
             width, height = (int.from_bytes(data[at + i : at + i + 2], "little") & 0x3FFF for i in (14, 16))
             return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 8
         if name == b"VP8L":
-            return at + 8, at + 8 + size, longest
+            bits = int.from_bytes(data[at + 9 : at + 13], "little")
+            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+            return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 8
         at += 8 + size + size % 2
     return 0, 0, longest
 
