@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from returns_pipeline.errors import FaultCode, ImageFault
@@ -56,6 +56,8 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # `bounds` counts the pixels that are really decoded. Pillow's own limit would refuse a large JPEG that is
 # scaled down while it is decoded.
 Image.MAX_IMAGE_PIXELS = None
+# Bytes of unpacked text; a PNG with more is decoded without its texts.
+PngImagePlugin.MAX_TEXT_MEMORY = 16 << 20
 # A fault of a file is stored in its row. Pillow's warnings about it would fill the workers' logs.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
