@@ -144,7 +144,8 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         64_000_000,
         ge=1,
-        description="Maximum pixels to decode of one image. JPEGs are counted after scaling in the decoder.",
+        description="Maximum pixels to decode of one image. JPEGs are counted after scaling in the decoder. "
+        "Decoding takes at most 8 bytes of memory for each of these pixels, and 64 MiB.",
     )
     max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Maximum bytes of one file.")
     review_threshold: Annotated[ReviewThreshold, NoDecode, PlainValidator(parse_threshold)] = Field(
