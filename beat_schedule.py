@@ -1,13 +1,27 @@
 """What Celery beat enqueues, and when. Two beats, or a late one, are harmless: every task may run twice."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab
+from celery.schedules import crontab, schedule
 
 from returns_pipeline.records.tasks import CONTROL, Task
 from returns_pipeline.settings import Settings
 
 _HOUR = 3600
+
+
+class Every(schedule):
+    """A schedule for each so many seconds, also after the clock was set back.
+
+    Beat keeps the last time that it sent an entry. If that is in the future, Celery waits until then.
+    """
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+        """Return how long the entry must wait; it is due if it was last sent in the future."""
+        every: timedelta = self.run_every  # type: ignore[attr-defined]
+        remaining: timedelta = super().remaining_estimate(last_run_at)
+        return remaining if remaining <= every else timedelta()
 
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -24,7 +38,7 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
         # A sweep that waited for a minute is superseded by the next one.
         "sweep": {
             "task": Task.SWEEP.value,
-            "schedule": 60.0,
+            "schedule": Every(60.0),
             "options": {"queue": CONTROL, "expires": 55},
         },
     }

@@ -28,7 +28,7 @@ from returns_pipeline.host.requests import Request
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef, ModelStage
 from returns_pipeline.records.results import Result
-from returns_pipeline.records.runs import Progress, RunCounts, RunKind, RunState, RunSummary
+from returns_pipeline.records.runs import LeftBehind, Progress, RunCounts, RunKind, RunState, RunSummary
 from returns_pipeline.records.tasks import Queue, Task
 from returns_pipeline.settings import Settings, load_settings
 from returns_pipeline.store import runs
@@ -43,6 +43,7 @@ __all__ = [
     "FaultCode",
     "ImageFault",
     "ImageState",
+    "LeftBehind",
     "ModelRef",
     "ModelStage",
     "ModelVersion",
@@ -132,7 +133,7 @@ class Pipeline:
         Raises NotFoundError if a path does not exist.
         """
         listed = [paths] if isinstance(paths, str | PathLike) else paths
-        files = requests.image_files(map(Path, listed))
+        files = requests.image_files(self.settings, map(Path, listed))
         return requests.send(self._queue, Task.CLASSIFY_PATHS, files, *([model] if model else []))
 
     def wait(

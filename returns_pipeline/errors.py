@@ -88,6 +88,10 @@ class TransientFault(PipelineError):
     http_status = 503
 
 
+class BrokerRefusesFault(TransientFault):
+    """The broker answers and refuses messages: it is full, read-only, starting. Work continues afterwards."""
+
+
 class ConfigFault(PipelineError):
     """A wrong setting, bundle or machine. An operator corrects it; no image is marked."""
 

@@ -1,10 +1,13 @@
 """Structured log lines for people (console) or machines (JSON), on standard error."""
 
+import io
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
+from returns_pipeline.records.text import printable, printable_lines
 from returns_pipeline.settings import Settings
 
 
@@ -16,18 +19,17 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.typing.Processor
+    render: list[structlog.typing.Processor]
     if settings.log_format == "json":
         shared.append(structlog.processors.format_exc_info)
-        renderer = structlog.processors.JSONRenderer()
+        render = [structlog.processors.JSONRenderer()]
     else:
-        # Plain tracebacks: structlog's default prints the values of local variables, which may be secrets.
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        colors = sys.stderr.isatty()
+        console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_write_traceback)
+        render = [_in_one_line, console]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
@@ -40,3 +42,20 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _in_one_line(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what cannot be printed: a name neither starts a line of the log nor controls a terminal."""
+    return {
+        printable(name): printable(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+def _write_traceback(stream: TextIO, error: structlog.typing.ExcInfo) -> None:
+    """Write a traceback without the values of local variables, which may be secrets."""
+    lines = io.StringIO()
+    structlog.dev.plain_traceback(lines, error)
+    stream.write(printable_lines(lines.getvalue()))

@@ -62,8 +62,8 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(folder: Path, **overrides: Any) -> Iterator[Site]:
-    """Run Redis, workers and the web of a home in `folder`, with the stub model."""
+def site(folder: Path, *, with_workers: bool = True, **overrides: Any) -> Iterator[Site]:
+    """Run Redis, workers and the web of a home in `folder`, with the stub model; or the web alone."""
     models = folder / "models"
     write_stub_bundle(models)
     chosen: dict[str, Any] = {
@@ -78,8 +78,9 @@ def site(folder: Path, **overrides: Any) -> Iterator[Site]:
     database = Database(settings.database_url)
     database.upgrade()
     with Processes(settings) as processes:
-        processes.start_redis()
-        processes.start_workers()
+        if with_workers:
+            processes.start_redis()
+            processes.start_workers()
         processes.start("web", "web")
         url = f"http://127.0.0.1:{settings.web_port}"
         wait_for(url, processes)

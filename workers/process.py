@@ -14,6 +14,7 @@ from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
+from returns_pipeline.records.text import printable
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.context import Context
@@ -71,9 +72,9 @@ def _check_before_start(**_: Any) -> None:
         for bundle in models.configured(settings, database):
             review_thresholds(bundle, settings.review_threshold)
         database.close()
-        CeleryQueue(app).lengths()
+        CeleryQueue(app).require_answer()
     except PipelineError as fault:
-        sys.stderr.write(f"Error: {fault}\n")
+        sys.stderr.write(f"Error: {printable(fault)}\n")
         raise SystemExit(3) from None
     # Children share the memory of the parent until the collector writes to it.
     _tune_garbage_collector()

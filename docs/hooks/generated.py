@@ -59,7 +59,7 @@ def _commands() -> str:
     """Return a section for each command of the command line, in the order of `--help`."""
     import typer
 
-    from returns_pipeline.cli import app
+    from returns_pipeline.cli.commands import app
 
     return "\n".join(_command(typer.main.get_command(app), "returns-pipeline", None))
 

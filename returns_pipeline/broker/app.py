@@ -5,6 +5,7 @@ from kombu import Queue as KombuQueue
 
 from returns_pipeline.records.tasks import CONTROL, QUEUES, TASK_QUEUES, Task
 from returns_pipeline.settings import Settings
+from returns_pipeline.settings.broker_url import parse_broker_url
 
 _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
@@ -18,6 +19,7 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
     `patience` is how many seconds to wait for the broker, for messages and for results, while a client waits.
     Without it, Celery's own long timeout for results applies, which suits a worker that stores one.
     """
+    broker = parse_broker_url(settings.broker_url)
     transport = {
         "visibility_timeout": _VISIBILITY_SECONDS,
         # Serve the queues in the order of QUEUES instead of in turn.
@@ -26,8 +28,9 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 30,
+        **broker.options,
     }
-    app = Celery("returns_pipeline", broker=settings.broker_url, backend=settings.broker_url)
+    app = Celery("returns_pipeline", broker=broker.url, backend=broker.url)
     app.conf.update(
         task_serializer="json",
         result_serializer="json",
@@ -47,9 +50,16 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         },
         visibility_timeout=_VISIBILITY_SECONDS,
         broker_transport_options=transport,
-        result_backend_transport_options={"visibility_timeout": _VISIBILITY_SECONDS},
+        broker_use_ssl=broker.tls,
+        redis_backend_use_ssl=broker.tls,
+        result_backend_transport_options={"visibility_timeout": _VISIBILITY_SECONDS, **broker.options},
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=5,
+        # For ever: after 100 attempts, which take 50 minutes, Celery would end the worker.
+        broker_connection_max_retries=None,
+        # A Redis that is full or read-only replies with an error, which would end the worker.
+        broker_channel_error_retry=True,
+        worker_consumer="returns_pipeline.broker.consumer:PatientConsumer",
         result_expires=86_400,
         worker_prefetch_multiplier=1,
         worker_concurrency=settings.worker_processes or None,
@@ -64,6 +74,7 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         worker_hijack_root_logger=False,
         timezone=settings.timezone,
         enable_utc=True,
+        beat_scheduler="returns_pipeline.broker.scheduler:BriefScheduler",
         beat_schedule_filename=str(settings.home / "beat-schedule"),
     )
     if patience is not None:

@@ -42,6 +42,9 @@ class InProcessQueue:
         counts = Counter(message.queue for message in self.messages)
         return {name: counts[name] for name in QUEUES}
 
+    def require_writable(self) -> None:
+        """Do nothing: messages are always taken."""
+
     def workers(self, timeout: float = 1.0) -> set[str]:  # noqa: ARG002 - no waiting here
         """Return this process, the only worker."""
         return {"in-process"}

@@ -12,21 +12,26 @@ which pixels the model takes.
 
 import hashlib
 import json
-import math
+import os
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from returns_pipeline.classify.manifest import MANIFEST_BYTES, Manifest, is_model_name, read_manifest
+from returns_pipeline.classify.models_folder import is_version, names_in, versions_of
+from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput, ModelRef
+from returns_pipeline.records.text import printable
 
 MANIFEST = "bundle.json"
-#: Most characters of a label, as the database stores it.
-LABEL_LENGTH = 100
 KERAS_MODEL = "model.keras"
 OPENVINO_MODEL = "openvino/model.xml"
 OPENVINO_WEIGHTS = "openvino/model.bin"
+
+#: Most bytes of one file. The largest shipped one has 17 MB.
+MOST_FILE_BYTES = 4 * 1024**3
 
 #: (threshold, precision) pairs of one label, both ascending.
 PrecisionSteps = tuple[tuple[float, float], ...]
@@ -85,19 +90,30 @@ class Bundle:
         """
         path = self.folder / name
         expected = self.sha256.get(name)
-        if expected is None or not path.is_file():
+        try:
+            found = file_sha256(path) if expected else None
+        except FileNotFoundError:
+            found = None
+        except (OSError, ValueError) as error:
+            raise ConfigFault(
+                "{path} cannot be read: {reason}.",
+                advice="Give the user of this program permission to read the bundle's folder, or restore it.",
+                path=printable(path),
+                reason=error.strerror if isinstance(error, OSError) else error,
+            ) from error
+        if found is None:
             raise ConfigFault(
                 "The model bundle {bundle_ref} has no {name} in {folder}.",
                 advice="Restore the bundle's folder or choose another model with RETURNS_MODEL.",
                 bundle_ref=self.ref,
                 name=name,
-                folder=self.folder,
+                folder=printable(self.folder),
             )
-        if file_sha256(path) != expected:
+        if found != expected:
             raise ConfigFault(
                 "{path} is not the file that bundle {bundle_ref} was made with (sha256 differs).",
                 advice="Restore the bundle's folder or train the model again.",
-                path=path,
+                path=printable(path),
                 bundle_ref=self.ref,
             )
         return path
@@ -115,93 +131,78 @@ class Bundle:
 
 
 _NOT_IN_MANIFEST = {"folder", "unknown"}
-_KEYS = {each.name for each in fields(Bundle)} - _NOT_IN_MANIFEST
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's content in hex."""
-    with path.open("rb") as stream:
+    """Return the sha256 of a file's content in hex. Raises OSError, or ValueError if it is not a file."""
+    with open_file(path, MOST_FILE_BYTES) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
     """Read a bundle from its folder, which must be NAME/VERSION if it is `placed`.
 
-    Raises ConfigFault if it is missing or broken.
+    Raises ConfigFault that names the file, the field and its fault, if it is missing or broken.
     """
     manifest = folder / MANIFEST
     try:
-        content = _read_object(manifest)
-        bundle = Bundle(
-            folder=folder,
-            unknown={key: value for key, value in content.items() if key not in _KEYS},
-            **{
-                **{key: value for key, value in content.items() if key in _KEYS},
-                "labels": tuple(content["labels"]),
-                "main_categories": tuple(content["main_categories"]),
-                "input": ImageInput(**content["input"]),
-                "temperature": float(content.get("temperature", 1.0)),
-                "reliability": tuple(map(_precision_steps, content.get("reliability", ()))),
-            },
-        )
+        with open_file(manifest, MANIFEST_BYTES) as stream:
+            content = read_manifest(parse_json(stream.read(MANIFEST_BYTES)))
     except FileNotFoundError:
         raise ConfigFault(
             "There is no model bundle in {folder} ({manifest} is missing).",
             advice="Set RETURNS_MODELS_DIR and RETURNS_MODEL to a bundle that exists, or train one: "
             "`returns-pipeline train fashion-mnist`.",
-            folder=folder,
+            folder=printable(folder),
             manifest=MANIFEST,
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         raise ConfigFault(
-            "{manifest} cannot be read as a model bundle: {reason!r}.",
-            advice="Restore the bundle's folder or train the model again.",
-            manifest=manifest,
+            "{manifest} cannot be read: {reason}.",
+            advice="Give the user of this program permission to read the bundle's folder, or restore it.",
+            manifest=printable(manifest),
+            reason=error.strerror,
+        ) from error
+    except ValueError as error:
+        raise ConfigFault(
+            "{manifest} cannot be read as a model bundle: {reason}.",
+            advice="Correct it, restore the bundle's folder, or train the model again.",
+            manifest=printable(manifest),
             reason=error,
         ) from error
+    bundle = _of_manifest(folder, content)
     if placed and (folder.parent.name, folder.name) != (bundle.name, str(bundle.version)):
         raise ConfigFault(
             "{manifest} belongs to the bundle {bundle_ref}, but lies in {parent_name}/{folder_name}.",
             advice="Move the folder to NAME/VERSION, or train a new version.",
-            manifest=manifest,
+            manifest=printable(manifest),
             bundle_ref=bundle.ref,
-            parent_name=folder.parent.name,
-            folder_name=folder.name,
-        )
-    if len(bundle.labels) != len(bundle.main_categories) or not bundle.labels:
-        raise ConfigFault("{manifest} must name one main category for each of its labels.", manifest=manifest)
-    if max(map(len, (*bundle.labels, *bundle.main_categories))) > LABEL_LENGTH:
-        raise ConfigFault(
-            "{manifest} has a label of more than {label_length} characters.",
-            manifest=manifest,
-            label_length=LABEL_LENGTH,
-        )
-    if not (0 < bundle.temperature < math.inf) or len(bundle.reliability) not in {0, len(bundle.labels)}:
-        raise ConfigFault(
-            "{manifest} must have a temperature above 0, and reliability for each label or for none.",
-            advice="Restore the bundle's folder or train the model again.",
-            manifest=manifest,
+            parent_name=printable(folder.parent.name),
+            folder_name=printable(folder.name),
         )
     return bundle
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError("it is not a JSON object")
-    return content
-
-
-def _precision_steps(steps: list[list[float]]) -> PrecisionSteps:
-    return tuple((float(threshold), float(precision)) for threshold, precision in steps)
-
-
-def versions_of(models_dir: Path, name: str) -> list[int]:
-    """Return the versions of one model that are on disk, lowest first."""
-    folder = models_dir / name
-    if not folder.is_dir():
-        return []
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
+def _of_manifest(folder: Path, content: Manifest) -> Bundle:
+    return Bundle(
+        folder=folder,
+        name=content.name,
+        version=content.version,
+        labels=tuple(content.labels),
+        main_categories=tuple(content.main_categories),
+        input=ImageInput(content.input.height, content.input.width, content.input.channels),
+        sha256=content.sha256,
+        recipe=content.recipe,
+        command=content.command,
+        data=content.data,
+        metrics=content.metrics,
+        temperature=float(content.temperature),
+        reliability=tuple(
+            tuple((float(threshold), float(precision)) for threshold, precision in steps)
+            for steps in content.reliability
+        ),
+        unknown=content.model_extra or {},
+    )
 
 
 def find_bundle(models_dir: Path, model: str) -> Bundle:
@@ -209,28 +210,19 @@ def find_bundle(models_dir: Path, model: str) -> Bundle:
 
     Raises ConfigFault if there is none.
     """
-    name, _, version = model.partition("/")
-    if not re.fullmatch(r"\w+([.-]\w+)*", name):
+    name, slash, version = model.partition("/")
+    if not is_model_name(name) or (slash and not is_version(version)):
         raise ConfigFault(
             "{model!r} is not a model.",
             advice="Write NAME or NAME/VERSION, like fashion-mnist/1.",
             model=model,
         )
-    if not models_dir.is_dir():
-        raise ConfigFault(
-            "The models folder {models_dir} does not exist.",
-            advice="Set RETURNS_MODELS_DIR to a folder with bundles (NAME/VERSION/bundle.json), or remove "
-            "the setting to use the shipped models; if those are gone, install returns-pipeline again.",
-            models_dir=models_dir,
-        )
-    if version:
-        if not version.isdecimal():
-            raise ConfigFault(
-                "{model!r} is not a model.",
-                advice="Write NAME or NAME/VERSION, like fashion-mnist/1.",
-                model=model,
-            )
-        return load_bundle(models_dir / name / version)
+    if slash:
+        folder = models_dir / name / version
+        if not os.path.lexists(folder):
+            names_in(models_dir)  # its fault comes first
+        return load_bundle(folder)
+    names_in(models_dir)
     versions = versions_of(models_dir, name)
     if not versions:
         raise ConfigFault(
@@ -238,6 +230,6 @@ def find_bundle(models_dir: Path, model: str) -> Bundle:
             advice="Set RETURNS_MODELS_DIR and RETURNS_MODEL to a bundle that exists, or train one: "
             "`returns-pipeline train fashion-mnist`.",
             name=name,
-            models_dir=models_dir,
+            models_dir=printable(models_dir),
         )
     return load_bundle(models_dir / name / str(versions[-1]))

@@ -35,7 +35,7 @@ def add_user(name: Name, password: Password, role: RoleOption = Role.REVIEWER) -
     access.add_user(
         open_database(), _require_valid_name(name), hash_password(_require_long_password(password)), role
     )
-    typer.echo(f"{name} is a {role} and can log in.")
+    console.print_line(f"{name} is a {role} and can log in.")
 
 
 @users_app.command("password")
@@ -45,7 +45,7 @@ def change_password(name: Name, password: Password) -> None:
     from returns_pipeline.web.security.access import hash_password
 
     access.change_user(open_database(), name, password_hash=hash_password(_require_long_password(password)))
-    typer.echo(f"The password of {name} is changed.")
+    console.print_line(f"The password of {name} is changed.")
 
 
 @users_app.command("role")
@@ -54,7 +54,7 @@ def change_role(name: Name, role: Annotated[Role, typer.Argument()]) -> None:
     from returns_pipeline.store import access
 
     access.change_user(open_database(), name, role=role)
-    typer.echo(f"{name} is a {role}.")
+    console.print_line(f"{name} is a {role}.")
 
 
 @users_app.command("disable")
@@ -63,7 +63,7 @@ def disable_user(name: Name) -> None:
     from returns_pipeline.store import access
 
     access.change_user(open_database(), name, is_disabled=True)
-    typer.echo(f"{name} cannot log in any more. To undo: `returns-pipeline users enable {name}`.")
+    console.print_line(f"{name} cannot log in any more. To undo: `returns-pipeline users enable {name}`.")
 
 
 @users_app.command("enable")
@@ -72,7 +72,7 @@ def enable_user(name: Name) -> None:
     from returns_pipeline.store import access
 
     access.change_user(open_database(), name, is_disabled=False)
-    typer.echo(f"{name} can log in.")
+    console.print_line(f"{name} can log in.")
 
 
 @users_app.command("list")
@@ -91,8 +91,8 @@ def add_token(name: Name, role: RoleOption = Role.REVIEWER) -> None:
 
     token = new_token()
     access.add_token(open_database(), _require_valid_name(name), digest(token), role)
-    typer.echo(token)
-    typer.echo("Keep it: it is not shown again. Send it as `Authorization: Bearer TOKEN`.", err=True)
+    console.print_line(token)
+    console.print_note("Keep it: it is not shown again. Send it as `Authorization: Bearer TOKEN`.")
 
 
 @tokens_app.command("revoke")
@@ -101,7 +101,7 @@ def revoke_token(name: Name) -> None:
     from returns_pipeline.store import access
 
     access.revoke_token(open_database(), name)
-    typer.echo(f"The token {name} is revoked.")
+    console.print_line(f"The token {name} is revoked.")
 
 
 @tokens_app.command("list")
@@ -130,8 +130,7 @@ def _require_long_password(password: str) -> str:
 
 def _show(found: "Sequence[Access]", ended: str, as_json: bool) -> None:
     """Print users or tokens; `ended` is the word for one that is not valid any more."""
-    from rich.console import Console
-    from rich.table import Table
+    from returns_pipeline.terminal import Terminal, framed_table
 
     if as_json:
         console.print_json([each._asdict() for each in found], default=str)
@@ -139,8 +138,11 @@ def _show(found: "Sequence[Access]", ended: str, as_json: bool) -> None:
     if not found:
         console.print_line("There is none yet.")
         return
-    table = Table("name", "role", "since", "state")
+    table = framed_table()
+    table.add_column("name", overflow="fold")
+    for heading in ("role", "since", "state"):
+        table.add_column(heading, no_wrap=True)
     for each in found:
         state = f"{ended} {each.ended_at:%Y-%m-%d}" if each.ended_at else "active"
         table.add_row(each.name, each.role, f"{each.created_at:%Y-%m-%d}", state)
-    Console().print(table)
+    Terminal().print_table(table)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from returns_pipeline.cli.options import Json
+from returns_pipeline.cli import console
+from returns_pipeline.cli.options import MOST, Json
 
 if TYPE_CHECKING:
     from returns_pipeline.training.labelled.checks import Findings
@@ -21,34 +22,33 @@ def fashion_mnist(
     split: Annotated[
         Literal["train", "test"], typer.Option(help="60,000 training or 10,000 test images.")
     ] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Only the first N images.")] = None,
 ) -> None:
     """Write Fashion-MNIST as PNG files named image_{i}_label_{label}.png."""
     from returns_pipeline.training.labelled import fashion_mnist as dataset
 
     data = dataset.load(split)
     count = sum(1 for _ in dataset.write_png(data.images[:limit], data.labels[:limit], out))
-    typer.echo(f"{count:,} images of the {split} split are in {out.absolute()}.")
+    console.print_line(f"{count:,} images of the {split} split are in {out.absolute()}.")
 
 
 @app.command("from-csv")
 def from_csv(
     file: Annotated[Path, typer.Argument(help="CSV file with the header `label,pixel1,…`.")],
     out: Annotated[Path, typer.Option(help="Folder for the images; it is created if needed.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Only the first N images.")] = None,
     flat: Annotated[
         bool, typer.Option("--flat", help="Write all images to one folder, without a folder for each label.")
     ] = False,
 ) -> None:
     """Write a CSV file of grey pixels, one image in each line, as PNG files in a folder for each label."""
-    from returns_pipeline.cli.console import progress_bar
     from returns_pipeline.training.labelled import from_csv as pixels
 
-    with progress_bar("Writing") as advance:
+    with console.progress_bar("Writing") as advance:
         count = 0
         for count, _ in enumerate(pixels.write_png(file, out, limit=limit, flat=flat), start=1):
             advance(count, limit)
-    typer.echo(f"{count:,} images are in {out.absolute()}.")
+    console.print_line(f"{count:,} images are in {out.absolute()}.")
 
 
 @app.command("check")
@@ -61,15 +61,14 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Read every photo and list what would spoil a training. Exit code 1 if there is anything."""
-    from returns_pipeline.cli.console import print_json, progress_bar
     from returns_pipeline.training.labelled import checks
     from returns_pipeline.training.labelled.folders import read_tree
 
     tree = read_tree(folder, mapping)
-    with progress_bar("Checking") as advance:
+    with console.progress_bar("Checking") as advance:
         findings = checks.check(tree, advance)
     if as_json:
-        print_json(_as_dict(findings))
+        console.print_json(_as_dict(findings))
     else:
         _print_findings(findings, folder)
     if findings.spoiling:
@@ -90,15 +89,13 @@ def _as_dict(findings: "Findings") -> dict[str, object]:
 
 
 def _print_findings(findings: "Findings", folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    from returns_pipeline.records.text import printable
+    from returns_pipeline.terminal import Terminal, framed_table
 
-    console = Console()
-    console.print(Text(f"Readable photos in {printable(folder)}"), soft_wrap=True, highlight=False)
-    table = Table()
+    terminal = Terminal()
+    terminal.print_line(f"Readable photos in {folder}")
+    table = framed_table()
     labels = findings.labels
     columns = {"label": labels.names} | (
         {"main category": labels.mains} if labels.mains != labels.names else {}
@@ -106,25 +103,21 @@ def _print_findings(findings: "Findings", folder: Path) -> None:
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for part in findings.counts:
-        table.add_column(part, justify="right")
+        table.add_column(part, justify="right", no_wrap=True)
     for row, cells in enumerate(zip(*columns.values(), strict=True)):
-        table.add_row(*map(Text, cells), *(f"{counts[row]:,}" for counts in findings.counts.values()))
+        table.add_row(*cells, *(f"{counts[row]:,}" for counts in findings.counts.values()))
     table.add_section()
     totals = (f"{counts.sum():,}" for counts in findings.counts.values())
     table.add_row("all", *[""] * (len(columns) - 1), *totals)
-    console.print(table)
-    console.print(
-        f"Photos of the largest and of the smallest label: {findings.imbalance:.1f} to 1", highlight=False
-    )
+    terminal.print_table(table)
+    terminal.print_line(f"Photos of the largest and of the smallest label: {findings.imbalance:.1f} to 1")
     for file in findings.unreadable:
-        console.print(
-            Text(f"{printable(file.path)}: {file.code}: {file.detail}"), soft_wrap=True, highlight=False
-        )
+        terminal.print_line(f"{file.path}: {file.code}: {file.detail}")
     for style, sign, sentences in (
         ("red", "SPOILS", findings.spoiling),
         ("yellow", "note", findings.warnings),
     ):
         for sentence in sentences:
-            console.print(f"[{style}]{sign:<6}[/]", Text(sentence), soft_wrap=True, highlight=False)
+            terminal.print_line(Text(f"{sign:<6}", style), sentence)
     if not findings.spoiling:
-        console.print("[green]ok[/]     Nothing here would spoil a training.")
+        terminal.print_line(Text(f"{'ok':<6}", "green"), "Nothing here would spoil a training.")

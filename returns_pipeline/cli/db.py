@@ -2,6 +2,8 @@
 
 import typer
 
+from returns_pipeline.cli import console
+
 app = typer.Typer(help="The database's tables.", no_args_is_help=True)
 
 
@@ -19,4 +21,4 @@ def upgrade() -> None:
     database = Database(load_settings().database_url)
     database.upgrade()
     current, _ = database.revision()
-    typer.echo(f"{safe(database.url)} is at revision {current}.")
+    console.print_line(f"{safe(database.url)} is at revision {current}.")

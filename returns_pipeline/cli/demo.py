@@ -1,6 +1,6 @@
 """`returns-pipeline demo`: a nightly scan of the shipped samples, from an empty folder to a report."""
 
-import typer
+from returns_pipeline.cli import console
 
 
 def demo() -> None:
@@ -10,7 +10,6 @@ def demo() -> None:
 
     from beat_schedule import beat_schedule
     from returns_pipeline.broker.celery_queue import open_queue
-    from returns_pipeline.cli.console import short_path
     from returns_pipeline.cli.output.runs import print_run
     from returns_pipeline.host.embedded import Processes
     from returns_pipeline.host.follow import follow
@@ -25,13 +24,13 @@ def demo() -> None:
     database.upgrade()
     settings.incoming_dir.mkdir(parents=True, exist_ok=True)
     with Processes(settings) as processes:
-        typer.echo("Starting Redis and two workers …")
+        console.print_line("Starting Redis and two workers …")
         processes.start_redis()
         processes.start_workers()
         samples = [path for path in (SHIPPED / "samples").iterdir() if path.suffix in {".png", ".jpg"}]
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
-        typer.echo(f"{len(samples)} photos came in: {short_path(settings.incoming_dir)}")
+        console.print_line(f"{len(samples)} photos came in: {console.short_path(settings.incoming_dir)}")
         queue = open_queue(settings)
         nightly = beat_schedule(settings)["nightly-scan"]
         request_id = str(uuid.uuid4())

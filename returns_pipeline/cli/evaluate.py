@@ -1,6 +1,7 @@
 """`returns-pipeline evaluate`, `accuracy`, and the comparison of two models on labelled photos."""
 
 import importlib
+import os
 import re
 import shlex
 from pathlib import Path
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from returns_pipeline.cli.options import Json
+from returns_pipeline.cli.options import MOST, Json
 from returns_pipeline.errors import ConfigFault, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from rich.table import Table
+    from rich.table import Table  # noqa: TID251 - only the type
 
     from returns_pipeline.classify.bundle import Bundle
     from returns_pipeline.report.summary import CsvPredictions
@@ -37,7 +38,9 @@ Mapping = Annotated[
     Path | None,
     typer.Option(help="CSV or JSON file with the main category of each label.", metavar="FILE"),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use at most this many photos, drawn at random.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, max=MOST, help="Use at most this many photos, drawn at random.")
+]
 
 
 def evaluate(
@@ -102,7 +105,7 @@ def accuracy(
     as_json: Json = False,
 ) -> None:
     """Compare the predictions of a CSV with the labels in its file names, …label_N…."""
-    from returns_pipeline.cli.console import print_json
+    from returns_pipeline.cli.console import print_json, print_line
     from returns_pipeline.report.summary import predictions_of_csv
 
     if not predictions.is_file():
@@ -123,14 +126,12 @@ def accuracy(
     if as_json:
         print_json(numbers)
         return
-    from rich.console import Console
+    from returns_pipeline.terminal import Terminal
 
-    console = Console()
-    console.print(_class_table(numbers["per_class"]))
-    console.print(
+    Terminal().print_table(_class_table(numbers["per_class"]))
+    print_line(
         f"{numbers['correct']:,} of {numbers['n']:,} correct: {numbers['accuracy']:.2%}."
-        + (f" {found.unanswered:,} labelled images have no prediction." if found.unanswered else ""),
-        highlight=False,
+        + (f" {found.unanswered:,} labelled images have no prediction." if found.unanswered else "")
     )
 
 
@@ -235,8 +236,8 @@ def _bundle(settings: "Settings", model: str) -> "Bundle":
     """Return the bundle with this name or, if there is none, the bundle in this folder."""
     from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
 
-    named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and (settings.models_dir / model).is_dir()
-    if not named and (Path(model) / MANIFEST).is_file():
+    named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and os.path.lexists(settings.models_dir / model)
+    if not named and os.path.lexists(Path(model) / MANIFEST):
         return load_bundle(Path(model).absolute())
     return find_bundle(settings.models_dir, model)
 
@@ -311,26 +312,24 @@ def _accuracy_numbers(found: "CsvPredictions") -> dict[str, Any]:
 
 
 def _class_table(rows: list[dict[str, Any]]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
+    from returns_pipeline.terminal import plain_table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("label", overflow="fold")
     for heading in ("precision", "recall", "F1", "images"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         shares = [f"{row[name]:.1%}" if row["support"] else "" for name in ("precision", "recall", "f1")]
-        table.add_row(Text(row["label"]), *shares, f"{row['support']:,}")
+        table.add_row(row["label"], *shares, f"{row['support']:,}")
     return table
 
 
 def _print_evaluation(numbers: dict[str, Any]) -> None:
-    from rich.console import Console
 
-    from returns_pipeline.cli.console import short_path
+    from returns_pipeline.cli.console import print_line, short_path
+    from returns_pipeline.terminal import Terminal
 
-    console = Console()
-    console.print(_class_table(numbers["per_class"]))
+    Terminal().print_table(_class_table(numbers["per_class"]))
     review, main = numbers["review"], numbers.get("main_accuracy")
     correct = "" if review["accuracy"] is None else f"; {review['accuracy']:.1%} of these are correct"
     lines = {
@@ -344,35 +343,32 @@ def _print_evaluation(numbers: dict[str, Any]) -> None:
         "Page": str(short_path(Path(numbers["report"]))),
     }
     for name, line in lines.items():
-        console.print(f"{name:<9} {line}", soft_wrap=True, highlight=False, markup=False)
+        print_line(f"{name:<9} {line}")
     unreadable = [f"{entry['path']}: {entry['detail']}" for entry in numbers["unreadable"]]
     if (more := len(unreadable) - _MOST_LINES) > 0:
         unreadable[_MOST_LINES:] = [f"{more:,} more; --json lists all of them"]
     for line in unreadable:
-        console.print(f"unreadable  {line}", soft_wrap=True, highlight=False, markup=False)
+        print_line(f"unreadable  {line}")
 
 
 def _print_comparison(found: "Comparison", names: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from returns_pipeline.cli.console import print_line
+    from returns_pipeline.terminal import Terminal, plain_table
 
-    console = Console()
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("label", overflow="fold")
     for heading in ("images", *names, "difference"):
         table.add_column(heading, justify="right", overflow="fold")
     shown = [row for row in found.labels if row.difference][:_MOST_LINES]
     for row in shown:
         shares = (f"{row.first:.1%}", f"{row.second:.1%}", f"{100 * row.difference:+.1f}")
-        table.add_row(Text(row.label), f"{row.images:,}", *shares)
+        table.add_row(row.label, f"{row.images:,}", *shares)
     table.add_row(
         "all", f"{found.n:,}", f"{found.first:.1%}", f"{found.second:.1%}", f"{100 * found.difference:+.1f}"
     )
-    console.print(table)
-    console.print(
+    Terminal().print_table(table)
+    print_line(
         f"Only {names[0]} is correct on {found.only_first:,} images, only {names[1]} on "
-        f"{found.only_second:,}.",
-        highlight=False,
+        f"{found.only_second:,}."
     )
-    console.print(found.conclusion(*names), highlight=False, soft_wrap=True)
+    print_line(found.conclusion(*names))

@@ -6,14 +6,14 @@ import typer
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
-from returns_pipeline.cli.options import Json
+from returns_pipeline.cli.options import MOST_ID, Json
 
 app = typer.Typer(help="Images: the result of each.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_images(
-    run_id: Annotated[int, typer.Option("--run", help="The run's id.")],
+    run_id: Annotated[int, typer.Option("--run", min=1, max=MOST_ID, help="The run's id.")],
     state: Annotated[
         str | None, typer.Option(help="Only images that are pending, classified, quarantined or failed.")
     ] = None,

@@ -70,9 +70,11 @@ def register(
     settings, database = open_installation()
     ref, is_new = models.register(settings, database, path, name, who or models.person())
     if is_new:
-        typer.echo(f"{ref} is registered as a candidate. To use it: `returns-pipeline models promote {ref}`.")
+        console.print_line(
+            f"{ref} is registered as a candidate. To use it: `returns-pipeline models promote {ref}`."
+        )
     else:
-        typer.echo(f"This bundle is registered already as {ref}; nothing was changed.")
+        console.print_line(f"This bundle is registered already as {ref}; nothing was changed.")
 
 
 @app.command()
@@ -90,7 +92,7 @@ def promote(
     settings, database = open_installation()
     done = models.promote(settings, database, model, who=who or models.person(), reason=reason, force=force)
     instead = f" instead of {done.replaced}" if done.replaced not in (None, done.ref.version) else ""
-    typer.echo(f"{done.ref} is active{instead}: new runs use it. {done.remark}")
+    console.print_line(f"{done.ref} is active{instead}: new runs use it. {done.remark}")
 
 
 @app.command()
@@ -102,7 +104,7 @@ def rollback(
 
     settings, database = open_installation()
     done = models.rollback(settings, database, name, who=who or models.person(), reason=reason)
-    typer.echo(f"{done.ref} is active again instead of {done.replaced}: new runs use it.")
+    console.print_line(f"{done.ref} is active again instead of {done.replaced}: new runs use it.")
 
 
 @app.command()
@@ -118,10 +120,10 @@ def shadow(
     settings, database = open_installation()
     who = who or models.person()
     if off:
-        typer.echo(f"{models.end_shadow(database, model, who)} is not a shadow any more.")
+        console.print_line(f"{models.end_shadow(database, model, who)} is not a shadow any more.")
         return
     ref = models.shadow(settings, database, model, share, who)
-    typer.echo(
+    console.print_line(
         f"{ref} predicts {share:.0%} of each night's images beside the active version. "
         f"To see the differences: `returns-pipeline models compare {ref} --shadow`."
     )

@@ -4,6 +4,10 @@ from typing import Annotated
 
 import typer
 
+#: The largest number of each kind that both databases, and Python's sequences, take.
+MOST_ID = 2**63 - 1
+MOST = 2**31 - 1
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the run is finished.")]
 Who = Annotated[str, typer.Option(help="Who decided it. Default: USER@HOST.")]

@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import typer
 
+from returns_pipeline.cli import console
+
 #: Options that a command does not define are passed on to Celery or Flower.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
 
@@ -21,7 +23,7 @@ def beat(context: typer.Context) -> None:
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    open_queue(settings).lengths()  # refuses to start without a broker
+    open_queue(settings).require_answer()  # refuses to start without a broker
     settings.home.mkdir(parents=True, exist_ok=True)
     _become_celery("beat", *context.args)
 
@@ -32,7 +34,7 @@ def flower(context: typer.Context) -> None:
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()
-    open_queue(settings).lengths()  # refuses to start without a broker
+    open_queue(settings).require_answer()  # refuses to start without a broker
     password = settings.flower_password.get_secret_value()
     if password:
         # In the environment: every user of the machine can read the arguments of a process.
@@ -59,7 +61,7 @@ def up() -> None:
     models.configured(settings, database)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
-    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), typer.echo)
+    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), console.print_line)
 
 
 def _become_celery(*arguments: str) -> NoReturn:

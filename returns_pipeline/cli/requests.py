@@ -7,7 +7,7 @@ import typer
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
-from returns_pipeline.cli.options import Json, Wait
+from returns_pipeline.cli.options import MOST_ID, Json, Wait
 
 if TYPE_CHECKING:
     from returns_pipeline.records.runs import RunSummary
@@ -52,7 +52,10 @@ def classify(
         str | None, typer.Option(help="NAME or NAME/VERSION. Default: the model of the nightly scan.")
     ] = None,
     run_id: Annotated[
-        int | None, typer.Option("--run", help="Classify this run's classified images again with --model.")
+        int | None,
+        typer.Option(
+            "--run", min=1, max=MOST_ID, help="Classify this run's classified images again with --model."
+        ),
     ] = None,
     wait: Wait = False,
     as_json: Json = False,
@@ -75,9 +78,10 @@ def classify(
 def _files(paths: list[Path]) -> list[str]:
     from returns_pipeline.errors import NotFoundError
     from returns_pipeline.host.requests import image_files
+    from returns_pipeline.settings import load_settings
 
     try:
-        return image_files(paths)
+        return image_files(load_settings(), paths)
     except NotFoundError as error:
         raise typer.BadParameter(error.message) from None
 
@@ -105,7 +109,8 @@ def _replay(run_id: int, model: str, *, wait: bool, as_json: bool) -> None:
 
 def retry(
     run_id: Annotated[
-        int | None, typer.Option("--run", help="Only this run's images. Default: those of all runs.")
+        int | None,
+        typer.Option("--run", min=1, max=MOST_ID, help="Only this run's images. Default: those of all runs."),
     ] = None,
     wait: Wait = False,
     as_json: Json = False,
@@ -162,4 +167,4 @@ def _print_sent(request_id: str, *, as_json: bool) -> None:
     if as_json:
         console.print_json({"request": request_id})
     else:
-        typer.echo(f"Sent as request {request_id}.")
+        console.print_line(f"Sent as request {request_id}.")

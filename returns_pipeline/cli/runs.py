@@ -6,14 +6,14 @@ import typer
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
-from returns_pipeline.cli.options import Json
+from returns_pipeline.cli.options import MOST, MOST_ID, Json
 
 app = typer.Typer(help="Runs: what happened.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 20, as_json: Json = False
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="Number of runs.")] = 20, as_json: Json = False
 ) -> None:
     """Show the newest runs."""
     from returns_pipeline.cli.output import runs as output
@@ -27,7 +27,9 @@ def list_runs(
 
 
 @app.command("show")
-def show_run(run_id: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+def show_run(
+    run_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST_ID)], as_json: Json = False
+) -> None:
     """Show one run in numbers."""
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.store import runs

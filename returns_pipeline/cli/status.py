@@ -25,17 +25,20 @@ def status(as_json: Json = False) -> None:
         replies = pool.submit(queue.workers, timeout=0.3)
         from returns_pipeline.store import images, runs
         from returns_pipeline.store.database import utc_now
+        from returns_pipeline.usecases.intakes import alarms
         from returns_pipeline.usecases.schedule import next_due
 
-        database = open_database(settings)
+        database, now = open_database(settings), utc_now()
         found = output.Status(
             open_runs=runs.unclosed(database),
             open_work=images.open_work(database),
             last_night=runs.newest_night(database),
-            next_night=next_due(settings, utc_now()),
+            next_night=next_due(settings, now),
+            alarms=[str(alarm) for alarm in alarms(settings, database, now)],
             broker_fault=None,
         )
     try:
+        queue.require_writable()
         waiting, workers = queue.lengths(), sorted(replies.result())
         found = replace(found, queues=waiting, workers=workers)
     except TransientFault as fault:

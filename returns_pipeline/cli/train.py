@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from returns_pipeline.cli.options import MOST
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,19 +38,21 @@ Mapping = Annotated[
     Path | None,
     typer.Option("--mapping", help="CSV (sub,main) or JSON file with the main category of each label."),
 ]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
-Batch = Annotated[int, typer.Option(min=1, help="Photos in one training step.")]
+Epochs = Annotated[int, typer.Option(min=1, max=MOST, help="Passes over the training images.")]
+Batch = Annotated[int, typer.Option(min=1, max=MOST, help="Photos in one training step.")]
 Rate = Annotated[float, typer.Option(min=0.0, help="Learning rate.")]
 Seed = Annotated[
     int,
-    typer.Option(min=0, help="Seed of the first weights, and of the order and the division of the images."),
+    typer.Option(
+        min=0, max=MOST, help="Seed of the first weights, and of the order and the division of the images."
+    ),
 ]
 Validation = Annotated[float, typer.Option(min=0.05, max=0.5, help="Share of the photos for validation.")]
 Test = Annotated[
     float, typer.Option(min=0.0, max=0.5, help="Share of the photos to judge the model; 0 for none.")
 ]
 Dropout = Annotated[float, typer.Option(min=0.0, max=0.95, help="Share of the features dropped in training.")]
-Patience = Annotated[int, typer.Option(min=1, help="Epochs to wait for a better validation loss.")]
+Patience = Annotated[int, typer.Option(min=1, max=MOST, help="Epochs to wait for a better validation loss.")]
 Smoke = Annotated[
     bool, typer.Option("--smoke", help="Try it in seconds on a few images. Writes the bundle NAME-smoke.")
 ]
@@ -215,7 +219,7 @@ def transfer(
     batch: Batch = 40,
     learning_rate: Rate = 1e-4,
     trained_layers: Annotated[
-        int, typer.Option(min=0, help="Number of trained layers at the end of the backbone.")
+        int, typer.Option(min=0, max=MOST, help="Number of trained layers at the end of the backbone.")
     ] = 10,
     patience: Patience = 20,
     models_dir: Path,
@@ -279,7 +283,7 @@ def _require_valid(name: str, data: Path | None = None, mapping: Path | None = N
     """Refuse a wrong name, a missing package and wrong folders before Keras is imported, which takes 10 s."""
     from returns_pipeline.cli.output.training import require_keras
 
-    if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII):
+    if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII) or len(name) > 90:  # a smoke test adds a word
         raise ConfigFault(
             "{name!r} is not a valid name for a model.",
             advice="Use words of letters and digits joined by `-`.",
@@ -313,7 +317,8 @@ def _train(request: "Request", recipe: "Recipe") -> None:
 
 def _typed_command() -> str:
     """Return the command as typed, but without --resume: it repeats the whole training."""
-    return shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")])
+    # A path may have bytes that are not UTF-8, which bundle.json cannot hold.
+    return printable(shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")]))
 
 
 def _bundle_name(name: str, smoke: bool) -> str:

@@ -2,8 +2,7 @@
 
 import sys
 
-import typer
-
+from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 
 
@@ -16,6 +15,7 @@ def web() -> None:
     from returns_pipeline.settings import load_settings
     from returns_pipeline.web.app import create_app
     from returns_pipeline.web.security.access import Authenticator
+    from returns_pipeline.web.security.connections import allow_connections, bounded_protocol
 
     settings = load_settings()
     configure_logging(settings)
@@ -23,8 +23,9 @@ def web() -> None:
     database = open_database(settings)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
+    allow_connections(settings)
     # Without the token unless a person reads it: others may read a log. `up` prints the address itself.
-    typer.echo(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
+    console.print_line(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,
@@ -35,6 +36,8 @@ def web() -> None:
         forwarded_allow_ips=settings.web_proxies or None,
         root_path=settings.web_root,
         server_header=False,
+        http=bounded_protocol(settings),
+        ws="none",
         # An event stream would keep the process running for ever.
         timeout_graceful_shutdown=5,
     )

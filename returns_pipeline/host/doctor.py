@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +12,18 @@ from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
-from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.host.intake_check import check_intake
+from returns_pipeline.photos.folder_clocks import read_clock
+from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
 from returns_pipeline.store.database import Database, safe, utc_now
-from returns_pipeline.usecases import models
+from returns_pipeline.usecases import intakes, models
 from returns_pipeline.usecases.schedule import next_due
 
 _LEAST_FREE_BYTES = 1024**3
+#: Seconds by which a file server's clock may differ before it is mentioned.
+_MOST_CLOCK_DIFFERENCE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,10 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 
 def _broker(settings: Settings) -> str:
-    waiting = open_queue(settings).lengths()
-    return "answers; waiting messages: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
+    queue = open_queue(settings)
+    queue.require_writable()
+    waiting = queue.lengths()
+    return "takes messages; waiting: " + ", ".join(f"{name} {length:,}" for name, length in waiting.items())
 
 
 def _workers(settings: Settings) -> str:
@@ -108,14 +115,18 @@ def check_model(settings: Settings) -> str:
 
 
 def _intake(settings: Settings) -> str:
-    for intake in settings.every_intake:
-        FolderSource().require_folder(str(intake.folder))
-    return ", ".join(str(intake.folder) for intake in settings.every_intake)
+    is_skipped = SkipRule(settings.skip_patterns)
+    found = [check_intake(intake.folder, is_skipped) for intake in settings.every_intake]
+    if _run("database", _database, settings).ok:
+        with _opened(settings) as database:
+            for alarm in intakes.alarms(settings, database, utc_now()):
+                raise alarm
+    return ", ".join(found)
 
 
 def _folders(settings: Settings) -> str:
-    intakes = [intake.folder for intake in settings.every_intake]
-    folders = (*intakes, settings.archive_dir, settings.quarantine_dir, settings.report_dir)
+    folders = [intake.folder for intake in settings.every_intake]
+    folders += [settings.archive_dir, settings.quarantine_dir, settings.report_dir]
     devices = set()
     for folder in folders:
         existing = _nearest(folder)
@@ -150,7 +161,15 @@ def _disk(settings: Settings) -> str:
 
 def _clock(settings: Settings) -> str:
     now = utc_now()
-    return f"{now:%Y-%m-%d %H:%M:%S} UTC; the next night is at {next_due(settings, now):%Y-%m-%d %H:%M} UTC"
+    found = f"{now:%Y-%m-%d %H:%M:%S} UTC; the next night is at {next_due(settings, now):%Y-%m-%d %H:%M} UTC"
+    for intake in settings.every_intake:
+        # A difference harms no scan, see `photos.settling`, but people compare times.
+        theirs = read_clock(str(intake.folder))
+        ahead = 0.0 if theirs is None else (theirs - time.time_ns()) / 1e9
+        if abs(ahead) > _MOST_CLOCK_DIFFERENCE:
+            word = "ahead" if ahead > 0 else "behind"
+            found += f"; the clock of {intake.folder} is {abs(ahead):,.0f} seconds {word}"
+    return found
 
 
 def _nearest(folder: Path) -> Path:

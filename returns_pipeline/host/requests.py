@@ -8,6 +8,7 @@ from pathlib import Path
 
 from returns_pipeline.errors import NotFoundError, PipelineError, TransientFault
 from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.records.runs import Progress, RunState, RunSummary
 from returns_pipeline.records.tasks import Argument, Queue, Task
 from returns_pipeline.settings import Settings
@@ -31,15 +32,16 @@ class Request:
     sent_as: str
 
 
-def image_files(paths: Iterable[Path]) -> list[str]:
-    """Return the absolute paths of files, and of the files in folders.
+def image_files(settings: Settings, paths: Iterable[Path]) -> list[str]:
+    """Return the absolute paths of files, and of the files in folders that a scan would take.
 
     Raises NotFoundError for a path that does not exist.
     """
-    source, files = FolderSource(), []
+    source, is_skipped = FolderSource(), SkipRule(settings.skip_patterns)
+    files = []
     for path in paths:
         if path.is_dir():
-            files += sorted(file.path for file in source.find(str(path.absolute())))
+            files += sorted(file.path for file in source.find(str(path.absolute()), is_skipped))
         elif path.exists():
             files.append(str(path.absolute()))
         else:
@@ -50,7 +52,7 @@ def image_files(paths: Iterable[Path]) -> list[str]:
 def send(queue: Queue, task: Task, *arguments: Argument) -> Request:
     """Send a request for one run. Raises TransientFault if the broker does not answer."""
     # Checked first: sending would subscribe to the result, and retry that for a while without a broker.
-    queue.lengths()
+    queue.require_writable()
     request_id = str(uuid.uuid4())
     queue.send(task, *arguments, request_id=request_id)
     return Request(request_id, request_id)

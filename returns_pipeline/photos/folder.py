@@ -9,14 +9,12 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import structlog
-
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, TransientFault
-from returns_pipeline.photos import folder_moves, intake_rules
+from returns_pipeline.photos import file_systems, folder_moves, intake_rules
 from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.photos.folder_clocks import FileServerClocks
+from returns_pipeline.photos.folder_search import FolderSearch, found_file
 from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: Errors of `open` and `read` that are caused by the file, not by the disk or the machine.
 _FILE_ERRNOS = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
@@ -48,31 +46,20 @@ class FolderSource:
         return os.path.isdir(root)
 
     def find(
-        self, root: str, is_skipped: Callable[[str], bool] = intake_rules.is_skipped
+        self,
+        root: str,
+        is_skipped: Callable[[str], bool] = intake_rules.is_skipped,
+        *,
+        unreadable: Callable[[str], None] | None = None,
+        with_clock: bool = False,
     ) -> Iterator[FoundFile]:
-        """Yield every regular file below `root`. See PhotoSource.find.
+        """Yield every regular file below `root`. See PhotoSource.find."""
+        clocks = FileServerClocks() if with_clock else None
+        return FolderSearch(root, is_skipped, unreadable, clocks).files()
 
-        Symbolic links are left out: they could lead out of the folder or in a circle. Memory stays flat: only
-        one folder at a time is open, and only the names of folders are kept.
-        """
-        folders = [root]
-        while folders:
-            folder = folders.pop()
-            try:
-                with os.scandir(folder) as entries:
-                    for entry in entries:
-                        if is_skipped(entry.name):
-                            continue
-                        if entry.is_dir(follow_symlinks=False):
-                            folders.append(entry.path)
-                        elif entry.is_file(follow_symlinks=False) and (found := _found(entry)):
-                            yield found
-            except OSError as error:
-                if folder == root:
-                    raise TransientFault(
-                        "The folder {root} cannot be listed: {reason}.", root=root, reason=error.strerror
-                    ) from error
-                log.warning("folder_skipped", folder=folder, reason=error.strerror)
+    def file_system(self, root: str) -> str:
+        """Return type and source of the file system of `root`. See PhotoSource.file_system."""
+        return file_systems.file_system_of(root)
 
     def describe(self, place: str) -> FoundFile:
         """Return one file. See PhotoSource.describe. Follows links; the place is the file's real path."""
@@ -83,7 +70,7 @@ class FolderSource:
             return FoundFile(place, 0, 0, 0, "")
         if not stat.S_ISREG(status.st_mode):
             return FoundFile(place, 0, 0, 0, "")
-        return _file(place, status)
+        return found_file(place, status)
 
     def is_unchanged(self, file: FoundFile) -> bool:
         """Whether the file is still at its place with the same identity."""
@@ -165,18 +152,6 @@ class FolderSource:
                 place=place,
                 reason=error.strerror,
             ) from error
-
-
-def _found(entry: os.DirEntry[str]) -> FoundFile | None:
-    try:
-        return _file(entry.path, entry.stat(follow_symlinks=False))
-    except OSError:
-        return None
-
-
-def _file(path: str, status: os.stat_result) -> FoundFile:
-    # The inode's change time: copy programs set the modification time back, but cannot set this one.
-    return FoundFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, identity_of(status))
 
 
 def _content(descriptor: int, size: int, max_bytes: int) -> bytes:

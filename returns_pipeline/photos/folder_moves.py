@@ -31,17 +31,17 @@ def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
     faults: list[PipelineError] = []
     immovable: dict[int, ImmovableFault] = {}
     moved: set[str] = set()
-    names_of: dict[str, set[str]] = {}
+    listings = _Listings()
     for request in moves:
         progress()
         folder, _, name = request.destination.rpartition("/")
         try:
-            if folder not in names_of:
-                names_of[folder] = _names(folder)
-            if move(request, is_free=name not in names_of[folder]):
+            is_free = name not in listings.names(folder)
+            if move(request, is_free=is_free):
                 moved.add(folder)
             else:
                 gone.append(request.image_id)
+            _settle_hidden(request, listings, is_free=is_free)
         except ImmovableFault as fault:
             immovable[request.image_id] = fault
         except PipelineError as fault:
@@ -90,6 +90,68 @@ def move(request: Move, *, is_free: bool = False) -> bool:
             target=target,
             reason=error.strerror,
         ) from error
+
+
+class _Listings:
+    """The names in folders, each listed once, when it is first needed."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {}
+        self._hidden: dict[str, list[str]] = {}
+
+    def names(self, folder: str) -> set[str]:
+        """Return every name in a folder. Raises TransientFault if it cannot be listed."""
+        if folder not in self._names:
+            self._names[folder] = _names(folder)
+        return self._names[folder]
+
+    def hidden(self, folder: str) -> list[str]:
+        """Return the hidden names in a folder."""
+        if folder not in self._hidden:
+            self._hidden[folder] = [name for name in self.names(folder) if name.startswith(".")]
+        return self._hidden[folder]
+
+
+def _settle_hidden(request: Move, listings: _Listings, *, is_free: bool) -> None:
+    """Finish what earlier attempts of this move left hidden when they were interrupted.
+
+    In the intake they can have left something only after the photo was at its destination, so that a first
+    attempt does not list the intake.
+    """
+    source, target = request.source, request.destination
+    staged = _staged_prefix(target, request).rpartition("/")[2]
+    for place in (target,) if is_free else (target, source):
+        folder = os.path.dirname(place)
+        try:
+            for name in folder_renames.hidden_by(listings.hidden(folder), request.image_id):
+                folder_renames.settle_hidden(
+                    f"{folder}/{name}",
+                    source,
+                    request.image_id,
+                    lambda taken: _has_content_of(taken, request),
+                )
+            for name in listings.hidden(folder) if place == target else ():
+                if name.startswith(staged) and name.endswith(_STAGED):
+                    _unstage(f"{folder}/{name}", source, target, request)
+                elif name.startswith(staged):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{folder}/{name}")  # an unfinished copy
+        except OSError as error:
+            raise TransientFault(
+                "What an interrupted move left in {folder} cannot be renamed: {reason}.",
+                folder=folder,
+                reason=error.strerror,
+            ) from error
+
+
+def _has_content_of(taken: str, request: Move) -> bool:
+    """Whether a hidden file is the classified one, or another link to the newer one at its source."""
+    source, target = request.source, request.destination
+    if os.path.lexists(source) and os.path.samestat(os.lstat(taken), os.lstat(source)):
+        return True
+    if not os.path.lexists(target) or not _is_copy_at(taken, request):
+        return False
+    return filecmp.cmp(taken, target, shallow=False)
 
 
 def _takes_files(request: Move) -> bool:
@@ -164,7 +226,9 @@ def _finish(source: str, target: str, request: Move) -> bool:
             target=target,
         )
     if _is_at(source, request):
-        folder_renames.remove_if(source, lambda taken: filecmp.cmp(taken, target, shallow=False))
+        folder_renames.remove_if(
+            source, request.image_id, lambda taken: filecmp.cmp(taken, target, shallow=False)
+        )
     return True
 
 
@@ -184,7 +248,7 @@ def _rename(source: str, target: str, request: Move) -> bool:
 def _rename_or_copy(source: str, target: str, request: Move) -> bool:
     try:
         try:
-            folder_renames.rename_to_free(source, target)
+            folder_renames.rename_to_free(source, target, request.image_id)
         except OSError as error:
             if error.errno != errno.ENOTSUP:
                 raise
@@ -198,7 +262,7 @@ def _rename_or_copy(source: str, target: str, request: Move) -> bool:
     if _is_at(target, request):
         return True
     # The file was replaced between the check and the rename: the newer file goes back.
-    folder_renames.put_back(target, source)
+    folder_renames.put_back(target, source, request.image_id)
     return False
 
 
@@ -218,13 +282,13 @@ def _stage(source: str, target: str, request: Move) -> bool:
 def _unstage(staged: str, source: str, target: str, request: Move) -> bool:
     """Move a staged file to the target, or back to its source if it is not the classified one."""
     if not _is_at(staged, request):
-        folder_renames.put_back(staged, source)
+        folder_renames.put_back(staged, source, request.image_id)
         return _is_copy_at(target, request)
     if os.path.lexists(target):
         try:
             return _finish(staged, target, request)
         except ConfigFault:
-            folder_renames.put_back(staged, source)
+            folder_renames.put_back(staged, source, request.image_id)
             raise
     with contextlib.suppress(FileNotFoundError):  # another process recovered it
         os.rename(staged, target)
@@ -261,7 +325,7 @@ def _copy(source: str, target: str, request: Move) -> bool:
             return _is_copy_at(target, request)
         _sync(partial)
         try:
-            folder_renames.rename_to_free(partial, target)
+            folder_renames.rename_to_free(partial, target, request.image_id)
         except FileExistsError:
             return _finish(source, target, request)
         except OSError as error:
@@ -275,6 +339,6 @@ def _copy(source: str, target: str, request: Move) -> bool:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
-    folder_renames.remove_if(source, lambda taken: _is_at(taken, request))
+    folder_renames.remove_if(source, request.image_id, lambda taken: _is_at(taken, request))
     _sync(os.path.dirname(source))
     return True

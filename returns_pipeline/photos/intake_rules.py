@@ -12,6 +12,9 @@ from returns_pipeline.settings import SKIP_PATTERNS, Settings, sqlite_file
 #: Suffixes that browsers, cameras and copy programs give a file while they write it.
 PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 
+#: The names of this program's own files in an intake, which exist for a moment. Not counted as skipped.
+OWN_PREFIX = ".returns-"
+
 _WILDCARD = re.compile(r"[*?\[]")
 #: A pattern that only compares the end of a name.
 _SUFFIX = re.compile(r"\*[^*?\[]+")
@@ -44,7 +47,7 @@ class SkipRule:
             or lower in self._names
             or (self._other is not None and self._other.match(lower))
         ):
-            self.count += 1
+            self.count += not name.startswith(OWN_PREFIX)
             return True
         return False
 
@@ -53,12 +56,20 @@ class SkipRule:
 is_skipped = SkipRule(SKIP_PATTERNS)
 
 
-def is_settled(file: FoundFile, now_ns: int, settle_seconds: float) -> bool:
-    """Whether the photo did not change for `settle_seconds` before `now_ns`.
+def is_settled(file: FoundFile, settle_seconds: float) -> bool:
+    """Whether the photo did not change for `settle_seconds`, by the clock of the place where it lies.
 
-    Uses the time of the last change, not the modification time: copy programs set the latter back.
+    False if that clock is unknown. Uses the time of the last change, not the modification time: copy programs
+    set the latter back.
     """
-    return settle_seconds == 0 or now_ns - file.changed_ns >= settle_seconds * 1e9
+    if settle_seconds == 0:
+        return True
+    return file.now_ns is not None and file.now_ns - file.changed_ns >= settle_seconds * 1e9
+
+
+def is_same(file: FoundFile, before: FoundFile) -> bool:
+    """Whether two looks at a photo see the same content: size, times, identity and allocated space."""
+    return file._replace(now_ns=None) == before._replace(now_ns=None)
 
 
 def refuse_own_folders(root: Path, settings: Settings) -> None:
@@ -73,6 +84,7 @@ def refuse_own_folders(root: Path, settings: Settings) -> None:
         "the spool of the web": settings.spool_dir,
         "the models": settings.models_dir,
         "the logs": settings.home / "logs",
+        "the thumbnails": settings.home / "thumbnails",
         "the files of Redis": settings.home / "redis",
     }
     for name, folder in folders.items():

@@ -42,13 +42,25 @@ class PhotoSource(Protocol):
         """Whether there is a folder at `root`."""
         ...
 
-    def find(self, root: str, is_skipped: Callable[[str], bool] = is_skipped) -> Iterator[FoundFile]:
+    def find(
+        self,
+        root: str,
+        is_skipped: Callable[[str], bool] = is_skipped,
+        *,
+        unreadable: Callable[[str], None] | None = None,
+        with_clock: bool = False,
+    ) -> Iterator[FoundFile]:
         """Yield every photo below `root`, in no particular order.
 
         A file or a folder is left out if `is_skipped` is true for its name. A photo that disappears meanwhile
-        is left out. Whether a photo has settled is decided from its `changed_ns`, see `intake_rules`. Raises
-        TransientFault if `root` itself cannot be listed.
+        is left out. `unreadable` is called with each subfolder that cannot be listed. `with_clock` fills
+        `now_ns`, for which the source may write a hidden file and remove it. Raises TransientFault if `root`
+        itself cannot be listed.
         """
+        ...
+
+    def file_system(self, root: str) -> str:
+        """Return which disk or share `root` lies on; empty if unknown. The text survives a reboot."""
         ...
 
     def describe(self, place: str) -> FoundFile:

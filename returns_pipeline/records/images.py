@@ -37,6 +37,8 @@ class FoundFile(NamedTuple):
 
     `path` is its place and `identity` changes with its content, see photos.source. `mtime_ns` is the
     modification time, which programs can set; `changed_ns` is the last change that the source observed.
+    `blocks` is the space that is allocated to the content, 0 if unknown. `now_ns` is a moment shortly before
+    the photo was found, by the clock that sets `changed_ns`; None if unknown.
     """
 
     path: str
@@ -44,6 +46,8 @@ class FoundFile(NamedTuple):
     mtime_ns: int
     changed_ns: int
     identity: str
+    blocks: int = 0
+    now_ns: int | None = None
 
 
 class ImageFacts(NamedTuple):

@@ -72,6 +72,22 @@ class RunCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """What a scan left in its intake; 0 for a run that scanned nothing.
+
+    `still_changing` files were still being written, so a later scan takes them. `skipped` files and folders
+    have a name that scans skip. `unreadable_folders` could not be listed, so their files are unknown.
+    """
+
+    still_changing: int = 0
+    skipped: int = 0
+    unreadable_folders: int = 0
+
+
+NOTHING_LEFT = LeftBehind()
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A run's progress: `done` of `total` images."""
 
@@ -108,11 +124,15 @@ class RunSummary:
     model: ModelRef
     csv: Path | None
     report: Path | None
+    left: LeftBehind = NOTHING_LEFT
 
     @property
     def seconds(self) -> float | None:
         """Seconds from opening to closing, or None while the run is open."""
-        return (self.closed_at - self.opened_at).total_seconds() if self.closed_at else None
+        if self.closed_at is None:
+            return None
+        # A clock that was set back during the run gives no negative time.
+        return max(0.0, (self.closed_at - self.opened_at).total_seconds())
 
     @property
     def images_per_second(self) -> float | None:

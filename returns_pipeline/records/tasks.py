@@ -51,7 +51,7 @@ class Queue(Protocol):
     """The message broker, as use cases see it. Messages carry ids, not data.
 
     `broker.celery_queue.CeleryQueue` and `broker.in_process.InProcessQueue` implement it. Every method raises
-    TransientFault if the broker does not answer.
+    TransientFault if the broker does not answer, and its kind BrokerRefusesFault if it takes no messages now.
     """
 
     def send(
@@ -65,6 +65,10 @@ class Queue(Protocol):
 
         `request_id` is the id of the message, which `error_of` and `forget` take; by default a new one.
         """
+        ...
+
+    def require_writable(self) -> None:
+        """Raise a fault if the broker takes no messages, although it may answer."""
         ...
 
     def lengths(self) -> dict[str, int]:

@@ -18,6 +18,11 @@ def printable(value: object) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return a text with `printable` lines. For pages, where a line break is only a space."""
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
 def file_name(path: str) -> str:
     """Return the printable file name of a path, without its folders."""
     return printable(path.rpartition("/")[2])

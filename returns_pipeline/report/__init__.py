@@ -1,20 +1,19 @@
 """One run as a CSV for machines and an HTML page for people, written in one pass over the rows."""
 
 import os
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import csv_table, page
 from returns_pipeline.report.columns import Output
 from returns_pipeline.report.summary import Tally
+from returns_pipeline.report.whole_file import whole_file
 
 CSV_NAME = "results.csv"
 HTML_NAME = "report.html"
@@ -45,21 +44,12 @@ def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Pa
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A file name may hold bytes that are not UTF-8: they are written as \udcNN.
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise TransientFault(
-            "The report {path} cannot be written: {reason}.",
-            advice="Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute.",
-            path=path,
-            reason=error.strerror,
-        ) from error
+    advice = "Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute."
+    # A file name may hold bytes that are not UTF-8: they are written as \udcNN.
+    with (
+        whole_file(path, advice) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())

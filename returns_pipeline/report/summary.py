@@ -10,11 +10,14 @@ from pathlib import Path
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import ImageResult, LabelSource
 from returns_pipeline.records.predictions import Decision
+from returns_pipeline.report.csv_table import from_text, lines_of
 
 #: The most images that a page lists: without a prediction, and with the least probable ones.
 MOST_FAULTS = 200
 MOST_DOUBTFUL = 24
 
+#: A table of all classes by all classes must fit into the memory.
+_MOST_CLASSES = 5_000
 _LABEL_IN_NAME = re.compile(r"label_(\d+)")
 
 
@@ -111,24 +114,34 @@ def predictions_of_csv(path: Path) -> CsvPredictions:
     """
     pairs: Counter[tuple[int, int]] = Counter()
     names: dict[int, str] = {}
+    classes: set[int] = set()
     unanswered = 0
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                expected = label_in_name(row["filename"])
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            for row in csv.DictReader(lines_of(stream)):
+                expected = label_in_name(from_text(row["filename"]))
                 if row["prediction"] != "":
                     predicted = int(row["prediction"])
                     if row.get("label"):
-                        names[predicted] = row["label"]
+                        names[predicted] = from_text(row["label"])
                     if expected is not None:
                         pairs[expected, predicted] += 1
+                        classes |= {expected, predicted}
                 elif expected is not None:
                     unanswered += 1
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise RefusedError(
-            "{path} cannot be read as a results CSV: {reason!r}.", path=path, reason=error
-        ) from error
+                if len(classes) > _MOST_CLASSES:
+                    raise csv.Error("it has too many different classes")  # noqa: TRY301 - one sentence for all
+    except KeyError as error:
+        raise _no_results(path, f"it has no column {error.args[0]!r}") from error
+    except TypeError as error:
+        raise _no_results(path, "a row has no file name or no prediction") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise _no_results(path, getattr(error, "strerror", None) or error) from error
     return CsvPredictions(pairs, names, unanswered)
+
+
+def _no_results(path: Path, reason: object) -> RefusedError:
+    return RefusedError("{path} cannot be read as a results CSV: {reason}.", path=path, reason=reason)
 
 
 def accuracy_of_csv(path: Path) -> Accuracy:

@@ -4,13 +4,14 @@ A code that is missing here comes from a newer version of this program. It is sh
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
-from returns_pipeline.records.runs import RunKind, RunState
+from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
 RUN_KINDS: Mapping[str, str] = {
     RunKind.NIGHTLY: "night",
@@ -70,6 +71,13 @@ EVENTS: Mapping[str, str] = {
     ReviewAction.UNDO: "taken back",
 }
 
+#: What a scan leaves in its intake: the sentences for one and for several.
+LEFT_BEHIND: Mapping[str, tuple[str, str]] = {
+    "still_changing": ("1 file was still changing.", "{count} files were still changing."),
+    "skipped": ("1 other file or folder was skipped.", "{count} other files or folders were skipped."),
+    "unreadable_folders": ("1 folder could not be read.", "{count} folders could not be read."),
+}
+
 MODEL_STAGES: Mapping[str, str] = {
     ModelStage.CANDIDATE: "candidate",
     ModelStage.ACTIVE: "active",
@@ -95,6 +103,17 @@ def run_kind(code: str) -> str:
 def run_state(code: str, done: int, total: int) -> str:
     """Return how far a run is, with `done` of `total` photos."""
     return RUN_STATES.get(code, code).format(done=f"{done:,}", total=f"{total:,}")
+
+
+def left_there(name: str, count: int) -> str:
+    """Return how many things of one kind, a field of LeftBehind, a scan left in its intake."""
+    one, several = LEFT_BEHIND[name]
+    return one if count == 1 else several.format(count=f"{count:,}")
+
+
+def left_behind(left: LeftBehind) -> list[str]:
+    """Return what a scan left in its intake, a sentence for each kind of thing; empty if nothing."""
+    return [left_there(name, count) for name, count in asdict(left).items() if count]
 
 
 def fault(code: str) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, PlainValidator, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.records.models import ReviewThreshold
+from returns_pipeline.settings.broker_url import parse_broker_url
 from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_url
 from returns_pipeline.settings.values import (
     SKIP_PATTERNS,
@@ -18,6 +19,7 @@ from returns_pipeline.settings.values import (
     parse_intakes,
     parse_outcomes,
     parse_patterns,
+    parse_proxies,
     parse_threshold,
 )
 
@@ -72,8 +74,9 @@ class Settings(BaseSettings):
     broker_url: str = Field(
         "",
         repr=False,
-        description="Redis URL. Default: the socket of the embedded Redis of HOME, which `returns-pipeline "
-        "up` starts.",
+        description="URL of Redis (`redis://`), of Redis with TLS (`rediss://`) or of its Sentinels "
+        "(`sentinel://HOST:PORT;sentinel://HOST:PORT`), with parameters; see operations. Default: the socket "
+        "of the embedded Redis of HOME, which `returns-pipeline up` starts.",
     )
     runtime: Literal["auto", "openvino", "keras", "stub"] = Field(
         "auto",
@@ -142,7 +145,8 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         64_000_000,
         ge=1,
-        description="Maximum pixels to decode of one image. JPEGs are counted after scaling in the decoder.",
+        description="Maximum pixels to decode of one image. JPEGs are counted after scaling in the decoder. "
+        "Decoding takes at most 8 bytes of memory for each of these pixels, and 64 MiB.",
     )
     max_file_bytes: int = Field(50 * Megabytes, ge=1, description="Maximum bytes of one file.")
     review_threshold: Annotated[ReviewThreshold, NoDecode, PlainValidator(parse_threshold)] = Field(
@@ -186,15 +190,47 @@ class Settings(BaseSettings):
         pattern=r"^(/[\w.-]+)*$",
         description="Path under which a reverse proxy serves the web, like /returns. Default: none.",
     )
-    web_proxies: str = Field(
+    web_proxies: Annotated[str, AfterValidator(parse_proxies)] = Field(
         "",
-        description="Addresses of reverse proxies whose forwarded headers are trusted, separated by commas. "
-        "Default: none.",
+        description="Addresses or networks of reverse proxies whose forwarded headers are trusted, separated "
+        "by commas. Default: none.",
+        json_schema_extra={"allowed": "addresses like 10.0.0.5 or networks like 10.0.0.0/24"},
     )
     web_secret: SecretStr = Field(
         SecretStr(""),
         description="Secret that signs the sessions of the web page. Default: a random one in the file "
         "HOME/web-secret.",
+    )
+    web_connections: int = Field(
+        512,
+        ge=32,
+        le=65_535,
+        description="Maximum number of connections to one web process. If all are in use, one that waits for "
+        "a request is closed for a new one. The last 16 are kept for /healthz, /readyz and /metrics.",
+    )
+    web_receive_seconds: float = Field(
+        15.0,
+        gt=0,
+        le=600,
+        description="Maximum seconds in which the head of a request arrives, and over which the speed of its "
+        "body is averaged.",
+    )
+    web_min_bytes_per_second: int = Field(
+        4096,
+        ge=1,
+        description="Lowest speed at which the body of a request arrives; a slower one is refused.",
+    )
+    thumbnail_cache_mb: int = Field(
+        256,
+        ge=1,
+        description="Maximum MiB of thumbnails in HOME/thumbnails. The ones that were not used for the "
+        "longest time are deleted.",
+    )
+    thumbnail_memory_mb: int = Field(
+        1024,
+        ge=256,
+        description="Maximum MiB of each of the two processes that decode photos for the web. A photo that "
+        "takes more has no thumbnail.",
     )
     api_auth: Literal["on", "off"] = Field(
         "on",
@@ -278,8 +314,7 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _known_broker(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("should start with redis://, rediss:// or redis+socket://")
+        parse_broker_url(value)
         return value
 
     @field_validator("flower_user", "flower_password")

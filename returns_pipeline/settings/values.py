@@ -1,5 +1,6 @@
 """Parsers of the settings that are neither plain text nor a number."""
 
+import ipaddress
 import math
 import re
 from pathlib import Path
@@ -16,6 +17,12 @@ SKIP_PATTERNS = (
 )
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _PRECISION = "precision:"
+#: Addresses that proxies may have in all: more than any provider's, less than everyone's. IPv4, IPv6.
+_MOST_PROXIES = {4: 2**28, 6: 2**122}
+_TOO_MANY_PROXIES = (
+    "should name only the proxies' own addresses: "
+    "any other client that is trusted too could state a false address as its own"
+)
 
 
 def parse_threshold(value: Any) -> ReviewThreshold:
@@ -103,3 +110,37 @@ def parse_intakes(value: Any) -> tuple[Intake, ...]:
         if any(inner.is_relative_to(other) for other in folders if other is not inner):
             raise ValueError(f"should not have {inner} inside another intake")
     return tuple(found)
+
+
+def parse_proxies(value: Any) -> str:
+    """Return the addresses and networks of `ADDRESS,NETWORK`, separated by commas.
+
+    Raises ValueError for other text, and for proxies that together are a large part of all addresses: each
+    client could then state any address as its own.
+    """
+    texts = [text for part in str(value).split(",") if (text := part.strip())]
+    if "*" in texts:
+        raise ValueError(_TOO_MANY_PROXIES)
+    try:
+        networks = [ipaddress.ip_network(text) for text in texts]
+    except ValueError:
+        raise ValueError(
+            "should be addresses like 10.0.0.5 or networks like 10.0.0.0/24, separated by commas"
+        ) from None
+    shares: dict[int, list[Any]] = {4: [], 6: []}
+    for network in networks:
+        within = _ipv4_of(network)
+        shares[within.version].append(within)
+    for version, found in shares.items():
+        addresses = sum(each.num_addresses for each in ipaddress.collapse_addresses(found))
+        if addresses > _MOST_PROXIES[version] or any(each.network_address.is_unspecified for each in found):
+            raise ValueError(_TOO_MANY_PROXIES)
+    return ",".join(texts)
+
+
+def _ipv4_of(network: Any) -> Any:
+    """Return an IPv6 network of mapped IPv4 addresses, like ::ffff:10.0.0.0/104, as the IPv4 network."""
+    mapped = ipaddress.IPv6Network("::ffff:0:0/96")
+    if network.version == 4 or not network.subnet_of(mapped):
+        return network
+    return ipaddress.IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))

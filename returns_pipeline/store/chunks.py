@@ -18,6 +18,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.store import bulk, final_labels
+from returns_pipeline.store.clocks import has_ended, is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
@@ -76,7 +77,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
     with db.write() as connection:
         claimed = connection.execute(
             sa.update(chunks)
-            .where(chunks.c.id == chunk_id, _may_be_claimed(owner, now))
+            .where(chunks.c.id == chunk_id, _may_be_claimed(owner, now, lease_seconds))
             .values(
                 state=ChunkState.LEASED,
                 attempts=chunks.c.attempts + 1,
@@ -113,12 +114,12 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         )
 
 
-def _may_be_claimed(owner: str, now: datetime) -> sa.ColumnElement[bool]:
+def _may_be_claimed(owner: str, now: datetime, lease_seconds: float) -> sa.ColumnElement[bool]:
     """Condition: the chunk is open, or its lease has expired, or the message `owner` holds the lease.
 
     A message that holds the lease is delivered again because its first process died.
     """
-    is_expired = chunks.c.lease_until < now
+    is_expired = has_ended(chunks.c.lease_until, now, lease_seconds)
     return sa.or_(
         chunks.c.state == ChunkState.OPEN,
         sa.and_(chunks.c.state == ChunkState.LEASED, sa.or_(is_expired, chunks.c.lease_owner == owner)),
@@ -318,16 +319,17 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
 
 def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
     """Return (id, kind of its run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
-    before = utc_now() - timedelta(seconds=resend_seconds)
-    return _unfinished(db, sa.and_(chunks.c.state == ChunkState.OPEN, chunks.c.sent_at < before), limit)
+    was_sent = is_past(chunks.c.sent_at, utc_now(), resend_seconds)
+    return _unfinished(db, sa.and_(chunks.c.state == ChunkState.OPEN, was_sent), limit)
 
 
-def expired(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
+def expired(
+    db: Database, lease_seconds: float, resend_seconds: float, limit: int
+) -> list[tuple[int, RunKind]]:
     """Return (id, kind of its run) of chunks whose lease expired and that were not sent again since."""
     now = utc_now()
-    ended = sa.and_(chunks.c.state == ChunkState.LEASED, chunks.c.lease_until < now)
-    before = now - timedelta(seconds=resend_seconds)
-    return _unfinished(db, sa.and_(ended, chunks.c.sent_at < before), limit)
+    ended = sa.and_(chunks.c.state == ChunkState.LEASED, has_ended(chunks.c.lease_until, now, lease_seconds))
+    return _unfinished(db, sa.and_(ended, is_past(chunks.c.sent_at, now, resend_seconds)), limit)
 
 
 def mark_sent(db: Database, chunk_ids: Sequence[int]) -> None:

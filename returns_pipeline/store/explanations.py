@@ -1,7 +1,6 @@
 """Explanations of predictions, and the embeddings to find similar images."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -10,6 +9,7 @@ from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded
 from returns_pipeline.store.browsing import PICTURE, picture_of
+from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
 from returns_pipeline.store.tables import embeddings, explanations, images, model_versions, predictions, runs
@@ -18,7 +18,7 @@ from returns_pipeline.store.tables import embeddings, explanations, images, mode
 _AT_ONCE = 20
 _BYTES_OF_AN_ID = 8
 #: How long a failed explanation is kept. The cause, for example a missing disk or model, may be repaired.
-_FAULTS_LAST = timedelta(minutes=1)
+_FAULTS_LAST_SECONDS = 60
 
 
 def to_explain(db: Database, image_id: int) -> ToExplain | None:
@@ -57,7 +57,8 @@ def find(db: Database, image_id: int) -> Explanation | None:
 
     A failed explanation is returned for one minute.
     """
-    lasts = sa.or_(explanations.c.fault.is_(None), explanations.c.created_at > utc_now() - _FAULTS_LAST)
+    is_old = is_past(explanations.c.created_at, utc_now(), _FAULTS_LAST_SECONDS)
+    lasts = sa.or_(explanations.c.fault.is_(None), sa.not_(is_old))
     query = (
         sa.select(
             explanations.c.fault,

@@ -94,8 +94,9 @@ def not_begun(db: Database, seconds: float) -> list[Job]:
     with db.write() as connection:
         connection.execute(sa.update(jobs).where(OPEN, _HAS_BEGUN).values(is_open=False))
         found = [_job(row) for row in connection.execute(sa.select(jobs).where(OPEN))]
-    before = utc_now() - timedelta(seconds=seconds)
-    return [job for job in found if (job.sent_at or job.created_at) < before]
+    now, patience = utc_now(), timedelta(seconds=seconds)
+    # A moment that far ahead is from a clock that was set back since.
+    return [job for job in found if abs(now - (job.sent_at or job.created_at)) > patience]
 
 
 def _job(row: sa.Row[tuple[object, ...]]) -> Job:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewCounts, ReviewItem, ReviewKind
+from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
 from returns_pipeline.store.tables import HELD, WAITING, images, model_versions, predictions, reviews, runs
@@ -14,6 +15,8 @@ from returns_pipeline.store.tables import HELD, WAITING, images, model_versions,
 #: Two multipliers and a prime. The selection of audits and their places in the queue look random and are
 #: repeatable.
 _CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003
+#: The longest time that an image is held for a reviewer.
+MOST_HOLD_SECONDS = 300.0
 
 
 def enqueue(db: Database, run_id: int, audit_share: float) -> None:
@@ -45,7 +48,8 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
 
 def free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
     """Condition: the image is not held by another reviewer."""
-    return sa.or_(reviews.c.held_until.is_(None), reviews.c.held_until < now, reviews.c.held_by == who)
+    has_been = has_ended(reviews.c.held_until, now, MOST_HOLD_SECONDS)
+    return sa.or_(reviews.c.held_until.is_(None), has_been, reviews.c.held_by == who)
 
 
 def take(db: Database, who: str, seconds: float) -> ReviewItem | None:

@@ -186,9 +186,7 @@ def _queue_again(
             "held_by": None if found else who,
             "held_until": None if found else until,
         }
-        is_free = sa.or_(
-            reviews.c.held_by.is_(None), reviews.c.held_by == who, reviews.c.held_until < utc_now()
-        )
+        is_free = free_for(who, utc_now())
         queued = connection.execute(
             sa.update(reviews).where(reviews.c.image_id == image_id, is_free).values(values)
         )

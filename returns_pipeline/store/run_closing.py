@@ -1,13 +1,14 @@
 """Closes runs: which are complete, which process closes one, and the counts that are stored at the end."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.runs import existing
 from returns_pipeline.store.tables import CORRECTED, NOT_CLOSED, UNFINISHED, chunks, runs
@@ -28,9 +29,7 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
     It cannot if it is not complete, or if another process began to close it within `lease_seconds`.
     """
     now = utc_now()
-    stale = sa.and_(
-        runs.c.state == RunState.CLOSING, runs.c.touched_at < now - timedelta(seconds=lease_seconds)
-    )
+    stale = sa.and_(runs.c.state == RunState.CLOSING, is_past(runs.c.touched_at, now, lease_seconds))
     with db.write() as connection:
         taken = connection.execute(
             sa.update(runs)
@@ -71,8 +70,7 @@ def closing_summary(db: Database, run_id: int, closed_at: datetime) -> RunSummar
 
 def to_close(db: Database, lease_seconds: float) -> list[int]:
     """Return the complete runs that no process is closing."""
-    before = utc_now() - timedelta(seconds=lease_seconds)
-    stuck = sa.and_(runs.c.state == RunState.CLOSING, runs.c.touched_at < before)
+    stuck = sa.and_(runs.c.state == RunState.CLOSING, is_past(runs.c.touched_at, utc_now(), lease_seconds))
     ready = sa.or_(runs.c.state == RunState.RUNNING, stuck)
     query = sa.select(runs.c.id).where(NOT_CLOSED, ready, ~_has_open_chunk())
     with db.read() as connection:

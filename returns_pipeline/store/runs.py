@@ -1,11 +1,13 @@
 """Runs: opened by a request, filled by a scan, read for lists. `run_closing` closes them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from returns_pipeline.errors import NotFoundError, PipelineError
 from returns_pipeline.records.chunks import ChunkState
@@ -14,6 +16,8 @@ from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelFacts, ModelRef
 from returns_pipeline.records.runs import (
     NIGHTS,
+    NOTHING_LEFT,
+    LeftBehind,
     Progress,
     RunCounts,
     RunKind,
@@ -22,6 +26,7 @@ from returns_pipeline.records.runs import (
     RunSummary,
 )
 from returns_pipeline.store import bulk, models, request_keys
+from returns_pipeline.store.clocks import FUTURE, is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.images import release_replaced
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
@@ -35,6 +40,12 @@ from returns_pipeline.store.tables import (
     runs,
 )
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: What separates a request's id from its run's id, in a run that was opened while the clock was ahead.
+_AHEAD = "-ahead-"
+#: How many of the newest runs are searched, so that no statement reads them all.
+_NEWEST_RUNS = 1000
 #: Columns of an image that a scan fills.
 _SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
@@ -89,13 +100,7 @@ def add_chunks(
     Raises NotScanningError if the run takes no more files, KeyTakenError if another request has `key`.
     """
     with db.write() as connection:
-        touched = connection.execute(
-            sa.update(runs)
-            .where(runs.c.id == run_id, runs.c.state == RunState.SCANNING)
-            .values(touched_at=utc_now())
-        )
-        if touched.rowcount == 0:
-            raise NotScanningError("Run {run_id} takes no more files.", run_id=run_id)
+        _touch(connection, run_id)
         if key:
             request_keys.take(db, connection, key, run_id)
         added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
@@ -103,6 +108,22 @@ def add_chunks(
         if key:
             request_keys.fill(connection, key, chunk_ids)
         return chunk_ids
+
+
+def touch(db: Database, run_id: int) -> None:
+    """Record that a scan makes progress. Raises NotScanningError if the run takes no more files."""
+    with db.write() as connection:
+        _touch(connection, run_id)
+
+
+def _touch(connection: sa.Connection, run_id: int) -> None:
+    touched = connection.execute(
+        sa.update(runs)
+        .where(runs.c.id == run_id, runs.c.state == RunState.SCANNING)
+        .values(touched_at=utc_now())
+    )
+    if touched.rowcount == 0:
+        raise NotScanningError("Run {run_id} takes no more files.", run_id=run_id)
 
 
 def _insert_run(
@@ -147,7 +168,7 @@ def _insert_chunk(
     in_intake, state = is_there is not None, ImageState.PENDING.value
     rows = [
         (run_id, chunk_id, escape_path(path), in_intake, size, mtime_ns, identity, state)
-        for path, size, mtime_ns, _, identity in files
+        for path, size, mtime_ns, _, identity, _, _ in files
     ]
     bulk.insert(connection, images, _SCANNED, rows, conflict="(source_path) WHERE in_intake")
     gone = [file.path for file in files if is_there is not None and not is_there(file)]
@@ -169,13 +190,28 @@ def _insert_chunk(
     return int(chunk_id) if size else None
 
 
-def end_scan(db: Database, run_id: int) -> None:
-    """End a run's scan: every file has its row."""
+def end_scan(
+    db: Database,
+    run_id: int,
+    left: LeftBehind = NOTHING_LEFT,
+    intake: Path | None = None,
+    file_system: str = "",
+) -> None:
+    """End a run's scan: every file has its row, or is counted in what the scan `left`.
+
+    `intake` is the folder that was scanned; `file_system` says where it lies, empty if unknown.
+    """
     with db.write() as connection:
         connection.execute(
             sa.update(runs)
             .where(runs.c.id == run_id, runs.c.state == RunState.SCANNING)
-            .values(state=RunState.RUNNING, touched_at=utc_now())
+            .values(
+                state=RunState.RUNNING,
+                touched_at=utc_now(),
+                **asdict(left),
+                intake=_text(intake),
+                file_system=file_system or None,
+            )
         )
 
 
@@ -184,22 +220,57 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
 
     A run of uploads is left out: it scans nothing, but waits for the next image.
     """
-    before = utc_now() - timedelta(seconds=lease_seconds)
+    stale = is_past(runs.c.touched_at, utc_now(), lease_seconds)
     query = sa.select(runs.c.request_id, runs.c.directory).where(
-        runs.c.state == RunState.SCANNING, runs.c.touched_at < before, NOT_CLOSED, runs.c.kind != RunKind.API
+        runs.c.state == RunState.SCANNING, stale, NOT_CLOSED, runs.c.kind != RunKind.API
     )
     with db.read() as connection:
         return [(row.request_id, _path(row.directory)) for row in connection.execute(query)]
 
 
+def release_future(db: Database) -> None:
+    """Free the request ids of nights and of days of uploads that were opened while the clock was ahead.
+
+    Without this, such a run would count as the one of the true night or day.
+    """
+    is_dated = sa.or_(runs.c.kind.in_(NIGHTS), runs.c.kind == RunKind.API)
+    query = sa.select(runs.c.id).where(
+        is_recent(),
+        is_dated,
+        runs.c.opened_at > utc_now() + FUTURE,
+        runs.c.request_id.not_like(f"%{_AHEAD}%"),
+    )
+    with db.read() as connection:
+        found = list(connection.execute(query).scalars())
+    if not found:
+        return
+    new_id = runs.c.request_id + sa.literal(_AHEAD) + sa.cast(runs.c.id, sa.String)
+    with db.write() as connection:
+        connection.execute(
+            sa.update(runs)
+            .where(runs.c.id.in_(found), runs.c.request_id.not_like(f"%{_AHEAD}%"))
+            .values(request_id=new_id)
+        )
+    log.warning("clock_was_ahead", runs=found)
+
+
+def is_recent() -> sa.ColumnElement[bool]:
+    """Condition: a run is among the newest."""
+    every = runs.alias()
+    return runs.c.id > sa.select(sa.func.max(every.c.id) - _NEWEST_RUNS).scalar_subquery()
+
+
 def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
-    """Whether a night has no run, though an earlier run exists from before it was due."""
+    """Whether a night has no run, though an earlier run exists from before it was due.
+
+    A run that seems to be opened in the future was opened before the clock was set back.
+    """
     oldest = sa.select(sa.func.min(runs.c.id)).scalar_subquery()
     first = sa.select(runs.c.opened_at).where(runs.c.id == oldest)
     with db.read() as connection:
         opened_at = connection.execute(first).scalar()
         has_run = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()
-    return opened_at is not None and opened_at < due and not has_run
+    return opened_at is not None and not due <= opened_at <= utc_now() + FUTURE and not has_run
 
 
 _SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)
@@ -293,6 +364,7 @@ def _summary(connection: sa.Connection, row: Any) -> RunSummary:
         model=ModelRef(row.name, row.version),
         csv=_path(row.csv_path),
         report=_path(row.report_path),
+        left=LeftBehind(row.still_changing, row.skipped, row.unreadable_folders),
     )
 
 

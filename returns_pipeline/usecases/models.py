@@ -3,15 +3,17 @@
 import getpass
 import os
 import re
-import shutil
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from returns_pipeline.classify import vetting
-from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle, versions_of
-from returns_pipeline.classify.publishing import draft_folder, publish
+from returns_pipeline.classify import vetting, vetting_process
+from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle
+from returns_pipeline.classify.manifest import is_model_name
+from returns_pipeline.classify.models_folder import is_version, on_disk
+from returns_pipeline.classify.publishing import copy_bundle, draft_folder, publish
 from returns_pipeline.errors import (
     ConfigFault,
     ConflictError,
@@ -28,6 +30,7 @@ from returns_pipeline.records.models import (
     ModelRow,
     ModelStage,
 )
+from returns_pipeline.records.text import printable
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import models
 from returns_pipeline.store.database import Database
@@ -65,7 +68,10 @@ class Version:
         if self.row:
             return self.row.created_at
         if self.bundle:
-            return datetime.fromtimestamp((self.bundle.folder / MANIFEST).stat().st_mtime, UTC)
+            with suppress(
+                OSError, OverflowError, ValueError
+            ):  # deleted meanwhile, or a date beyond all years
+                return datetime.fromtimestamp((self.bundle.folder / MANIFEST).stat().st_mtime, UTC)
         return None
 
 
@@ -110,15 +116,19 @@ def _pinned(model: str, db: Database) -> str:
 
 
 def versions(settings: Settings, db: Database, name: str | None = None) -> list[Version]:
-    """Return every version of one model, or of all, on disk and in the database, by name and number."""
+    """Return every version of one model, or of all, on disk and in the database, by name and number.
+
+    A folder whose versions cannot be listed is one entry with version 0 and a fault. Raises nothing for a
+    models folder of any content.
+    """
     rows = {row.facts.ref: row for row in models.all_versions(db)}
-    folders = settings.models_dir.iterdir() if settings.models_dir.is_dir() else ()
-    names = [folder.name for folder in folders if not folder.name.startswith(".")]
-    on_disk = {
-        ModelRef(each, version) for each in names for version in versions_of(settings.models_dir, each)
-    }
-    found = sorted({*rows, *on_disk}, key=lambda ref: (ref.name, ref.version))
-    return [_version(settings, ref, rows.get(ref)) for ref in found if name in (None, ref.name)]
+    found = {ref: _version(settings, ref, row) for ref, row in rows.items() if name in (None, ref.name)}
+    for ref, fault in on_disk(settings.models_dir):
+        if name in (None, ref.name) and ref not in found:
+            found[ref] = (
+                Version(ref, None, None, _sentence(fault)) if fault else _version(settings, ref, None)
+            )
+    return sorted(found.values(), key=lambda version: (version.ref.name, version.ref.version))
 
 
 def show(settings: Settings, db: Database, model: str) -> Version:
@@ -127,7 +137,7 @@ def show(settings: Settings, db: Database, model: str) -> Version:
     Raises NotFoundError if there is no such version.
     """
     name, _, number = _pinned(model, db).partition("/")
-    known = ModelRef(name, int(number)) if number.isdecimal() else None
+    known = ModelRef(name, int(number)) if is_version(number) else None
     ref = known or find_bundle(settings.models_dir, model).ref
     version = _version(settings, ref, models.find(db, ref))
     if version.bundle is None and version.row is None:
@@ -139,7 +149,12 @@ def _version(settings: Settings, ref: ModelRef, row: ModelRow | None) -> Version
     try:
         return Version(ref, find_bundle(settings.models_dir, str(ref)), row)
     except ConfigFault as fault:
-        return Version(ref, None, row, fault.message)
+        return Version(ref, None, row, _sentence(fault))
+
+
+def _sentence(fault: ConfigFault) -> str:
+    """Return a fault as one line of text, also if it quotes the name of any folder."""
+    return printable(str(fault))
 
 
 def register(
@@ -149,24 +164,20 @@ def register(
 
     Return the version and whether it is new: a bundle that is among the models already is not copied again.
     Raises ConfigFault if the bundle is broken, altered or contains code, and RefusedError for a name that
-    is not allowed or a folder with links. Then nothing is changed.
+    is not allowed or a folder with links, pipes or devices. Then nothing is changed.
     """
     name = name or load_bundle(folder, placed=False).name
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not is_model_name(name):
         raise RefusedError(
             "{name!r} cannot name a model.",
-            "Use `--name` with words of letters and digits joined by `-`.",
+            "Use `--name` with words of letters and digits joined by `-`, at most 100 characters.",
             name=name,
         )
-    if any(path.is_symlink() for path in (folder, *folder.rglob("*"))):
-        raise RefusedError(
-            "{folder} is or holds a link.", "Replace each link by a copy of its target.", folder=folder
-        )
     with draft_folder(settings.models_dir) as draft:
-        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        copy_bundle(folder, draft)
         # The copy is checked, because the original may change afterwards.
         bundle = replace(load_bundle(draft, placed=False), name=name)
-        vetting.require_whole(bundle)
+        vetting_process.require_whole(bundle)
         present = versions(settings, db, name)
         same = [each.bundle for each in present if each.bundle and each.bundle.digest == bundle.digest]
         highest = max((each.ref.version for each in present), default=0)
@@ -187,7 +198,7 @@ def promote(
     require_reason(reason)
     bundle = find_bundle(settings.models_dir, _exact(model))
     active = models.active(db, bundle.name)
-    vetting.require_sound(bundle, settings.runtime)
+    vetting_process.require_sound(bundle, settings.runtime)
     if active and active.facts.ref == bundle.ref:
         return Activation(bundle.ref, bundle.version, "It was active before.")
     comparison = _compare(settings, bundle, active)
@@ -220,7 +231,7 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
             name=name,
         )
     bundle = find_bundle(settings.models_dir, f"{name}/{stack[-2]}")
-    vetting.require_sound(bundle, settings.runtime)
+    vetting_process.require_sound(bundle, settings.runtime)
     _activate(db, bundle, ModelAction.ROLLBACK, who, reason, stack[-1])
     return Activation(bundle.ref, stack[-1])
 
@@ -238,7 +249,7 @@ def shadow(settings: Settings, db: Database, model: str, share: float, who: str)
             share=share,
         )
     bundle = find_bundle(settings.models_dir, _exact(model))
-    vetting.require_sound(bundle, settings.runtime)
+    vetting_process.require_sound(bundle, settings.runtime)
     if not models.shadow(db, _facts(bundle), share, who):
         raise ConflictError(
             "{bundle_ref} is active: it predicts every image already.",

@@ -10,7 +10,7 @@ from returns_pipeline.store import review_queue, reviews
 from returns_pipeline.store.database import Database
 
 #: Seconds for which an image is held for one reviewer.
-_HOLD_SECONDS = 300.0
+_HOLD_SECONDS = review_queue.MOST_HOLD_SECONDS
 _MOST_LABELS = 5
 #: Outcomes without a label that every installation has.
 _WITHOUT_LABEL = (ReviewOutcome.NONE_OF_THESE, ReviewOutcome.UNREADABLE, ReviewOutcome.RETAKE)
@@ -85,11 +85,10 @@ def task_of(bundle_of: BundleLookup, item: ReviewItem) -> ReviewTask:
     """Return an image with the names of its best labels and of all that can be chosen."""
     bundle = _bundle(bundle_of, item)
     predicted = ((item.label, item.probability),) if item.label and item.probability is not None else ()
-    best = [
-        (bundle.labels[index], probability)
-        for index, probability in (item.top or ())[:_MOST_LABELS]
-        if bundle and index < len(bundle.labels)
-    ]
+    indices = (item.top or ())[:_MOST_LABELS]
+    # A bundle that was replaced may have fewer labels.
+    fits = bundle and all(index < len(bundle.labels) for index, _ in indices)
+    best = [(bundle.labels[index], probability) for index, probability in indices] if bundle and fits else []
     return ReviewTask(
         image_id=item.image_id,
         run_id=item.run_id,

@@ -1,26 +1,26 @@
 """Opens runs: scans of intakes, ad hoc files, replays, retries. Every use case may run twice."""
 
 import time
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import structlog
 
 from returns_pipeline.errors import ConflictError, PipelineError
 from returns_pipeline.photos import chunking, intake_rules
+from returns_pipeline.photos.settling import Settling
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.store import chunks, images, jobs, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import models, schedule
+from returns_pipeline.usecases import intakes, models, schedule
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
-
-#: A night's run that opens later than this after it was due is a catch-up.
-_PUNCTUAL = timedelta(minutes=5)
 
 
 def run_request(
@@ -62,8 +62,9 @@ def scan_on_request(
 def scan_night(context: Context, now: datetime | None = None) -> list[int]:
     """Scan for the newest night that was due; return its runs' ids, the same at each call for that night."""
     now = now or utc_now()
+    runs.release_future(context.db)
     due = schedule.last_due(context.settings, now)
-    kind = RunKind.NIGHTLY if now - due < _PUNCTUAL else RunKind.CATCH_UP
+    kind = RunKind.NIGHTLY if now - due < schedule.PUNCTUAL else RunKind.CATCH_UP
     return scan_intakes(context, schedule.night_request(due), kind)
 
 
@@ -100,8 +101,8 @@ def scan(
 ) -> int:
     """Open a run with a row for every settled file of the intake; return the run's id.
 
-    If a file is still changing, the folder is scanned once more after the settling time. Raises ConfigFault
-    if the folder or the model is missing, and opens no run then.
+    Files that are too young are looked at again after the settling time. Raises ConfigFault if the folder or
+    the model is missing, and opens no run then.
     """
     settings = context.settings
     root = (directory or settings.incoming_dir).resolve()
@@ -114,42 +115,48 @@ def scan(
         run_id = runs.open_run(context.db, run_request(context, request_id, kind, directory, model))
     with structlog.contextvars.bound_contextvars(run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
-        began = time.time_ns()
-        skipped = intake_rules.SkipRule(settings.skip_patterns)
+        began = time.monotonic()
+        settling = Settling(
+            context.photos,
+            str(root),
+            intake_rules.SkipRule(settings.skip_patterns),
+            settings.settle_seconds,
+            lambda seconds: _pause(context, run_id, seconds),
+        )
         try:
-            if context.photos.has_folder(str(root)) and not _add_settled(context, run_id, root, skipped):
-                time.sleep(max(0.0, settings.settle_seconds - (time.time_ns() - began) / 1e9))
-                skipped = intake_rules.SkipRule(settings.skip_patterns)
-                _add_settled(context, run_id, root, skipped)
+            if context.photos.has_folder(str(root)):
+                _add_chunks(context, run_id, settling)
         except runs.NotScanningError:
             log.info("scan_superseded")
-        runs.end_scan(context.db, run_id)
-        seconds = round((time.time_ns() - began) / 1e9, 3)
-        log.info("scan_ended", skipped=skipped.count, seconds=seconds)
+        file_system = context.photos.file_system(str(root))
+        runs.end_scan(context.db, run_id, settling.left, root, file_system)
+        seconds = round(time.monotonic() - began, 3)
+        log.info("scan_ended", **asdict(settling.left), seconds=seconds)
+        if fault := intakes.emptiness(context.db, root):
+            log.warning("intake_empty", reason=str(fault))
     context.close_if_complete(run_id)
     return run_id
 
 
-def _add_settled(context: Context, run_id: int, root: Path, is_skipped: intake_rules.SkipRule) -> bool:
-    """Insert the rows of each chunk, then send its message; return whether every file was settled."""
-    all_settled = True
-    now_ns = time.time_ns()
+def _add_chunks(context: Context, run_id: int, settling: Settling) -> None:
+    """Insert the rows of each chunk, then send its message. Settled files do not wait for the others."""
     size = chunk_size(context, runs.model_of(context.db, run_id))
-
-    def settled() -> Iterator[FoundFile]:
-        nonlocal all_settled
-        for file in context.photos.find(str(root), is_skipped):
-            if intake_rules.is_settled(file, now_ns, context.settings.settle_seconds):
-                yield file
-            else:
-                all_settled = False
-
     sending = True
-    for files in chunking.chunked(settled(), size):
+    for files in chain(chunking.chunked(settling.old(), size), chunking.chunked(settling.young(), size)):
         added = runs.add_chunks(context.db, run_id, [files], context.photos.is_unchanged)
         # After one failure, the sweep sends the rest: a scan must not wait for the broker at every chunk.
         sending = sending and context.send_chunks(added, RunKind.SCAN)
-    return all_settled
+
+
+def _pause(context: Context, run_id: int, seconds: float) -> None:
+    """Wait, and show the sweep meanwhile that the scan is alive.
+
+    Raises NotScanningError if the run takes no more files.
+    """
+    end = time.monotonic() + seconds
+    while (rest := end - time.monotonic()) > 0:
+        time.sleep(min(rest, context.settings.lease_seconds / 3))
+        runs.touch(context.db, run_id)
 
 
 def classify_paths(context: Context, request_id: str, paths: Iterable[str], model: str | None = None) -> int:

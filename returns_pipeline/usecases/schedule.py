@@ -1,10 +1,13 @@
 """When nightly scans are due: pure arithmetic on a time zone's wall clock, clock changes included."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from returns_pipeline.settings import Settings
+
+#: A night's run that opens later than this after it was due is a catch-up.
+PUNCTUAL = timedelta(minutes=5)
 
 
 def last_due(settings: Settings, now: datetime) -> datetime:

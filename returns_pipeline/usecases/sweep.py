@@ -28,6 +28,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     default the present moment.
     """
     now = now or utc_now()
+    runs.release_future(context.db)
     chunk_count = _resend_chunks(context)
     uploads.clean_up(context, now)
     resend_lost_jobs(context, context.settings.resend_seconds)
@@ -52,7 +53,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
 def _resend_chunks(context: Context) -> int:
     """Send chunks again whose lease has expired or whose message is lost; return how many."""
     seconds = context.settings.resend_seconds
-    found = chunks.expired(context.db, seconds, _SWEEP_LIMIT)
+    found = chunks.expired(context.db, context.settings.lease_seconds, seconds, _SWEEP_LIMIT)
     # While messages wait, an old open chunk is most likely among them. Only an empty queue has lost it.
     lengths = context.queue.lengths()
     if not lengths[BULK] + lengths[INTERACTIVE]:

@@ -31,7 +31,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 #: Images in a chunk. Small, so that all processes share a large request while its client waits.
 _CHUNK = 128
 #: A spool file without a row is deleted after this time: its request was interrupted.
-_ORPHAN_SECONDS = 3600
+_ORPHAN_NS = 3600 * 10**9
 #: How long a request that is repeated with its key gets the results of the first one.
 _KEY_LASTS = timedelta(days=1)
 #: A spool file is named REQUEST-NUMBER-NAME: the request's id, the image's position in the request, and the
@@ -138,9 +138,9 @@ def clean_up(context: Context, now: datetime) -> None:
     spool = str(context.settings.spool_dir.resolve())
     if not context.photos.has_folder(spool):
         return
-    before_ns = (now.timestamp() - _ORPHAN_SECONDS) * 1e9
-    files = context.photos.find(spool, lambda name: not _SPOOLED.match(name))
-    old = [file.path for file in files if file.mtime_ns < before_ns]
+    files = context.photos.find(spool, lambda name: not _SPOOLED.match(name), with_clock=True)
+    # By the clock of the spool's file server, which may differ from this machine's.
+    old = [file.path for file in files if file.now_ns and file.now_ns - file.mtime_ns > _ORPHAN_NS]
     for path in uploads.unknown(context.db, old):
         log.info("spool_tidied", path=path)
         with contextlib.suppress(TransientFault):

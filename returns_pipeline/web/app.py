@@ -1,6 +1,5 @@
 """The ASGI application: routes, middleware, and how an error becomes a response."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import Bundle, find_bundle
@@ -23,13 +23,19 @@ from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, v1
+from returns_pipeline.web.errors import FAULTS, RETRY_AFTER
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
+from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
 from returns_pipeline.web.queries.cached import Cached
 from returns_pipeline.web.queries.worker_client import WorkerClient
+from returns_pipeline.web.render.pictures import Pictures
 from returns_pipeline.web.resources import Resources
 from returns_pipeline.web.security.access import Authenticator
+from returns_pipeline.web.security.attempts import WINDOW
+from returns_pipeline.web.security.bodies import Bodies
 from returns_pipeline.web.security.headers import SafeHeaders
-from returns_pipeline.web.security.limits import BodyLimit
+from returns_pipeline.web.security.host import OneHost
+from returns_pipeline.web.security.limits import BodyLimit, body_limits
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
@@ -37,10 +43,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 _BROKER_SECONDS = 3.0
 #: Seconds for which a page shows the same counts of reviews.
 _COUNTED_SECONDS = 5.0
-#: Large requests that are in memory at the same time.
-_MOST_BATCHES = 2
 #: The paths that accept images, and so large bodies.
 _WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try"})
+#: Headers of an error's response.
+_HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="returns"'},
+    429: {"Retry-After": str(round(WINDOW))},
+    503: {"Retry-After": RETRY_AFTER},
+}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -50,17 +60,23 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.resources = found = _open(settings)
         yield
+        found.pictures.close()
         found.context.db.close()
 
     app = FastAPI(title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, most=settings.api_max_bytes, large=_WITH_IMAGES)
+    app.add_middleware(BodyLimit, limits=body_limits(settings), large=_WITH_IMAGES)
+    app.add_middleware(OneHost)
     app.add_middleware(SafeHeaders)
     app.add_exception_handler(PipelineError, _on_pipeline_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_value)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RedirectError, _on_redirect)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_unexpected_error)
-    for router in (classic.router, v1.router, pages.router, docs.router, health.router, metrics.router):
+    for router in (classic.router, v1.router, health.router, metrics.router):
+        app.include_router(router, dependencies=ONLY_KNOWN_PARAMETERS, responses={422: FAULTS[422]})
+    # Pages ignore unknown parameters: mail and chat programs add some to a link, and its reader cannot help.
+    for router in (pages.router, docs.router):
         app.include_router(router)
     app.mount("/static/swagger-ui", StaticFiles(packages=[("fastapi_swagger", "resources")]), "swagger-ui")
     app.mount("/static", StaticFiles(packages=[("returns_pipeline.web", "static")]), "static")
@@ -77,8 +93,10 @@ def _open(settings: Settings) -> Resources:
         authenticator=Authenticator(settings, database),
         workers=WorkerClient(context, bundle_of),
         bundle_of=bundle_of,
-        batches=asyncio.Semaphore(_MOST_BATCHES),
+        bodies=Bodies(settings.spool_dir, settings.api_max_bytes),
+        pictures=Pictures(context),
         readiness=Cached(partial(health.readiness, database, queue), health.READY_SECONDS),
+        obstacles=Cached(partial(health.obstacles, queue), health.READY_SECONDS),
         metrics=Cached(partial(metrics.exposition, database, queue), health.READY_SECONDS),
         review_counts=Cached(partial(review_queue.counts, database), _COUNTED_SECONDS),
     )
@@ -101,6 +119,9 @@ def _on_pipeline_error(request: Request, fault: Exception) -> Response:
 
 def _on_invalid_value(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - the class it is registered for
+    unknown = unknown_field(request, error)
+    if unknown is not None:
+        return _error(request, unknown.http_status, unknown.message, unknown.advice)
     problems = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
     return _error(
         request, 422, f"A value is missing, out of bounds or of a wrong form. {problems}", "See /docs."
@@ -121,6 +142,11 @@ def _on_redirect(_: Request, redirect: Exception) -> Response:
     return redirect.response
 
 
+def _on_disconnect(_: Request, __: Exception) -> Response:
+    """Return what is never sent: the client closed its connection before its request was whole."""
+    return Response(status_code=400)
+
+
 def _on_unexpected_error(request: Request, error: Exception) -> Response:
     """Return an id under which the log has the traceback."""
     number = uuid.uuid4().hex[:12]
@@ -130,6 +156,12 @@ def _on_unexpected_error(request: Request, error: Exception) -> Response:
 
 def _error(request: Request, status: int, message: str, advice: str) -> Response:
     """Return an error as a page for a browser, as JSON for a program."""
+    response = _error_body(request, status, message, advice)
+    response.headers.update(_HEADERS.get(status, {}))
+    return response
+
+
+def _error_body(request: Request, status: int, message: str, advice: str) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.removeprefix(root_of(request)).startswith("/api/"):
         try:
@@ -137,5 +169,4 @@ def _error(request: Request, status: int, message: str, advice: str) -> Response
         except TransientFault:
             request.state.person = None  # without a person, the page's frame needs no database
             return show(request, "error.html", status, title=status, message=message, advice=advice)
-    challenge = {"WWW-Authenticate": 'Bearer realm="returns"'} if status == 401 else None
-    return JSONResponse({"error": message, "advice": advice}, status, challenge)
+    return JSONResponse({"error": message, "advice": advice}, status)

@@ -1,7 +1,5 @@
 """The two endpoints of the earlier services, for clients that were written for them."""
 
-import base64
-import binascii
 import hashlib
 import math
 from typing import Annotated, Any
@@ -15,7 +13,8 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
 from returns_pipeline.records.images import Received
-from returns_pipeline.web.dependencies import Batches, IdempotencyKey, Pipeline, Reviewer, Workers
+from returns_pipeline.web.base64_text import NotBase64Error, decode
+from returns_pipeline.web.dependencies import IdempotencyKey, Images, Pipeline, Reviewer, Workers
 from returns_pipeline.web.errors import FAULTS, TooManyImagesError
 from returns_pipeline.web.queries.worker_client import Classified
 from returns_pipeline.web.security.access import Principal
@@ -39,6 +38,8 @@ def _body(schema: dict[str, Any], kind: str = "application/json") -> dict[str, A
     return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
 
 
+#: Values of a request for each image it may have. Base64 has no comma, a `data:` URL has one.
+_MOST_PARTS = 100
 #: Half of the last stored digit of a probability, in place of 0, which has no logarithm.
 _LEAST = 5e-7
 
@@ -49,29 +50,28 @@ async def process_batch(
     person: Reviewer,
     context: Pipeline,
     workers: Workers,
-    batches: Batches,
+    bodies: Images,
     detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
-    # A large request needs memory for its text, its images and the steps between: few run at the same time.
-    async with batches:
+    async with bodies.received(request) as whole:
         most = context.settings.api_max_images
-        contents = await run_in_threadpool(_contents, await request.body(), most, detail)
-        present = [(str(at), content) for at, content in enumerate(contents) if content is not None]
-        is_present = [content is not None for content in contents]
+        contents = await run_in_threadpool(_contents, await whole.body(), most, detail)
+        present = [(str(at), content) for at, content in enumerate(contents) if isinstance(content, bytes)]
+        faults = [content if isinstance(content, NotBase64Error) else None for content in contents]
         del contents
         spooled = await workers.spool(present, _key_id(request, person, key)) if present else None
         del present
     found = await workers.wait_for(spooled) if spooled else None
     remaining = iter(found.images if found else ())
-    images = [next(remaining) if present_here else None for present_here in is_present]
+    images = [fault or next(remaining) for fault in faults]
     if detail:
         return JSONResponse(_detailed(images, found))
     for position, image in enumerate(images):
-        if image is None or image.label_index is None:
+        if isinstance(image, NotBase64Error) or image.label_index is None:
             raise _without_label(position, image)
-    return JSONResponse({"predictions": [image.label_index for image in images if image]})
+    return JSONResponse({"predictions": [_index(image) for image in images]})
 
 
 def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
@@ -80,8 +80,13 @@ def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if key else None
 
 
-def _contents(body: bytes, most: int, detail: bool) -> list[bytes | None]:
-    """Return the bytes of each image; with `detail`, None for text that is not base64."""
+def _contents(body: bytes, most: int, detail: bool) -> list[bytes | NotBase64Error]:
+    """Return the bytes of each image; with `detail`, the fault of text that is not base64."""
+    if body.count(b",") > _MOST_PARTS * most:
+        # Small values take many times their bytes once they are parsed.
+        raise TooManyImagesError(
+            "The request has more than {most:,} images.", "Send them in several requests.", most=most
+        )
     encoded = _images_of(body)
     if len(encoded) > most:
         raise TooManyImagesError(
@@ -108,26 +113,25 @@ def _images_of(body: bytes) -> list[str]:
     return images
 
 
-def _decoded(text: str, position: int, detail: bool) -> bytes | None:
-    """Return the bytes of one image; with `detail`, None for text that is not base64."""
-    # Browsers write data:image/png;base64,…
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
+def _decoded(text: str, position: int, detail: bool) -> bytes | NotBase64Error:
     try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        return decode(text)
+    except NotBase64Error as fault:
         if detail:
-            return None
-        raise _unreadable(position, "It is not base64.") from None
+            return fault
+        raise _unreadable(position, fault.message) from None
 
 
-def _without_label(position: int, image: Received | None) -> PipelineError:
-    if image is not None and image.failed_here:
+def _without_label(position: int, image: Received | NotBase64Error) -> PipelineError:
+    if isinstance(image, NotBase64Error):
+        return _unreadable(position, image.message)
+    if image.failed_here:
         return PipelineError(
             "Image {position} (counted from 0) was not classified. {reason}",
             position=position,
             reason=image.detail or "",
         )
-    return _unreadable(position, image.detail if image else None)
+    return _unreadable(position, image.detail)
 
 
 def _unreadable(position: int, reason: str | None) -> RefusedError:
@@ -141,17 +145,21 @@ def _unreadable(position: int, reason: str | None) -> RefusedError:
     )
 
 
-def _detailed(images: list[Received | None], found: Classified | None) -> dict[str, Any]:
+def _detailed(images: list[Received | NotBase64Error], found: Classified | None) -> dict[str, Any]:
     return {
-        "predictions": [image.label_index if image else None for image in images],
+        "predictions": [_index(image) for image in images],
         "details": [_detail(image) for image in images],
         "model": str(found.bundle.ref) if found else None,
     }
 
 
-def _detail(image: Received | None) -> dict[str, Any]:
-    if image is None:
-        return {"code": FaultCode.NOT_AN_IMAGE, "reason": "It is not base64."}
+def _index(image: Received | NotBase64Error) -> int | None:
+    return None if isinstance(image, NotBase64Error) else image.label_index
+
+
+def _detail(image: Received | NotBase64Error) -> dict[str, Any]:
+    if isinstance(image, NotBase64Error):
+        return {"code": FaultCode.NOT_AN_IMAGE, "reason": image.message}
     if image.label is None:
         return {"code": image.code, "reason": image.detail}
     return {
@@ -169,21 +177,23 @@ def _detail(image: Received | None) -> dict[str, Any]:
     openapi_extra=_body(_UPLOAD, "multipart/form-data"),
 )
 async def predict(
-    request: Request, person: Reviewer, workers: Workers, key: IdempotencyKey = None
+    request: Request, person: Reviewer, workers: Workers, bodies: Images, key: IdempotencyKey = None
 ) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 
     For a model with one head, the main category is the sub category. Logits are the logarithms of the
     calibrated probabilities: their softmax is the probabilities again.
     """
-    async with request.form(max_files=1, max_fields=10) as form:
+    async with bodies.received(request) as whole, whole.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             raise RefusedError(
                 "There is no file.", "Send the photo as the multipart field `file`, with its name."
             )
-        name, content = file.filename, await file.read()
-    found = await workers.classify_one(name, content, _key_id(request, person, key))
+        photo = (file.filename, await file.read())
+        spooled = await workers.spool([photo], _key_id(request, person, key))
+        del photo
+    found = await workers.wait_for_one(spooled)
     return JSONResponse(_two_heads(found.images[0], found.bundle))
 
 

@@ -3,7 +3,6 @@
 The accessors are `async` so that FastAPI calls them directly: it would send a plain function to a thread.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from returns_pipeline.web.security.access import (
     require_csrf_token,
     require_role,
 )
+from returns_pipeline.web.security.bodies import Bodies
 
 
 async def _resources(request: Request) -> Resources:
@@ -48,15 +48,15 @@ async def _workers(web: Web) -> WorkerClient:
     return web.workers
 
 
-async def _batches(web: Web) -> asyncio.Semaphore:
-    return web.batches
+async def _bodies(web: Web) -> Bodies:
+    return web.bodies
 
 
 Pipeline = Annotated[Context, Depends(_context)]
 Db = Annotated[Database, Depends(_database)]
 Auth = Annotated[Authenticator, Depends(_authenticator)]
 Workers = Annotated[WorkerClient, Depends(_workers)]
-Batches = Annotated[asyncio.Semaphore, Depends(_batches)]
+Images = Annotated[Bodies, Depends(_bodies)]
 
 
 def _principal(request: Request, authenticator: Auth) -> Principal:

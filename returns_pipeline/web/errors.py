@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from returns_pipeline.errors import RefusedError
 
+#: Seconds after which a client may send a request again that got 503, as the value of `Retry-After`.
+RETRY_AFTER = "5"
+
 
 class TooLargeError(RefusedError):
     """A request body with more bytes than allowed."""
@@ -36,6 +39,30 @@ class NoReplyError(RefusedError):
     http_status = 503
 
 
+class BusyError(RefusedError):
+    """A request for which there is no place now: the caller should send it again."""
+
+    http_status = 503
+
+    def __init__(self, what: str) -> None:
+        """Say in a sentence `what` is busy."""
+        super().__init__(what, "Try again in some seconds.")
+
+
+class SlowBodyError(RefusedError):
+    """A request whose body arrives too slowly."""
+
+    http_status = 408
+
+    def __init__(self, least: int) -> None:
+        """Name the limit: `least` bytes a second."""
+        super().__init__(
+            "The request arrives with less than {least:,} bytes a second.",
+            "Send it over a faster connection; RETURNS_WEB_MIN_BYTES_PER_SECOND sets the limit.",
+            least=least,
+        )
+
+
 class UnauthorizedError(RefusedError):
     """A request without valid credentials."""
 
@@ -49,7 +76,7 @@ class ForbiddenError(RefusedError):
 
 
 class TooManyAttemptsError(RefusedError):
-    """Too many log-ins in a short time."""
+    """Too many wrong passwords or tokens in a short time."""
 
     http_status = 429
 
@@ -69,9 +96,15 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     401: {"model": Fault, "description": "The request has no valid credentials."},
     403: {"model": Fault, "description": "The caller's role does not allow this."},
     404: {"model": Fault, "description": "There is no such run, image, model or job."},
+    408: {"model": Fault, "description": "The request arrives too slowly."},
     409: {"model": Fault, "description": "The request does not fit the present state."},
     413: {"model": Fault, "description": "The request is too large."},
     422: {"model": Fault, "description": "A value is missing, out of bounds or of a wrong form."},
+    429: {"model": Fault, "description": "Too many wrong tokens come from this address."},
     500: {"model": Fault, "description": "An internal error; its id is in the log."},
-    503: {"model": Fault, "description": "The database, the broker or the workers do not answer."},
+    503: {
+        "model": Fault,
+        "description": "The database, the broker or the workers do not answer, or too "
+        "many requests are open.",
+    },
 }

@@ -6,8 +6,9 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from returns_pipeline.errors import PipelineError
+from returns_pipeline.errors import BrokerRefusesFault, PipelineError, TransientFault
 from returns_pipeline.records.tasks import INTERACTIVE, Queue
+from returns_pipeline.records.text import pathless
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Web
 
@@ -45,7 +46,7 @@ def readiness(database: Database, queue: Queue) -> dict[str, str]:
     """Return `ok` or what is wrong, for each part. The texts are public: no path, no address."""
     checks: dict[str, tuple[Callable[[], object], str]] = {
         "database": (database.require_current, "does not answer, or needs `returns-pipeline db upgrade`"),
-        "broker": (queue.lengths, "does not answer"),
+        "broker": (queue.require_writable, "does not answer"),
         "worker": (lambda: _require_worker(queue), _NO_WORKER),
     }
     found: dict[str, str] = {}
@@ -59,8 +60,24 @@ def readiness(database: Database, queue: Queue) -> dict[str, str]:
             found[name] = "ok"
         except PipelineError as fault:
             log.warning("not_ready", part=name, reason=str(fault))
-            found[name] = sentence
+            # Such a fault has no address. It has parameters if it quotes Redis.
+            is_known = isinstance(fault, BrokerRefusesFault) and not fault.parameters
+            found[name] = fault.message if is_known else sentence
     return found
+
+
+def obstacles(queue: Queue) -> list[str]:
+    """Return what keeps photos from being classified now, in sentences for people."""
+    try:
+        queue.require_writable()
+        # A busy machine replies late: ask again, with more time, before a page raises an alarm.
+        if INTERACTIVE not in queue.served(timeout=0.3) and INTERACTIVE not in queue.served(timeout=1.0):
+            return ["The part that classifies photos does not reply. New photos wait until it runs again."]
+    except TransientFault as fault:
+        return [pathless(str(fault))]
+    except PipelineError as fault:
+        return [pathless(fault.message)]
+    return []
 
 
 def _require_worker(queue: Queue) -> None:

@@ -1,6 +1,5 @@
 """What one web process opens: connections, caches and limits, all in one typed value."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,23 +9,27 @@ from returns_pipeline.records.reviews import ReviewCounts
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.web.queries.worker_client import WorkerClient
+from returns_pipeline.web.render.pictures import Pictures
 from returns_pipeline.web.security.access import Authenticator
+from returns_pipeline.web.security.bodies import Bodies
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What routes share. The last three callables keep their result for some seconds.
+    """What routes share. The last four callables keep their result for some seconds.
 
-    `bundle_of` returns the bundle NAME/VERSION and reads each once. `batches` limits how many large requests
-    are in memory at the same time.
+    `bundle_of` returns the bundle NAME/VERSION and reads each once. `bodies` limits how many requests
+    with images are in memory at the same time, and `pictures` how many photos are decoded.
     """
 
     context: Context
     authenticator: Authenticator
     workers: WorkerClient
     bundle_of: BundleLookup
-    batches: asyncio.Semaphore
+    bodies: Bodies
+    pictures: Pictures
     readiness: Callable[[], dict[str, str]]
+    obstacles: Callable[[], list[str]]
     metrics: Callable[[], bytes]
     review_counts: Callable[[], ReviewCounts]
 

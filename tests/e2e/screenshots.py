@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from PIL import Image
@@ -42,7 +43,8 @@ def spread_over_nights(here: Site) -> None:
 def main() -> None:
     """Classify the samples in several nights, then take pictures of four pages."""
     FOLDER.mkdir(exist_ok=True)
-    chosen = {"models_dir": PROJECT_ROOT / "models", "model": "fashion-mnist", "runtime": "auto"}
+    models = PROJECT_ROOT / "models"
+    chosen: dict[str, Any] = {"models_dir": models, "model": "fashion-mnist", "runtime": "auto"}
     with (
         tempfile.TemporaryDirectory() as folder,
         site(Path(folder), **chosen) as here,

@@ -64,7 +64,7 @@ def _inflict(fault: Fault, kind: str, server: str, seeds: range, scale: float, c
         with (
             tempfile.TemporaryDirectory(prefix="fault-") as name,
             migrated_database(kind, Path(name), lambda: server) as url,
-            night(Path(name), url, seed, scale, **fault.settings) as tonight,
+            night(Path(name), url, seed, scale, fault.has_sentinels, **fault.settings) as tonight,
         ):
             try:
                 row.injected += fault.inflict(tonight)

@@ -24,7 +24,17 @@ from tests.faults.files import (
     no_report_folder,
     odd_files,
 )
+from tests.faults.intake import (
+    clock_step,
+    dates_in_the_future,
+    immovable_photo,
+    nas_folders,
+    reserved_space,
+    stalled_move,
+    unmounted_intake,
+)
 from tests.faults.night import Night, log_of, scanned, signal_all, until
+from tests.faults.redis import fail_over, full_redis, read_only_redis
 from tests.support import states
 
 SLOW = {"FAULT_SECONDS": "0.004"}
@@ -34,7 +44,8 @@ SLOW = {"FAULT_SECONDS": "0.004"}
 class Fault:
     """One fault, with the databases and the settings for it.
 
-    `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`.
+    `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`. With
+    `has_sentinels` the broker is a master with a replica and Sentinels.
     """
 
     name: str
@@ -42,6 +53,7 @@ class Fault:
     databases: tuple[str, ...] = ("sqlite", "postgresql")
     tested_on: tuple[str, ...] = ("sqlite", "postgresql")
     settings: dict[str, Any] = field(default_factory=dict)
+    has_sentinels: bool = False
 
 
 def kill_children(night: Night) -> int:
@@ -279,6 +291,26 @@ FAULTS = [
     Fault("children are replaced", replace_children, tested_on=_SQLITE),
     Fault("a worker leaks", leak, tested_on=_POSTGRESQL, settings={"worker_memory_mb": 250}),
     Fault("a missed night", missed_night),
+    Fault("Redis is full", full_redis, tested_on=_SQLITE),
+    Fault("Redis is read-only after a failover", read_only_redis, tested_on=_POSTGRESQL),
+    Fault("Sentinel fails over to a replica", fail_over, tested_on=_SQLITE, has_sentinels=True),
+    Fault(
+        "copies of full size that still arrive",
+        reserved_space,
+        tested_on=_SQLITE,
+        settings={"settle_seconds": 0.5},
+    ),
+    Fault("folders of network drives", nas_folders, tested_on=_POSTGRESQL),
+    Fault("dates in the future", dates_in_the_future, tested_on=_SQLITE, settings={"settle_seconds": 0.5}),
+    Fault("the clock was a month ahead", clock_step, tested_on=_POSTGRESQL),
+    Fault("photos that cannot be moved", immovable_photo, tested_on=_SQLITE),
+    Fault(
+        "a move stalls longer than its lease",
+        stalled_move,
+        tested_on=_POSTGRESQL,
+        settings={"lease_seconds": 2, "chunk_seconds": 60},
+    ),
+    Fault("an intake that is not mounted", unmounted_intake, tested_on=_SQLITE),
 ]
 
 

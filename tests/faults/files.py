@@ -18,13 +18,13 @@ def fill_the_disk(night: Night) -> int:
     archive = night.home.settings.archive_dir
     archive.mkdir(parents=True)
     night.images(100)
-    _mount(archive, "40k")
+    mount(archive, "40k")
     try:
         night.start_worker()
         request = night.scan()
         until(lambda: "cannot be moved" in log_of(night))
         assert not night.closed(request)
-        _mount(archive, "64m", remount=True)
+        mount(archive, "64m", remount=True)
         night.finish(request)
         kept = archive.with_name("kept")
         shutil.copytree(archive, kept)
@@ -122,7 +122,8 @@ def hanging_image(night: Night) -> int:
     return 1
 
 
-def _mount(folder: Path, size: str, *, remount: bool = False) -> None:
+def mount(folder: Path, size: str, *, remount: bool = False) -> None:
+    """Mount a file system of `size` in memory on a folder."""
     options = f"{'remount,' if remount else ''}size={size}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], check=True)
 

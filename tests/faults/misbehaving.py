@@ -2,17 +2,21 @@
 
 It is the project's own worker with another classifier. White pixels kill its process, almost white ones
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
+FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename.
 """
 
+import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
+from returns_pipeline.photos import folder_renames
 from returns_pipeline.records.predictions import Scores
 from workers import process
 from workers.app import app
@@ -43,4 +47,19 @@ def _load(bundle: Bundle, runtime: str, **how: object) -> MisbehavingClassifier:
     return MisbehavingClassifier(bundle)
 
 
+_rename_to_free = folder_renames.rename_to_free
+
+
+def _stall_once(source: str, target: str, owner: int) -> None:
+    flag = os.environ.get("FAULT_STALL")
+    if flag:
+        with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8") as stream:
+            stream.write(source)
+            stream.flush()
+            time.sleep(float(os.environ["FAULT_STALL_SECONDS"]))
+            Path(flag).with_suffix(".over").touch()
+    _rename_to_free(source, target, owner)
+
+
+setattr(folder_renames, "rename_to_free", _stall_once)  # noqa: B010 - replaces the name that moves use
 setattr(process, "load_classifier", _load)  # noqa: B010 - replaces the name that the worker imported

@@ -28,6 +28,7 @@ from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import PROJECT_ROOT, load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
+from tests.brokers import Group, sentinels
 from tests.support import Audit, Installation, audit, digests, write_stub_bundle
 
 _SWEEP_SECONDS = 0.5
@@ -38,7 +39,7 @@ class Night:
     """The installation that a fault is inflicted on. `scale` is 1 for a full round and less for a short one.
 
     `came_in` counts the files that came in, by digest. Only images named in `guilty` may be blamed for a
-    killed worker.
+    killed worker; files named in `staying` cannot be moved. `worker_prefix` starts a worker.
     """
 
     home: Installation
@@ -48,6 +49,9 @@ class Night:
     came_in: Counter[str] = field(default_factory=Counter)
     worker_environment: dict[str, str] = field(default_factory=dict)
     guilty: set[str] = field(default_factory=set)
+    sentinels: Group | None = None
+    staying: set[str] = field(default_factory=set)
+    worker_prefix: list[str] = field(default_factory=list)
 
     def images(self, count: int, name: str = "image") -> list[Path]:
         """Put `count` different images, none of them white, into the intake; return their paths."""
@@ -66,6 +70,7 @@ class Night:
     def start_worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
         """Start a worker for all queues whose model misbehaves as `worker_environment` sets."""
         command = [
+            *self.worker_prefix,
             sys.executable,
             "-m",
             "celery",
@@ -145,14 +150,30 @@ class Night:
 
     def audit(self) -> Audit:
         """Compare files, tables and reports with the files that came in."""
-        return audit(self.home, self.came_in, guilty=self.guilty)
+        return audit(self.home, self.came_in, guilty=self.guilty, staying=self.staying)
 
 
 @contextmanager
 def night(
-    folder: Path, database_url: str, seed: int, scale: float = 1.0, **overrides: Any
+    folder: Path,
+    database_url: str,
+    seed: int,
+    scale: float = 1.0,
+    has_sentinels: bool = False,
+    **overrides: Any,
 ) -> Iterator[Night]:
-    """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker."""
+    """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker.
+
+    The Redis is the embedded one, or with `has_sentinels` a master with a replica and three Sentinels.
+    """
+    if has_sentinels:
+        with (
+            sentinels(folder / "sentinels") as group,
+            night(folder, database_url, seed, scale, broker_url=group.url, **overrides) as tonight,
+        ):
+            tonight.sentinels = group
+            yield tonight
+        return
     write_stub_bundle(folder / "models")
     values: dict[str, Any] = {
         "home": folder / "home",
@@ -173,7 +194,8 @@ def night(
     database.require_current()
     ended = threading.Event()
     with Processes(settings) as processes:
-        processes.start_redis()
+        if "broker_url" not in overrides:
+            processes.start_redis()
         home = Installation(settings, database)
         sweeper = threading.Thread(target=_sweep, args=(home, ended))
         sweeper.start()

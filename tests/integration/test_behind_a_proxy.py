@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urldefrag, urljoin
 
 import numpy as np
@@ -57,7 +58,7 @@ def noise() -> bytes:
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Give an installation with a closed run, images to review, and a run that stays open."""
     folder = tmp_path_factory.mktemp("site")
-    overrides = {"web_root": ROOT, "web_proxies": "127.0.0.1", "audit_share": 1.0}
+    overrides: dict[str, Any] = {"web_root": ROOT, "web_proxies": "127.0.0.1", "audit_share": 1.0}
     with site(folder, **overrides) as running:
         (running.home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
         closed_run(running, 70)
@@ -165,4 +166,4 @@ def test_programs_reach_the_interface_under_the_path(here: Site, url: str) -> No
     described = requests.get(f"{url}/openapi.json", timeout=60)
     assert (described.status_code, described.json()["servers"]) == (200, [{"url": ROOT}])
     moved = requests.get(f"{url}/runs/", headers=headers, allow_redirects=False, timeout=60)
-    assert (moved.status_code, moved.headers["location"]) == (307, f"{url}/runs")
+    assert (moved.status_code, moved.headers["location"]) == (307, f"{ROOT}/runs")

@@ -187,7 +187,7 @@ def test_an_evaluation_imports_no_keras(sqlite_home: Installation, tmp_path: Pat
     write_images(tmp_path / "photos", 4)
     code = (
         "import sys; sys.modules['keras'] = sys.modules['tensorflow'] = None\n"
-        "from returns_pipeline.cli import app\n"
+        "from returns_pipeline.cli.commands import app\n"
         "app(sys.argv[1:])"
     )
     done = subprocess.run(

@@ -1,12 +1,10 @@
 """Photos that the workers' user may read but not move: each has a row that says so, and the run closes."""
 
 import csv
-import ctypes
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,25 +21,8 @@ from returns_pipeline.store import browsing, images, runs, tables
 from returns_pipeline.usecases.chunks import classify_chunk
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import retry, scan
+from tests.ordinary_user import as_ordinary_user
 from tests.support import Installation, write_images
-
-_NOBODY = 65534
-_libc = ctypes.CDLL(None)
-
-
-@contextmanager
-def _as_ordinary_user() -> Iterator[None]:
-    """Let the kernel check this thread's file accesses as those of another user; root may do everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    _libc.setfsuid(_NOBODY)
-    try:
-        if _libc.setfsuid(_NOBODY) != _NOBODY:
-            pytest.skip("this kernel does not change the user of file accesses")
-        yield
-    finally:
-        _libc.setfsuid(0)
 
 
 class _OrdinaryUsersFolders(FolderSource):
@@ -49,7 +30,7 @@ class _OrdinaryUsersFolders(FolderSource):
 
     def move(self, moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
         requests = list(moves)
-        with _as_ordinary_user():
+        with as_ordinary_user():
             return super().move(requests, progress)
 
 

@@ -126,6 +126,37 @@ def test_requested_scans_get_a_kind_of_their_own(database_url: str) -> None:
     database.close()
 
 
+def test_runs_from_before_left_nothing_behind(database_url: str) -> None:
+    """Runs of 0008 have counts of 0 and no folder in 0009; a program of 0008 goes on writing runs."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0008")
+    insert = (
+        "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+        "VALUES ({0}, 'r{0}', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+    )
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
+            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)"
+        )
+        connection.exec_driver_sql(insert.format(1))
+    for _ in range(2):
+        database.upgrade()
+        with database.write() as connection:
+            connection.exec_driver_sql(insert.format(2))
+            rows = connection.exec_driver_sql(
+                "SELECT still_changing, skipped, unreadable_folders, intake, file_system FROM runs"
+            ).all()
+            connection.exec_driver_sql("DELETE FROM runs WHERE id = 2")
+        assert [tuple(row) for row in rows] == [(0, 0, 0, None, None)] * 2
+        database.downgrade("0008")
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT id FROM runs").scalars().all() == [1]
+    database.downgrade("base")
+    database.close()
+
+
 _NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op

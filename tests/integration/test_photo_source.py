@@ -1,5 +1,6 @@
 """The use cases touch photos through PhotoSource only: they work with photos that are on no disk."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.explanations import explain
 from returns_pipeline.usecases.runs import classify_paths, replay, retry, scan
 from returns_pipeline.usecases.uploads import accept, discard, write_spool
-from returns_pipeline.web.render import thumbnails
+from returns_pipeline.web.render.pictures import Pictures
 from tests.support import Installation, states, write_images
 
 
@@ -34,10 +35,20 @@ class MemorySource:
     def has_folder(self, root: str) -> bool:
         return any(place.startswith(f"{root}/") for place in self.photos)
 
-    def find(self, root: str, is_skipped: Callable[[str], bool] = is_skipped) -> Iterator[FoundFile]:
+    def find(
+        self,
+        root: str,
+        is_skipped: Callable[[str], bool] = is_skipped,
+        *,
+        unreadable: Callable[[str], None] | None = None,  # noqa: ARG002 - every folder can be listed
+        with_clock: bool = False,  # noqa: ARG002 - settling is not used
+    ) -> Iterator[FoundFile]:
         for place in list(self.photos):
             if place.startswith(f"{root}/") and not is_skipped(place.rpartition("/")[2]):
                 yield self.describe(place)
+
+    def file_system(self, root: str) -> str:
+        return f"memory of {root}"
 
     def describe(self, place: str) -> FoundFile:
         content = self.photos.get(place)
@@ -119,7 +130,11 @@ def test_a_night_works_without_a_file_system(home: Installation, memory: MemoryS
     assert explanation.fault is None
     picture = browsing.picture(home.database, classified[0])
     assert picture is not None
-    assert thumbnails.of(picture, 64, context) is not None
+    pictures = Pictures(context)
+    webp = asyncio.run(pictures.draw(pictures.wanted(picture, 64)))
+    pictures.close()
+    assert webp is not None
+    assert webp[8:12] == b"WEBP"
     again = [replay(context, "replay", run_id, "stub/1"), retry(context, "retry", run_id)]
     queue.deliver(context)
     assert set(states(home, again[0]).values()) == {"classified"}

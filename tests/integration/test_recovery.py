@@ -206,7 +206,7 @@ def test_progress_renews_a_lease(home: Installation) -> None:
     held = chunks.claim(home.database, chunk_id, "message", "worker", 0.001)
     assert held is not None
     chunks.renew(home.database, held, 600)
-    assert chunks.expired(home.database, 0, 10) == []
+    assert chunks.expired(home.database, 600, 0, 10) == []
     classify_chunk(context, chunk_id, "message")
     queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)

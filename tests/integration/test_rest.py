@@ -3,11 +3,15 @@
 import csv
 import io
 import json
+import re
+import textwrap
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from returns_pipeline.records.access import Role
+from returns_pipeline.store import tables
 from tests.faults.night import until
 from tests.support import LABELS, write_images
 from tests.web import Site, batch_of, closed_run, site
@@ -82,7 +86,49 @@ def test_details_include_unreadable_images(here: Site) -> None:
     answer = here.ask("POST", "/process_batch?detail=1", json=body).json()
     assert answer["predictions"] == [right, None, None]
     assert [each.get("code") for each in answer["details"]] == [None, "not_an_image", "not_an_image"]
+    assert "character 0 (counted from 0) is '%'" in answer["details"][2]["reason"]
     assert answer["details"][0]["label"] == LABELS[right]
+
+
+def test_base64_may_have_any_form_that_programs_write(here: Site) -> None:
+    """Line breaks, the alphabet of addresses, missing padding and data addresses: the same predictions."""
+    images, right = batch_of(here, 4, 400)
+    lined = "\r\n".join(textwrap.wrap(images[0], 76))
+    other = images[1].translate(str.maketrans("+/", "-_")).rstrip("=")
+    sent = [f"data:image/png;base64,{images[2]}", lined, other, f" {images[3]}\t"]
+    answer = here.ask("POST", "/process_batch", json={"images": sent})
+    assert answer.json() == {"predictions": [right[2], right[0], right[1], right[3]]}
+    refused = here.ask("POST", "/process_batch", json={"images": [images[0], images[1] + "é"]})
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith("Image 1 (counted from 0) cannot be read. It is not base64")
+
+
+def test_no_route_ignores_a_parameter(here: Site) -> None:
+    """An unknown parameter is 422, and the sentence lists those of the route, as the document does."""
+    for path, methods in here.ask("GET", "/openapi.json").json()["paths"].items():
+        for method, described in methods.items():
+            address = re.sub(r"\{[^}]*\}", "1", path)
+            known = [each["name"] for each in described.get("parameters", ()) if each["in"] == "query"]
+            for query in ("?detial=1", f"?{known[0]}=1&fbclid=a" if known else "?fbclid"):
+                answer = here.ask(method.upper(), address + query)
+                assert answer.status_code == 422, (method, path, answer.text)
+                assert "There is no parameter" in answer.json()["error"]
+                listed = f"are: {', '.join(known)}." if known else "no parameters"
+                assert listed in answer.json()["advice"], (method, path)
+
+
+def test_an_unknown_field_of_a_body_is_refused(here: Site) -> None:
+    """The sentence lists the fields of the body."""
+    answer = here.ask("POST", "/api/v1/models/stub/1/promote", json={"resaon": "better"})
+    assert answer.status_code == 422
+    assert "`resaon`" in answer.json()["error"]
+    assert "reason, force" in answer.json()["advice"]
+
+
+def test_a_page_opens_with_the_parameters_that_a_mail_program_adds(here: Site) -> None:
+    """The reader of a link cannot remove them."""
+    for path in ("/", "/runs", "/review", "/try", "/models", "/login", "/docs"):
+        assert here.page(f"{path}?utm_source=mail&fbclid=1").status_code == 200, path
 
 
 def test_one_photo_has_every_field_of_the_two_head_service(here: Site) -> None:
@@ -157,13 +203,42 @@ def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -
 
 
 def test_thumbnails_are_webp(here: Site, night: int) -> None:
-    """A thumbnail is a WebP; a file that is not an image has none."""
+    """A thumbnail is a WebP in one of a few sizes; what is not an image has a placeholder with a header."""
     found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
     picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size=64")
     assert picture.headers["content-type"] == "image/webp"
     assert picture.content[8:12] == b"WEBP"
+    steps = [
+        here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size={size}") for size in range(401, 405)
+    ]
+    assert len({(step.status_code, step.content, step.headers["etag"]) for step in steps}) == 1
+    for size, status in ((15, 422), (16, 200), (1024, 200), (1025, 422)):
+        picture = here.ask("GET", f"/api/v1/images/{found[0]['id']}/thumbnail?size={size}")
+        assert picture.status_code == status
     broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
-    assert here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail").status_code == 404
+    instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
+    assert (instead.status_code, instead.headers["x-placeholder"]) == (200, "1")
+    assert instead.content[8:12] == b"WEBP"
+
+
+def test_a_browser_keeps_pictures(here: Site, night: int) -> None:
+    """A thumbnail or heat map that a browser has already is not sent again; a placeholder is never kept."""
+    found = here.ask("GET", "/api/v1/images", params={"run": night, "state": "classified"}).json()["images"]
+    for path in ("thumbnail?size=48", "heatmap?size=48"):
+        address = f"/api/v1/images/{found[0]['id']}/{path}"
+        first = here.ask("GET", address)
+        assert (first.status_code, first.headers["cache-control"]) == (200, "private, max-age=60")
+        again = here.ask("GET", address, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert here.ask("GET", address, headers={"If-None-Match": '"another"'}).content == first.content
+        assert (
+            here.ask("GET", address, token="", headers={"If-None-Match": first.headers["etag"]}).status_code
+            == 401
+        )
+    broken = here.ask("GET", "/api/v1/images", params={"run": night, "state": "quarantined"}).json()["images"]
+    instead = here.ask("GET", f"/api/v1/images/{broken[0]['id']}/thumbnail")
+    assert instead.headers["cache-control"] == "no-store"
+    assert "etag" not in instead.headers
 
 
 def test_a_prediction_is_explained(here: Site, night: int) -> None:
@@ -254,3 +329,39 @@ def test_the_description_names_the_idempotency_key(here: Site) -> None:
     for path in ("/process_batch", "/predict"):
         named = {each["name"]: each["in"] for each in paths[path]["post"]["parameters"]}
         assert named["Idempotency-Key"] == "header"
+
+
+def test_what_a_scan_left_is_in_the_run_and_on_its_pages(here: Site) -> None:
+    """The counts are in the run's JSON, and in plain words on its page and on the first page."""
+    left = {"still_changing": 5, "skipped": 1200, "unreadable_folders": 1}
+    before = {"still_changing": 0, "skipped": 0, "unreadable_folders": 0}
+    (here.home.settings.incoming_dir / "Thumbs.db").write_bytes(b"x")
+    run_id = closed_run(here, 1, 7000)
+    path = f"/api/v1/runs/{run_id}"
+    assert here.ask("GET", path).json().items() >= (before | {"skipped": 1}).items()
+    with here.home.database.write() as connection:
+        nights = sa.update(tables.runs).where(tables.runs.c.id == run_id)
+        connection.execute(nights.values(kind="nightly", **left))
+    assert here.ask("GET", path).json().items() >= left.items()
+    shown = here.home.json("runs", "show", str(run_id))
+    assert shown.items() >= left.items()
+    assert here.home.json("status")["last_night"] == shown
+    sentences = (
+        "5 files were still changing.",
+        "1,200 other files or folders were skipped.",
+        "1 folder could not be read.",
+    )
+    texts = [here.page("/").text, here.page(f"/runs/{run_id}").text, here.home.run("status").stdout]
+    texts.append(here.home.run("runs", "show", str(run_id)).stdout)
+    assert all(sentence in text for sentence in sentences for text in texts)
+
+
+def test_an_alarm_about_the_intake_is_on_the_first_page(here: Site) -> None:
+    """Status and page say that no photo ever arrived, without the server's folders on the page."""
+    with here.home.database.write() as connection:
+        connection.execute(sa.update(tables.runs).values(intake="/elsewhere", state="closed"))
+    closed_run(here, 0)
+    page, found = here.page("/").text, here.home.json("status")["alarms"]
+    assert "The folder incoming is empty, and no photo ever arrived there." in page
+    assert [str(here.home.settings.incoming_dir) in alarm for alarm in found] == [True]
+    assert "ALARM" in here.home.run("status").stdout

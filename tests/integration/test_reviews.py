@@ -1,12 +1,15 @@
 """Reviews: no two reviewers get the same image, and no review is lost."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.reviews import ReviewAction, ReviewItem, ReviewOutcome, Undone, Word
 from returns_pipeline.store import review_queue, reviews
+from returns_pipeline.usecases.reviews import next_task
 from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, write_images
 
@@ -80,6 +83,16 @@ def test_a_held_image_is_reserved_and_a_review_can_be_undone(home: Installation)
         assert reviews.undo(database, "ada", 60) == Undone((item.image_id,), item)
     assert reviews.undo(database, "ada", 60) is None
     assert review_queue.counts(database).waiting == 4
+
+
+def test_a_bundle_that_lost_labels_still_gives_a_review(sqlite_home: Installation) -> None:
+    """If a bundle was replaced by one with fewer labels, a review shows the stored prediction."""
+    closed_run(sqlite_home, count=4, review_threshold=0.0, audit_share=1.0)
+    bundle = find_bundle(sqlite_home.settings.models_dir, "stub/1")
+    fewer = replace(bundle, labels=bundle.labels[:1], main_categories=bundle.labels[:1])
+    task = next_task(sqlite_home.database, lambda _: fewer, "ada")
+    assert task is not None
+    assert task.top == ((task.label, task.probability),)
 
 
 def test_a_skipped_image_comes_last(home: Installation) -> None:

@@ -1,6 +1,7 @@
 """The web while a part of the installation is down, and after that part is back."""
 
 import hashlib
+import json
 import re
 import signal
 import time
@@ -16,6 +17,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 
+from returns_pipeline.broker.app import make_app
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.records.access import Role
@@ -34,6 +36,7 @@ API_SECONDS = 2.0
 #: Seconds that a response may take beyond that on a slow machine.
 GRACE = 20.0
 PAGES = ("/", "/runs", "/runs/1", "/images/1", "/try", "/review", "/models")
+FULL = "Redis is full and takes no messages (OOM)."
 PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
 
 
@@ -249,6 +252,41 @@ def test_without_a_broker_pages_work_and_the_sweep_sends_stored_images(here: Sit
     some.assert_done()
     assert_works(here, 2201)
     assert_each_classified_once(here, 2000, 204)
+
+
+def test_a_full_broker_is_named_and_loses_no_image(here: Site) -> None:
+    """The web, `status` and `doctor` name a Redis that refuses messages; it is no end for the workers."""
+    workers = [here.processes.process(name) for name in ("worker-control", "worker-cpu")]
+    images, _ = batch_of(here, 20, 2600)
+    _limit_memory(here, 1)
+    try:
+        until(lambda: here.ask("GET", "/readyz", token="").json()["broker"] == FULL, 30, "it is named")
+        until(lambda: FULL in here.page("/").text, 30, "the first page names it")
+        for path in PAGES:
+            assert here.page(path).status_code == 200, path
+        answer = here.ask("POST", "/process_batch", json={"images": images})
+        assert (answer.status_code, "will be classified" in answer.json()["advice"]) == (503, True)
+        assert here.ask("POST", "/api/v1/scans").json()["state"] == "waiting"
+        status = here.home.run("status", "--json")
+        assert (status.returncode, json.loads(status.stdout)["broker"].startswith(FULL)) == (1, True)
+        doctor = here.home.run("doctor", "--json")
+        broker = next(check for check in json.loads(doctor.stdout) if check["name"] == "broker")
+        assert (broker["ok"], broker["message"]) == (False, FULL)
+        assert "`maxmemory`" in broker["advice"]
+        scan = here.home.run("scan")
+        assert (scan.returncode, scan.stderr.splitlines()[0]) == (1, f"Error: {FULL}")
+    finally:
+        _limit_memory(here, 0)
+    assert_works(here, 2620)
+    sweep(here)
+    assert_each_classified_once(here, 2600, 23)
+    assert [worker.poll() for worker in workers] == [None, None]
+
+
+def _limit_memory(here: Site, most: int) -> None:
+    with make_app(here.home.settings).connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        channel.client.config_set("maxmemory", most)
 
 
 def test_a_broker_that_hangs_delays_no_request_for_long(here: Site) -> None:

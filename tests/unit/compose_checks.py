@@ -17,7 +17,7 @@ from celery.bin.worker import worker as celery_worker
 from click import ClickException, Context
 from jsonschema import Draft202012Validator
 
-from returns_pipeline.cli import app as cli
+from returns_pipeline.cli.commands import app as cli
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import PREFIX, Settings
 

@@ -271,3 +271,27 @@ KINDS: dict[str, Callable[[], list[bytes]]] = {
     "tiff-unknown-tags": lambda: [_unknown_tags()],
     "scans-hidden": _hidden_scans,
 }
+
+#: Names that a scan skips, whatever they contain.
+SKIPPED: dict[str, tuple[str, ...]] = {
+    "nas-folders": (
+        *("@eaDir/IMG_1.jpg/SYNOPHOTO_THUMB_M.jpg", "@eaDir/IMG_1.jpg/SYNOINDEX_MEDIA_INFO"),
+        *(
+            "#recycle/IMG_2.jpg",
+            "#snapshot/IMG_1.jpg",
+            "$RECYCLE.BIN/S-1-5/$R1.jpg",
+            ".Trashes/501/IMG_3.jpg",
+        ),
+        *(
+            "__MACOSX/._IMG_1.jpg",
+            ".AppleDouble/IMG_1.jpg",
+            "System Volume Information/a",
+            "lost+found/a.jpg",
+        ),
+    ),
+    "nas-files": (
+        *("Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._IMG_1.jpg"),
+        *("IMG_1.aae", "IMG_1.AAE", "IMG_1.jpg.xmp"),
+    ),
+    "partial-names": tuple(f"IMG_1.jpg{end}" for end in (".part", ".tmp", ".crdownload", ".filepart", "~")),
+}

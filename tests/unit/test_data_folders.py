@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from returns_pipeline.classify.bundle import LABEL_LENGTH
+from returns_pipeline.classify.manifest import LABEL_LENGTH
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.training.labelled import names
 from returns_pipeline.training.labelled.folders import Labels, match_labels, read_tree

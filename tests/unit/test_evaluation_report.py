@@ -31,7 +31,8 @@ def content(count: int, labels: int, channels: int, **more: Any) -> ReportConten
     """Return the content of a report on noise."""
     truth, probabilities = predictions(count, labels)
     pictures = np.random.default_rng(0).integers(0, 256, (count, 12, 9, channels), np.uint8)
-    names = [f"label <{i}>" for i in range(labels)]
+    # Markup of a page, and of Matplotlib, that cannot be parsed.
+    names = [rf"label <{i}> $\frac$" for i in range(labels)]
     return ReportContent(
         title="Evaluation of <noise>",
         command="returns-pipeline evaluate noise/1 'a & b'",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.photos import folder_moves, folder_renames
+from returns_pipeline.photos import folder_moves, folder_renames, intake_rules
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Move
 
@@ -171,7 +171,10 @@ def test_a_photo_that_is_replaced_while_it_moves_is_not_archived_under_another_r
 def test_a_process_that_dies_anywhere_leaves_a_move_that_can_be_finished(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a death before any call, the next attempt archives the photo; nothing is lost."""
+    """After a death before any call, the next attempt archives the photo; the intake holds nothing then.
+
+    Until then, a scan may find the photo itself, but no copy under another name.
+    """
 
     def die() -> None:
         raise _KilledError
@@ -184,9 +187,62 @@ def test_a_process_that_dies_anywhere_leaves_a_move_that_can_be_finished(
                 folder_moves.move_all([request], lambda: None)
         if len(made) < number:
             return
+        intake, archive = _folders(request)
+        assert [file.path for file in FolderSource().find(intake)] in ([], [request.source])
         assert folder_moves.move_all([request], lambda: None) == []
         assert Path(request.destination).read_bytes() == FIRST
+        assert _contents(intake) == []
+        assert set(_contents(archive)) == {FIRST}
     pytest.fail("a move does not end")
+
+
+@pytest.mark.usefixtures("ability")
+def test_a_newer_photo_that_a_dead_process_hid_is_found_again(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process stalls before any call while a new photo arrives, and dies before any later call."""
+
+    def die() -> None:
+        raise _KilledError
+
+    for stall in range(1, 12):
+        for death in range(1, 8):
+            request = _new_night(folders, 100 * stall + death)
+
+            def overtake(request: Move = request, death: int = death) -> None:
+                folder_moves.move_all([request], lambda: None)
+                if not os.path.lexists(request.source):
+                    Path(request.source).write_bytes(SECOND)
+                _interrupt(patches, death, die)
+
+            with monkeypatch.context() as patches:
+                _interrupt(patches, stall, overtake)
+                with contextlib.suppress(_KilledError):
+                    folder_moves.move_all([request], lambda: None)
+            folder_moves.move_all([request], lambda: None)
+            if not os.path.lexists(request.source) and SECOND not in _contents(_folders(request)[0]):
+                Path(request.source).write_bytes(SECOND)
+            intake, archive = _folders(request)
+            assert Path(request.destination).read_bytes() == FIRST
+            assert set(_contents(archive)) == {FIRST}
+            assert [Path(file.path).read_bytes() for file in FolderSource().find(intake)] == [SECOND]
+            assert _contents(intake) == [SECOND]
+
+
+def test_a_photo_that_stays_hidden_is_shown_by_a_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no attempt follows, a scan gives the photo its name back; before that time it leaves it alone."""
+    hidden = tmp_path / f"{folder_renames.TAKEN}7-{'0' * 16}-a-b.png"
+    hidden.write_bytes(FIRST)
+    source, rule = FolderSource(), intake_rules.SkipRule(())
+    assert list(source.find(str(tmp_path), rule, with_clock=True)) == []
+    assert hidden.exists()
+    monkeypatch.setattr(folder_renames, "ABANDONED_NS", -1)
+    assert list(source.find(str(tmp_path), rule)) == []
+    assert list(source.find(str(tmp_path), rule, with_clock=True)) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a-b.png"]
+    assert rule.count == 0
 
 
 @pytest.mark.usefixtures("ability")

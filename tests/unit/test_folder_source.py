@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -77,11 +76,12 @@ def test_a_file_is_settled_if_it_did_not_change_for_long_enough(tmp_path: Path) 
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
     os.utime(path, (0, 0))
-    file = PHOTOS.describe(str(path))
-    now = time.time_ns()
-    assert not intake_rules.is_settled(file, now, 5)
-    assert intake_rules.is_settled(file, now + 6_000_000_000, 5)
-    assert intake_rules.is_settled(file, now, 0)
+    (file,) = PHOTOS.find(str(tmp_path), with_clock=True)
+    assert file.now_ns is not None
+    assert not intake_rules.is_settled(file, 5)
+    assert intake_rules.is_settled(file._replace(now_ns=file.now_ns + 6_000_000_000), 5)
+    assert not intake_rules.is_settled(file._replace(now_ns=None), 5)
+    assert intake_rules.is_settled(file, 0)
 
 
 def test_a_folder_that_cannot_be_scanned_is_refused(tmp_path: Path) -> None:

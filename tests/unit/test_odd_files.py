@@ -9,8 +9,11 @@ import pytest
 from returns_pipeline.errors import ImageFault
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.records.models import ImageInput
-from tests.unit.odd_files import KINDS, UPRIGHT_SIZE, encoded, photo
+from returns_pipeline.settings import SKIP_PATTERNS
+from tests.unit.odd_files import KINDS, SKIPPED, UPRIGHT_SIZE, encoded, photo
 
 WANT = ImageInput(64, 64, 3)
 LIMITS = Limits(max_bytes=10_000_000, max_pixels=1_000_000)
@@ -21,7 +24,21 @@ RESULTS = dict(_ROW.findall(_TABLE.read_text().partition("## Odd files")[2].part
 
 def test_every_kind_of_the_table_is_made() -> None:
     """The table of odd files and the files of this test name the same kinds."""
-    assert RESULTS.keys() == KINDS.keys()
+    assert RESULTS.keys() == KINDS.keys() | SKIPPED.keys()
+    assert {RESULTS[kind] for kind in SKIPPED} == {"skipped"}
+
+
+@pytest.mark.parametrize("kind", SKIPPED)
+def test_an_odd_name_is_skipped_beside_a_photo(kind: str, tmp_path: Path) -> None:
+    """Of a folder with a photo and odd names a scan takes the photo; each odd name is counted."""
+    (tmp_path / "IMG_1.jpg").write_bytes(encoded(photo(), "JPEG"))
+    names = SKIPPED[kind]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(encoded(photo(30, 20), "JPEG"))
+    rule = SkipRule(SKIP_PATTERNS)
+    assert [Path(file.path).name for file in FolderSource().find(str(tmp_path), rule)] == ["IMG_1.jpg"]
+    assert rule.count == len({name.partition("/")[0] for name in names})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -60,6 +60,42 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "*",
+            "10.0.0.1,*",
+            " * ",
+            "0.0.0.0/0",
+            "::/0",
+            "0.0.0.0/0.0.0.0",
+            "0.0.0.0/1,128.0.0.0/1",
+            "0.0.0.0",  # noqa: S104 - the test needs it
+        ),
+        *("::", "2000::/3", "::ffff:0:0/96", "10.0.0.1,::ffff:0.0.0.0/97,::ffff:128.0.0.0/97"),
+        ",".join(f"{first}.0.0.0/8" for first in range(1, 255)),
+    ],
+)
+def test_everyone_as_a_proxy_is_refused(value: str) -> None:
+    """However it is written: each client could state the address for which its log-ins are counted."""
+    assert "only the proxies' own addresses" in refusal(web_proxies=value)
+
+
+@pytest.mark.parametrize("value", ["proxy", "localhost", "10.0.0.5/8", "0/0", "10.0.0.0-10.0.0.9"])
+def test_a_proxy_is_an_address_or_a_network(value: str) -> None:
+    """The server compares addresses, so a name would never fit."""
+    assert "like 10.0.0.0/24" in refusal(web_proxies=value)
+
+
+def test_proxies_may_be_any_private_network() -> None:
+    """Spaces and empty parts do not matter."""
+    value = "10.0.0.0/8, 172.16.0.0/12,192.168.0.0/16,,127.0.0.1, ::1,fc00::/7,2400:cb00::/32,"
+    expected = value.replace(" ", "").replace(",,", ",").rstrip(",")
+    assert load_settings(web_proxies=value).web_proxies == expected
+    assert load_settings(web_proxies="").web_proxies == ""
+
+
+@pytest.mark.parametrize(
     ("name", "value", "right"),
     [
         ("DATABASE_URL", "mysql://host/returns", "postgresql://"),

@@ -6,7 +6,7 @@ import numpy as np
 import structlog
 
 from returns_pipeline.classify.bundle import KERAS_MODEL, Bundle
-from returns_pipeline.classify.runtimes import keras_archive, openvino_runtime
+from returns_pipeline.classify.runtimes import keras_archive, keras_weights, openvino_runtime
 from returns_pipeline.classify.runtimes.interface import Explainer
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.predictions import Scores
@@ -30,8 +30,8 @@ class KerasClassifier:
         """Import Keras and load the model in safe mode.
 
         With `mixed`, a copy in mixed_float16 classifies the first TRIAL_IMAGES images too. If the labels
-        agree, it replaces the model. Raises ConfigFault if Keras is not installed, the file is missing or
-        changed, or the model does not fit bundle.json.
+        agree, it replaces the model. Raises ConfigFault if Keras is not installed, the file is missing,
+        changed or not safe, or the model does not fit bundle.json.
         """
         path = bundle.file(KERAS_MODEL)
         try:
@@ -42,6 +42,8 @@ class KerasClassifier:
                 advice="`pip install -r requirements-gpu.txt`, or set RETURNS_RUNTIME=openvino.",
                 reason=error,
             ) from error
+        keras_archive.require_safe(path)
+        keras_weights.require_plain(path)
         self.batch = BATCH
         self._model = keras.saving.load_model(path, safe_mode=True, compile=False)
         self._bundle = bundle
@@ -109,7 +111,7 @@ class KerasRuntime:
         return KERAS_MODEL in bundle.sha256
 
     def require_safe(self, bundle: Bundle) -> None:
-        """Raise ConfigFault if model.keras contains code, or was written by a newer Keras."""
+        """Raise ConfigFault if model.keras has a class that is not on the list, or is of a newer Keras."""
         keras_archive.require_safe(bundle.folder / KERAS_MODEL)
 
     def require_proven(self, bundle: Bundle) -> None:

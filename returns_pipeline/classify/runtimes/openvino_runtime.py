@@ -1,12 +1,13 @@
 """Runs a bundle's OpenVINO export on the CPU. Starts without Keras and TensorFlow."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
-from returns_pipeline.classify.runtimes import openvino_feature_map
+from returns_pipeline.classify.runtimes import openvino_feature_map, openvino_xml
 from returns_pipeline.classify.runtimes.interface import Explainer
 from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
@@ -47,10 +48,10 @@ class OpenVINOClassifier:
 
         Raises ConfigFault if a file is missing or changed, or the model does not fit bundle.json.
         """
+        path = _safe_model(bundle)
         openvino = import_openvino()
-        bundle.file(OPENVINO_WEIGHTS)
         core = openvino.Core()
-        model = core.read_model(bundle.file(OPENVINO_MODEL))
+        model = core.read_model(path)
         _check(model, bundle)
         self._bundle, self._openvino = bundle, openvino
         self._explainer: GradCam | None = None
@@ -105,7 +106,8 @@ class OpenVINORuntime:
         return OPENVINO_MODEL in bundle.sha256
 
     def require_safe(self, bundle: Bundle) -> None:
-        """Accept: an OpenVINO model is data, it has no way to run code."""
+        """Raise ConfigFault unless the export has only OpenVINO's own operations, which run no code."""
+        _safe_model(bundle)
 
     def require_proven(self, bundle: Bundle) -> None:
         """Raise ConfigFault unless the measured agreement with Keras is at least LEAST_AGREEMENT."""
@@ -140,6 +142,13 @@ RUNTIME = OpenVINORuntime()
 def best_batch(size: ImageInput) -> int:
     """Return the batch size with which a core processes images of this size fastest."""
     return max(1, min(_MAX_BATCH, _CACHED_VALUES // (size.height * size.width * size.channels)))
+
+
+def _safe_model(bundle: Bundle) -> Path:
+    """Return the path of model.xml after checking it and the weights; see Bundle.file and require_plain."""
+    weights, path = bundle.file(OPENVINO_WEIGHTS), bundle.file(OPENVINO_MODEL)
+    openvino_xml.require_plain(path, weights.stat().st_size)
+    return path
 
 
 def _check(model: Any, bundle: Bundle) -> None:

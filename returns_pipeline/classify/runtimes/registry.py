@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.interface import Classifier, Explainable, Explainer, Runtime
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.records.text import printable
 
 AUTO = "auto"
+#: How much of a runtime's error is quoted: some quote whole files.
+_LONGEST_REASON = 500
 
 
 class _Registered(NamedTuple):
@@ -59,10 +62,27 @@ def runtimes_of(bundle: Bundle) -> list[Runtime]:
 def load_classifier(bundle: Bundle, runtime: str, *, threads: int = 1, mixed: bool = False) -> Classifier:
     """Load a bundle's model in this process, with a runtime by its name or `auto`.
 
-    Imports no other runtime's packages: a CPU worker never loads TensorFlow. Raises as Runtime.load.
+    Imports no other runtime's packages: a CPU worker never loads TensorFlow. Raises as Runtime.load, and
+    ConfigFault for a file that the runtime cannot run.
     """
     chosen = _choose(bundle) if runtime == AUTO else get_runtime(runtime)
-    return chosen.load(bundle, threads=threads, mixed=mixed)
+    try:
+        return chosen.load(bundle, threads=threads, mixed=mixed)
+    except PipelineError:
+        raise
+    except Exception as error:
+        # A runtime raises anything for a file that it cannot run. No photo is to blame for it.
+        raise does_not_run(bundle, error) from error
+
+
+def does_not_run(bundle: Bundle, error: Exception) -> ConfigFault:
+    """Return the fault of a model whose runtime raised an error."""
+    return ConfigFault(
+        "The model of bundle {bundle_ref} does not run: {reason}.",
+        "Train or export the model again.",
+        bundle_ref=bundle.ref,
+        reason=printable(repr(error)[:_LONGEST_REASON]),
+    )
 
 
 def explainer_of(classifier: Classifier) -> Explainer | None:

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
-from returns_pipeline.cli.console import plain_table, print_line
+from returns_pipeline.cli.console import print_line
 from returns_pipeline.records.models import ModelChange
+from returns_pipeline.records.text import printable
 from returns_pipeline.report.changes import Changes
+from returns_pipeline.terminal import Terminal, plain_table
 from returns_pipeline.usecases.models import Version
 
 #: Changed files that are printed for people. JSON has all of them.
 MAX_FILES = 20
-
-_console = Console()
 
 
 def version_as_dict(version: Version) -> dict[str, Any]:
@@ -75,27 +74,23 @@ def print_label_changes(changes: Changes) -> None:
     """Print the differences between two versions: counts, changes of label, files."""
     share = f" ({changes.changed / changes.both:.2%})" if changes.both else ""
     unanswered = f", {changes.unanswered:,} without a second prediction" if changes.unanswered else ""
-    _console.print(
+    print_line(
         f"Both predicted {changes.both:,} images: {changes.same:,} with the same label, "
-        f"{changes.changed:,} with another{share}{unanswered}.",
-        soft_wrap=True,
-        highlight=False,
+        f"{changes.changed:,} with another{share}{unanswered}."
     )
     if changes.transitions:
         table = plain_table()
-        table.add_column("before")
-        table.add_column("after")
-        table.add_column("images", justify="right")
+        table.add_column("before", overflow="fold")
+        table.add_column("after", overflow="fold")
+        table.add_column("images", justify="right", no_wrap=True)
         for before, after, images in changes.transitions:
-            table.add_row(Text(before), Text(after), f"{images:,}")
-        _console.print(table)
+            table.add_row(before, after, f"{images:,}")
+        Terminal().print_table(table)
     for pair in changes.files:
-        # A file name may contain bytes that are not UTF-8.
-        path = pair.path.encode("utf-8", "backslashreplace").decode()
-        print_line(f"{path}  {pair.before} -> {pair.after or 'no prediction'}")
+        print_line(f"{pair.path}  {pair.before} -> {pair.after or 'no prediction'}")
     rest = changes.changed + changes.unanswered - len(changes.files)
     if rest:
-        _console.print(f"… and {rest:,} more files.", highlight=False)
+        print_line(f"… and {rest:,} more files.")
 
 
 def print_versions(versions: Sequence[Version]) -> None:
@@ -104,17 +99,23 @@ def print_versions(versions: Sequence[Version]) -> None:
     for name in ("model", "stage", "accuracy", "recipe", "created, UTC"):
         table.add_column(name, justify="right" if name == "accuracy" else "left", no_wrap=True)
     for version in versions:
-        stage = f"[green]{version.stage}[/]" if version.stage == "active" else str(version.stage)
+        stage = Text(str(version.stage), "green" if version.stage == "active" else "")
         if version.row and version.row.shadow_share:
-            stage += f", shadow {version.row.shadow_share:.0%}"
+            stage.append(f", shadow {version.row.shadow_share:.0%}", "default")
         table.add_row(
-            Text(str(version.ref)),
+            str(version.ref),
             stage,
             _share(version.metrics.get("accuracy")),
-            Text(version.bundle.recipe if version.bundle else "no bundle on disk"),
+            version.bundle.recipe if version.bundle else "cannot be used",
             f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
         )
-    _console.print(table if versions else "There is no model.")
+    if versions:
+        Terminal().print_table(table)
+    else:
+        print_line("There is no model.")
+    for version in versions:
+        if version.fault:
+            print_line(f"{version.ref} cannot be used: {version.fault}")
 
 
 def print_version(version: Version, changes: Sequence[ModelChange]) -> None:
@@ -130,7 +131,7 @@ def print_version(version: Version, changes: Sequence[ModelChange]) -> None:
         lines["Recipe"] = bundle.recipe
         lines["Command"] = bundle.command
         lines["Folder"] = bundle.folder
-        lines |= {f"Data, {name}": value for name, value in bundle.data.items()}
+        lines |= {f"Data, {name}": printable(value) for name, value in bundle.data.items()}
     else:
         lines["Fault"] = version.fault
     lines |= dict(version.metrics)
@@ -150,7 +151,7 @@ def print_changes(changes: Sequence[ModelChange]) -> None:
         moment = f"{change.changed_at:%Y-%m-%d %H:%M:%S} UTC"
         print_line(f"{moment}  {what}{forced} ({change.who}){reason}")
     if not changes:
-        _console.print("There are no changes yet.")
+        print_line("There are no changes yet.")
 
 
 def _share(value: Any) -> str:

@@ -1,20 +1,19 @@
 """Runs and images as tables for people and as plain values for JSON."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from returns_pipeline.cli.console import plain_table, print_line, short_path
+from returns_pipeline.cli.console import print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
-from returns_pipeline.report.words import run_kind, run_state
+from returns_pipeline.report.words import left_behind, run_kind, run_state
+from returns_pipeline.terminal import Terminal, framed_table, plain_table
 
-_console = Console()
 #: Characters of a file name that stay on one line, even in a narrow terminal.
 _FILE_WIDTH = 26
 
@@ -30,6 +29,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
         "quarantined": run.counts.quarantined,
         "failed": run.counts.failed,
         "pending": run.counts.pending,
+        **asdict(run.left),
         "opened_at": run.opened_at.isoformat(),
         "closed_at": run.closed_at.isoformat() if run.closed_at else None,
         "seconds": run.seconds,
@@ -55,12 +55,12 @@ def print_run(run: RunSummary) -> None:
     from returns_pipeline.report.summary import Accuracy, accuracy_of_csv
 
     title = f"Run {run.id} · {run_kind(run.kind)} · {state_of(run)} · {run.model}"
-    table = Table(title=title, title_justify="left")
-    cells = {
+    table = framed_table(title)
+    cells: dict[str, str | Text] = {
         "seen": f"{run.counts.seen:,}",
-        "classified": f"[green]{run.counts.classified:,}[/]",
-        "quarantined": f"[yellow]{run.counts.quarantined:,}[/]",
-        "failed": f"[red]{run.counts.failed:,}[/]" if run.counts.failed else "0",
+        "classified": Text(f"{run.counts.classified:,}", "green"),
+        "quarantined": Text(f"{run.counts.quarantined:,}", "yellow"),
+        "failed": Text(f"{run.counts.failed:,}", "red" if run.counts.failed else ""),
         "seconds": "open" if run.seconds is None else f"{run.seconds:.2f}",
         "images/s": "" if run.images_per_second is None else f"{run.images_per_second:,.0f}",
     }
@@ -68,9 +68,11 @@ def print_run(run: RunSummary) -> None:
     if accuracy.share is not None:
         cells["accuracy"] = f"{100 * accuracy.share:.1f} %"
     for name in cells:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_row(*cells.values())
-    _console.print(table)
+    Terminal().print_table(table)
+    for line in left_behind(run.left):
+        print_line(line)
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
             print_line(f"{name:<7} {short_path(path)}")
@@ -79,15 +81,15 @@ def print_run(run: RunSummary) -> None:
 def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") -> None:
     """Print a line for each run."""
     if not runs:
-        _console.print(empty)
+        print_line(empty)
         return
-    table = plain_table()
+    # With one space between the columns, whole headings fit into a terminal of 80 columns. Two columns wrap.
+    table = plain_table(gap=1)
     table.add_column("run", no_wrap=True)
-    # These wrap, so that the table fits into a terminal of 80 columns.
-    table.add_column("kind")
-    table.add_column("state")
+    table.add_column("kind", overflow="fold")
+    table.add_column("state", overflow="fold")
     table.add_column("started, UTC", no_wrap=True)
-    for name in ("seen", "classif.", "quarant.", "failed"):
+    for name in ("seen", "classified", "quarantined", "failed"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in runs:
         counts = run.counts
@@ -98,11 +100,12 @@ def print_runs(runs: Sequence[RunSummary], empty: str = "There is no run yet.") 
             f"{run.opened_at:%Y-%m-%d %H:%M}",
             *(f"{count:,}" for count in (counts.seen, counts.classified, counts.quarantined, counts.failed)),
         )
-    _console.print(table)
+    Terminal().print_table(table)
 
 
 def print_images(images: Iterable[ImageResult]) -> None:
     """Print a line for each image. Long values wrap; none is cut off."""
+    terminal = Terminal()
     columns = columns_of(Output.TABLE)
     rows = [[text for _, text in texts(Output.TABLE, image)] for image in images]
     table = plain_table()
@@ -114,14 +117,16 @@ def print_images(images: Iterable[ImageResult]) -> None:
             justify="right" if is_number else "left",
             no_wrap=is_number,
             overflow="fold",
-            width=_file_width([row[index] for row in rows]) if column.field == "path" else None,
+            width=_file_width([row[index] for row in rows], terminal.width)
+            if column.field == "path"
+            else None,
         )
     for row in rows:
-        table.add_row(*map(Text, row))
-    _console.print(table)
+        table.add_row(*row)
+    terminal.print_table(table)
 
 
-def _file_width(names: Iterable[str]) -> int:
+def _file_width(names: Iterable[str], terminal_width: int) -> int:
     """Return the width of the column of file names: the longest's, but at most a third of the terminal."""
     longest = max(map(cell_len, names), default=0)
-    return min(longest, max(_FILE_WIDTH, _console.width // 3))
+    return min(longest, max(_FILE_WIDTH, terminal_width // 3))

@@ -4,32 +4,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.text import Text
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.output.runs import print_runs, run_as_dict, state_of
 from returns_pipeline.records.runs import OpenWork, RunSummary
+from returns_pipeline.report.words import left_behind
+from returns_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from returns_pipeline.host.doctor import Check
 
-_console = Console()
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """Open work, the last and the next night, queues and workers.
 
-    `broker_fault` is why the broker did not answer, or None. `queues` has the length of each queue.
+    `alarms` are what is wrong with the intakes. `broker_fault` is why the broker did not answer, or None.
+    `queues` has the length of each queue.
     """
 
     open_runs: list[RunSummary]
     open_work: OpenWork
     last_night: RunSummary | None
     next_night: datetime
+    alarms: list[str]
     broker_fault: str | None
     queues: dict[str, int] = field(default_factory=dict)
     workers: list[str] = field(default_factory=list)
@@ -47,6 +48,7 @@ def status_as_dict(status: Status) -> dict[str, Any]:
         "oldest_open": work.oldest.isoformat() if work.oldest else None,
         "last_night": run_as_dict(status.last_night) if status.last_night else None,
         "next_night": status.next_night.isoformat(),
+        "alarms": status.alarms,
         "broker": status.broker_fault,
         "queues": status.queues,
         "workers": status.workers,
@@ -69,15 +71,20 @@ def print_status(status: Status) -> None:
     }
     if work.fault:
         lines["Fault"] = work.fault
+    if last and (left := left_behind(last.left)):
+        lines["Left there"] = " ".join(left)
     for name, line in lines.items():
         console.print_line(f"{name:<11} {line}")
+    for alarm in status.alarms:
+        console.print_line(f"{'ALARM':<11} {alarm}")
     print_runs(status.open_runs, empty="No run is open.")
 
 
 def print_checks(checks: "Sequence[Check]") -> None:
     """Print a line for each check, and the advice for each fault."""
+    terminal = Terminal()
     for check in checks:
-        sign = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
-        _console.print(f"{sign} {check.name:<10}", Text(check.message), soft_wrap=True, highlight=False)
+        sign = Text("ok  ", "green") if check.ok else Text("FAIL", "red")
+        terminal.print_line(sign, f"{check.name:<10}", check.message)
         if check.advice:
-            _console.print(" " * 15, Text(check.advice), soft_wrap=True, highlight=False)
+            terminal.print_line(" " * 15, check.advice)

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TimeRemainingColumn
+from rich.text import Text
 
+from returns_pipeline.cli.console import print_line
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.terminal import Terminal, framed_table, plain_column
 
 if TYPE_CHECKING:
     from returns_pipeline.classify.bundle import Bundle
@@ -34,11 +35,13 @@ class TrainingProgress:
 
     def __init__(self) -> None:
         """Create the display without any stage."""
+        self._terminal = Terminal()
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            plain_column("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            plain_column("{task.fields[numbers]}"),
             TimeRemainingColumn(),
+            console=self._terminal,
         )
         self._stage: TaskID | None = None
 
@@ -69,7 +72,7 @@ class TrainingProgress:
 
     def warn(self, sentence: str) -> None:
         """Print a warning above the bars."""
-        self._bars.console.print(f"[yellow]Note:[/] {sentence}", soft_wrap=True, highlight=False)
+        self._terminal.print_line(Text("Note:", "yellow"), sentence)
 
     def _end_stage(self) -> None:
         if self._stage is not None:
@@ -81,9 +84,9 @@ class TrainingProgress:
 def print_bundle(bundle: "Bundle") -> None:
     """Print the metrics of a new bundle and where it is."""
     metrics = bundle.metrics
-    table = Table(title=f"{bundle.ref}: {metrics['parameters']:,} parameters")
+    table = framed_table(f"{bundle.ref}: {metrics['parameters']:,} parameters")
     for heading in ("data", "images", "accuracy", "main category", "loss"):
-        table.add_column(heading, justify="left" if heading == "data" else "right")
+        table.add_column(heading, justify="left" if heading == "data" else "right", overflow="fold")
     judged = str(bundle.data.get("judged_on", "held out from training"))
     rows = [(judged, metrics["n"], "")]
     if "official_n" in metrics:
@@ -97,11 +100,10 @@ def print_bundle(bundle: "Bundle") -> None:
             "" if main is None else f"{main:.2%}",
             f"{metrics[f'{prefix}loss']:.4f}",
         )
-    console = Console()
-    console.print(table)
-    console.print(
+    Terminal().print_table(table)
+    print_line(
         "The OpenVINO export predicts the same label as Keras for "
         f"{metrics['openvino_agreement']:.2%} of the images."
     )
-    console.print(f"Bundle: {bundle.folder}", soft_wrap=True)
-    console.print(f"Report: {bundle.folder / 'report' / 'index.html'}", soft_wrap=True)
+    print_line(f"Bundle: {bundle.folder}")
+    print_line(f"Report: {bundle.folder / 'report' / 'index.html'}")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from returns_pipeline.errors import FaultCode, ImageFault
@@ -23,11 +23,23 @@ from returns_pipeline.photos.decoding.formats import RAW, detect_format
 from returns_pipeline.photos.decoding.jpeg_ends import close_jpeg
 from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
 from returns_pipeline.photos.decoding.libtiff_messages import silence_libtiff
+from returns_pipeline.photos.decoding.memory import (
+    LONGEST_SIDE,
+    has_jpeg2000_end,
+    jpeg2000_memory,
+    jpeg2000_reduction,
+    memory_to_decode,
+    require_little_memory,
+    require_short_sides,
+    webp_memory,
+)
 from returns_pipeline.photos.decoding.model_pixels import fit, to_model_pixels
-from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of, turn
+from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of
 from returns_pipeline.photos.decoding.plain_png import decode_plain_png
 from returns_pipeline.photos.decoding.png_chunks import only_needed_chunks, require_picture_chunks
-from returns_pipeline.photos.decoding.raw_previews import require_preview
+from returns_pipeline.photos.decoding.raw_previews import Preview, require_preview
+from returns_pipeline.photos.decoding.scaling import strips_of
+from returns_pipeline.photos.decoding.stated_colours import stated_profile
 from returns_pipeline.photos.decoding.unwritten import (
     jpeg_end,
     require_written,
@@ -44,13 +56,13 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # `bounds` counts the pixels that are really decoded. Pillow's own limit would refuse a large JPEG that is
 # scaled down while it is decoded.
 Image.MAX_IMAGE_PIXELS = None
+# Bytes of unpacked text; a PNG with more is decoded without its texts.
+PngImagePlugin.MAX_TEXT_MEMORY = 16 << 20
 # A fault of a file is stored in its row. Pillow's warnings about it would fill the workers' logs.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 silence_libtiff()
 
-#: The longest side of a JPEG.
-_MOST_SIDE = 65_535
 #: Pillow's messages for a valid file of a kind that it cannot decode.
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown pixel mode|unknown data org")
 
@@ -58,9 +70,9 @@ _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown 
 def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
     """Return the first frame of a photo as uint8 [want.height, want.width, want.channels].
 
-    Applies the orientation, composites transparency on white, reduces 16 bits to 8 and stretches the picture
-    to the model's size. Raises ImageFault: empty_file, not_an_image, unsupported_format, truncated,
-    too_many_pixels.
+    Applies the orientation, composites transparency on white, reduces 16 bits to 8, converts the colours that
+    the file states to sRGB and stretches the picture to the model's size. Raises ImageFault: empty_file,
+    not_an_image, unsupported_format, truncated, too_many_pixels.
     """
     if not data:
         raise ImageFault(FaultCode.EMPTY_FILE)
@@ -83,19 +95,18 @@ def _decode(
     data: bytes, name: str, want: ImageInput, limits: Limits
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Return the pixels, and the size of the upright picture."""
-    stated = 1
+    stated: Preview | None = None
     if name == RAW:
-        data, stated = require_preview(data, want)
-        name = "JPEG"
-    loaded = _load(data, name, want, limits)
-    image, size = loaded.image, loaded.size
-    orientation = orientation_of(image) or stated
-    if orientation > 1:
-        image = turn(image, orientation)
-        image.format = loaded.image.format
-        if orientation >= 5:
-            size = size[::-1]
-    return to_model_pixels(image, want, loaded.data), size
+        stated = require_preview(data, want)
+        data, name = stated.jpeg, "JPEG"
+    image, size, data = _load(data, name, want, limits)
+    orientation, profile = orientation_of(image), stated_profile(image, data)
+    if stated:
+        orientation = orientation or stated.orientation
+        profile = profile or stated.profile
+    if orientation >= 5:
+        size = size[::-1]
+    return to_model_pixels(image, want, data, orientation, profile), size
 
 
 class _Loaded(NamedTuple):
@@ -115,6 +126,7 @@ def _load(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
     if name == "WEBP":
         # libwebp allocates two canvases when it opens a file.
         require_few_pixels(webp_pixels(data), limits)
+        require_little_memory(webp_memory(webp_pixels(data)), limits)
     require_written(data, name)
     return _open(data, name, want, limits)
 
@@ -133,13 +145,19 @@ def _load_jpeg(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
     # If only the end marker is missing, nothing that follows changes the picture. A progressive one is
     # compared at its full size: scaled down, it does not show what the last scans hold.
     several = read_jpeg_frame(data).has_several_scans
-    compared = ImageInput(_MOST_SIDE, _MOST_SIDE, want.channels) if several else want
+    compared = ImageInput(LONGEST_SIDE, LONGEST_SIDE, want.channels) if several else want
+    continued = _digest(_open(closed.continued, "JPEG", compared, limits).image)
     loaded = _open(closed.data, "JPEG", compared, limits)
-    if not closed.has_every_component or (
-        loaded.image.tobytes() != _open(closed.continued, "JPEG", compared, limits).image.tobytes()
-    ):
+    if not closed.has_every_component or _digest(loaded.image) != continued:
         raise fault
     return loaded
+
+
+def _digest(image: Image.Image) -> bytes:
+    digest = hashlib.sha256()
+    for _, strip in strips_of(image):
+        digest.update(strip.tobytes())
+    return digest.digest()
 
 
 def _load_png(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
@@ -160,7 +178,12 @@ def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
     """Check the cost of a file's picture, then decode it."""
     with Image.open(io.BytesIO(data), formats=(name,)) as image:
         size = image.size
+        require_short_sides(image)
         require_few_pixels(pixels_to_decode(image, data, name, want), limits)
+        if name == "JPEG2000":
+            _leave_out_detail(image, data, want, limits)
+        else:
+            require_little_memory(memory_to_decode(image, data, name, size), limits)
         partial = _partial_frame(image) if name == "GIF" else None
         if name == "TIFF":
             hide_other_tags(image)
@@ -169,6 +192,17 @@ def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
             require_written_rows(image, data, name)
             size = image.size
         return _Loaded(_on_canvas(image, partial) if partial else image, size, data)
+
+
+def _leave_out_detail(image: ImageFile.ImageFile, data: bytes, want: ImageInput, limits: Limits) -> None:
+    """Let OpenJPEG decode a picture smaller if all of it would take too much memory."""
+    reduction = jpeg2000_reduction(data, image.size, want, limits)
+    require_little_memory(jpeg2000_memory(data, image.size, reduction), limits)
+    if reduction:
+        if not has_jpeg2000_end(data):
+            # The details that are left out may be those that are missing.
+            raise ImageFault(FaultCode.TRUNCATED, "The image's end is missing.")
+        image.reduce = reduction  # type: ignore[assignment,method-assign]
 
 
 def _partial_frame(image: ImageFile.ImageFile) -> tuple[int, int, int, int] | None:
@@ -180,7 +214,8 @@ def _partial_frame(image: ImageFile.ImageFile) -> tuple[int, int, int, int] | No
 def _on_canvas(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
     # Pillow fills the rest with the palette's first colour; browsers show the page's background.
     canvas = Image.new("RGBA", image.size, (255, 255, 255, 0))
-    canvas.paste(image.crop(box).convert("RGBA"), box)
+    for top, strip in strips_of(image.crop(box)):
+        canvas.paste(strip.convert("RGBA"), (box[0], box[1] + top))
     return canvas
 
 

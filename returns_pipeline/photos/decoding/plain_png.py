@@ -5,6 +5,7 @@ import zlib
 from PIL import Image
 
 from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.memory import LONGEST_SIDE
 
 #: Everything before the size.
 _HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -29,6 +30,8 @@ def decode_plain_png(data: bytes, limits: Limits) -> Image.Image | None:
     checksums = zlib.crc32(data[12:29]), zlib.crc32(data[37:end])
     stored = int.from_bytes(data[29:33]), int.from_bytes(data[end : end + 4])
     if checksums != stored or not 0 < width * height <= limits.max_pixels:
+        return None
+    if max(width, height) > LONGEST_SIDE:
         return None
     image = Image.new(mode, (width, height), None)
     try:

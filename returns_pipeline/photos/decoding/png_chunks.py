@@ -9,6 +9,10 @@ from returns_pipeline.errors import FaultCode, ImageFault
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 #: Ancillary chunks that are kept for a second attempt, with the lengths that they may have.
 _CLEAR_LENGTHS = {0: (2,), 2: (6,), 3: range(257)}
+#: Chunks that state colours, with their lengths.
+_COLOUR_LENGTHS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
+#: Bytes of a profile that Pillow unpacks.
+_LONGEST_PROFILE = 1 << 20
 #: Longer text is not read: a photo's orientation is no reason to decompress megabytes.
 _LONGEST_TEXT = 1 << 20
 _RAW_PROFILE = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
@@ -39,7 +43,7 @@ def require_picture_chunks(data: bytes) -> None:
 def only_needed_chunks(data: bytes) -> bytes:
     """Return a PNG without the chunks that do not change the picture, or that are damaged.
 
-    Browsers ignore an ancillary chunk with a wrong CRC or length too. Colour profiles and large texts go.
+    Browsers ignore an ancillary chunk with a wrong CRC or length too. Large texts go.
     """
     kept = [data[:8]]
     for chunk in _chunks(data):
@@ -53,9 +57,24 @@ def only_needed_chunks(data: bytes) -> bytes:
 def _is_needed(name: bytes, content: bytes, colour_type: int) -> bool:
     if name == b"tRNS":
         return len(content) in _CLEAR_LENGTHS.get(colour_type, ())
+    if name in _COLOUR_LENGTHS:
+        return len(content) == _COLOUR_LENGTHS[name]
+    if name == b"iCCP":
+        return _is_profile(content)
     if name in {b"tEXt", b"iTXt"} and len(content) <= _LONGEST_TEXT:
         return content.startswith((*_RAW_PROFILE, _XMP))
     return name == b"eXIf"
+
+
+def _is_profile(content: bytes) -> bool:
+    """Whether a chunk holds a compressed profile that Pillow accepts."""
+    name, separator, rest = content.partition(b"\0")
+    unpacker = zlib.decompressobj()
+    try:
+        unpacker.decompress(rest[1:], _LONGEST_PROFILE)
+    except zlib.error:
+        return False
+    return bool(name and separator) and rest[:1] == b"\0" and unpacker.eof
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:

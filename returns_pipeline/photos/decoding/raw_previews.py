@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
 from returns_pipeline.photos.decoding.orientation import exif_orientation
+from returns_pipeline.photos.decoding.stated_colours import exif_profile
 from returns_pipeline.records.models import ImageInput
 
 _SUBFILE, _COMPRESSION, _PHOTOMETRIC, _MAKE = 254, 259, 262, 271
@@ -50,8 +51,16 @@ def is_raw_tiff(data: bytes) -> bool:
     return _MAKE in first and _SUB_DIRECTORIES in first and _number(first, _SUBFILE) == 1
 
 
-def require_preview(data: bytes, want: ImageInput) -> tuple[bytes, int]:
-    """Return the largest preview of a raw file as a JPEG, and the orientation that the raw file states.
+class Preview(NamedTuple):
+    """A preview as a JPEG, and what the raw file states: its orientation, and its colours' ICC profile."""
+
+    jpeg: bytes
+    orientation: int
+    profile: bytes | None
+
+
+def require_preview(data: bytes, want: ImageInput) -> Preview:
+    """Return the largest preview of a raw file.
 
     Raises ImageFault unsupported_format if no preview is as large as the model's input.
     """
@@ -67,7 +76,8 @@ def require_preview(data: bytes, want: ImageInput) -> tuple[bytes, int]:
             width=want.width,
             height=want.height,
         )
-    return data[best[0] : best[1]], exif_orientation(_metadata(data))
+    metadata = _metadata(data)
+    return Preview(data[best[0] : best[1]], exif_orientation(metadata), exif_profile(metadata))
 
 
 def _size(jpeg: bytes) -> tuple[int, int]:

@@ -4,11 +4,13 @@ A copy that reserves the whole file first, and a bad card, leave files of full s
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.photos.decoding.heif_boxes import coded_extents
 from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame, scans_of
+from returns_pipeline.photos.decoding.scaling import strips_of
 from returns_pipeline.photos.decoding.tiff_tags import COMPRESSION, STRIP_BYTES, STRIP_OFFSETS, tags_of
 
 #: Zero bytes in a row from which a JPEG's data is examined, and from which a file's end is.
@@ -80,7 +82,8 @@ def _is_unwritten(strip: bytes) -> bool:
 def _webp_payload(data: bytes) -> tuple[int, int, int]:
     """Return where the first coded frame lies, and how many zeros in a row it cannot have.
 
-    VP8 codes a flat area as zeros: up to 0.2 bits a macroblock were measured, 1 bit is allowed.
+    VP8 codes a flat area as zeros: up to 0.2 bits a macroblock were measured, 1 bit is allowed. VP8L codes
+    repeated rows so: up to 0.26 bits for as many pixels.
     """
     at, longest = 12, len(_CODED_RUN)
     while at + 8 <= len(data):
@@ -92,22 +95,39 @@ def _webp_payload(data: bytes) -> tuple[int, int, int]:
             width, height = (int.from_bytes(data[at + i : at + i + 2], "little") & 0x3FFF for i in (14, 16))
             return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 8
         if name == b"VP8L":
-            return at + 8, at + 8 + size, longest
+            bits = int.from_bytes(data[at + 9 : at + 13], "little")
+            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+            return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 8
         at += 8 + size + size % 2
     return 0, 0, longest
 
 
 def _stops_within_a_row(image: Image.Image, name: str, data: bytes) -> bool:
-    samples = np.asarray(image)
-    height, width = samples.shape[:2]
-    rows = samples.astype(np.bool_).reshape(height, width, -1).max(axis=2)
     # The rows of a BMP are stored from the bottom up, unless its height is negative.
-    if name == "BMP" and not data[25] & 0x80:
-        rows = np.flipud(rows)
-    filled = np.flatnonzero(rows.any(axis=1))
-    if len(filled) == 0 or filled[-1] + 1 == height:
+    is_flipped = name == "BMP" and not data[25] & 0x80
+    last = _last_filled_row(image, is_flipped)
+    if last is None or last == (0 if is_flipped else image.height - 1):
         return False
-    last = int(filled[-1])
-    stop = int(np.flatnonzero(rows[last])[-1]) + 1
-    rest = rows[max(last - 1, 0), stop:]
+    before = min(last + 1, image.height - 1) if is_flipped else max(last - 1, 0)
+    stop = int(np.flatnonzero(_filled(image, last, last + 1)[0])[-1]) + 1
+    rest = _filled(image, before, before + 1)[0, stop:]
     return len(rest) > 0 and float(rest.mean()) > 0.5
+
+
+def _last_filled_row(image: Image.Image, is_flipped: bool) -> int | None:
+    """Return the row that is stored last of those that are not all zeros; None if all are."""
+    found: int | None = None
+    for top, strip in strips_of(image):
+        filled = np.flatnonzero(_filled(strip, 0, strip.height).any(axis=1))
+        if len(filled):
+            if is_flipped:
+                return top + int(filled[0])
+            found = top + int(filled[-1])
+    return found
+
+
+def _filled(image: Image.Image, top: int, bottom: int) -> NDArray[np.bool_]:
+    """Return bool [rows, width]: whether the pixel is not all zeros."""
+    samples = np.asarray(image.crop((0, top, image.width, bottom)))
+    filled: NDArray[np.bool_] = samples.astype(np.bool_).reshape(*samples.shape[:2], -1).max(axis=2)
+    return filled

@@ -34,6 +34,13 @@ runs = sa.Table(
     sa.Column("report_path", PathText),
     # When an image was last reviewed; NULL once the report shows it.
     sa.Column("corrected_at", UtcDateTime),
+    # What the scan left in the intake.
+    sa.Column("still_changing", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("skipped", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("unreadable_folders", sa.Integer, nullable=False, server_default="0"),
+    # The folder that was scanned, and its file system as text that survives a reboot. NULL: not scanned.
+    sa.Column("intake", PathText),
+    sa.Column("file_system", sa.Text),
     one_of("kind", *RunKind.written()),
     one_of("state", *RunState.written()),
     sa.CheckConstraint(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.report.whole_file import whole_file
 from returns_pipeline.training.labelled.parts import Part
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def write_png(
     out_dir.mkdir(parents=True, exist_ok=True)
     for index in range(len(images)) if indices is None else indices:
         path = out_dir / f"image_{index}_label_{labels[index]}.png"
-        Image.fromarray(images[index]).save(path, optimize=True)
+        with whole_file(path) as partial:
+            Image.fromarray(images[index]).save(partial, optimize=True)
         yield path
 
 

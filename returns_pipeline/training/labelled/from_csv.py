@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.report.csv_table import lines_of
+from returns_pipeline.report.whole_file import whole_file
 
 _ADVICE = (
     "The file needs a header `label,pixel1,…` and lines of whole numbers: the label, then the pixels of a "
@@ -25,7 +27,7 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
     """
     try:
         with source.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            rows = csv.reader(stream)
+            rows = csv.reader(lines_of(stream))
             header = next(rows, [])
             side = math.isqrt(max(len(header) - 1, 0))
             if side == 0 or side * side != len(header) - 1 or header[0].strip().lower() != "label":
@@ -39,7 +41,8 @@ def write_png(source: Path, out: Path, *, limit: int | None = None, flat: bool =
                 folder = out if flat else out / str(label)
                 folder.mkdir(parents=True, exist_ok=True)
                 path = folder / f"image_{index}_label_{label}.png"
-                Image.fromarray(pixels.reshape(side, side)).save(path, optimize=True)
+                with whole_file(path) as partial:
+                    Image.fromarray(pixels.reshape(side, side)).save(partial, optimize=True)
                 yield path
     except csv.Error as error:
         raise _fault(source, rows.line_num + 1, str(error)) from error

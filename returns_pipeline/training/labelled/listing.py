@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.photos.intake_rules import PARTIAL_SUFFIXES
+from returns_pipeline.photos.intake_rules import is_skipped
 
 _OTHER_SUFFIXES = (
-    *PARTIAL_SUFFIXES,
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".html", ".htm", ".xml", ".xmp", ".aae"),
     *(".yaml", ".yml", ".toml", ".ini", ".log", ".db", ".lnk", ".pdf", ".doc", ".docx", ".xls", ".xlsx"),
     *(".zip", ".tar", ".gz", ".7z", ".rar", ".py", ".ipynb", ".npy", ".npz", ".pkl", ".parquet"),
@@ -26,7 +25,7 @@ class Listing(NamedTuple):
 
 
 def list_folder(folder: Path, *above: Path) -> Listing:
-    """Return the content of a folder, without hidden files and files that are evidently no photos.
+    """Return the content of a folder, without names that scans skip and files that are evidently no photos.
 
     Raises RefusedError when the folder cannot be read, or is a link to one of the folders `above` it.
     """
@@ -37,7 +36,7 @@ def list_folder(folder: Path, *above: Path) -> Listing:
             raise _circle(folder)
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
+                if is_skipped(entry.name):
                     continue
                 if entry.is_dir():
                     folders.append(folder / entry.name)

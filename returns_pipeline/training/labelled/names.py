@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
-from returns_pipeline.classify.bundle import LABEL_LENGTH
+from returns_pipeline.classify.manifest import LABEL_LENGTH
 from returns_pipeline.errors import RefusedError
 
 #: `0_pants`, `3-dress`, `12 hat`, or only a number.

@@ -14,6 +14,7 @@ import keras
 from keras import layers
 
 from returns_pipeline.classify.bundle import KERAS_MODEL, find_bundle
+from returns_pipeline.classify.runtimes import keras_archive, keras_weights
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
@@ -105,7 +106,10 @@ def bundle_backbone(models_dir: Path, model: str) -> Any:
     ConfigFault when there is no such bundle, RefusedError when it has no feature map.
     """
     bundle = find_bundle(models_dir, model)
-    network = keras.saving.load_model(bundle.file(KERAS_MODEL), safe_mode=True, compile=False)
+    path = bundle.file(KERAS_MODEL)
+    keras_archive.require_safe(path)
+    keras_weights.require_plain(path)
+    network = keras.saving.load_model(path, safe_mode=True, compile=False)
     found = _with_feature_map(network)
     if found is None:
         raise RefusedError(

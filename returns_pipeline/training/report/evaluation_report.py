@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 
+from returns_pipeline.report.whole_file import whole_file
 from returns_pipeline.training.evaluation import metrics
 from returns_pipeline.training.evaluation.calibration_curve import (
     ReviewOutcome,
@@ -59,17 +61,21 @@ class ReportContent:
 def write_report(folder: "Path", content: ReportContent) -> dict[str, Any]:
     """Write the figures, metrics.json and index.html into `folder`; return the numbers of metrics.json.
 
-    The folder is created if needed. Files of an earlier report are replaced; other files stay.
+    The folder is created if needed. Files of an earlier report are replaced, each as a whole; others stay.
+    Raises TransientFault when the file system refuses.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     truth = content.judged.truth
     evaluation = metrics.evaluate(truth, content.predictions, content.mains)
     outcome = review_outcome(truth, content.predictions, content.thresholds)
-    figures = _figures(content, evaluation, outcome)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=plots.DPI, metadata={"Software": None})
+    # A label with dollar signs is no formula: Matplotlib would draw it as one, or fail.
+    with rc_context({"text.parse_math": False}):
+        figures = _figures(content, evaluation, outcome)
+        for name, figure in figures.items():
+            with whole_file(folder / f"{name}.png") as path:
+                figure.savefig(path, dpi=plots.DPI, metadata={"Software": None})
     numbers = _numbers(content, evaluation, outcome)
-    (folder / "metrics.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    with whole_file(folder / "metrics.json") as path:
+        path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     summary = page.summary(evaluation, content.labels, outcome, content.rule, numbers.get("ece_uncalibrated"))
     text = page.render(
         title=content.title,
@@ -80,7 +86,8 @@ def write_report(folder: "Path", content: ReportContent) -> dict[str, Any]:
         metrics=content.metrics,
         figures=list(figures),
     )
-    (folder / "index.html").write_text(text, encoding="utf-8")
+    with whole_file(folder / "index.html") as path:
+        path.write_text(text, encoding="utf-8")
     return numbers
 
 

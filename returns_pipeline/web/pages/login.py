@@ -21,12 +21,13 @@ from returns_pipeline.web.pages.page import (
 )
 from returns_pipeline.web.security.access import (
     COOKIE,
-    LOCAL,
     SESSION_SECONDS,
     Authenticator,
     Principal,
+    address_of,
     require_same_origin,
 )
+from returns_pipeline.web.security.devices import DEVICE_COOKIE, DEVICE_SECONDS
 
 router = APIRouter()
 
@@ -43,14 +44,16 @@ async def log_in(request: Request, authenticator: Auth) -> Response:
     require_same_origin(request)
     given = await request.form(max_files=0, max_fields=10)
     where = _local_path(text_of(given, "next", 2000))
-    address = request.client.host if request.client else ""
+    name, password = text_of(given, "name", 100), str(given.get("password", ""))
+    device = request.cookies.get(DEVICE_COOKIE)
     try:
-        person = await run_in_threadpool(
-            authenticator.log_in, text_of(given, "name", 100), str(given.get("password", "")), address
-        )
+        person = await authenticator.log_in(name, password, address_of(request), device)
     except (UnauthorizedError, TooManyAttemptsError) as fault:
-        return show(request, "login.html", fault.http_status, next=where, fault=fault.message)
-    return await run_in_threadpool(_open_session, request, authenticator, person, where)
+        return show(request, "login.html", fault.http_status, next=where, fault=str(fault))
+    response = await run_in_threadpool(_open_session, request, authenticator, person, where)
+    known = authenticator.devices.with_user(device, person.name)
+    _set_cookie(request, response, DEVICE_COOKIE, known, DEVICE_SECONDS)
+    return response
 
 
 @router.post("/logout")
@@ -67,13 +70,14 @@ def log_in_with_token(
 ) -> None:
     """Open a session for the token of this machine in the first page's address; other tokens open none.
 
-    Raises RedirectError in either case: the token must not stay in the browser's history.
+    Raises RedirectError in either case, because the token must not stay in the browser's history, and
+    TooManyAttemptsError after many wrong tokens.
     """
     if token is None or request.url.path.removeprefix(root_of(request)) != "/":
         return
-    if not authenticator.is_local(token):
+    person = authenticator.of_local_token(token, address_of(request))
+    if person is None:
         raise RedirectError(redirect(request, "/login"))
-    person = Principal(LOCAL, Role.OPERATOR)
     raise RedirectError(_open_session(request, authenticator, person, "/"))
 
 
@@ -81,16 +85,20 @@ def _open_session(
     request: Request, authenticator: Authenticator, person: Principal, where: str
 ) -> RedirectResponse:
     response = redirect(request, where)
+    _set_cookie(request, response, COOKIE, authenticator.open_session(person), SESSION_SECONDS)
+    return response
+
+
+def _set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
     response.set_cookie(
-        COOKIE,
-        authenticator.open_session(person),
-        max_age=SESSION_SECONDS,
+        name,
+        value,
+        max_age=seconds,
         path=root_of(request) or "/",
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
     )
-    return response
 
 
 def _local_path(where: str) -> str:

@@ -1,5 +1,6 @@
 """Versions of models: how good each is, and which one runs use."""
 
+import os
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -48,7 +49,7 @@ def _row(each: Version) -> dict[str, object]:
         "metrics": each.metrics,
         "recipe": each.bundle.recipe if each.bundle else "",
         "shadow_share": each.row.shadow_share if each.row else None,
-        "has_report": each.bundle is not None and (folder / "report" / "index.html").is_file(),
+        "has_report": each.bundle is not None and os.path.isfile(folder / "report" / "index.html"),  # noqa: PTH113 - raises nothing
         "fault": pathless(each.fault),
     }
 
@@ -142,11 +143,21 @@ def show_report(context: Pipeline, _: Person, name: str, version: int, path: str
         folder = find_bundle(context.settings.models_dir, f"{name}/{version}").folder
     except PipelineError as fault:
         raise NotFoundError("{reason}", reason=fault.message) from None
-    report = (folder / "report").resolve()
-    wanted = (report / path).resolve()
-    kind = _KINDS.get(wanted.suffix)
-    if kind is None or not wanted.is_relative_to(report) or not wanted.is_file():
+    wanted = _report_file(folder, path)
+    kind = _KINDS.get(wanted.suffix) if wanted else None
+    if wanted is None or kind is None:
         raise NotFoundError("There is no such file in this report.")
     # Reports have inline styles, but no script.
     policy = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
     return FileResponse(wanted, media_type=kind, headers={"Content-Security-Policy": policy})
+
+
+def _report_file(folder: Path, path: str) -> Path | None:
+    """Return a file of a bundle's report; None if there is none, or if a link leads out of the bundle."""
+    try:
+        report = (folder / "report").resolve()
+        wanted = (report / path).resolve()
+        is_inside = report.is_relative_to(folder.resolve()) and wanted.is_relative_to(report)
+    except (OSError, ValueError, RuntimeError):  # a NUL byte, a link in a circle
+        return None
+    return wanted if is_inside and os.path.isfile(wanted) and os.access(wanted, os.R_OK) else None  # noqa: PTH113 - raises nothing

@@ -12,13 +12,13 @@ from starlette.datastructures import FormData
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.access import Role
-from returns_pipeline.records.text import pathless
+from returns_pipeline.records.text import pathless, printable
 from returns_pipeline.report import words
 from returns_pipeline.report.html import template_environment
 from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth
-from returns_pipeline.web.errors import UnauthorizedError
+from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
 from returns_pipeline.web.pages.table import navigation, page_at
 from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.worker_client import WorkerClient
@@ -28,7 +28,7 @@ from returns_pipeline.web.security.access import Principal, require_csrf_token, 
 _templates = template_environment("returns_pipeline.web")
 _templates.globals["words"] = words
 #: A file name that may wrap after each underscore.
-_templates.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
+_templates.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
 #: Images that wait for a review are counted for every page up to this number.
 _MOST_COUNTED = 10_000
 
@@ -77,7 +77,8 @@ def person_of(request: Request, authenticator: Auth) -> Principal:
     """Return the visitor of a page. Raises RedirectError to the log-in without a session."""
     try:
         person = authenticator.of_request(request)
-    except UnauthorizedError:
+    except (UnauthorizedError, TooManyAttemptsError):
+        # A proxy may add credentials of its own, which are no token: its user logs in.
         person = None
     if person is None:
         path = request.url.path.removeprefix(root_of(request))

@@ -7,15 +7,14 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
-from returns_pipeline.records.tasks import INTERACTIVE, Queue
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
 from returns_pipeline.store import images, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases.intakes import alarms
 from returns_pipeline.usecases.schedule import next_due
-from returns_pipeline.web.dependencies import Pipeline
+from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
 from returns_pipeline.web.render.charts import Column, columns
 
@@ -34,9 +33,9 @@ class Share(NamedTuple):
 
 
 @router.get("/")
-def tonight(request: Request, context: Pipeline, _: Person) -> HTMLResponse:
+def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLResponse:
     """Show the last night, open runs and the trend."""
-    db = context.db
+    db, now = context.db, utc_now()
     work = images.open_work(db)
     newest = runs.latest(db, 3 * _TREND)
     last = _last(db, newest)
@@ -46,8 +45,8 @@ def tonight(request: Request, context: Pipeline, _: Person) -> HTMLResponse:
     return show(
         request,
         "tonight.html",
-        next_night=next_due(context.settings, utc_now()),
-        faults=_faults(context.queue),
+        next_night=next_due(context.settings, now),
+        faults=[*web.obstacles(), *(pathless(str(each)) for each in alarms(context.settings, db, now))],
         open_runs=[run for run in runs.unclosed(db) if run.kind is not RunKind.API],
         work=work,
         work_fault=pathless(work.fault or ""),
@@ -122,16 +121,3 @@ def _trend_plot(closed: Sequence[RunSummary]) -> str:
             for run in reversed(closed)
         ],
     )
-
-
-def _faults(queue: Queue) -> list[str]:
-    """Return what keeps photos from being classified now, in sentences."""
-    try:
-        # A busy machine replies late: ask again, with more time, before the page raises an alarm.
-        if INTERACTIVE not in queue.served(timeout=0.3) and INTERACTIVE not in queue.served(timeout=1.0):
-            return ["The part that classifies photos does not reply. New photos wait until it runs again."]
-    except TransientFault as fault:
-        return [pathless(str(fault))]
-    except PipelineError as fault:
-        return [pathless(fault.message)]
-    return []

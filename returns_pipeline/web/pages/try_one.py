@@ -9,9 +9,10 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
-from returns_pipeline.web.dependencies import Db, Workers
+from returns_pipeline.web.dependencies import Db, Images, Workers
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
-from returns_pipeline.web.queries.worker_client import Classified, WorkerClient
+from returns_pipeline.web.queries.worker_client import Classified, SpooledRequest, WorkerClient
+from returns_pipeline.web.security.access import require_role
 
 router = APIRouter()
 
@@ -25,24 +26,34 @@ def form(request: Request, _: Person) -> HTMLResponse:
 
 
 @router.post("/try")
-async def classify(request: Request, db: Db, workers: Workers, person: Person) -> HTMLResponse:
+async def classify(
+    request: Request, db: Db, workers: Workers, bodies: Images, person: Person
+) -> HTMLResponse:
     """Show the prediction for a photo."""
-    given = await form_of(request, person, Role.REVIEWER)
-    began = time.perf_counter()
+    require_role(person, Role.REVIEWER)
+    async with bodies.received(request) as whole:
+        given = await form_of(whole, person, Role.REVIEWER)
+        began = time.perf_counter()
+        spooled = await _spooled(workers, given.get("file"))
     try:
-        found = await _classify(workers, given.get("file"))
+        found = await workers.wait_for_one(spooled) if spooled else None
     except RefusedError as fault:
-        values = {"found": None, "fault": str(fault)}
-        return await run_in_threadpool(show, request, "try.html", fault.http_status, **values)
+        return await run_in_threadpool(_refused, request, fault)
+    if found is None:
+        return await run_in_threadpool(_refused, request, RefusedError("Choose a photo first."))
     shown = _shown(found, (time.perf_counter() - began) * 1000)
     why = await explanation(workers, db, found.images[0].id)
     return await run_in_threadpool(show, request, "try.html", found=shown, fault="", why=why)
 
 
-async def _classify(workers: WorkerClient, file: object) -> Classified:
+def _refused(request: Request, fault: RefusedError) -> HTMLResponse:
+    return show(request, "try.html", fault.http_status, found=None, fault=str(fault))
+
+
+async def _spooled(workers: WorkerClient, file: object) -> SpooledRequest | None:
     if not isinstance(file, UploadFile) or not file.filename:
-        raise RefusedError("Choose a photo first.")
-    return await workers.classify_one(file.filename, await file.read())
+        return None
+    return await workers.spool([(file.filename, await file.read())])
 
 
 def _shown(found: Classified, milliseconds: float) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from typing import Any
+from typing import Any, TypeGuard
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.store.browsing import Cursor, Order
@@ -24,7 +24,7 @@ def run_cursor(text: str | None) -> int | None:
     A cursor of another list begins at the newest run.
     """
     value = _unpack(text)
-    return value if isinstance(value, int) and 0 < value < RUN_ID_END else None
+    return value if _is_whole(value) and 0 < value < RUN_ID_END else None
 
 
 def image_cursor(text: str | None, order: Order) -> Cursor | None:
@@ -47,8 +47,13 @@ def _unpack(text: str | None) -> Any:
 
 
 def _fits(probability: object, image_id: object, order: Order) -> bool:
-    if not isinstance(image_id, int) or not 0 <= image_id < IMAGE_ID_END:
+    if not _is_whole(image_id) or not 0 <= image_id < IMAGE_ID_END:
         return False
     if order is Order.ID:
         return probability is None
-    return isinstance(probability, float | int) and 0 <= probability <= 1
+    return (isinstance(probability, float) or _is_whole(probability)) and 0 <= probability <= 1
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value of JSON is a whole number; Python counts `true` as one, databases do not."""
+    return isinstance(value, int) and not isinstance(value, bool)

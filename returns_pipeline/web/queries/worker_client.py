@@ -62,27 +62,6 @@ class WorkerClient:
         self._explaining: dict[int, asyncio.Task[Explanation | None]] = {}
         self._explain_slots = asyncio.Semaphore(_MOST_EXPLAINED)
 
-    async def classify(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> Classified:
-        """Return the predictions for (name, content) pairs.
-
-        Raises NoReplyError if the workers do not finish in time, PipelineError if the images could not be
-        stored.
-        """
-        return await self.wait_for(await self.spool(images, key_id))
-
-    async def classify_one(self, name: str, content: bytes, key_id: str | None = None) -> Classified:
-        """Return the prediction for one photo. Raises as `classify`.
-
-        Also raises RefusedError if the photo cannot be read, and PipelineError if this system failed.
-        """
-        found = await self.classify([(name, content)], key_id)
-        (image,) = found.images
-        if image.label is None and image.failed_here:
-            raise PipelineError("The photo was not classified. {reason}", reason=image.detail or "")
-        if image.label is None:
-            raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
-        return found
-
     async def spool(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> SpooledRequest:
         """Write (name, content) pairs into the spool, so that memory need not hold them.
 
@@ -106,8 +85,25 @@ class WorkerClient:
             raise ConflictError("This Idempotency-Key was used for other images.", "Use a new key.")
         return accepted
 
+    async def wait_for_one(self, spooled: SpooledRequest) -> Classified:
+        """Return the prediction for a request with one photo. Raises as `wait_for`.
+
+        Also raises RefusedError if the photo cannot be read, and PipelineError if this system failed.
+        """
+        found = await self.wait_for(spooled)
+        (image,) = found.images
+        if image.label is None and image.failed_here:
+            raise PipelineError("The photo was not classified. {reason}", reason=image.detail or "")
+        if image.label is None:
+            raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
+        return found
+
     async def wait_for(self, spooled: SpooledRequest) -> Classified:
-        """Return the predictions for a request in the spool. Raises as `classify`."""
+        """Return the predictions for a request in the spool.
+
+        Raises NoReplyError if the workers do not finish in time, PipelineError if the images could not be
+        stored.
+        """
         seconds = self._context.settings.api_seconds
         until = asyncio.get_running_loop().time() + seconds
         accepted = await run_in_threadpool(self._accept, spooled)

@@ -1,7 +1,6 @@
 """Authentication and roles: machines' tokens, people's sessions, and the token of this machine."""
 
 import base64
-import binascii
 import contextlib
 import functools
 import hashlib
@@ -9,9 +8,6 @@ import hmac
 import os
 import secrets
 import tempfile
-import threading
-import time
-from collections import deque
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,27 +15,26 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Request
 from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.access import Role
 from returns_pipeline.settings import LOOPBACK, Settings
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
-from returns_pipeline.web.errors import ForbiddenError, TooManyAttemptsError, UnauthorizedError
+from returns_pipeline.web.errors import ForbiddenError, UnauthorizedError
+from returns_pipeline.web.security.attempts import Attempt, LogIns, Tokens
+from returns_pipeline.web.security.devices import Devices
 
 COOKIE = "returns_session"
 #: Seconds that a session lasts: a long working day.
 SESSION_SECONDS = 12 * 3600
-#: Log-ins that may be tried in _WINDOW seconds: for one name, and from one address (perhaps an office's).
-_TRIES_OF_NAME, _TRIES_OF_ADDRESS, _WINDOW = 5, 30, 60.0
 #: The user name of a caller with the token of this machine.
 LOCAL = "local"
 #: Methods that change nothing.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _hasher = PasswordHasher()
-#: Limits the password checks that run at the same time: each takes 64 MiB.
-_password_checks = threading.BoundedSemaphore(2)
 
 
 class Principal(NamedTuple):
@@ -59,8 +54,8 @@ class Authenticator:
         secret = settings.web_secret.get_secret_value() or _secret(settings, "web-secret")
         self._signer = URLSafeTimedSerializer(secret, salt="session")
         self.local_token = _secret(settings, "web-token") if settings.web_host in LOOPBACK else None
-        self._lock = threading.Lock()
-        self._attempts: dict[str, deque[float]] = {}
+        self.devices = Devices(secret)
+        self._log_ins, self._tokens = LogIns(), Tokens()
 
     def of_request(self, request: Request) -> Principal | None:
         """Return the caller; None without credentials. Raises UnauthorizedError for an invalid token."""
@@ -79,51 +74,53 @@ class Authenticator:
         # A proxy may add credentials of its own: a session counts more than a token.
         if session is not None or token is None:
             return session
-        found = self.of_token(token)
+        found = self._of_token(token, address_of(request))
         if found is None:
             raise UnauthorizedError("This token is unknown or was revoked.")
         return found
 
-    def of_token(self, token: str) -> Principal | None:
-        """Return the owner of a token; None for an unknown one."""
-        if self.is_local(token):
+    def _of_token(self, token: str, address: str) -> Principal | None:
+        """Return the owner of a token; None for an unknown one. Raises TooManyAttemptsError."""
+        if self._is_local(token):
             return Principal(LOCAL, Role.OPERATOR)
-        found = access.token(self._db, digest(token))
+        stamp = digest(token)
+        self._tokens.require_attempts_left(stamp, address)
+        found = access.token(self._db, stamp)
+        self._tokens.count(stamp, address, is_right=found is not None)
         return Principal(found.name, found.role) if found else None
 
-    def is_local(self, token: str) -> bool:
-        """Whether this is the token of this machine."""
+    def of_local_token(self, token: str, address: str) -> Principal | None:
+        """Return the owner of the token of this machine; None for another. Raises TooManyAttemptsError."""
+        if self._is_local(token):
+            return Principal(LOCAL, Role.OPERATOR)
+        stamp = digest(token)
+        self._tokens.require_attempts_left(stamp, address)
+        self._tokens.count(stamp, address, is_right=False)
+        return None
+
+    def _is_local(self, token: str) -> bool:
         return self.local_token is not None and hmac.compare_digest(token.encode(), self.local_token.encode())
 
-    def log_in(self, name: str, password: str, address: str) -> Principal:
+    async def log_in(self, name: str, password: str, address: str, device_cookie: str | None) -> Principal:
         """Return the user. Raises UnauthorizedError, and TooManyAttemptsError after several attempts."""
-        self._count_attempt({f"name {name}": _TRIES_OF_NAME, f"address {address}": _TRIES_OF_ADDRESS})
-        found = access.user(self._db, name)
-        try:
-            with _password_checks:
-                # An unknown name takes as long as a known one, so that the time does not reveal which names
-                # exist. Computed before the check, so that the first log-in is slow for either.
-                unmatched = _unmatched_hash()
-                _hasher.verify(found[1] if found else unmatched, password)
-        except (VerificationError, InvalidHashError):
-            found = None
+        attempt = Attempt(name, address, self.devices.known(device_cookie, name))
+        found = await self._log_ins.attempt(
+            attempt, lambda: run_in_threadpool(self._of_password, name, password)
+        )
         if found is None:
             raise UnauthorizedError("Name or password is wrong.")
-        with self._lock:
-            self._attempts.pop(f"name {name}", None)
-        return Principal(found[0].name, found[0].role)
+        return found
 
-    def _count_attempt(self, keys: dict[str, int]) -> None:
-        """Count an attempt before the password is checked, so that parallel attempts count too."""
-        now = time.monotonic()
-        with self._lock:
-            for key in [key for key, last in self._attempts.items() if last[-1] < now - _WINDOW]:
-                del self._attempts[key]
-            for key, most in keys.items():
-                attempts = self._attempts.setdefault(key, deque(maxlen=most))
-                if len(attempts) == most and attempts[0] > now - _WINDOW:
-                    raise TooManyAttemptsError("Too many attempts to log in. Wait a minute.")
-                attempts.append(now)
+    def _of_password(self, name: str, password: str) -> Principal | None:
+        found = access.user(self._db, name)
+        # An unknown name takes as long as a known one, so that the time does not reveal which names exist.
+        # Computed before the check, so that the first log-in is slow for either.
+        unmatched = _unmatched_hash()
+        try:
+            _hasher.verify(found[1] if found else unmatched, password)
+        except (VerificationError, InvalidHashError):
+            return None
+        return Principal(found[0].name, found[0].role) if found else None
 
     def open_session(self, principal: Principal) -> str:
         """Return the cookie value of a new session."""
@@ -164,6 +161,11 @@ class Authenticator:
         host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
         query = f"?token={self.local_token}" if with_token and self.local_token and not self._is_off else ""
         return f"http://{host}:{settings.web_port}/{query}"
+
+
+def address_of(request: Request) -> str:
+    """Return the address of the client; behind a trusted proxy, of the proxy's client."""
+    return request.client.host if request.client else ""
 
 
 def require_same_origin(request: Request) -> None:
@@ -224,7 +226,7 @@ def _token_of(header: str) -> str | None:
         return None
     try:
         return base64.b64decode(value).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither base64 nor UTF-8
         return ""
 
 

@@ -1,5 +1,7 @@
 """Security headers of every response."""
 
+import re
+
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,6 +10,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_ORIGIN = re.compile(r"^https?://[^/]*(?=/(?!/))")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -31,6 +34,9 @@ class SafeHeaders:
                 headers.setdefault("Content-Security-Policy", _POLICY)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if "location" in headers:
+                    # Only the path: the host of the request is what its sender wrote.
+                    headers["location"] = _ORIGIN.sub("", headers["location"])
             await send(message)
 
         if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):

@@ -1,9 +1,11 @@
 """Images: their predictions, thumbnails and explanations."""
 
+from bisect import bisect_right
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import NotFoundError, RefusedError
@@ -13,13 +15,15 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.store import browsing, image_history
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import Database
-from returns_pipeline.web.dependencies import Db, ImageId, Pipeline, Viewer, Workers
+from returns_pipeline.web.dependencies import Db, ImageId, Viewer, Web, Workers
 from returns_pipeline.web.errors import NoReplyError
 from returns_pipeline.web.queries.cursors import image_cursor, pack
-from returns_pipeline.web.queries.explanations import overlay, similar_images
+from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.lookups import RUN_ID_END, image_by_id
 from returns_pipeline.web.queries.worker_client import WorkerClient
-from returns_pipeline.web.render import thumbnails
+from returns_pipeline.web.render.orders import Heat
+from returns_pipeline.web.render.pictures import Pictures, Wanted
+from returns_pipeline.web.render.placeholder import placeholder
 from returns_pipeline.web.v1.schemas import (
     History,
     HistoryEvent,
@@ -33,10 +37,25 @@ from returns_pipeline.web.v1.schemas import (
 
 router = APIRouter(tags=["images"])
 
-_Size = Annotated[int, Query(ge=16, le=1024)]
+#: The sizes of pictures in pixels. Few, so that each photo is decoded and kept only a few times.
+_SIZES = (16, 32, 48, 64, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800, 1024)
+
+
+def _in_steps(size: int) -> int:
+    return _SIZES[bisect_right(_SIZES, size) - 1]
+
+
+_Size = Annotated[
+    int,
+    Query(ge=16, le=1024, description=f"Rounded down to one of {', '.join(map(str, _SIZES))}."),
+    AfterValidator(_in_steps),
+]
 _WEBP: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/webp": {}}, "description": "A WebP picture."}
+    200: {"content": {"image/webp": {}}, "description": "A WebP picture."},
+    304: {"description": "The picture that `If-None-Match` names is still the same."},
 }
+#: A browser shows a picture for a minute before it asks whether it is still the same.
+_FRESH = "private, max-age=60"
 _Probability = Annotated[float | None, Query(ge=0, le=1)]
 
 
@@ -94,19 +113,30 @@ def show_history(db: Db, _: Viewer, image_id: ImageId) -> History:
     response_class=Response,
     responses=_WEBP,
 )
-def show_thumbnail(context: Pipeline, _: Viewer, image_id: ImageId, size: _Size = 160) -> Response:
-    """Return a picture of at most `size` pixels on its longer side."""
-    image_by_id(context.db, image_id)
-    picture = browsing.picture(context.db, image_id)
-    return _picture(image_id, thumbnails.of(picture, size, context) if picture else None)
+async def show_thumbnail(
+    request: Request, web: Web, _: Viewer, image_id: ImageId, size: _Size = 160
+) -> Response:
+    """Return a picture of at most `size` pixels on its longer side.
+
+    An image that cannot be shown has a grey picture in its place, with the header `X-Placeholder: 1`.
+    """
+
+    def find() -> Wanted:
+        image_by_id(web.context.db, image_id)
+        return web.pictures.wanted(browsing.picture(web.context.db, image_id), size)
+
+    return await _picture(request, web.pictures, await run_in_threadpool(find), size)
 
 
-def _picture(image_id: int, webp: bytes | None) -> Response:
+async def _picture(request: Request, pictures: Pictures, wanted: Wanted, size: int) -> Response:
+    headers = {"ETag": f'"{wanted.key}"', "Cache-Control": _FRESH}
+    if wanted.key and wanted.key in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    webp = await pictures.draw(wanted)
     if webp is None:
-        raise NotFoundError(
-            "Image {image} cannot be shown: its file is gone or cannot be decoded.", image=image_id
-        )
-    return Response(webp, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+        webp = await run_in_threadpool(placeholder, size)
+        headers = {"X-Placeholder": "1", "Cache-Control": "no-store"}
+    return Response(webp, media_type="image/webp", headers=headers)
 
 
 @router.get("/images/{image_id}/explanation", summary="What the model looked at, and similar earlier returns")
@@ -129,16 +159,16 @@ async def explain(db: Db, workers: Workers, _: Viewer, image_id: ImageId) -> Ima
     responses=_WEBP,
 )
 async def show_heatmap(
-    context: Pipeline, workers: Workers, _: Viewer, image_id: ImageId, size: _Size = 160
+    request: Request, web: Web, _: Viewer, image_id: ImageId, size: _Size = 160
 ) -> Response:
-    """Return a picture of at most `size` pixels on its longer side."""
-    found = await _explanation(context.db, workers, image_id)
+    """Return a picture of at most `size` pixels on its longer side; a grey one as for a thumbnail."""
+    found = await _explanation(web.context.db, web.workers, image_id)
+    heat = Heat(found.width, found.height, found.heat)
 
-    def draw() -> bytes | None:
-        picture = browsing.picture(context.db, image_id)
-        return overlay(picture, found, size, context) if picture else None
+    def find() -> Wanted:
+        return web.pictures.wanted(browsing.picture(web.context.db, image_id), size, heat)
 
-    return _picture(image_id, await run_in_threadpool(draw))
+    return await _picture(request, web.pictures, await run_in_threadpool(find), size)
 
 
 async def _explanation(db: Database, workers: WorkerClient, image_id: int) -> Explanation:

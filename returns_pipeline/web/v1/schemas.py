@@ -1,5 +1,6 @@
 """The bodies of REST requests and responses."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +36,9 @@ class Run(_Body):
     quarantined: int
     failed: int
     pending: int
+    still_changing: int = Field(description="Files that were still being written; a later scan takes them.")
+    skipped: int = Field(description="Files and folders whose names scans skip.")
+    unreadable_folders: int = Field(description="Subfolders of the intake that could not be read.")
 
     @classmethod
     def of(cls, run: RunSummary) -> "Run":
@@ -53,6 +57,7 @@ class Run(_Body):
             quarantined=counts.quarantined,
             failed=counts.failed,
             pending=counts.pending,
+            **asdict(run.left),
         )
 
 

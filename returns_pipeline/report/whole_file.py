@@ -1,0 +1,31 @@
+"""Writes a file as a whole: whatever fails, the file of before stays as it was."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from returns_pipeline.errors import TransientFault
+
+
+@contextmanager
+def whole_file(path: Path, advice: str = "Free some disk space, or choose another folder.") -> Iterator[Path]:
+    """Yield a path to write to, and rename it to `path` when the block ends; create the folder if needed.
+
+    Raises TransientFault with the `advice` when the file system refuses.
+    """
+    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise TransientFault(
+            "{path} cannot be written: {reason}.",
+            advice=advice,
+            path=path,
+            reason=error.strerror or error,
+        ) from error

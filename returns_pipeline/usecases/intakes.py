@@ -1,0 +1,65 @@
+"""Alarms about intakes: a night that was not taken, a folder that is empty because its share is not mounted.
+
+They are read from the database alone: a page must not wait for a file server that does not answer.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import intakes, runs
+from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import schedule
+
+_MOUNT = (
+    "If it is a network drive, connect it again; if photos arrive elsewhere, correct RETURNS_INCOMING_DIR."
+)
+
+
+def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]:
+    """Return what is wrong with the intakes at `now`, an aware moment; each says what to do."""
+    found = []
+    due = schedule.last_due(settings, now)
+    night = schedule.night_request(due)
+    for intake in settings.every_intake:
+        request = schedule.request_of_intake(night, settings, intake.model)
+        is_late = now - due > schedule.PUNCTUAL
+        if is_late and runs.night_is_missing(db, request, due):
+            found.append(
+                ConfigFault(
+                    "The folder {folder} was not scanned for the night of {due:%Y-%m-%d %H:%M} UTC.",
+                    "Run `returns-pipeline doctor` to see why.",
+                    folder=intake.folder,
+                    due=due,
+                )
+            )
+        elif fault := emptiness(db, intake.folder.resolve()):
+            found.append(fault)
+    return found
+
+
+def emptiness(db: Database, folder: Path) -> ConfigFault | None:
+    """Return why an intake, a resolved path, may be empty by mistake; None if it is well.
+
+    An intake that is empty because all its photos were archived is well: its file system is the same as when
+    they arrived.
+    """
+    history = intakes.history(db, folder)
+    if history is None or not history.is_empty:
+        return None
+    if not history.had_photos:
+        return ConfigFault(
+            "The folder {folder} is empty, and no photo ever arrived there.", _MOUNT, folder=folder
+        )
+    before, now = history.photos_file_system, history.file_system
+    if before and now and before != now:
+        return ConfigFault(
+            "The folder {folder} is empty and lies on another file system than its photos did: {now} instead "
+            "of {before}.",
+            _MOUNT,
+            folder=folder,
+            now=now,
+            before=before,
+        )
+    return None

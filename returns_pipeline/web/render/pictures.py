@@ -1,0 +1,123 @@
+"""Small pictures of photos: from the cache, or drawn in a process with a limit of memory, two at a time."""
+
+import asyncio
+import hashlib
+import queue
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+
+from returns_pipeline.errors import ImageFault, TransientFault
+from returns_pipeline.records.images import Picture
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.web.errors import BusyError
+from returns_pipeline.web.render.drawing_client import DrawingClient
+from returns_pipeline.web.render.orders import Heat, Order, Reply
+from returns_pipeline.web.render.picture_cache import PictureCache
+
+#: Photos that are decoded at the same time.
+_AT_ONCE = 2
+#: Pictures that are drawn or wait for it. A page of 60 needs at most 6: browsers open so many connections.
+_MOST_WAITING = 64
+#: Seconds that a request waits for its picture.
+_WAIT_SECONDS = 30.0
+#: Part of every key: raised when pictures are drawn in another way.
+_FORM = "1"
+
+
+class Wanted(NamedTuple):
+    """A picture to show: a photo where it lies now, `size` pixels on the longer side, with or without heat.
+
+    `key` is the same for the same picture and changes when the photo changes. It is empty without a photo.
+    """
+
+    picture: Picture | None
+    size: int
+    heat: Heat | None
+    key: str
+
+
+class Pictures:
+    """Draws pictures and keeps them in HOME/thumbnails. Each web process has one."""
+
+    def __init__(self, context: Context) -> None:
+        """Start no process yet."""
+        settings = context.settings
+        self._context = context
+        self._cache = PictureCache(settings.home / "thumbnails", settings.thumbnail_cache_mb * 1024 * 1024)
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "pictures")
+        self._clients: queue.SimpleQueue[DrawingClient] = queue.SimpleQueue()
+        self._every_client = [DrawingClient(settings.thumbnail_memory_mb) for _ in range(_AT_ONCE)]
+        for client in self._every_client:
+            self._clients.put(client)
+        self._drawing: dict[str, asyncio.Future[Reply]] = {}
+
+    def wanted(self, picture: Picture | None, size: int, heat: Heat | None = None) -> Wanted:
+        """Return what to draw, with its key. Looks at the file."""
+        identity = self._context.photos.describe(picture.path).identity if picture else ""
+        if picture is None or not identity:
+            return Wanted(None, size, None, "")
+        drawn = hashlib.sha256(heat.values).hexdigest() if heat else ""
+        text = "\n".join((_FORM, picture.path, identity, str(size), drawn))
+        return Wanted(
+            picture, size, heat, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        )
+
+    async def draw(self, wanted: Wanted) -> bytes | None:
+        """Return a WebP; None if the photo is gone or cannot be decoded.
+
+        Requests for the same picture share one decoding. Raises BusyError if too many pictures wait, or if
+        this one waits for too long.
+        """
+        if wanted.picture is None:
+            return None
+        found = await run_in_threadpool(self._cache.get, wanted.key)
+        if found is None:
+            found = await self._drawn(wanted.key, partial(self._draw, wanted, wanted.picture))
+        return found.webp
+
+    async def _drawn(self, key: str, draw: "partial[Reply]") -> Reply:
+        drawing = self._drawing.get(key)
+        if drawing is None:
+            if len(self._drawing) >= _MOST_WAITING:
+                raise BusyError("Too many pictures are being drawn.")
+            drawing = asyncio.get_running_loop().run_in_executor(self._threads, draw)
+            self._drawing[key] = drawing
+            drawing.add_done_callback(lambda _: self._drawing.pop(key, None))
+        try:
+            # A request that ends must not end the decoding for the others.
+            return await asyncio.wait_for(asyncio.shield(drawing), _WAIT_SECONDS)
+        except TimeoutError:
+            raise BusyError("The picture was not drawn in time.") from None
+
+    def _draw(self, wanted: Wanted, picture: Picture) -> Reply:
+        settings = self._context.settings
+        client = self._clients.get()
+        try:
+            photo = self._context.photos.read_classified(picture, settings.max_file_bytes)
+            order = Order(
+                wanted.size,
+                picture.width,
+                picture.height,
+                settings.max_file_bytes,
+                settings.max_pixels,
+                settings.image_seconds,
+            )
+            reply = client.draw(order, wanted.heat, photo)
+        except ImageFault as fault:
+            reply = Reply(None, fault.code)
+        except TransientFault as fault:
+            # The disk may answer again soon: nothing is kept.
+            return Reply(None, fault.message)
+        finally:
+            self._clients.put(client)
+        self._cache.put(wanted.key, reply)
+        return reply
+
+    def close(self) -> None:
+        """End the processes."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for client in self._every_client:
+            client.close()
