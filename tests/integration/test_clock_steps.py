@@ -9,7 +9,7 @@ from beat_schedule import Every
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import chunks, jobs, run_closing, runs, tables
+from returns_pipeline.store import chunks, jobs, review_queue, run_closing, runs, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import schedule
 from returns_pipeline.usecases.runs import scan, scan_night
