@@ -157,6 +157,54 @@ def test_runs_from_before_left_nothing_behind(database_url: str) -> None:
     database.close()
 
 
+_OLDER_REVIEWS = """
+INSERT INTO model_versions (id, name, version, sha256, metrics, created_at)
+    VALUES (1, 'm', 1, 'x', '{}', CURRENT_TIMESTAMP);
+INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at)
+    VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP);
+INSERT INTO chunks (id, run_id, state, size, sent_at) VALUES (1, 1, 'done', 4, CURRENT_TIMESTAMP);
+INSERT INTO images (id, run_id, chunk_id, source_path, in_intake, size, mtime_ns, state, code)
+    VALUES (1, 1, 1, '/1', false, 1, 1, 'classified', NULL), (2, 1, 1, '/2', false, 1, 1, 'classified', NULL),
+        (3, 1, 1, '/3', false, 1, 1, 'classified', NULL), (4, 1, 1, '/4', false, 1, 1, 'quarantined', 'e');
+INSERT INTO predictions (image_id, model_version_id, label_index, label, probability, main_label,
+        main_probability, top, decision)
+    VALUES (1, 1, 0, 'Coat', 0.4, 'Coat', 0.4, '[]', 'review'),
+        (2, 1, 0, 'Coat', 0.4, 'Coat', 0.4, '[]', 'review'),
+        (3, 1, 0, 'Coat', 0.9, 'Coat', 0.9, '[]', 'auto');
+INSERT INTO reviews (image_id, run_id, kind, rank, reviewed_at, reviewer, label, main_label, was_right)
+    VALUES (1, 1, 'doubt', 0.4, '2026-05-04 08:00:00', 'ada', 'Hat', 'Hats', false),
+        (2, 1, 'doubt', 0.4, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO review_changes (image_id, changed_at, who, action, label)
+    VALUES (1, '2026-05-04 08:00:00', 'ada', 'correct', 'Hat'),
+        (2, '2026-05-04 08:01:00', 'ada', 'correct', 'Hat'),
+        (2, '2026-05-04 08:02:00', 'ada', 'undo', NULL)
+"""
+
+
+def test_images_of_before_get_their_final_labels(database_url: str) -> None:
+    """0010 fills the final label of reviewed, taken back, sure and unusable images, both ways and again."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0009")
+    with database.write() as connection:
+        for statement in _OLDER_REVIEWS.split(";"):
+            connection.exec_driver_sql(statement)
+    finals = "SELECT final_label, final_source FROM images ORDER BY id"
+    expected = [("Hat", "person"), ("Coat", "model"), ("Coat", "model"), (None, None)]
+    for _ in range(2):
+        database.upgrade("0010")
+        with database.read() as connection:
+            assert [tuple(row) for row in connection.exec_driver_sql(finals)] == expected
+            undo = "SELECT undoes, outcome FROM review_changes ORDER BY id DESC LIMIT 1"
+            assert tuple(connection.exec_driver_sql(undo).one()) == (2, "undo")
+        database.downgrade("0009")
+    with database.read() as connection:
+        kept = "SELECT label FROM reviews WHERE reviewed_at IS NOT NULL"
+        assert list(connection.exec_driver_sql(kept).scalars()) == ["Hat"]
+    database.downgrade("base")
+    database.close()
+
+
 _NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
