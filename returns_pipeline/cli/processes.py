@@ -59,7 +59,12 @@ def up() -> None:
     models.configured(settings, database)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
-    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), typer.echo)
+    run_all(
+        settings,
+        database,
+        lambda: authenticator.address(settings, is_private=sys.stdout.isatty()),
+        typer.echo,
+    )
 
 
 def _become_celery(*arguments: str) -> NoReturn:

@@ -23,8 +23,7 @@ def web() -> None:
     database = open_database(settings)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
-    # Without the token unless a person reads it: others may read a log. `up` prints the address itself.
-    typer.echo(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
+    typer.echo(f"The web page is {authenticator.address(settings, is_private=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,

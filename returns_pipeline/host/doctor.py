@@ -11,6 +11,7 @@ from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.host.notice import read_notice
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
@@ -37,6 +38,7 @@ def examine(settings: Settings) -> list[Check]:
         ("database", _database),
         ("broker", _broker),
         ("workers", _workers),
+        ("processes", _processes),
         ("model", check_model),
         ("intake", _intake),
         ("folders", _folders),
@@ -86,6 +88,20 @@ def _workers(settings: Settings) -> str:
     return "every queue is served: " + ", ".join(
         sorted({worker for names in served.values() for worker in names})
     )
+
+
+def _processes(settings: Settings) -> str:
+    pausing = read_notice(settings.home)
+    if pausing is None:
+        return "`returns-pipeline up` does not run for this home"
+    if pausing:
+        raise ConfigFault(
+            "{ends}; `returns-pipeline up` starts it again and again, at least once a minute.",
+            "Read the end of its log in {logs}, and correct what it says.",
+            ends="; ".join(f"{name} {reason}" for name, reason in pausing.items()),
+            logs=settings.home / "logs",
+        )
+    return "`returns-pipeline up` runs, and so do all its processes"
 
 
 def check_model(settings: Settings) -> str:

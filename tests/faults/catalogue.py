@@ -25,6 +25,7 @@ from tests.faults.files import (
     odd_files,
 )
 from tests.faults.night import Night, log_of, scanned, signal_all, until
+from tests.faults.up import kill_a_child_of_up
 from tests.support import states
 
 SLOW = {"FAULT_SECONDS": "0.004"}
@@ -279,6 +280,7 @@ FAULTS = [
     Fault("children are replaced", replace_children, tested_on=_SQLITE),
     Fault("a worker leaks", leak, tested_on=_POSTGRESQL, settings={"worker_memory_mb": 250}),
     Fault("a missed night", missed_night),
+    Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
 ]
 
 

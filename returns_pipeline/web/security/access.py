@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -159,11 +160,19 @@ class Authenticator:
                 web_host=settings.web_host,
             )
 
-    def address(self, settings: Settings, *, with_token: bool) -> str:
-        """Return the address of the first page for a browser on this machine; its token logs in."""
+    def address(self, settings: Settings, *, is_private: bool) -> str:
+        """Return the address of the first page for a browser on this machine, and how to log in.
+
+        Only `is_private` output, a terminal for example, gets the token: others may read a log.
+        """
         host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-        query = f"?token={self.local_token}" if with_token and self.local_token and not self._is_off else ""
-        return f"http://{host}:{settings.web_port}/{query}"
+        address = f"http://{host}:{settings.web_port}/"
+        if self._is_off or not self.local_token:
+            return address
+        if is_private:
+            return f"{address}?token={self.local_token}"
+        file = _secret_file(settings, "web-token")
+        return f"{address} (to log in without a user, add ?token= and the content of {file})"
 
 
 def require_same_origin(request: Request) -> None:
@@ -198,9 +207,13 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def _secret_file(settings: Settings, name: str) -> Path:
+    return settings.home / name
+
+
 def _secret(settings: Settings, name: str) -> str:
     """Return a secret of this installation, created once in a file that only its user can read."""
-    path = settings.home / name
+    path = _secret_file(settings, name)
     settings.home.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=settings.home, prefix=f".{name}-") as draft:
