@@ -14,11 +14,14 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.private_files import user_name
 from returns_pipeline.records.models import ImageInput, ModelRef
 
 MANIFEST = "bundle.json"
@@ -83,6 +86,10 @@ class Bundle:
 
         Raises ConfigFault if it is missing or is not the file that was registered.
         """
+        with readable(self.folder):
+            return self._verified(name)
+
+    def _verified(self, name: str) -> Path:
         path = self.folder / name
         expected = self.sha256.get(name)
         if expected is None or not path.is_file():
@@ -152,6 +159,8 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
             folder=folder,
             manifest=MANIFEST,
         ) from None
+    except PermissionError as error:
+        raise _unreadable(folder, error) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigFault(
             "{manifest} cannot be read as a model bundle: {reason!r}.",
@@ -196,12 +205,33 @@ def _precision_steps(steps: list[list[float]]) -> PrecisionSteps:
     return tuple((float(threshold), float(precision)) for threshold, precision in steps)
 
 
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Raise ConfigFault, which says what to permit, where this process's user may not read `folder`."""
+    try:
+        yield
+    except PermissionError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: PermissionError) -> ConfigFault:
+    return ConfigFault(
+        "The user {user} may not read the model in {folder}: {reason}.",
+        "On the machine that has the folder: `chmod -R a+rX {folder}`, and let this user enter its parents.",
+        user=user_name(),
+        folder=folder,
+        reason=error.strerror,
+    )
+
+
 def versions_of(models_dir: Path, name: str) -> list[int]:
     """Return the versions of one model that are on disk, lowest first."""
     folder = models_dir / name
-    if not folder.is_dir():
-        return []
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
+    with readable(folder):
+        if not folder.is_dir():
+            return []
+        entries = [entry for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir()]
+    return sorted(int(entry.name) for entry in entries)
 
 
 def find_bundle(models_dir: Path, model: str) -> Bundle:
@@ -216,7 +246,9 @@ def find_bundle(models_dir: Path, model: str) -> Bundle:
             advice="Write NAME or NAME/VERSION, like fashion-mnist/1.",
             model=model,
         )
-    if not models_dir.is_dir():
+    with readable(models_dir):
+        has_folder = models_dir.is_dir()
+    if not has_folder:
         raise ConfigFault(
             "The models folder {models_dir} does not exist.",
             advice="Set RETURNS_MODELS_DIR to a folder with bundles (NAME/VERSION/bundle.json), or remove "

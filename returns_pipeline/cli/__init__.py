@@ -21,6 +21,7 @@ from returns_pipeline.cli import (
     web,
 )
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.private_files import denied
 
 app = typer.Typer(
     help="Classifies the photos of returned items: from an intake folder to a report, without losing any.",
@@ -56,7 +57,10 @@ def main() -> None:
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a wrong setting or a refused request.
     """
     try:
-        app()
+        try:
+            app()
+        except PermissionError as error:
+            raise denied(error) from error
     except PipelineError as fault:
         sys.stderr.write(f"Error: {fault.message}\n")
         if fault.advice:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.host.restarts import Restarts, reason_of
+from returns_pipeline.private_files import make_private_folders, open_private
 from returns_pipeline.records.text import printable
 
 _START_SECONDS = 60
@@ -54,7 +55,7 @@ class ChildProcesses:
 
     def __enter__(self) -> Self:
         """Create the folder of the logs."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        make_private_folders([self._logs])
         return self
 
     def __exit__(
@@ -69,7 +70,7 @@ class ChildProcesses:
     ) -> subprocess.Popen[bytes]:
         """Start a command in `folder` as the process `name`; `environment` adds to the common one."""
         self._commands[name] = _Command(command, folder, dict(environment or {}))
-        with self.log(name).open("ab") as log:
+        with open(self.log(name), "ab", opener=open_private) as log:
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 command,
                 stdin=subprocess.DEVNULL,
@@ -78,6 +79,7 @@ class ChildProcesses:
                 cwd=folder,
                 env={**self._environment, **(environment or {})},
                 start_new_session=True,
+                umask=0o077,
                 preexec_fn=_end_with_parent,
             )
         self._running[name] = process

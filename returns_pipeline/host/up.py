@@ -9,6 +9,7 @@ from typing import NoReturn
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.host.notice import Notice
+from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
@@ -25,8 +26,7 @@ def run_all(
 
     `print_line` shows a line. `web_address` is called once the web has started, and returns its address.
     """
-    for intake in settings.every_intake:
-        intake.folder.mkdir(parents=True, exist_ok=True)
+    make_private_folders([*(intake.folder for intake in settings.every_intake), *settings.private_folders])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with Processes(settings) as processes:

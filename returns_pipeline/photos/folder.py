@@ -14,6 +14,7 @@ import structlog
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, TransientFault
 from returns_pipeline.photos import folder_moves, intake_rules
 from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.private_files import make_folder, open_private
 from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -141,10 +142,10 @@ class FolderSource:
         path = Path(place)
         try:
             try:
-                path.write_bytes(content)
+                _write(path, content)
             except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                make_folder(path.parent)
+                _write(path, content)
         except OSError as error:
             raise TransientFault(
                 "{place} cannot be written: {reason}.",
@@ -165,6 +166,11 @@ class FolderSource:
                 place=place,
                 reason=error.strerror,
             ) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb", opener=open_private) as stream:
+        stream.write(content)
 
 
 def _found(entry: os.DirEntry[str]) -> FoundFile | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.private_files import make_folder, open_private
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import csv_table, page
@@ -47,9 +48,11 @@ def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Pa
 def _whole_file(path: Path) -> Iterator[TextIO]:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         # A file name may hold bytes that are not UTF-8: they are written as \udcNN.
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        with open(
+            partial, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=open_private
+        ) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

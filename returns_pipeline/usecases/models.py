@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from returns_pipeline.classify import vetting
-from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle, versions_of
+from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle, readable, versions_of
 from returns_pipeline.classify.publishing import draft_folder, publish
 from returns_pipeline.errors import (
     ConfigFault,
@@ -112,7 +112,8 @@ def _pinned(model: str, db: Database) -> str:
 def versions(settings: Settings, db: Database, name: str | None = None) -> list[Version]:
     """Return every version of one model, or of all, on disk and in the database, by name and number."""
     rows = {row.facts.ref: row for row in models.all_versions(db)}
-    folders = settings.models_dir.iterdir() if settings.models_dir.is_dir() else ()
+    with readable(settings.models_dir):
+        folders = list(settings.models_dir.iterdir()) if settings.models_dir.is_dir() else []
     names = [folder.name for folder in folders if not folder.name.startswith(".")]
     on_disk = {
         ModelRef(each, version) for each in names for version in versions_of(settings.models_dir, each)
