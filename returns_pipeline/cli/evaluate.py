@@ -125,11 +125,14 @@ def accuracy(
         return
     from rich.console import Console
 
+    from returns_pipeline.report.words import counted
+
     console = Console()
     console.print(_class_table(numbers["per_class"]))
+    unanswered = counted(found.unanswered, "labelled image has", "labelled images have")
     console.print(
         f"{numbers['correct']:,} of {numbers['n']:,} correct: {numbers['accuracy']:.2%}."
-        + (f" {found.unanswered:,} labelled images have no prediction." if found.unanswered else ""),
+        + (f" {unanswered} no prediction." if found.unanswered else ""),
         highlight=False,
     )
 
@@ -357,6 +360,8 @@ def _print_comparison(found: "Comparison", names: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from returns_pipeline.report.words import counted
+
     console = Console()
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("label", overflow="fold")
@@ -371,7 +376,7 @@ def _print_comparison(found: "Comparison", names: list[str]) -> None:
     )
     console.print(table)
     console.print(
-        f"Only {names[0]} is correct on {found.only_first:,} images, only {names[1]} on "
+        f"Only {names[0]} is correct on {counted(found.only_first, 'image')}, only {names[1]} on "
         f"{found.only_second:,}.",
         highlight=False,
     )

@@ -10,6 +10,7 @@ from rich.text import Text
 from returns_pipeline.cli.console import plain_table, print_line
 from returns_pipeline.records.models import ModelChange
 from returns_pipeline.report.changes import Changes
+from returns_pipeline.report.words import counted
 from returns_pipeline.usecases.models import Version
 
 #: Changed files that are printed for people. JSON has all of them.
@@ -76,7 +77,7 @@ def print_label_changes(changes: Changes) -> None:
     share = f" ({changes.changed / changes.both:.2%})" if changes.both else ""
     unanswered = f", {changes.unanswered:,} without a second prediction" if changes.unanswered else ""
     _console.print(
-        f"Both predicted {changes.both:,} images: {changes.same:,} with the same label, "
+        f"Both predicted {counted(changes.both, 'image')}: {changes.same:,} with the same label, "
         f"{changes.changed:,} with another{share}{unanswered}.",
         soft_wrap=True,
         highlight=False,
@@ -95,7 +96,7 @@ def print_label_changes(changes: Changes) -> None:
         print_line(f"{path}  {pair.before} -> {pair.after or 'no prediction'}")
     rest = changes.changed + changes.unanswered - len(changes.files)
     if rest:
-        _console.print(f"… and {rest:,} more files.", highlight=False)
+        _console.print(f"… and {counted(rest, 'more file')}.", highlight=False)
 
 
 def print_versions(versions: Sequence[Version]) -> None:

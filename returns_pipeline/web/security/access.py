@@ -23,6 +23,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.access import Role
+from returns_pipeline.report.words import with_article
 from returns_pipeline.settings import LOOPBACK, Settings
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
@@ -254,8 +255,8 @@ def require_role(principal: Principal, role: Role) -> None:
     """Raise ForbiddenError if the caller's role is lower than `role`."""
     if principal.role.rank < role.rank:
         raise ForbiddenError(
-            "{principal_name} is a {role}; this needs a {needed}.",
+            "{principal_name} is {role}; this needs {needed}.",
             principal_name=principal.name,
-            role=principal.role,
-            needed=role,
+            role=with_article(principal.role),
+            needed=with_article(role),
         )
