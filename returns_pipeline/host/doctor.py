@@ -13,8 +13,10 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.notice import read_notice
 from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.private_files import user_name
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
+from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store.database import Database, safe, utc_now
 from returns_pipeline.usecases import models
 from returns_pipeline.usecases.schedule import next_due
@@ -142,14 +144,25 @@ def _folders(settings: Settings) -> str:
         except OSError as error:
             raise ConfigFault(
                 "Files cannot be written to {folder}: {reason}.",
-                "Give this user write permission.",
+                "Give the user {user} write permission, for example with `chown -R {user} {folder}`.",
+                user=user_name(),
                 folder=folder,
                 reason=error.strerror,
             ) from error
         devices.add(existing.stat().st_dev)
-    if len(devices) > 1:
-        return "writable; on several file systems, so that each move is a copy"
-    return "writable; on one file system, so that each move is a rename"
+    moves = "several file systems, so that each move is a copy"
+    if len(devices) == 1:
+        moves = "one file system, so that each move is a rename"
+    return f"writable; on {moves}{_open_to_others(settings)}"
+
+
+def _open_to_others(settings: Settings) -> str:
+    """Return which places with personal data other users can read, and how to close them."""
+    places = [*settings.private_folders, settings.home / "logs", sqlite_file(settings.database_url)]
+    found = [str(place) for place in places if place and place.exists() and place.stat().st_mode & 0o004]
+    if not found:
+        return ""
+    return f"; other users can read them, to close them: `chmod -R go= {' '.join(found)}`"
 
 
 def _disk(settings: Settings) -> str:
