@@ -1,6 +1,7 @@
 """Checks everything that the nightly scan needs, and advises how to correct each fault."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.notice import read_notice
 from returns_pipeline.photos.folder import FolderSource
-from returns_pipeline.private_files import user_name
+from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
 from returns_pipeline.settings.places import sqlite_file
@@ -53,7 +54,8 @@ def examine(settings: Settings) -> list[Check]:
 def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
     try:
         return Check(name, True, check(settings))
-    except PipelineError as fault:
+    except (PipelineError, PermissionError) as error:
+        fault = denied(error) if isinstance(error, PermissionError) else error
         return Check(name, False, fault.message, fault.advice)
 
 
@@ -162,7 +164,7 @@ def _open_to_others(settings: Settings) -> str:
     found = [str(place) for place in places if place and place.exists() and place.stat().st_mode & 0o004]
     if not found:
         return ""
-    return f"; other users can read them, to close them: `chmod -R go= {' '.join(found)}`"
+    return f"; other users can read {', '.join(found)}: close with `chmod -R go= {shlex.join(found)}`"
 
 
 def _disk(settings: Settings) -> str:
