@@ -217,7 +217,8 @@ def readable(folder: Path) -> Iterator[None]:
 def _unreadable(folder: Path, error: PermissionError) -> ConfigFault:
     return ConfigFault(
         "The user {user} may not read the model in {folder}: {reason}.",
-        "On the machine that has the folder: `chmod -R a+rX {folder}`, and let this user enter its parents.",
+        "Let this user read it and enter the folders above it: `chmod -R a+rX {folder}`; with Compose "
+        "`chmod -R a+rX models` on the host.",
         user=user_name(),
         folder=folder,
         reason=error.strerror,
