@@ -116,7 +116,8 @@ def unreadable(folder: Path, error: OSError) -> ConfigFault:
     if isinstance(error, PermissionError):
         return ConfigFault(
             "The user {user} may not read the models in {folder}: {reason}.",
-            "On its machine: `chmod -R a+rX {folder}`, and let this user enter the parents.",
+            "Let this user read it and enter the folders above it: `chmod -R a+rX {folder}`; with Compose "
+            "`chmod -R a+rX models` on the host.",
             user=user_name(),
             folder=printable(folder),
             reason=error.strerror,
