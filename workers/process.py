@@ -14,6 +14,7 @@ from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
+from returns_pipeline.private_files import denied, make_private_folders
 from returns_pipeline.records.text import printable
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import models
@@ -73,9 +74,11 @@ def _check_before_start(**_: Any) -> None:
             review_thresholds(bundle, settings.review_threshold)
         database.close()
         CeleryQueue(app).require_answer()
-    except PipelineError as fault:
+    except (PipelineError, PermissionError) as error:
+        fault = denied(error) if isinstance(error, PermissionError) else error
         sys.stderr.write(f"Error: {printable(fault)}\n")
         raise SystemExit(3) from None
+    make_private_folders(settings.private_folders)
     # Children share the memory of the parent until the collector writes to it.
     _tune_garbage_collector()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from returns_pipeline.classify.manifest import MANIFEST_BYTES, Manifest, is_model_name, read_manifest
-from returns_pipeline.classify.models_folder import is_version, names_in, versions_of
+from returns_pipeline.classify.models_folder import is_version, names_in, unreadable, versions_of
 from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput, ModelRef
@@ -94,6 +94,8 @@ class Bundle:
             found = file_sha256(path) if expected else None
         except FileNotFoundError:
             found = None
+        except PermissionError as error:
+            raise unreadable(self.folder, error) from error
         except (OSError, ValueError) as error:
             raise ConfigFault(
                 "{path} cannot be read: {reason}.",
@@ -156,6 +158,8 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
             folder=printable(folder),
             manifest=MANIFEST,
         ) from None
+    except PermissionError as error:
+        raise unreadable(folder, error) from error
     except OSError as error:
         raise ConfigFault(
             "{manifest} cannot be read: {reason}.",

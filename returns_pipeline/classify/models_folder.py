@@ -6,6 +6,7 @@ from pathlib import Path
 
 from returns_pipeline.classify.manifest import HIGHEST_VERSION, is_model_name
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.private_files import user_name
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.text import printable
 
@@ -71,7 +72,7 @@ def names_in(models_dir: Path) -> list[str]:
             models_dir=printable(models_dir),
         ) from None
     except OSError as error:
-        raise _unreadable(models_dir, error) from error
+        raise unreadable(models_dir, error) from error
 
 
 def versions_of(models_dir: Path, name: str) -> list[int]:
@@ -94,7 +95,7 @@ def _numbers_in(models_dir: Path, name: str) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     return sorted(found, key=int)
 
 
@@ -110,7 +111,17 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _unreadable(folder: Path, error: OSError) -> ConfigFault:
+def unreadable(folder: Path, error: OSError) -> ConfigFault:
+    """Return the fault of a folder with models that this process cannot read."""
+    if isinstance(error, PermissionError):
+        return ConfigFault(
+            "The user {user} may not read the models in {folder}: {reason}.",
+            "Let this user read it and enter the folders above it: `chmod -R a+rX {folder}`; with Compose "
+            "`chmod -R a+rX models` on the host.",
+            user=user_name(),
+            folder=printable(folder),
+            reason=error.strerror,
+        )
     return ConfigFault(
         "The folder {folder} cannot be read: {reason}.",
         advice="Give the user of this program permission to read it.",

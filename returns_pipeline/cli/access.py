@@ -29,13 +29,14 @@ _MIN_PASSWORD_LENGTH = 8
 @users_app.command("add")
 def add_user(name: Name, password: Password, role: RoleOption = Role.REVIEWER) -> None:
     """Add a user."""
+    from returns_pipeline.report.words import with_article
     from returns_pipeline.store import access
     from returns_pipeline.web.security.access import hash_password
 
     access.add_user(
         open_database(), _require_valid_name(name), hash_password(_require_long_password(password)), role
     )
-    console.print_line(f"{name} is a {role} and can log in.")
+    console.print_line(f"{name} is {with_article(role)} and can log in.")
 
 
 @users_app.command("password")
@@ -51,10 +52,11 @@ def change_password(name: Name, password: Password) -> None:
 @users_app.command("role")
 def change_role(name: Name, role: Annotated[Role, typer.Argument()]) -> None:
     """Change a user's role; it takes effect immediately."""
+    from returns_pipeline.report.words import with_article
     from returns_pipeline.store import access
 
     access.change_user(open_database(), name, role=role)
-    console.print_line(f"{name} is a {role}.")
+    console.print_line(f"{name} is {with_article(role)}.")
 
 
 @users_app.command("disable")

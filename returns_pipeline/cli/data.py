@@ -25,11 +25,12 @@ def fashion_mnist(
     limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Only the first N images.")] = None,
 ) -> None:
     """Write Fashion-MNIST as PNG files named image_{i}_label_{label}.png."""
+    from returns_pipeline.report.words import counted
     from returns_pipeline.training.labelled import fashion_mnist as dataset
 
     data = dataset.load(split)
     count = sum(1 for _ in dataset.write_png(data.images[:limit], data.labels[:limit], out))
-    console.print_line(f"{count:,} images of the {split} split are in {out.absolute()}.")
+    console.print_line(f"{counted(count, 'image')} of the {split} split, in {out.absolute()}.")
 
 
 @app.command("from-csv")
@@ -42,13 +43,14 @@ def from_csv(
     ] = False,
 ) -> None:
     """Write a CSV file of grey pixels, one image in each line, as PNG files in a folder for each label."""
+    from returns_pipeline.report.words import counted
     from returns_pipeline.training.labelled import from_csv as pixels
 
     with console.progress_bar("Writing") as advance:
         count = 0
         for count, _ in enumerate(pixels.write_png(file, out, limit=limit, flat=flat), start=1):
             advance(count, limit)
-    console.print_line(f"{count:,} images are in {out.absolute()}.")
+    console.print_line(f"{counted(count, 'image is', 'images are')} in {out.absolute()}.")
 
 
 @app.command("check")

@@ -14,6 +14,7 @@ def demo() -> None:
     from returns_pipeline.host.embedded import Processes
     from returns_pipeline.host.follow import follow
     from returns_pipeline.host.requests import Request
+    from returns_pipeline.private_files import make_private_folders
     from returns_pipeline.records.tasks import Task
     from returns_pipeline.settings import SHIPPED, load_settings, settings_of_home
     from returns_pipeline.store.database import Database
@@ -22,7 +23,7 @@ def demo() -> None:
     settings = settings_of_home(load_settings().home / "demo", settle_seconds=0, chunk_size=32)
     database = Database(settings.database_url)
     database.upgrade()
-    settings.incoming_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folders([settings.incoming_dir, *settings.private_folders])
     with Processes(settings) as processes:
         console.print_line("Starting Redis and two workers …")
         processes.start_redis()

@@ -126,12 +126,14 @@ def accuracy(
     if as_json:
         print_json(numbers)
         return
+    from returns_pipeline.report.words import counted
     from returns_pipeline.terminal import Terminal
 
     Terminal().print_table(_class_table(numbers["per_class"]))
+    unanswered = counted(found.unanswered, "labelled image has", "labelled images have")
     print_line(
         f"{numbers['correct']:,} of {numbers['n']:,} correct: {numbers['accuracy']:.2%}."
-        + (f" {found.unanswered:,} labelled images have no prediction." if found.unanswered else "")
+        + (f" {unanswered} no prediction." if found.unanswered else "")
     )
 
 
@@ -353,6 +355,7 @@ def _print_evaluation(numbers: dict[str, Any]) -> None:
 
 def _print_comparison(found: "Comparison", names: list[str]) -> None:
     from returns_pipeline.cli.console import print_line
+    from returns_pipeline.report.words import counted
     from returns_pipeline.terminal import Terminal, plain_table
 
     table = plain_table()
@@ -368,7 +371,7 @@ def _print_comparison(found: "Comparison", names: list[str]) -> None:
     )
     Terminal().print_table(table)
     print_line(
-        f"Only {names[0]} is correct on {found.only_first:,} images, only {names[1]} on "
+        f"Only {names[0]} is correct on {counted(found.only_first, 'image')}, only {names[1]} on "
         f"{found.only_second:,}."
     )
     print_line(found.conclusion(*names))

@@ -61,7 +61,12 @@ def up() -> None:
     models.configured(settings, database)
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
-    run_all(settings, database, lambda: authenticator.address(settings, with_token=True), console.print_line)
+    run_all(
+        settings,
+        database,
+        lambda: authenticator.address(settings, is_private=sys.stdout.isatty()),
+        console.print_line,
+    )
 
 
 def _become_celery(*arguments: str) -> NoReturn:

@@ -9,6 +9,7 @@ from returns_pipeline.cli.commands import app
 from returns_pipeline.cli.console import print_error
 from returns_pipeline.cli.streams import READER_GONE, discard_output, prepare_streams
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.private_files import denied
 
 INTERRUPTED = 130
 
@@ -19,7 +20,8 @@ def run() -> int:
     try:
         code = _run()
         sys.stdout.flush()
-    except PipelineError as fault:
+    except (PipelineError, PermissionError) as error:
+        fault = denied(error) if isinstance(error, PermissionError) else error
         code = fault.exit_code
         print_error(fault.message, fault.advice)
     except KeyboardInterrupt:
@@ -45,6 +47,8 @@ def _run() -> int:
     except typer.TyperException as refusal:
         _print_refusal(refusal)
         return refusal.exit_code
+    except PermissionError:
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print_error(f"{place}{error.strerror or error}.")

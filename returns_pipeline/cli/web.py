@@ -24,8 +24,7 @@ def web() -> None:
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
     allow_connections(settings)
-    # Without the token unless a person reads it: others may read a log. `up` prints the address itself.
-    console.print_line(f"The web page is {authenticator.address(settings, with_token=sys.stdout.isatty())}")
+    console.print_line(f"The web page is {authenticator.address(settings, is_private=sys.stdout.isatty())}")
     uvicorn.run(
         create_app(settings),
         host=settings.web_host,

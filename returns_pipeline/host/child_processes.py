@@ -1,6 +1,7 @@
 """Child processes by name: started with the same environment, watched, stopped together."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -11,10 +12,14 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.host.restarts import Restarts, reason_of
+from returns_pipeline.private_files import make_private_folders, open_private
+from returns_pipeline.records.text import printable
 
 _START_SECONDS = 60
 _STOP_SECONDS = 90
-_MAX_RESTARTS = 5
+#: Bytes at the end of a log that are read for its last line.
+_TAIL_BYTES = 8192
 _PR_SET_PDEATHSIG = 1
 
 
@@ -29,8 +34,8 @@ class _Command(NamedTuple):
 class ChildProcesses:
     """Processes by name. Leaving the block stops all of them.
 
-    The output of each process is appended to `logs`/NAME.log. Processes named in `optional` may fail for
-    good without ending the others. Processes named in `stopped_last` are stopped after the others.
+    The output of each process is appended to `logs`/NAME.log. Processes named in `stopped_last` are stopped
+    after the others.
     """
 
     def __init__(
@@ -38,21 +43,19 @@ class ChildProcesses:
         logs: Path,
         environment: Mapping[str, str],
         *,
-        optional: frozenset[str] = frozenset(),
         stopped_last: frozenset[str] = frozenset(),
     ) -> None:
         """Start nothing yet. `environment` is the whole environment of every process."""
         self._logs = logs
         self._environment = dict(environment)
-        self._optional = optional
         self._stopped_last = stopped_last
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, _Command] = {}
-        self._restarts: dict[str, int] = {}
+        self._restarts = Restarts()
 
     def __enter__(self) -> Self:
         """Create the folder of the logs."""
-        self._logs.mkdir(parents=True, exist_ok=True)
+        make_private_folders([self._logs])
         return self
 
     def __exit__(
@@ -67,7 +70,7 @@ class ChildProcesses:
     ) -> subprocess.Popen[bytes]:
         """Start a command in `folder` as the process `name`; `environment` adds to the common one."""
         self._commands[name] = _Command(command, folder, dict(environment or {}))
-        with self.log(name).open("ab") as log:
+        with open(self.log(name), "ab", opener=open_private) as log:
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 command,
                 stdin=subprocess.DEVNULL,
@@ -76,9 +79,11 @@ class ChildProcesses:
                 cwd=folder,
                 env={**self._environment, **(environment or {})},
                 start_new_session=True,
+                umask=0o077,
                 preexec_fn=_end_with_parent,
             )
         self._running[name] = process
+        self._restarts.started(name)
         return process
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
@@ -112,23 +117,33 @@ class ChildProcesses:
             )
 
     def restart_ended(self) -> list[str]:
-        """Restart the processes that have ended; return a line about each.
+        """Restart each process that has ended and whose pause is over; return a line about each new end.
 
-        After `_MAX_RESTARTS` restarts an optional process is given up. Any other process raises its fault.
+        Returns without waiting. A process is restarted for ever; `Restarts` defines its pauses, and which
+        ends have a line.
         """
         lines = []
         for name in self.ended():
-            self._restarts[name] = self._restarts.get(name, 0) + 1
-            last = self._last_line(name)
-            if self._restarts[name] <= _MAX_RESTARTS:
-                self.restart(name)
-                lines.append(f"{name} ended and was restarted: {last}")
-            elif name in self._optional:
-                self.release(name)
-                lines.append(f"{name} ended {self._restarts[name]} times and is not restarted: {last}")
-            else:
-                self.check()
+            if name not in self._restarts.pausing():
+                reason = reason_of(self._running[name].returncode)
+                lines += self._pause(name, reason, self._last_line(name))
+            if self._restarts.is_due(name):
+                try:
+                    self.restart(name)
+                except OSError as error:  # no memory for another process, or no disk for its log
+                    lines += self._pause(name, "could not be started", f"{error.strerror}.")
         return lines
+
+    def pausing(self) -> dict[str, str]:
+        """Return how each process ended that waits for its next start."""
+        return self._restarts.pausing()
+
+    def _pause(self, name: str, reason: str, detail: str) -> list[str]:
+        seconds = self._restarts.ended(name, reason)
+        if not self._restarts.is_news(name, reason):
+            return []
+        pause = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
+        return [f"{name} {reason}. It starts again in {pause} s. Last line of its log: {detail}"]
 
     def wait_until(self, ready: Callable[[], bool], name: str) -> None:
         """Return when `ready` returns true.
@@ -155,8 +170,16 @@ class ChildProcesses:
         return self._logs / f"{name}.log"
 
     def _last_line(self, name: str) -> str:
-        lines = self.log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].strip().removeprefix("Error: ") if lines else "it printed nothing."
+        try:
+            with self.log(name).open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").strip().splitlines()
+        except OSError as error:
+            return f"the log cannot be read: {error.strerror}."
+        # An error is a line that begins with this word, and perhaps a line of advice.
+        begin = next((n for n in (-1, -2) if len(lines) >= -n and lines[n].startswith("Error: ")), -1)
+        text = printable(" ".join(line.strip() for line in lines[begin:]))
+        return text.removeprefix("Error: ") or "it printed nothing."
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

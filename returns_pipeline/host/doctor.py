@@ -1,6 +1,7 @@
 """Checks everything that the nightly scan needs, and advises how to correct each fault."""
 
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,13 @@ from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVI
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.intake_check import check_intake
+from returns_pipeline.host.notice import read_notice
 from returns_pipeline.photos.folder_clocks import read_clock
 from returns_pipeline.photos.intake_rules import SkipRule
+from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.settings import Settings
+from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store.database import Database, safe, utc_now
 from returns_pipeline.usecases import intakes, models
 from returns_pipeline.usecases.schedule import next_due
@@ -42,6 +46,7 @@ def examine(settings: Settings) -> list[Check]:
         ("database", _database),
         ("broker", _broker),
         ("workers", _workers),
+        ("processes", _processes),
         ("model", check_model),
         ("intake", _intake),
         ("folders", _folders),
@@ -54,7 +59,8 @@ def examine(settings: Settings) -> list[Check]:
 def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
     try:
         return Check(name, True, check(settings))
-    except PipelineError as fault:
+    except (PipelineError, PermissionError) as error:
+        fault = denied(error) if isinstance(error, PermissionError) else error
         return Check(name, False, fault.message, fault.advice)
 
 
@@ -93,6 +99,20 @@ def _workers(settings: Settings) -> str:
     return "every queue is served: " + ", ".join(
         sorted({worker for names in served.values() for worker in names})
     )
+
+
+def _processes(settings: Settings) -> str:
+    pausing = read_notice(settings.home)
+    if pausing is None:
+        return "`returns-pipeline up` does not run for this home"
+    if pausing:
+        raise ConfigFault(
+            "{ends}; `returns-pipeline up` starts it again and again, at least once a minute.",
+            "Read the end of its log in {logs}, and correct what it says.",
+            ends="; ".join(f"{name} {reason}" for name, reason in pausing.items()),
+            logs=settings.home / "logs",
+        )
+    return "`returns-pipeline up` runs, and so do all its processes"
 
 
 def check_model(settings: Settings) -> str:
@@ -137,14 +157,25 @@ def _folders(settings: Settings) -> str:
         except OSError as error:
             raise ConfigFault(
                 "Files cannot be written to {folder}: {reason}.",
-                "Give this user write permission.",
+                "Give the user {user} write permission, for example with `chown -R {user} {folder}`.",
+                user=user_name(),
                 folder=folder,
                 reason=error.strerror,
             ) from error
         devices.add(existing.stat().st_dev)
-    if len(devices) > 1:
-        return "writable; on several file systems, so that each move is a copy"
-    return "writable; on one file system, so that each move is a rename"
+    moves = "several file systems, so that each move is a copy"
+    if len(devices) == 1:
+        moves = "one file system, so that each move is a rename"
+    return f"writable; on {moves}{_open_to_others(settings)}"
+
+
+def _open_to_others(settings: Settings) -> str:
+    """Return which places with personal data other users can read, and how to close them."""
+    places = [*settings.private_folders, settings.home / "logs", sqlite_file(settings.database_url)]
+    found = [str(place) for place in places if place and place.exists() and place.stat().st_mode & 0o004]
+    if not found:
+        return ""
+    return f"; other users can read {', '.join(found)}: close with `chmod -R go= {shlex.join(found)}`"
 
 
 def _disk(settings: Settings) -> str:

@@ -38,8 +38,7 @@ CLASSIFY_WORKER = (
 class Processes(ChildProcesses):
     """The processes of one home, all with the same settings. Their logs are HOME/logs/NAME.log.
 
-    Flower and the web are optional: photos are classified without them. Redis stops last, so that workers
-    can return the messages that they hold.
+    Redis stops last, so that workers can return the messages that they hold.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -47,7 +46,6 @@ class Processes(ChildProcesses):
         super().__init__(
             settings.home / "logs",
             {**os.environ, **environment_of(settings)},
-            optional=frozenset({"flower", "web"}),
             stopped_last=frozenset({_REDIS}),
         )
         self._settings = settings

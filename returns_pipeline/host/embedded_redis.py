@@ -10,7 +10,11 @@ from pathlib import Path
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.settings import Settings, embedded_socket
+
+#: Linux stores the path of a unix socket in 108 bytes, the last of which is 0.
+_SOCKET_BYTES = 107
 
 
 def find_redis_server() -> str:
@@ -46,6 +50,12 @@ def prepare(settings: Settings) -> tuple[list[str], Path]:
             "RETURNS_BROKER_URL names a broker that is not embedded.",
             "Remove the setting to run everything embedded, or start `worker` and `beat` separately.",
         )
+    if len(os.fsencode(socket)) > _SOCKET_BYTES:
+        raise ConfigFault(
+            "The path of Redis' socket is too long: {socket}.",
+            "Set TMPDIR to a folder with a shorter path, such as /tmp.",
+            socket=socket,
+        )
     _make_private_folder(socket.parent)
     if _has_listener(socket):
         raise ConfigFault(
@@ -55,7 +65,7 @@ def prepare(settings: Settings) -> tuple[list[str], Path]:
         )
     socket.unlink(missing_ok=True)
     folder = settings.home / "redis"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folders([folder])
     options = {
         "port": "0",
         "unixsocket": str(socket),

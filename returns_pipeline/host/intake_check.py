@@ -50,7 +50,7 @@ def check_intake(root: Path, is_skipped: Callable[[str], bool]) -> str:
             example=found.fixed[0],
         )
     if found.is_whole:
-        return str(root) if found.folders == 1 else f"{root} with {found.folders - 1:,} subfolders"
+        return str(root) if found.folders == 1 else f"{root} (subfolders: {found.folders - 1:,})"
     return f"{root}; only the first {found.folders:,} folders were examined"
 
 

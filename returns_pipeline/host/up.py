@@ -1,5 +1,6 @@
 """Runs every process of one home in one terminal until it is interrupted."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from typing import NoReturn
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.host.embedded import Processes
+from returns_pipeline.host.notice import Notice
+from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
@@ -23,8 +26,7 @@ def run_all(
 
     `print_line` shows a line. `web_address` is called once the web has started, and returns its address.
     """
-    for intake in settings.every_intake:
-        intake.folder.mkdir(parents=True, exist_ok=True)
+    make_private_folders([*(intake.folder for intake in settings.every_intake), *settings.private_folders])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with Processes(settings) as processes:
@@ -41,17 +43,33 @@ def run_all(
         print_line(f"Logs      {settings.home / 'logs'}")
         print_line("Press Ctrl-C to stop everything.")
         try:
-            _watch(processes, database, print_line)
+            _watch(processes, database, Notice(settings.home), _undisturbed(print_line))
         except KeyboardInterrupt:
             print_line("Stopping; chunks in progress are finished first.")
 
 
-def _watch(processes: Processes, database: Database, print_line: Callable[[str], None]) -> NoReturn:
+def _undisturbed(print_line: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `print_line` without its faults: a full disk or a closed pipe must not end all processes."""
+
+    def print_if_possible(line: str) -> None:
+        with contextlib.suppress(OSError):
+            print_line(line)
+
+    return print_if_possible
+
+
+def _watch(
+    processes: Processes, database: Database, notice: Notice, print_line: Callable[[str], None]
+) -> NoReturn:
     """Restart processes that end, and report each run that finishes."""
     last_reported = max((run.id for run in runs.latest(database, 1)), default=0)
+    noted: dict[str, str] = {}
     while True:
         for line in processes.restart_ended():
             print_line(line)
+        if processes.pausing() != noted:
+            noted = processes.pausing()
+            notice.write(noted)
         try:
             recent = runs.latest(database, _RECENT_RUNS)
         except TransientFault:

@@ -14,6 +14,7 @@ from returns_pipeline.photos import file_systems, folder_moves, intake_rules
 from returns_pipeline.photos.file_identity import identity_of
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.photos.folder_search import FolderSearch, found_file
+from returns_pipeline.private_files import make_folder, open_private
 from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
 
 #: Errors of `open` and `read` that are caused by the file, not by the disk or the machine.
@@ -128,10 +129,10 @@ class FolderSource:
         path = Path(place)
         try:
             try:
-                path.write_bytes(content)
+                _write(path, content)
             except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                make_folder(path.parent)
+                _write(path, content)
         except OSError as error:
             raise TransientFault(
                 "{place} cannot be written: {reason}.",
@@ -152,6 +153,11 @@ class FolderSource:
                 place=place,
                 reason=error.strerror,
             ) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb", opener=open_private) as stream:
+        stream.write(content)
 
 
 def _content(descriptor: int, size: int, max_bytes: int) -> bytes:

@@ -16,6 +16,7 @@ from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.photos import folder_renames
 from returns_pipeline.photos.file_identity import identity_of, is_copy
 from returns_pipeline.photos.source import ImmovableFault
+from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.images import Move
 
 #: The end of the name of a file that is between its source and its destination.
@@ -158,7 +159,7 @@ def _takes_files(request: Move) -> bool:
     """Whether a file can be written to the destination, so that only the source can have refused a move."""
     probe = f"{_staged_prefix(request.destination, request)}{uuid.uuid4().hex}.part"
     try:
-        os.makedirs(os.path.dirname(probe), exist_ok=True)
+        make_folder(os.path.dirname(probe))
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         os.unlink(probe)
     except OSError:
@@ -237,7 +238,7 @@ def _rename(source: str, target: str, request: Move) -> bool:
         return _rename_or_copy(source, target, request)
     except FileNotFoundError:
         # The first file of its chunk. Checking for the folder each time would cost as much as the move.
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make_folder(os.path.dirname(target))
     try:
         return _rename_or_copy(source, target, request)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from returns_pipeline.private_files import open_private
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import csv_table, page
@@ -48,7 +49,9 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
     # A file name may hold bytes that are not UTF-8: they are written as \udcNN.
     with (
         whole_file(path, advice) as partial,
-        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+        open(
+            partial, "w", encoding="utf-8", errors="backslashreplace", newline="", opener=open_private
+        ) as stream,
     ):
         yield stream
         stream.flush()

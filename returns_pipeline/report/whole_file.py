@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.private_files import make_folder
 
 
 @contextmanager
@@ -16,7 +17,7 @@ def whole_file(path: Path, advice: str = "Free some disk space, or choose anothe
     """
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             yield partial
             partial.replace(path)

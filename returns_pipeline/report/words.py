@@ -1,4 +1,4 @@
-"""Codes as words for people: the one place where pages and reports get them, and where a translation goes.
+"""Codes and numbers as words for people: the one place for pages and reports, and for a translation.
 
 A code that is missing here comes from a newer version of this program. It is shown as it is.
 """
@@ -93,6 +93,16 @@ MODEL_ACTIONS: Mapping[str, str] = {
     ModelAction.SHADOW: "compared at night",
     ModelAction.UNKNOWN: "unknown",
 }
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: `1 photo`, `1,200 photos`. `many` is needed if it is not `one` + s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def with_article(noun: str) -> str:
+    """Return a noun after `a` or `an`, which its first letter decides: `an operator`."""
+    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
 
 
 def run_kind(code: str) -> str:

@@ -350,6 +350,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def private_folders(self) -> tuple[Path, ...]:
+        """The folders of photos and reports that this program creates. Other users cannot enter them."""
+        return self.archive_dir, self.quarantine_dir, self.report_dir, self.spool_dir
+
+    @property
     def every_intake(self) -> tuple[Intake, ...]:
         """The intakes, at least one. If INTAKES is not set, it is INCOMING_DIR with MODEL."""
         return self.intakes or (Intake(self.model, self.incoming_dir),)

@@ -1,5 +1,6 @@
 """The database, SQLite or PostgreSQL: connections, transactions, migrations."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
@@ -89,14 +91,16 @@ class Database:
         """
         from alembic import command
 
-        if self.is_sqlite and self.url.database:
+        if file := sqlite_file(str(self.url)):
             try:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                # SQLite gives its other files the mode of this one.
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
             except OSError as error:
                 raise ConfigFault(
-                    "The folder of the database {database} cannot be made: {reason}.",
-                    "Set RETURNS_HOME or RETURNS_DATABASE_URL to a place that can be written.",
-                    database=self.url.database,
+                    "The database file {database} cannot be made or written: {reason}.",
+                    "Give this user write permission to it and its folder, or set RETURNS_HOME.",
+                    database=file,
                     reason=error.strerror,
                 ) from error
         if self._is_newer(self.revision()[0]):

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.records.text import pathless
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import review_queue
@@ -84,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _open(settings: Settings) -> Resources:
+    make_private_folders([settings.spool_dir])
     database = Database(settings.database_url)
     queue = open_queue(settings, _BROKER_SECONDS)
     context = Context(settings, database, queue, _load_no_model)

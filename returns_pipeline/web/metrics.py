@@ -73,7 +73,7 @@ class _Collector:
 
     def _open(self) -> Iterator[Metric]:
         work = images.open_work(self._db)
-        age = (utc_now() - work.oldest).total_seconds() if work.oldest else 0
+        age = max(0.0, (utc_now() - work.oldest).total_seconds()) if work.oldest else 0
         waiting = review_queue.waiting(self._db)
         for name, meaning, value in (
             ("returns_open_images", "Images in unfinished chunks.", work.images),

@@ -36,6 +36,8 @@ PROVEN_ELSEWHERE = {
     "source": "the shell's own",
     "cp": "the file is checked here",
     "mkdir": "the shell's own",
+    "sudo": "the administrator's own: owners, services",
+    "git": "the developer's own",
     "pip": "the file is checked here",
     "returns-pipeline demo": "tests/integration/test_wheel.py",
     "returns-pipeline up": "tests/integration/test_processes.py",

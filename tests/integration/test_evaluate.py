@@ -146,7 +146,7 @@ def test_the_accuracy_of_a_csv(sqlite_home: Installation, tmp_path: Path) -> Non
     assert (first["index"], first["recall"], first["support"]) == (0, 0.5, 2)
     assert (second["precision"], second["recall"]) == (0.5, 1)
     done = sqlite_home.run("accuracy", str(path))
-    assert "2 of 3 correct: 66.67%. 1 labelled images have no prediction." in done.stdout
+    assert "2 of 3 correct: 66.67%. 1 labelled image has no prediction." in done.stdout
     path.write_text("filename,prediction\nx.png,1\n", encoding="utf-8")
     assert "contains a label" in refusal(sqlite_home, "accuracy", str(path))
     assert "There is no file" in refusal(sqlite_home, "accuracy", str(tmp_path / "none.csv"))

@@ -199,7 +199,7 @@ def test_doctor_looks_into_subfolders(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("a/b", "c", "@eaDir"):
         (intake / name).mkdir(parents=True)
     rule = SkipRule(("@eaDir",))
-    assert check_intake(intake, rule) == f"{intake} with 3 subfolders"
+    assert check_intake(intake, rule) == f"{intake} (subfolders: 3)"
     refused = {intake / "a" / "b": os.W_OK, intake / "@eaDir": os.R_OK}
     monkeypatch.setattr(intake_check, "_allows", lambda folder, mode: not mode & refused.get(Path(folder), 0))
     with pytest.raises(ConfigFault, match=r"cannot be moved away: 1, for example .*/a/b\."):

@@ -148,4 +148,4 @@ def test_a_folder_that_may_not_be_read_is_named(sqlite_home: Installation) -> No
     assert set(found) == {"closed/0", "secret/1", "closed/1", "closed"}
     models.chmod(0o000)
     found |= {f"{model} again": fault for model, fault in faults().items()}
-    assert all("Permission denied" in fault and "permission" in fault for fault in found.values())
+    assert all("Permission denied" in fault and "chmod -R a+rX" in fault for fault in found.values()), found

@@ -244,7 +244,7 @@ def test_beat_starts_the_night(sqlite_home: Installation) -> None:
 def test_up_restarts_workers_and_leaves_no_process(sqlite_home: Installation) -> None:
     """`up` restarts killed workers, and all processes end with it, even if `up` itself is killed.
 
-    The address that it prints logs the browser in.
+    The address that it prints logs the browser in with the token, whose place it names.
     """
     environment = sqlite_home.environment()
     parent = subprocess.Popen(
@@ -257,10 +257,13 @@ def test_up_restarts_workers_and_leaves_no_process(sqlite_home: Installation) ->
     assert parent.stdout is not None
     try:
         assert parent.stdout.readline().startswith("Intake")
-        word, address = parent.stdout.readline().split()
-        assert word == "Web"
+        # Not to a terminal: a log must not hold the token.
+        word, address, *hint = parent.stdout.readline().split()
+        token = (sqlite_home.settings.home / "web-token").read_text(encoding="ascii")
+        assert (word, hint[-1]) == ("Web", f"{sqlite_home.settings.home}/web-token)")
+        assert token not in address
         _until(lambda: _status_of(address) is not None)
-        assert b"Tonight" in requests.get(address, timeout=60).content
+        assert b"Tonight" in requests.get(f"{address}?token={token}", timeout=60).content
         assert len(_processes_of(sqlite_home)) >= 6
         write_images(sqlite_home.settings.incoming_dir, 3)
         assert sqlite_home.json("scan", "--wait")["classified"] == 3

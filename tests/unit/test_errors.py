@@ -65,6 +65,7 @@ def test_every_family_states_its_exit_code_and_status() -> None:
         "PipelineError": (1, 500),
         "ImageFault": (1, 422),
         "TransientFault": (1, 503),
+        "BrokerRefusesFault": (1, 503),
         "ConfigFault": (3, 500),
         "RefusedError": (3, 400),
         "NotFoundError": (3, 404),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import ImageResult, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunCounts, RunKind, RunState, RunSummary
-from returns_pipeline.report import write_report
+from returns_pipeline.report import words, write_report
 from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS, Tally, accuracy_of_csv, label_in_name
 from tests.unit.test_columns import IMAGE
 
@@ -115,3 +116,15 @@ def test_an_empty_run_has_a_report(tmp_path: Path) -> None:
     summary = write_report(_summary(0, 0), [], tmp_path)
     assert summary.csv is not None
     assert len(summary.csv.read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_numbers_and_articles_fit_their_nouns() -> None:
+    """One thing has the singular, everything else the plural, and a vowel has `an`."""
+    assert [words.counted(count, "photo") for count in (0, 1, 2, 1_200)] == [
+        "0 photos",
+        "1 photo",
+        "2 photos",
+        "1,200 photos",
+    ]
+    assert words.counted(2, "category", "categories") == "2 categories"
+    assert [words.with_article(role) for role in Role] == ["a viewer", "a reviewer", "an operator"]

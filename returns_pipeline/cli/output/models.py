@@ -10,6 +10,7 @@ from returns_pipeline.cli.console import print_line
 from returns_pipeline.records.models import ModelChange
 from returns_pipeline.records.text import printable
 from returns_pipeline.report.changes import Changes
+from returns_pipeline.report.words import counted
 from returns_pipeline.terminal import Terminal, plain_table
 from returns_pipeline.usecases.models import Version
 
@@ -75,7 +76,7 @@ def print_label_changes(changes: Changes) -> None:
     share = f" ({changes.changed / changes.both:.2%})" if changes.both else ""
     unanswered = f", {changes.unanswered:,} without a second prediction" if changes.unanswered else ""
     print_line(
-        f"Both predicted {changes.both:,} images: {changes.same:,} with the same label, "
+        f"Both predicted {counted(changes.both, 'image')}: {changes.same:,} with the same label, "
         f"{changes.changed:,} with another{share}{unanswered}."
     )
     if changes.transitions:
@@ -90,7 +91,7 @@ def print_label_changes(changes: Changes) -> None:
         print_line(f"{pair.path}  {pair.before} -> {pair.after or 'no prediction'}")
     rest = changes.changed + changes.unanswered - len(changes.files)
     if rest:
-        print_line(f"… and {rest:,} more files.")
+        print_line(f"… and {counted(rest, 'more file')}.")
 
 
 def print_versions(versions: Sequence[Version]) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from returns_pipeline.cli import console
 from returns_pipeline.cli.output.runs import print_runs, run_as_dict, state_of
 from returns_pipeline.records.runs import OpenWork, RunSummary
-from returns_pipeline.report.words import left_behind
+from returns_pipeline.report.words import counted, left_behind
 from returns_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def print_status(status: Status) -> None:
     lines = {
         "Workers": ", ".join(status.workers) or "none answers",
         "Queues": status.broker_fault or queues,
-        "Open": f"{work.images:,} images in {work.chunks:,} chunks, {work.leased:,} in progress{since}",
+        "Open": f"{counted(work.images, 'image')} in {counted(work.chunks, 'chunk')}, "
+        f"{work.leased:,} in progress{since}",
         "Last night": f"run {last.id}, {state_of(last)}, started {last.opened_at:%Y-%m-%d %H:%M} UTC"
         if last
         else "none yet",

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
+from returns_pipeline.report.words import counted
 from returns_pipeline.store import images, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.intakes import alarms
@@ -104,17 +105,17 @@ def _shares(db: Database, last: RunSummary, before: Sequence[RunSummary]) -> lis
 
 def _in_words(each: Share) -> str:
     usually = "" if each.usual is None else f", usually {each.usual:.1%}"
-    return f"{each.label}: {each.images:,} photos, {each.share:.1%}{usually}"
+    return f"{each.label}: {counted(each.images, 'photo')}, {each.share:.1%}{usually}"
 
 
 def _trend_plot(closed: Sequence[RunSummary]) -> str:
     return columns(
-        f"Photos in each of the last {len(closed)} runs, those without a prediction in red",
+        f"Photos of the last {counted(len(closed), 'run')}, those without a prediction in red",
         [
             Column(
                 str(run.id),
                 run.counts.seen,
-                f"Run {run.id}, {run.opened_at:%Y-%m-%d}: {run.counts.seen:,} photos",
+                f"Run {run.id}, {run.opened_at:%Y-%m-%d}: {counted(run.counts.seen, 'photo')}",
                 None,
                 run.counts.quarantined + run.counts.failed,
             )

@@ -8,6 +8,7 @@ import hmac
 import os
 import secrets
 import tempfile
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.access import Role
+from returns_pipeline.report.words import with_article
 from returns_pipeline.settings import LOOPBACK, Settings
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
@@ -156,11 +158,19 @@ class Authenticator:
                 web_host=settings.web_host,
             )
 
-    def address(self, settings: Settings, *, with_token: bool) -> str:
-        """Return the address of the first page for a browser on this machine; its token logs in."""
+    def address(self, settings: Settings, *, is_private: bool) -> str:
+        """Return the address of the first page for a browser on this machine, and how to log in.
+
+        Only `is_private` output, a terminal for example, gets the token: others may read a log.
+        """
         host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-        query = f"?token={self.local_token}" if with_token and self.local_token and not self._is_off else ""
-        return f"http://{host}:{settings.web_port}/{query}"
+        address = f"http://{host}:{settings.web_port}/"
+        if self._is_off or not self.local_token:
+            return address
+        if is_private:
+            return f"{address}?token={self.local_token}"
+        file = _secret_file(settings, "web-token")
+        return f"{address} (to log in without a user, add ?token= and the content of {file})"
 
 
 def address_of(request: Request) -> str:
@@ -200,9 +210,13 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def _secret_file(settings: Settings, name: str) -> Path:
+    return settings.home / name
+
+
 def _secret(settings: Settings, name: str) -> str:
     """Return a secret of this installation, created once in a file that only its user can read."""
-    path = settings.home / name
+    path = _secret_file(settings, name)
     settings.home.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=settings.home, prefix=f".{name}-") as draft:
@@ -243,8 +257,8 @@ def require_role(principal: Principal, role: Role) -> None:
     """Raise ForbiddenError if the caller's role is lower than `role`."""
     if principal.role.rank < role.rank:
         raise ForbiddenError(
-            "{principal_name} is a {role}; this needs a {needed}.",
+            "{principal_name} is {role}; this needs {needed}.",
             principal_name=principal.name,
-            role=principal.role,
-            needed=role,
+            role=with_article(principal.role),
+            needed=with_article(role),
         )

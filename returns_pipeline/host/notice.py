@@ -1,0 +1,51 @@
+"""The file in which `up` notes the processes that wait for their next start, for `doctor` to read."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_NAME = "up.json"
+
+
+class Notice:
+    """The notice of a running `up`. It is locked while `up` runs, so that an old one is not believed."""
+
+    def __init__(self, home: Path) -> None:
+        """Open and lock the file. Without it, because the disk is full for example, nothing is noted."""
+        self._descriptor: int | None = None
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(home / _NAME, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.write({})
+
+    def write(self, pausing: Mapping[str, str]) -> None:
+        """Replace the notice: why each process that pauses has ended, by name."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                length = os.pwrite(self._descriptor, json.dumps(pausing).encode(), 0)
+                os.ftruncate(self._descriptor, length)
+
+    def close(self) -> None:
+        """Release the lock: nothing pauses any more."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def read_notice(home: Path) -> dict[str, str] | None:
+    """Return why each process of the running `up` that pauses has ended; None if no `up` runs here."""
+    try:
+        stream = (home / _NAME).open(encoding="utf-8")
+    except OSError:
+        return None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with contextlib.suppress(ValueError):  # read while it was written
+                return dict(json.load(stream))
+            return {}
+    return None
