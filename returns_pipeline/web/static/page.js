@@ -2,10 +2,7 @@
 "use strict";
 
 // A key presses the button or link with its data-key, except while the person types in a field.
-const opened = performance.now();
 document.addEventListener("keydown", (event) => {
-  // A second key press within this time was meant for the page before, which showed another photo.
-  if (performance.now() - opened < 250) return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const focused = event.target;
   if (focused.matches("input:not([type=hidden]), select, textarea")) {
@@ -18,6 +15,10 @@ document.addEventListener("keydown", (event) => {
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target) return;
   event.preventDefault();
+  // A second press so soon was meant for the photo before, which another page showed.
+  const before = Number(sessionStorage.getItem("pressed"));
+  if (Date.now() - before < 200) return;
+  sessionStorage.setItem("pressed", Date.now());
   if (target.matches("select, input")) target.focus();
   else target.click();
 });
