@@ -39,9 +39,19 @@ def iso(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+class _Folded(dict[int, str]):
+    """The folded form of each character, computed once: several times as fast as to normalize each text."""
+
+    def __missing__(self, code: int) -> str:
+        parts = unicodedata.normalize("NFKD", chr(code).casefold())
+        folded = "".join(letter for letter in parts if not unicodedata.combining(letter)).casefold()
+        self[code] = folded
+        return folded
+
+
+_FOLDED = _Folded()
+
+
 def fold(text: str) -> str:
     """Return text as a search compares it, without case and accents: `muller` is the same as `Müller`."""
-    if text.isascii():
-        return text.lower()
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in parts if not unicodedata.combining(letter)).casefold()
+    return text.lower() if text.isascii() else text.translate(_FOLDED)

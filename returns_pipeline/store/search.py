@@ -18,6 +18,10 @@ from returns_pipeline.store.tables import images, runs, search_grams
 _GRAMS = 3
 #: Ids in one statement; SQLite limits the number of parameters.
 _AT_ONCE = 1000
+#: Candidates that are checked first: about a page.
+_FIRST_CHECKED = 100
+#: Candidates of a block from which on the block's images are found by the other conditions.
+_DENSE = 500
 #: Blocks in the first and in the largest window that one statement reads.
 _FIRST_BLOCKS, _MOST_BLOCKS = 4, 128
 #: Blocks of names that are not in the index yet and that one search reads.
@@ -103,7 +107,8 @@ class _Query:
             few = list(self._by_conditions(conditions, ascending, _FEW + 1))
             if len(few) <= _FEW:
                 for start in range(0, len(few), _AT_ONCE):
-                    yield from self._checked(few[start : start + _AT_ONCE], ascending)
+                    part = few[start : start + _AT_ONCE]
+                    yield from self._checked(search_conditions.NONE, part, ascending)
                 return
         yield from self._by_names(conditions, ascending)
 
@@ -132,25 +137,25 @@ class _Query:
             yield from self._matching(conditions, within, ascending)
 
     def _indexed(self, conditions: Conditions, first: int, end: int, ascending: bool) -> Iterator[int]:
+        step = _FIRST_CHECKED
         for low, high in _windows(first, end, _FIRST_BLOCKS, _MOST_BLOCKS, ascending):
             found = self._candidates(low, high)
+            waiting: list[int] = []
             for block in sorted(found, reverse=not ascending):
-                places = _places(found[block])
-                ids = [block * BLOCK + place for place in (places if ascending else reversed(places))]
-                if len(ids) > _AT_ONCE and not conditions.is_empty:
+                start = block * BLOCK
+                if found[block].bit_count() > _DENSE and not conditions.is_empty:
+                    yield from self._checked(conditions, waiting, ascending)
+                    waiting = []
                     # The conditions may match far fewer of the block's images.
-                    within = sa.and_(images.c.id >= block * BLOCK, images.c.id < (block + 1) * BLOCK)
+                    within = sa.and_(images.c.id >= start, images.c.id < start + BLOCK)
                     yield from self._matching(conditions, within, ascending)
-                else:
-                    yield from self._in_steps(conditions, ids, ascending)
-
-    def _in_steps(self, conditions: Conditions, ids: Sequence[int], ascending: bool) -> Iterator[int]:
-        """Check candidates, a page at first and then many."""
-        start, step = 0, 100
-        while start < len(ids):
-            within = images.c.id.in_(ids[start : start + step])
-            yield from self._matching(conditions, within, ascending)
-            start, step = start + step, _AT_ONCE
+                    continue
+                places = _places(found[block])
+                waiting += [start + place for place in (places if ascending else reversed(places))]
+                while len(waiting) >= step:
+                    yield from self._checked(conditions, waiting[:step], ascending)
+                    waiting, step = waiting[step:], _AT_ONCE
+            yield from self._checked(conditions, waiting, ascending)
 
     def _candidates(self, low: int, high: int) -> dict[int, int]:
         """Return the blocks from `low` to below `high` that may hold matches, with their places as bits."""
@@ -184,8 +189,9 @@ class _Query:
         self._grams[term] = sorted(grams, key=counts.__getitem__)[:_GRAMS]
         return result
 
-    def _checked(self, ids: Sequence[int], ascending: bool) -> Iterator[int]:
-        return self._matching(search_conditions.NONE, images.c.id.in_(ids), ascending)
+    def _checked(self, conditions: Conditions, ids: Sequence[int], ascending: bool) -> Iterator[int]:
+        """Yield those of some candidates that match."""
+        return self._matching(conditions, images.c.id.in_(ids), ascending) if ids else iter(())
 
     def _matching(
         self, conditions: Conditions, within: sa.ColumnElement[bool], ascending: bool

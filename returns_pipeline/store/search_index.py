@@ -23,9 +23,6 @@ from returns_pipeline.store.tables import images, runs, search_grams, search_pro
 #: Ids in a block.
 BLOCK = 4096
 _BITMAP_BYTES = BLOCK // 8
-#: A block is indexed when so many ids follow it. On SQLite a deleted newest row's id is used again; a scan
-#: deletes rows only in the transaction that inserts them.
-_MARGIN = BLOCK
 _COLUMNS = ("block", "gram", "places")
 
 #: The folder that an image's name is relative to: the intake of its run.
@@ -81,7 +78,7 @@ def index(db: Database, roots: Sequence[str], seconds: float) -> int:
     while time.monotonic() < deadline:
         start = _next_image(db, indexed_end) // BLOCK * BLOCK
         end = start + BLOCK
-        if end + _MARGIN > settled_end:
+        if end > settled_end:
             break
         rows, found = _rows(db, start, roots)
         with db.write() as connection:
@@ -100,8 +97,9 @@ def index(db: Database, roots: Sequence[str], seconds: float) -> int:
 def _settle(db: Database) -> tuple[int, int]:
     """Return where the index ends, and the end of the ids below which no row can still be inserted.
 
-    SQLite commits ids in order. PostgreSQL does not: there, the ids that were seen by an earlier call are
-    settled when every transaction that was open then has ended.
+    Rows are deleted only in the transaction that inserts them, and SQLite commits ids in order. PostgreSQL
+    does not: there, the ids that an earlier call has seen are settled when every transaction that was open
+    then has ended.
     """
     newest = sa.select(sa.func.coalesce(sa.func.max(images.c.id), -1) + 1).scalar_subquery()
     with db.write() as connection:
