@@ -24,7 +24,8 @@ LABELS = (
 #: The folder of the intake in the rows.
 INTAKE = "/data/incoming"
 
-_NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count})"
+_NUMBERS = """WITH RECURSIVE numbers(n) AS (
+    SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count})"""
 #: A number from 0 to 999,999 that looks random and is repeatable.
 _ODD = "((n * 48271 + 12345) % 1000003 % 1000000)"
 # Of 1,000 images 10 are unusable and 20 reviewed; 50 of the predictions are unsure.
@@ -51,7 +52,7 @@ FROM images WHERE state = 'classified'
 """
 _REVIEWS = """
 INSERT INTO review_changes (id, image_id, changed_at, who, action, label, outcome, main_label)
-SELECT id, id, '2026-01-01 00:00:00+00', CASE WHEN id % 1000 = 5 THEN 'anna' ELSE 'bert' END,
+SELECT id, id, '2026-01-01 00:00:00.000000', CASE WHEN id % 1000 = 5 THEN 'anna' ELSE 'bert' END,
     'correct', 'Bag', 'label', 'Bag'
 FROM images WHERE id % 50 = 5 AND state = 'classified'
 """

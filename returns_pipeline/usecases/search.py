@@ -212,7 +212,7 @@ class _Meanings:
 
     def _nothing(self, to: list[str], kind: str, text: str) -> bool:
         """Take a category or reviewer that no image has: nothing is found."""
-        to.append(text)
+        to.append("")
         self.meanings.append((kind, text))
         return True
 
