@@ -113,9 +113,17 @@ class _Query:
         yield from self._by_names(conditions, ascending)
 
     def _by_conditions(self, conditions: Conditions, ascending: bool, limit: int) -> Iterator[int]:
+        """Yield the first ids that fulfil the conditions: about a page, and then many in each step."""
         order = conditions.order.asc() if ascending else conditions.order.desc()
-        query = conditions.select(conditions.order).order_by(order).limit(limit)
-        yield from self._connection.execute(query).scalars()
+        step = _FIRST_CHECKED
+        while limit > 0:
+            query = conditions.select(conditions.order).order_by(order).limit(min(step, limit))
+            found = self._connection.execute(query).scalars().all()
+            yield from found
+            if len(found) < step:
+                return
+            conditions = conditions.behind(found[-1], ascending)
+            limit, step = limit - len(found), _AT_ONCE
 
     def _by_names(self, conditions: Conditions, ascending: bool) -> Iterator[int]:
         """Yield matches window by window; the windows grow while little is found."""

@@ -17,7 +17,6 @@ from returns_pipeline.store.tables import (
     NOT_CLASSIFIED,
     REVIEWED,
     UNSURE,
-    UtcDateTime,
     chunks,
     images,
     predictions,
@@ -27,7 +26,6 @@ from returns_pipeline.store.tables import (
 
 #: Ids end here.
 _END = 2**63 - 1
-_RECEIVED = sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime)
 _JOINS = {
     runs: runs.c.id == images.c.run_id,
     chunks: chunks.c.id == images.c.chunk_id,
@@ -70,9 +68,11 @@ class Conditions:
             if table in needed:
                 source = source.join(table, condition)
         query = sa.select(*columns).select_from(source).where(*self.terms)
-        if self.first > 0:
-            query = query.where(self.order >= self.first)
-        return query.where(self.order <= self.last) if self.last < _END else query
+        # Both columns are the same number. A join reads the range of each, and no more.
+        for column in dict.fromkeys((images.c.id, self.order)):
+            query = query.where(column >= self.first) if self.first > 0 else query
+            query = query.where(column <= self.last) if self.last < _END else query
+        return query
 
     def bounds(self, connection: sa.Connection) -> tuple[int, int]:
         """Return the first id and the end of the ids of images within the bounds."""
@@ -106,8 +106,8 @@ def of(connection: sa.Connection, wanted: Search, also: Filter) -> Conditions:
         )
     if wanted.since and wanted.until:
         first, last = _ids_between(connection, wanted.since, wanted.until)
-        in_time = (wanted.since <= _RECEIVED, wanted.until > _RECEIVED)
-        found = replace(_add(found, *in_time, tables=(runs, chunks)), first=first, last=last)
+        in_time = _received(wanted.since, wanted.until)
+        found = replace(_add(found, in_time, tables=(runs, chunks)), first=first, last=last)
     if also != Filter():
         tables = (runs, predictions) if _needs_prediction(also) else ()
         found = _add(found, *browsing.conditions(also), tables=tables)
@@ -163,35 +163,39 @@ def _needs_prediction(also: Filter) -> bool:
     return any(value is not None for value in (also.predicted, also.decision, also.least, also.most))
 
 
+def _received(since: datetime, until: datetime) -> sa.ColumnElement[bool]:
+    """Condition: the image came in between two moments. PostgreSQL can estimate how many these are."""
+    return sa.or_(
+        sa.and_(chunks.c.received_at >= since, chunks.c.received_at < until),
+        sa.and_(chunks.c.received_at.is_(None), runs.c.opened_at >= since, runs.c.opened_at < until),
+    )
+
+
 def _ids_between(connection: sa.Connection, since: datetime, until: datetime) -> tuple[int, int]:
-    """Return the first and the last id that images of a time can have: ids grow as photos come in.
+    """Return bounds of the ids that images of a time can have: ids grow as photos come in.
 
     Releases before 0010 wrote no time of a chunk; its photos count as received when their run was opened.
     """
-    opened = sa.and_(runs.c.opened_at >= since, runs.c.opened_at < until)
+    edges: list[int | None] = []
     in_time = sa.and_(chunks.c.received_at >= since, chunks.c.received_at < until)
-    found: list[int] = []
+    # With the sum, PostgreSQL reads the images of the chunk, and not all images in the order of their ids.
+    number = images.c.id + 0
     for direction in (sa.asc, sa.desc):
         edge = (
             sa.select(chunks.c.id)
             .where(in_time)
             .order_by(direction(chunks.c.received_at), direction(chunks.c.id))
             .limit(1)
+            .scalar_subquery()
         )
-        found += _edges(connection, images.c.chunk_id, connection.execute(edge).scalars().all())
-    old = sa.select(runs.c.id).where(
-        opened,
-        sa.exists().where(chunks.c.run_id == runs.c.id, chunks.c.received_at.is_(None)),
-    )
-    found += _edges(connection, images.c.run_id, connection.execute(old).scalars().all())
+        of_chunk = sa.select(sa.func.min(number), sa.func.max(number)).where(images.c.chunk_id == edge)
+        edges += connection.execute(of_chunk).one()
+    of_run = [
+        sa.select(edge(images.c.id)).where(images.c.run_id == runs.c.id).correlate(runs).scalar_subquery()
+        for edge in (sa.func.min, sa.func.max)
+    ]
+    opened = sa.and_(runs.c.opened_at >= since, runs.c.opened_at < until)
+    of_runs = sa.select(sa.func.min(of_run[0]), sa.func.max(of_run[1])).where(opened)
+    edges += connection.execute(of_runs).one()
+    found = [edge for edge in edges if edge is not None]
     return (min(found), max(found)) if found else (0, -1)
-
-
-def _edges(connection: sa.Connection, column: sa.Column[int], values: Sequence[int]) -> list[int]:
-    """Return the smallest and the largest id of the images of each chunk or run."""
-    found: list[int] = []
-    for value in values:
-        for edge in (sa.func.min(images.c.id), sa.func.max(images.c.id)):
-            image_id = connection.execute(sa.select(edge).where(column == value)).scalar()
-            found += [] if image_id is None else [image_id]
-    return found

@@ -5,7 +5,8 @@
 const opened = performance.now();
 document.addEventListener("keydown", (event) => {
   // A second key press within this time was meant for the page before, which showed another photo.
-  if (performance.now() - opened < 250) return;
+  // The search box shows no photo.
+  if (performance.now() - opened < 250 && event.key !== "/") return;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const focused = event.target;
   if (focused.matches("input:not([type=hidden]), select, textarea")) {
