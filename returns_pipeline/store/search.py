@@ -29,7 +29,7 @@ _UNINDEXED_BLOCKS = 6
 #: Conditions that match at most this many images are read whole, and their names compared.
 _FEW = 2000
 #: Seconds for counting after the page is found. A count that takes longer is a lower bound.
-_COUNT_SECONDS = 0.05
+_COUNT_SECONDS = 0.03
 
 
 def find(
