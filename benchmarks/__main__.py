@@ -66,6 +66,8 @@ def benchmark(
             results = [result for (name, _), result in bench.measured.results.items() if name == done.name]
             if results:
                 console.print(tables.systems(f"{done.name}: {done.title}", results))
+            if done.name is WorkloadName.DESK and bench.measured.details:
+                console.print(tables.desk(bench.measured.details))
             for line in tables.remarks(results):
                 console.print(line)
     raise typer.Exit(_conclude(bench, described, json_file, console))

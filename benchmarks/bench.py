@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.measuring import Job, Measurement, run
 from benchmarks.results import Measured, Result
-from benchmarks.workloads import WORKLOADS, Entry, Prepared, Request, Workload, WorkloadName
+from benchmarks.workloads import WITHOUT_LABELS, WORKLOADS, Entry, Prepared, Request, Workload
 
 _REFERENCE = "benchmarks.systems.reference"
 #: Modules that import TensorFlow, which takes 4 s of CPU. In a tiny run they share a process.
@@ -82,7 +82,7 @@ class Bench:
         self.left_out += [
             f"{entry.title}: {entry.package} is not installed" for entry in entries if entry not in installed
         ]
-        if prepared.labels is None and workload.name is not WorkloadName.FOOTPRINT:
+        if prepared.labels is None and workload.name not in WITHOUT_LABELS:
             options = {"imaging": workload.imaging}
             installed.insert(0, Entry("reference", "reference labels", _REFERENCE, options=options))
         jobs = [self._job(workload, prepared, entry) for entry in installed]
@@ -131,7 +131,7 @@ class Bench:
     def _keep(self, planned: _Planned, measured: dict[str, Measurement]) -> None:
         """Keep the measurements of a workload, compared with the right labels if it has images."""
         workload, prepared = planned.workload, planned.prepared
-        if workload.name is WorkloadName.FOOTPRINT:
+        if workload.name in WITHOUT_LABELS:
             self._details |= {system: measurement.detail for system, measurement in measured.items()}
             return
         labels, tied = prepared.labels, {}

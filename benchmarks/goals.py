@@ -124,6 +124,24 @@ GOALS = (
         "{:,.0f} bytes",
         _detail("redis-memory", "bytes_for_a_million_images"),
     ),
+    Goal(
+        "desk: slowest search, SQLite", _LESS, 100, "{:.0f} ms", _detail("desk-sqlite", "slowest_search_ms")
+    ),
+    Goal(
+        "desk: slowest search, PostgreSQL",
+        _LESS,
+        100,
+        "{:.0f} ms",
+        _detail("desk-postgresql", "slowest_search_ms"),
+    ),
+    Goal("desk: slowest page, SQLite", _LESS, 200, "{:.0f} ms", _detail("desk-sqlite", "slowest_page_ms")),
+    Goal(
+        "desk: slowest page, PostgreSQL",
+        _LESS,
+        200,
+        "{:.0f} ms",
+        _detail("desk-postgresql", "slowest_page_ms"),
+    ),
     Goal("returns-pipeline --help", _LESS, 0.3, "{:.2f} s", _detail("commands", "help_seconds")),
     Goal("returns-pipeline status", _LESS, 1, "{:.2f} s", _detail("commands", "status_seconds")),
 )

@@ -1,6 +1,6 @@
 """Tables and lines that show the measurements."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -55,6 +55,22 @@ def _memory(processes: Iterable[dict[str, Any]]) -> str:
         f"{process['worker']} {process['first_mb']:.0f} -> {process['most_mb']:.0f}" for process in processes
     )
     return f"Unshared MB of each process, after its first chunk -> maximum afterwards: {each}."
+
+
+def desk(details: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return a row for each search, page and cost of the desk, with a column for each database."""
+    measured = {system: detail for system, detail in details.items() if "searches_ms" in detail}
+    table = Table(title="desk: milliseconds; costs of a photo in microseconds", title_justify="left")
+    table.add_column("")
+    for system in measured:
+        table.add_column(system.removeprefix("desk-"), justify="right")
+    for group in ("searches_ms", "pages_ms"):
+        for name in next(iter(measured.values()))[group]:
+            table.add_row(name, *(f"{detail[group][name]:.1f}" for detail in measured.values()))
+        table.add_section()
+    for name in ("index_us", "index_cpu_us", "insert_us", "insert_us_before", "insert_ratio"):
+        table.add_row(name, *(f"{detail[name]:g}" for detail in measured.values()))
+    return table
 
 
 def goals(lines: Iterable[Judged]) -> Table:

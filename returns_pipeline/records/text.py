@@ -1,6 +1,7 @@
 """Text from outside, made safe to show and to send: file names, messages of other programs."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 
 _URL = re.compile(r"\b[a-z][a-z0-9+]*://\S+")
@@ -36,3 +37,21 @@ def pathless(text: str) -> str:
 def iso(moment: datetime) -> str:
     """Return an aware moment as ISO 8601 in UTC, to the second: `2026-05-04T02:00:00Z`."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class _Folded(dict[int, str]):
+    """The folded form of each character, computed once: several times as fast as to normalize each text."""
+
+    def __missing__(self, code: int) -> str:
+        parts = unicodedata.normalize("NFKD", chr(code).casefold())
+        folded = "".join(letter for letter in parts if not unicodedata.combining(letter)).casefold()
+        self[code] = folded
+        return folded
+
+
+_FOLDED = _Folded()
+
+
+def fold(text: str) -> str:
+    """Return text as a search compares it, without case and accents: `muller` is the same as `Müller`."""
+    return text.lower() if text.isascii() else text.translate(_FOLDED)

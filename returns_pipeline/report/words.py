@@ -71,6 +71,20 @@ EVENTS: Mapping[str, str] = {
     ReviewAction.UNDO: "taken back",
 }
 
+#: What the search box has understood: the kinds of `Search.meanings`.
+SEARCHED: Mapping[str, str] = {
+    "name": "name contains",
+    "start": "name begins with",
+    "number": "name contains, or photo number",
+    "start_number": "name begins with, or photo number",
+    "photo": "photo number",
+    "run": "run",
+    "category": "category",
+    "reviewer": "reviewed by",
+    "state": "state",
+    "date": "came in",
+}
+
 #: What a scan leaves in its intake: the sentences for one and for several.
 LEFT_BEHIND: Mapping[str, tuple[str, str]] = {
     "still_changing": ("1 file was still changing.", "{count} files were still changing."),

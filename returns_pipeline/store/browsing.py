@@ -55,7 +55,7 @@ def page(
 
     In the order of doubt, images without a prediction are left out.
     """
-    query = _SELECT.where(*_conditions(wanted))
+    query = _SELECT.where(*conditions(wanted))
     probability = predictions.c.probability
     if order is Order.ID:
         query = query.order_by(images.c.id.desc())
@@ -77,7 +77,8 @@ def page(
     return found, (last.probability if order is Order.DOUBT else None, last.id)
 
 
-def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of a filter."""
     equal = {
         images.c.run_id: wanted.run_id,
         images.c.state: wanted.state,
@@ -92,6 +93,14 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.most is not None:
         found.append(predictions.c.probability <= wanted.most)
     return found
+
+
+def listed(db: Database, image_ids: Sequence[int]) -> list[ImageResult]:
+    """Return images by their ids, in the order of the ids; unknown ids are left out."""
+    with db.read() as connection:
+        rows = connection.execute(_SELECT.where(images.c.id.in_(image_ids))).all()
+    found = {row.id: ImageResult._make(row) for row in rows}
+    return [found[image_id] for image_id in image_ids if image_id in found]
 
 
 def find(db: Database, image_id: int) -> ImageResult | None:

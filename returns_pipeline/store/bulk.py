@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 #: One row: values in the order of the columns.
-Row = tuple[str | int | float | bool | None, ...]
+Row = tuple[str | int | float | bool | bytes | None, ...]
 
 
 def insert(

@@ -7,7 +7,7 @@ import structlog
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
 from returns_pipeline.store import chunks, final_labels, run_closing, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import schedule, uploads
+from returns_pipeline.usecases import schedule, search, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
@@ -23,9 +23,9 @@ _COMPLETED_LIMIT = 5000
 def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
-    Also sends the reports that lack reviews, and ends the days of uploads. Idempotent, and cheap when idle.
-    Raises TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by
-    default the present moment.
+    Also sends the reports that lack reviews, ends the days of uploads, and indexes the names of new images.
+    Idempotent, and cheap when idle. Raises TransientFault if the broker does not answer; the next sweep tries
+    again. `now` is aware, by default the present moment.
     """
     now = now or utc_now()
     runs.release_future(context.db)
@@ -46,6 +46,8 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     if missed:
         # scan_incoming(directory=None, scheduled=True)
         context.queue.send(Task.SCAN, None, True)
+    # Last, because it may take some seconds after many photos came in.
+    search.index_names(context.db, context.settings)
     if chunk_count or scans or closings or missed:
         log.info("swept", chunks=chunk_count, scans=len(scans), closings=len(closings), night_missed=missed)
 

@@ -177,6 +177,35 @@ def test_a_photo_is_tried(here: Site, page: Page) -> None:
     expect(page.get_by_alt_text(re.compile("what the model looked at"))).to_be_visible()
 
 
+def test_a_photo_is_found_by_a_part_of_its_name(page: Page) -> None:
+    """The key / goes to the search box; a filter applies when it is chosen; pages lead on and back."""
+    log_in(page, "viewer")
+    page.goto("/runs/1")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search photos")).to_be_focused()
+    page.keyboard.type("MAGE_129_lab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 photo where name contains")).to_be_visible()
+    expect(page.locator(".grid li")).to_have_count(1)
+    page.locator(".grid a").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("image_129_label")
+    page.keyboard.press("/")
+    page.keyboard.type("<b>bold")
+    page.keyboard.press("Enter")
+    expect(page.locator(".grid")).to_contain_text("<b>bold.png")
+    page.goto("/search?q=run+2")
+    page.get_by_label("State").select_option("unusable")
+    expect(page).to_have_url(re.compile("q=run\\+2&state=quarantined"))
+    expect(page.locator(".grid li")).to_have_count(1)
+    page.goto("/search?q=image&order=oldest")
+    first = page.locator("figcaption").first.inner_text()
+    page.keyboard.press("n")
+    expect(page.locator("figcaption").first).not_to_have_text(first)
+    page.wait_for_timeout(300)
+    page.keyboard.press("p")
+    expect(page.locator("figcaption").first).to_have_text(first)
+
+
 def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
     """Each change asks first, and is listed with its person and reason."""
     write_stub_bundle(here.home.settings.models_dir, version=2)
@@ -230,7 +259,13 @@ def test_every_page_is_accessible(page: Page) -> None:
     """axe-core finds nothing serious on any page, light and dark, on a phone too; no page is too wide."""
     log_in(page)
     pages = {each.module: each.path for each in navigation(Role.OPERATOR)}
-    pages |= {"run": "/runs/2", "image": "/images/40?why=1", "confirm": "/models/stub/rollback"}
+    pages |= {
+        "search": "/search?q=image",
+        "search-help": "/search",
+        "run": "/runs/2",
+        "image": "/images/40?why=1",
+        "confirm": "/models/stub/rollback",
+    }
     found = []
     schemes: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1200, "light"), (390, "dark"))
     for width, scheme in schemes:

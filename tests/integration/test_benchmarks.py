@@ -52,7 +52,7 @@ def ran() -> Iterator[Ran]:
         temporary.mkdir()
         result = Path(folder) / "result.json"
         settings = {name: value for name, value in os.environ.items() if not name.startswith("RETURNS_")}
-        asked = [word for name in _ASKED for word in ("--workload", name)]
+        asked = [word for name in (*_ASKED, "desk") for word in ("--workload", name)]
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks", "--tiny", "--json", str(result), *asked],
             cwd=PROJECT_ROOT,
@@ -78,6 +78,7 @@ def test_a_tiny_benchmark_measures_judges_and_says_everything(ran: Ran) -> None:
     _assert_that_every_goal_is_judged_in_words(ran)
     _assert_that_what_is_not_installed_is_said(ran)
     _assert_that_memory_is_sampled(ran)
+    _assert_that_searches_and_pages_are_timed(ran)
     _assert_that_nothing_is_left_behind(ran)
 
 
@@ -128,6 +129,15 @@ def _assert_that_memory_is_sampled(ran: Ran) -> None:
     assert {process["worker"] for process in processes} == {"control", "cpu"}
     assert any(process["classifies"] for process in processes)
     assert all(process["most_mb"] >= process["first_mb"] > 0 for process in processes)
+
+
+def _assert_that_searches_and_pages_are_timed(ran: Ran) -> None:
+    """On both databases each search and page of the desk has a time, and the costs of a photo are known."""
+    for system in ("desk-sqlite", "desk-postgresql"):
+        detail = ran.content["details"][system]
+        assert min(*detail["searches_ms"].values(), *detail["pages_ms"].values()) > 0
+        assert detail["index_us"] > 0
+        assert detail["insert_ratio"] > 0
 
 
 def _assert_that_nothing_is_left_behind(ran: Ran) -> None:

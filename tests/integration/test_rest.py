@@ -156,6 +156,33 @@ def test_too_large_a_body_is_refused_while_it_arrives(here: Site) -> None:
         assert answer.json()["advice"]
 
 
+def test_images_can_be_searched(here: Site, night: int) -> None:
+    """`q` means what it means in the search box and narrows the filters; pages do not overlap."""
+    answer = here.ask("GET", f"/api/v1/images?q=MAGE_12&run={night}&limit=4").json()
+    assert answer["total_is_exact"]
+    found = [image["name"] for image in answer["images"]]
+    while answer["next"]:
+        path = f"/api/v1/images?q=MAGE_12&run={night}&limit=4&cursor={answer['next']}"
+        answer = here.ask("GET", path).json()
+        found += [image["name"] for image in answer["images"]]
+    assert len(found) == answer["total"] == 11
+    assert {name.partition("_label")[0] for name in found} == {f"image_{n}" for n in (12, *range(120, 130))}
+    unusable = here.ask("GET", f"/api/v1/images?q=unusable run {night}").json()
+    assert {image["name"] for image in unusable["images"]} == {"broken.png", "empty.jpg"}
+    assert here.ask("GET", "/api/v1/images?q=image&order=doubt&run=1").status_code == 400
+    assert here.ask("GET", "/api/v1/images").json()["total"] is None
+    page = here.page("/search?q=%22<script>&label='%25&state=x&after=1&before=0")
+    assert page.status_code == 200
+    assert "<script>" not in page.text.replace("<script src", "")
+    listed = here.home.json("images", "list", "--search", f"broken run {night}")
+    assert [image["path"].rpartition("/")[2] for image in listed] == ["broken.png"]
+    assert here.home.run("images", "list").returncode == 2
+    assert (
+        "298 images match; 5 are listed."
+        in here.home.run("images", "list", "--search", f"name:image run:{night}", "--limit", "5").stdout
+    )
+
+
 def test_images_can_be_filtered_and_paged(here: Site, night: int) -> None:
     """Every image is on exactly one page, in both orders; a filter leaves out all others."""
     for order, expected in (("id", 300), ("doubt", 298)):

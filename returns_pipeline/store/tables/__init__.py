@@ -8,7 +8,9 @@ from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, 
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import (
     IDENTITY,
+    NOT_CLASSIFIED,
     REVIEWED,
+    UNSURE,
     WITHOUT_SOURCE,
     embeddings,
     images,
@@ -33,17 +35,20 @@ from returns_pipeline.store.tables.run_tables import (
     runs,
 )
 from returns_pipeline.store.tables.schema_tables import schema_compatibility
+from returns_pipeline.store.tables.search_tables import search_grams, search_progress
 
 __all__ = [
     "CORRECTED",
     "HELD",
     "IDENTITY",
     "IS_ACTIVE",
+    "NOT_CLASSIFIED",
     "NOT_CLOSED",
     "OF_OLDER_RELEASE",
     "OPEN",
     "REVIEWED",
     "UNFINISHED",
+    "UNSURE",
     "WAITING",
     "WITHOUT_SOURCE",
     "BigId",
@@ -68,5 +73,7 @@ __all__ = [
     "run_stages",
     "runs",
     "schema_compatibility",
+    "search_grams",
+    "search_progress",
     "users",
 ]

@@ -10,6 +10,10 @@ from returns_pipeline.store.tables.columns import BigId, PathText, metadata, one
 REVIEWED = sa.text(f"final_source = '{LabelSource.PERSON}'")
 #: Term of the partial index of classified images whose final label was not written.
 WITHOUT_SOURCE = sa.text(f"final_source IS NULL AND state = '{ImageState.CLASSIFIED}'")
+#: Term of the partial index of images without a prediction.
+NOT_CLASSIFIED = sa.text(f"images.state <> '{ImageState.CLASSIFIED}'")
+#: Term of the partial index of unsure predictions.
+UNSURE = sa.text(f"predictions.decision = '{Decision.REVIEW}'")
 
 images = sa.Table(
     "images",
@@ -75,6 +79,14 @@ sa.Index(
     sqlite_where=WITHOUT_SOURCE,
 )
 
+sa.Index(
+    "ix_images_not_classified",
+    images.c.state,
+    images.c.id,
+    postgresql_where=NOT_CLASSIFIED,
+    sqlite_where=NOT_CLASSIFIED,
+)
+
 sa.Index("ix_images_chunk", images.c.chunk_id)
 
 sa.Index("ix_images_run", images.c.run_id, images.c.id)
@@ -95,6 +107,14 @@ predictions = sa.Table(
     sa.Column("decision", sa.String(8), nullable=False),
     one_of("decision", *Decision.written()),
     sqlite_with_rowid=False,
+)
+
+sa.Index(
+    "ix_predictions_unsure",
+    predictions.c.image_id,
+    predictions.c.model_version_id,
+    postgresql_where=UNSURE,
+    sqlite_where=UNSURE,
 )
 
 #: Embeddings of the classified images of each chunk of a night, one row for all of them.

@@ -80,3 +80,5 @@ sa.Index(
 sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)
 
 sa.Index("ix_review_changes_who", review_changes.c.who, review_changes.c.id)
+
+sa.Index("ix_review_changes_who_image", review_changes.c.who, review_changes.c.image_id)

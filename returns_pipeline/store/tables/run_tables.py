@@ -84,6 +84,8 @@ chunks = sa.Table(
 
 sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
 
+sa.Index("ix_chunks_received", chunks.c.received_at, chunks.c.id)
+
 sa.Index(
     "ix_chunks_unfinished",
     chunks.c.state,

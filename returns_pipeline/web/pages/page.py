@@ -52,6 +52,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
         "title": page.title if page else "",
         "person": person,
         "navigation": navigation(person.role) if person else [],
+        "q": "",
         "waiting": _waiting(resources_of(request).context.db) if person else "",
     }
     return HTMLResponse(_templates.get_template(template).render(frame | values), status)

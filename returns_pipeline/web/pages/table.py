@@ -29,6 +29,7 @@ PAGES = (
     Page("/try", "Try one", "try_one", Role.REVIEWER),
     Page("/models", "Models", "models", Role.VIEWER),
     Page("/images", "Image", "images", Role.VIEWER, in_navigation=False),
+    Page("/search", "Search", "search", Role.VIEWER, in_navigation=False),
     Page("/login", "Log in", "login", None, in_navigation=False),
 )
 

@@ -23,6 +23,12 @@ document.addEventListener("keydown", (event) => {
   else target.click();
 });
 
+// The filters of a list apply when one changes; then their button is not needed.
+for (const filters of document.querySelectorAll("form[data-apply]")) {
+  for (const button of filters.querySelectorAll("button")) button.hidden = true;
+  filters.addEventListener("change", () => filters.requestSubmit());
+}
+
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent) event.preventDefault();

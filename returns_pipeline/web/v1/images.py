@@ -11,11 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Filter, ImageState
+from returns_pipeline.records.search import Place
 from returns_pipeline.records.text import pathless
 from returns_pipeline.store import browsing, image_history
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import Database
-from returns_pipeline.web.dependencies import Db, ImageId, Viewer, Web, Workers
+from returns_pipeline.usecases import search
+from returns_pipeline.web.dependencies import Db, ImageId, Pipeline, Viewer, Web, Workers
 from returns_pipeline.web.errors import NoReplyError
 from returns_pipeline.web.queries.cursors import image_cursor, pack
 from returns_pipeline.web.queries.explanations import similar_images
@@ -61,8 +63,16 @@ _Probability = Annotated[float | None, Query(ge=0, le=1)]
 
 @router.get("/images", summary="Images, filtered")
 def list_images(
-    db: Db,
+    context: Pipeline,
     _: Viewer,
+    q: Annotated[
+        str,
+        Query(
+            max_length=search.MOST_CHARACTERS,
+            description="As in the search box: part of a file name or folder, photo number, category, run, "
+            "date, reviewer, state.",
+        ),
+    ] = "",
     run: Annotated[int | None, Query(ge=1, lt=RUN_ID_END)] = None,
     state: Literal["pending", "classified", "quarantined", "failed"] | None = None,
     label: Annotated[str | None, Query(max_length=100, description="The final label.")] = None,
@@ -88,8 +98,20 @@ def list_images(
         least=min_probability,
         most=max_probability,
     )
-    found, following = browsing.page(db, wanted, order, image_cursor(cursor, order), limit)
-    return Images(images=[Image.of(image) for image in found], next=pack(following))
+    after = image_cursor(cursor, order)
+    if not q.strip():
+        found, following = browsing.page(context.db, wanted, order, after, limit)
+        return Images(images=[Image.of(image) for image in found], next=pack(following))
+    if order is Order.DOUBT:
+        raise RefusedError("A search cannot be ordered by doubt.", "Leave out `q` or `order`.")
+    place = Place(after[1]) if after else None
+    _meaning, page = search.find_images(context.db, context.settings, q, limit, also=wanted, place=place)
+    return Images(
+        images=[Image.of(image) for image in page.images],
+        next=pack((None, page.next.after)) if page.next else None,
+        total=page.total,
+        total_is_exact=not page.has_more,
+    )
 
 
 @router.get("/images/{image_id}", summary="One image with the predictions of all models")

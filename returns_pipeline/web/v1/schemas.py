@@ -96,6 +96,10 @@ class Images(_Body):
 
     images: list[Image]
     next: str | None
+    total: int | None = Field(None, description="Images that `q` finds; null without `q`.")
+    total_is_exact: bool | None = Field(
+        None, description="False: there are more than `total`. They are counted up to 10,000."
+    )
 
 
 class ModelPrediction(_Body):

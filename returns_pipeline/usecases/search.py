@@ -1,0 +1,257 @@
+"""The search box: what a person types becomes a Search, and its photos are found."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from returns_pipeline.records.images import Filter, ImageState
+from returns_pipeline.records.reviews import ReviewOutcome
+from returns_pipeline.records.search import Flag, Found, Place, Search, Term
+from returns_pipeline.records.text import fold
+from returns_pipeline.report import words
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import search, search_index, search_words
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases.search_dates import days_of
+
+#: Characters of a search, and words in it, that count; the rest is ignored.
+MOST_CHARACTERS, _MOST_WORDS = 200, 16
+#: Seconds of one sweep for the index of names: about 100,000 photos.
+INDEX_SECONDS = 2.0
+#: Words that name a thing together, like a category of three words.
+_MOST_TOGETHER = 4
+_RUN_END, _IMAGE_END = 2**31, 2**63
+_WORD = re.compile(r'(?:([A-Za-z]+):)?"([^"]*)"?|(\S+)')
+_STATES: Mapping[str, ImageState] = {
+    "unusable": ImageState.QUARANTINED,
+    **{state: ImageState(state) for state in ImageState.written()},
+    **{word: ImageState(state) for state, word in words.IMAGE_STATES.items() if state != ImageState.UNKNOWN},
+}
+
+
+class Known(NamedTuple):
+    """Words that have a meaning in this installation, and its calendar."""
+
+    labels: Sequence[str] = ()
+    reviewers: Sequence[str] = ()
+    outcomes: Sequence[str] = ()
+    today: date = date(2000, 1, 1)
+    timezone: ZoneInfo = ZoneInfo("UTC")
+
+
+def find_images(
+    db: Database,
+    settings: Settings,
+    text: str,
+    limit: int,
+    *,
+    also: Filter = Filter(),  # noqa: B008 - a tuple, never changed
+    oldest_first: bool = False,
+    place: Place | None = None,
+    now: datetime | None = None,
+) -> tuple[Search, Found]:
+    """Return what was understood of a text, and a page of the images that it finds, newest first."""
+    timezone = ZoneInfo(settings.timezone)
+    known = Known(
+        search_words.labels(db),
+        search_words.reviewers(db),
+        (*ReviewOutcome, *settings.review_outcomes),
+        (now or utc_now()).astimezone(timezone).date(),
+        timezone,
+    )
+    wanted = parse(text, known)
+    found = search.find(
+        db, wanted, limit, also=also, roots=_roots(settings), oldest_first=oldest_first, place=place
+    )
+    return wanted, found
+
+
+def index_names(db: Database, settings: Settings) -> int:
+    """Add new images to the index of names for about INDEX_SECONDS; return how many."""
+    return search_index.index(db, _roots(settings), INDEX_SECONDS)
+
+
+def _roots(settings: Settings) -> tuple[str, ...]:
+    folders = [*(intake.folder for intake in settings.every_intake), settings.spool_dir]
+    return tuple(dict.fromkeys(str(path) for each in folders for path in (each, each.resolve())))
+
+
+def parse(text: str, known: Known) -> Search:
+    """Return the meaning of a text.
+
+    Words that are a category, a reviewer, a state or a day have that meaning, up to four words together; a
+    word after `run` or `photo` is a number. Every other word, and a text in quotes, is a part of a file name
+    or folder. `name:`, `category:`, `by:`, `state:`, `date:`, `run:` and `photo:` before a word say which
+    meaning it has.
+    """
+    found = _Meanings(known)
+    tokens = [
+        (match[1] or "", match[2], match[3])
+        for match in _WORD.finditer(text[:MOST_CHARACTERS].replace("\0", " "))
+    ][:_MOST_WORDS]
+    at = 0
+    while at < len(tokens):
+        key, quoted, word = tokens[at]
+        if word is None:
+            found.keyed(key.lower(), quoted)
+            at += 1
+            continue
+        together = [each[2] for each in tokens[at : at + _MOST_TOGETHER]]
+        if None in together:
+            together = together[: together.index(None)]
+        at += found.words(together)
+    return found.search()
+
+
+@dataclass
+class _Meanings:
+    """Collects the meanings of words."""
+
+    known: Known
+    terms: list[Term] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
+    runs: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    reviewers: list[str] = field(default_factory=list)
+    states: list[ImageState] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
+    days: list[tuple[datetime, datetime]] = field(default_factory=list)
+    meanings: list[tuple[str, str]] = field(default_factory=list)
+
+    def words(self, together: Sequence[str]) -> int:
+        """Take the longest run of words with a meaning, else the first word as a name; return how many."""
+        first = together[0]
+        key, colon, value = first.partition(":")
+        if colon and value and self._by_key(key.lower(), value):
+            return 1
+        for count in range(len(together), 0, -1):
+            phrase = " ".join(together[:count])
+            if self._phrase(phrase):
+                return count
+        self.name(first)
+        return 1
+
+    def keyed(self, key: str, value: str) -> None:
+        """Take a text in quotes: a part of a name, or what its key says."""
+        if not self._by_key(key, value):
+            self.name(value)
+
+    def _by_key(self, key: str, value: str) -> bool:
+        """Take a value whose meaning is given; return whether there is such a key and value."""
+        takers: Mapping[str, Callable[[str], bool]] = {
+            "name": self.name,
+            "run": self._run,
+            "photo": self._image,
+            "image": self._image,
+            "id": self._image,
+            "category": lambda text: self._label(text) or self._nothing(self.labels, "category", text),
+            "label": lambda text: self._label(text) or self._nothing(self.labels, "category", text),
+            "by": lambda text: self._reviewer(text) or self._nothing(self.reviewers, "reviewer", text),
+            "reviewer": lambda text: self._reviewer(text) or self._nothing(self.reviewers, "reviewer", text),
+            "state": self._state,
+            "date": self._date,
+            "on": self._date,
+        }
+        return key in takers and takers[key](value)
+
+    def _phrase(self, phrase: str) -> bool:
+        key, _, value = phrase.partition(" ")
+        if value and key.lower() in {"run", "photo", "image"} and self._by_key(key.lower(), value):
+            return True
+        if phrase.startswith("#"):
+            return self._image(phrase[1:])
+        before, by, reviewer = phrase.rpartition("by ")
+        if by and before.strip().lower() in {"", "reviewed", "corrected"} and self._reviewer(reviewer):
+            if before.strip().lower() == "corrected":
+                self._state("corrected")
+            return True
+        return self._label(phrase) or self._state(phrase) or self._date(phrase) or self._reviewer(phrase)
+
+    def name(self, text: str) -> bool:
+        """Take a part of a file name or folder."""
+        folded = fold(text)
+        if folded:
+            number = int(folded) if folded.isascii() and folded.isdecimal() and len(folded) < 20 else None
+            kind = "name" if len(folded) > 2 else "start"
+            if number is not None:
+                kind = "number" if kind == "name" else "start_number"
+            self.terms.append(Term(folded, number))
+            self.meanings.append((kind, text))
+        return True
+
+    def _image(self, text: str) -> bool:
+        return self._number(text, _IMAGE_END, self.images, "photo")
+
+    def _run(self, text: str) -> bool:
+        return self._number(text, _RUN_END, self.runs, "run")
+
+    def _number(self, text: str, end: int, to: list[int], kind: str) -> bool:
+        if not text.isascii() or not text.isdecimal() or len(text) > 19 or not 0 < int(text) < end:
+            return False
+        to.append(int(text))
+        self.meanings.append((kind, str(int(text))))
+        return True
+
+    def _label(self, text: str) -> bool:
+        return self._one_of(text, self.known.labels, self.labels, "category")
+
+    def _reviewer(self, text: str) -> bool:
+        return self._one_of(text, self.known.reviewers, self.reviewers, "reviewer")
+
+    def _one_of(self, text: str, known: Iterable[str], to: list[str], kind: str) -> bool:
+        """Take every known word that equals the text but for case and accents."""
+        folded = fold(text)
+        same = [each for each in known if fold(each) == folded]
+        to += same
+        self.meanings += [(kind, same[0])] if same else []
+        return bool(same)
+
+    def _nothing(self, to: list[str], kind: str, text: str) -> bool:
+        """Take a category or reviewer that no image has: nothing is found."""
+        to.append("")
+        self.meanings.append((kind, text))
+        return True
+
+    def _state(self, text: str) -> bool:
+        word = fold(text)
+        outcome = next(
+            (code for code in self.known.outcomes if word in {fold(code), fold(words.outcome(code))}), None
+        )
+        if word in _STATES:
+            self.states.append(_STATES[word])
+        elif word in set(Flag):
+            self.flags.append(Flag(word))
+        elif outcome and outcome != ReviewOutcome.LABEL:
+            self.outcomes.append(outcome)
+        else:
+            return False
+        self.meanings.append(("state", words.outcome(outcome) if outcome else word))
+        return True
+
+    def _date(self, text: str) -> bool:
+        between = days_of(text.lower(), self.known.today, self.known.timezone)
+        if between is None:
+            return False
+        self.days.append(between)
+        self.meanings.append(("date", text))
+        return True
+
+    def search(self) -> Search:
+        """Return everything that was taken."""
+        return Search(
+            tuple(self.terms),
+            tuple(self.images),
+            tuple(self.runs),
+            tuple(self.labels),
+            tuple(self.reviewers),
+            tuple(self.states),
+            tuple(self.outcomes),
+            tuple(dict.fromkeys(self.flags)),
+            max((since for since, _ in self.days), default=None),
+            min((until for _, until in self.days), default=None),
+            tuple(self.meanings),
+        )
