@@ -200,9 +200,9 @@ class JobStatus(_Body):
 
 
 class HistoryEvent(_Body):
-    """One step of an image: received, predicted, finished, accept, correct, skip or undo.
+    """One step of an image: received, predicted, finished, moved, accept, correct, skip or undo.
 
-    `who` is a person or a model; `detail` is a label, an outcome or a state.
+    `who` is a person or a model; `detail` is a label, an outcome, a state, `archive` or `quarantine`.
     """
 
     at: datetime
