@@ -100,7 +100,7 @@ UNUSABLE: Mapping[str, tuple[str, str]] = {
     ),
     FaultCode.NOT_AN_IMAGE: (
         "The file is not a photo, whatever its name says.",
-        "Look at what it is with “Download the original”. If it should be a photo, send the photo again.",
+        "If it should be a photo, send the photo again. A reviewer can download the file to see what it is.",
     ),
     FaultCode.UNSUPPORTED_FORMAT: (
         "The photo has a format that this program does not read.",

@@ -46,7 +46,7 @@ def facts(file: ImageFile, missing: bool) -> list[tuple[str, str]]:
     if file.width and file.height:
         found.append(("Pixels", f"{file.width:,} x {file.height:,}"))
     if file.sha256:
-        found.append(("Fingerprint (SHA-256)", file.sha256))
+        found.append(("Fingerprint", file.sha256))
     return found
 
 
