@@ -62,7 +62,7 @@ def page(here: Site, browser: Browser) -> Iterator[Page]:
 
 def _id_of(here: Site, name: str) -> int:
     found = here.ask("GET", "/api/v1/images").json()["images"]
-    return next(image["id"] for image in found if image["name"] == name)
+    return next(int(image["id"]) for image in found if image["name"] == name)
 
 
 def test_a_photo_is_seen_in_every_pixel_and_saved(here: Site, page: Page) -> None:

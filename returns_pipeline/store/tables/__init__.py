@@ -11,6 +11,7 @@ from returns_pipeline.store.tables.image_tables import (
     REVIEWED,
     WITHOUT_SOURCE,
     embeddings,
+    image_fingerprints,
     images,
     predictions,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "embeddings",
     "escape_path",
     "explanations",
+    "image_fingerprints",
     "images",
     "jobs",
     "metadata",
