@@ -19,7 +19,7 @@ _COLUMNS = ("image_id", "sha256_head")
 class KnownImage(NamedTuple):
     """An image that came in before, with its sha256 and when it came in."""
 
-    image_id: int
+    image: int
     sha256: str
     received_at: datetime
 
