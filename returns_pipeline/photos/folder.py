@@ -8,14 +8,15 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, TransientFault
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
 from returns_pipeline.photos import file_systems, folder_moves, intake_rules
-from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.photos.file_identity import identity_of, is_copy
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.photos.folder_search import FolderSearch, found_file
 from returns_pipeline.private_files import make_folder, open_private
-from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
+from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 
 #: Errors of `open` and `read` that are caused by the file, not by the disk or the machine.
 _FILE_ERRNOS = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
@@ -99,11 +100,7 @@ class FolderSource:
         except FileNotFoundError:
             raise ImageFault(FaultCode.VANISHED) from None
         except OSError as error:
-            if error.errno in _FILE_ERRNOS:
-                raise ImageFault(
-                    FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror
-                ) from error
-            raise _unreadable_disk(image.path, error) from error
+            raise _fault_of(image.path, error) from error
 
     def read_classified(self, picture: Picture, max_bytes: int) -> bytes:
         """Return the content of a classified file. See PhotoSource.read_classified.
@@ -119,6 +116,20 @@ class FolderSource:
         if status.st_size != picture.size:
             raise ImageFault(FaultCode.CHANGED)
         return self.read(PendingImage(0, picture.path, picture.size, identity_of(status)), max_bytes)
+
+    def open(self, file: ImageFile) -> BinaryIO:
+        """Open a file. See PhotoSource.open. Its modification time may differ as that of a copy."""
+        try:
+            descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            status = os.fstat(descriptor)
+        except FileNotFoundError:
+            raise ImageFault(FaultCode.VANISHED) from None
+        except OSError as error:
+            raise _fault_of(file.path, error) from error
+        if not stat.S_ISREG(status.st_mode) or not is_copy(status, file.identity):
+            os.close(descriptor)
+            raise ImageFault(FaultCode.CHANGED)
+        return os.fdopen(descriptor, "rb")
 
     def move(self, moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
         """Move files, across file systems too. See PhotoSource.move."""
@@ -174,6 +185,13 @@ def _content(descriptor: int, size: int, max_bytes: int) -> bytes:
     while len(data) < size and (more := os.read(descriptor, size - len(data))):
         data += more
     return data
+
+
+def _fault_of(path: str, error: OSError) -> PipelineError:
+    """Return what an error of `open` or `read` means: the file is at fault, or the disk."""
+    if error.errno in _FILE_ERRNOS:
+        return ImageFault(FaultCode.UNREADABLE, "The file cannot be read: {reason}.", reason=error.strerror)
+    return _unreadable_disk(path, error)
 
 
 def _unreadable_disk(path: str, error: OSError) -> TransientFault:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.photos.intake_rules import is_skipped
-from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
+from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 
 
 class ImmovableFault(TransientFault):
@@ -84,6 +84,15 @@ class PhotoSource(Protocol):
 
         A photo that was moved may have a new identity, so only its size is compared. A caller that needs the
         same content compares the sha256.
+        """
+        ...
+
+    def open(self, file: ImageFile) -> BinaryIO:
+        """Open the file of an image where it lies now, to read it in parts. The caller closes it.
+
+        A photo that was moved may have a new identity, so of it only what a move keeps is compared. Raises
+        ImageFault: vanished, changed, unreadable; TransientFault if the disk, the network or the machine
+        fails.
         """
         ...
 

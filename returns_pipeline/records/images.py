@@ -1,6 +1,7 @@
 """Images: a photo from the intake to its result, and as lists and pages show it."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from returns_pipeline.errors import FaultCode
@@ -59,6 +60,15 @@ class ImageFacts(NamedTuple):
     height: int
 
 
+class FaultyFacts(NamedTuple):
+    """Facts about a file without a picture: the format that its first bytes name, None if they name none."""
+
+    sha256: str
+    format: str | None
+    width: None = None
+    height: None = None
+
+
 class Decoded(NamedTuple):
     """An image ready for the model: `pixels` uint8 [h, w, c], and the facts about its file."""
 
@@ -80,7 +90,7 @@ class Outcome(NamedTuple):
 
     image_id: int
     state: ImageState
-    facts: ImageFacts | None = None
+    facts: ImageFacts | FaultyFacts | None = None
     prediction: Prediction | None = None
     code: FaultCode | None = None
     detail: str | None = None
@@ -139,12 +149,52 @@ class ImageResult(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """An image's file: its present path, `size` in bytes, `width` and `height` in pixels or None."""
+    """An image's file: its present path, `size` in bytes, `width` and `height` in pixels or None.
+
+    `is_damaged`: only a part of it may be readable.
+    """
 
     path: str
     size: int
     width: int | None
     height: int | None
+    is_damaged: bool = False
+
+
+class FilePlace(StrEnum):
+    """Where the file of an image is, as the database has it."""
+
+    WAITING = "waiting"
+    LEAVING = "leaving"
+    STAYING = "staying"
+    NAMED = "named"
+    ARCHIVE = "archive"
+    QUARANTINE = "quarantine"
+    GONE = "gone"
+
+
+class ImageFile(NamedTuple):
+    """The file of an image. `path` is its present path, `size` is in bytes, `width` and `height` in pixels.
+
+    `identity` is the one that it was found with. `sha256` and `format` are None if the file was not read, and
+    `width` and `height` too if it has no picture. `intake` is the folder that was scanned, None if the file
+    came in another way or an older release scanned it. `kind` is the kind of its run, one of RunKind.
+    """
+
+    path: str
+    size: int
+    identity: str
+    place: FilePlace
+    sha256: str | None
+    format: str | None
+    width: int | None
+    height: int | None
+    intake: str | None
+    kind: str
+    #: The name that the file came with, without folders; safe to show.
+    name: str
+    #: The folder that it came from, an absolute path.
+    folder: str
 
 
 class Filter(NamedTuple):

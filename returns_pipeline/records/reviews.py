@@ -99,8 +99,8 @@ class Undone(NamedTuple):
 class Event(NamedTuple):
     """One step in the history of an image: `what` is a code, `who` a person, a model or empty.
 
-    `what` is one of received, predicted, finished, and the values of ReviewAction. `detail` is a label, an
-    outcome or a state.
+    `what` is one of received, predicted, finished, moved, and the values of ReviewAction. `detail` is a
+    label, an outcome, a state, or where the file was moved to: `archive` or `quarantine`.
     """
 
     at: "datetime"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from returns_pipeline.errors import FaultCode
-from returns_pipeline.records.images import ImageState, LabelSource
+from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
+from returns_pipeline.records.reviews import Event, ReviewAction, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
 RUN_KINDS: Mapping[str, str] = {
@@ -60,15 +60,88 @@ REVIEW_OUTCOMES: Mapping[str, str] = {
     ReviewOutcome.RETAKE: "photograph again",
 }
 
-#: The steps of an image's history.
-EVENTS: Mapping[str, str] = {
-    "received": "came in",
-    "predicted": "classified",
-    "finished": "stored",
-    ReviewAction.ACCEPT: "confirmed",
-    ReviewAction.CORRECT: "corrected",
-    ReviewAction.SKIP: "skipped",
-    ReviewAction.UNDO: "taken back",
+#: The steps of an image's history. `{detail}` is a label, an outcome, a state or a place, in words.
+STEPS: Mapping[str, str] = {
+    "received": "The photo came in.",
+    "predicted": "Classified as {detail}.",
+    "finished": "The result was stored: {detail}.",
+    "moved": "The file was moved to {detail}.",
+    ReviewAction.ACCEPT: "Confirmed as {detail}.",
+    ReviewAction.CORRECT: "Corrected to {detail}.",
+    ReviewAction.SKIP: "Skipped.",
+    ReviewAction.UNDO: "The last action was taken back.",
+}
+
+#: Where a file is moved to.
+_DESTINATIONS: Mapping[str, str] = {
+    FilePlace.ARCHIVE: "the archive",
+    FilePlace.QUARANTINE: "quarantine, the folder of photos without a prediction",
+}
+
+#: Where the file of an image is.
+FILE_PLACES: Mapping[str, str] = {
+    FilePlace.WAITING: "where it came in, waiting to be classified",
+    FilePlace.LEAVING: "where it came in, about to be moved to the archive or to quarantine",
+    FilePlace.STAYING: "still in the folder it came from, because it cannot be moved away from there",
+    FilePlace.NAMED: "in the folder it came from: a photo that is named by hand stays there",
+    FilePlace.ARCHIVE: "in the archive",
+    FilePlace.QUARANTINE: "in quarantine, the folder of photos without a prediction",
+    FilePlace.GONE: "gone: it was no longer in its folder when the program wanted to read or move it",
+}
+
+#: Where the file of an image was when it disappeared.
+FILE_MISSING = "gone: it was {place}, and is not there any more"
+
+#: Why a photo has no prediction, and what to do next, for people without access to the server.
+UNUSABLE: Mapping[str, tuple[str, str]] = {
+    FaultCode.EMPTY_FILE: (
+        "The file is empty: its copy was broken off, or the camera did not write it.",
+        "Take the photo again, or copy it again from the camera.",
+    ),
+    FaultCode.NOT_AN_IMAGE: (
+        "The file is not a photo, whatever its name says.",
+        "If it should be a photo, send the photo again. A reviewer can download the file to see what it is.",
+    ),
+    FaultCode.UNSUPPORTED_FORMAT: (
+        "The photo has a format that this program does not read.",
+        "Save it as JPEG or PNG and send it again; set the camera to JPEG.",
+    ),
+    FaultCode.TRUNCATED: (
+        "The photo is damaged or its end is missing. That happens if copying is broken off.",
+        "Copy the photo again from the camera. If it looks the same there, take it again.",
+    ),
+    FaultCode.TOO_LARGE: (
+        "The file is larger than this program accepts.",
+        "Save the photo smaller and send it again, or ask an operator to raise the limit.",
+    ),
+    FaultCode.TOO_MANY_PIXELS: (
+        "The photo has more pixels than this program accepts.",
+        "Save the photo smaller and send it again, or ask an operator to raise the limit.",
+    ),
+    FaultCode.UNREADABLE: (
+        "The program may not open the file, or the disk could not read it.",
+        "Ask an operator to check the file's permissions and the disk, then to try the photo again.",
+    ),
+    FaultCode.VANISHED: (
+        "The file was taken away before the program could read it.",
+        "Put the photo into the intake again and leave it there: the program moves it.",
+    ),
+    FaultCode.CHANGED: (
+        "The file was replaced or changed while the program worked on it.",
+        "Nothing, if the newer photo is in the list. Else put the photo into the intake again.",
+    ),
+    FaultCode.TIMED_OUT: (
+        "Opening the photo took too long.",
+        "Take the photo again, or ask an operator to try it again when the server has less to do.",
+    ),
+    FaultCode.KILLED_WORKER: (
+        "The program broke down at this photo each time it tried.",
+        "Take the photo again. Tell an operator: the original helps to repair the program.",
+    ),
+    FaultCode.GAVE_UP: (
+        "The program failed each time it tried. The photo itself may be in order.",
+        "Ask an operator to repair the cause, which is in the reason below, and to try the photo again.",
+    ),
 }
 
 #: What the search box has understood: the kinds of `Search.meanings`.
@@ -143,6 +216,22 @@ def left_behind(left: LeftBehind) -> list[str]:
 def fault(code: str) -> str:
     """Return the sentence of a fault code."""
     return FaultCode(code).sentence if code in set(FaultCode) else code
+
+
+def unusable(code: str) -> tuple[str, str]:
+    """Return why a photo has no prediction, and what to do next; both for people."""
+    return UNUSABLE.get(code, (code, "Ask an operator."))
+
+
+def step(event: Event) -> str:
+    """Return a step of an image's history as a sentence."""
+    if event.what == "finished":
+        detail = IMAGE_STATES.get(event.detail, event.detail)
+    elif event.what == "moved":
+        detail = _DESTINATIONS.get(event.detail, event.detail)
+    else:
+        detail = outcome(event.detail)
+    return STEPS.get(event.what, event.what).format(detail=detail)
 
 
 def outcome(code: str | None) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import Filter, ImageResult, ImageState, Picture
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import StoredPrediction
@@ -39,7 +40,11 @@ PICTURE = (
     images.c.size,
     images.c.width,
     images.c.height,
+    images.c.code,
 )
+#: Faults of images that are drawn: a part of a damaged file may be readable, and GAVE_UP is no fault of a
+#: file. A file that ended a worker or took too long is not decoded again for a page.
+_DRAWN = (FaultCode.TRUNCATED, FaultCode.GAVE_UP)
 #: The other fields of ImageResult, which only pages and lists read, and their columns.
 PAGE_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "main_probability": predictions.c.main_probability,
@@ -77,6 +82,42 @@ def page(
     return found, (last.probability if order is Order.DOUBT else None, last.id)
 
 
+class Neighbours(NamedTuple):
+    """The ids of the images before and after one in a list; None at its ends."""
+
+    before: int | None
+    after: int | None
+
+
+def neighbours(db: Database, wanted: Filter, order: Order, image: ImageResult) -> Neighbours:
+    """Return what comes before and after an image in a list, in the order of `page`.
+
+    An image that the filter leaves out has neighbours where it would be. In the order of doubt, an image
+    without a prediction has none.
+    """
+    query = (
+        sa.select(images.c.id)
+        .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
+        .where(*conditions(wanted))
+        .limit(1)
+    )
+    if order is Order.ID:
+        before = query.where(images.c.id > image.id).order_by(images.c.id)
+        after = query.where(images.c.id < image.id).order_by(images.c.id.desc())
+    elif image.probability is None:
+        return Neighbours(None, None)
+    else:
+        probability = predictions.c.probability
+        row = sa.tuple_(probability, images.c.id)
+        here = sa.tuple_(
+            sa.literal(image.probability, probability.type), sa.literal(image.id, images.c.id.type)
+        )
+        before = query.where(row < here).order_by(probability.desc(), images.c.id.desc())
+        after = query.where(row > here).order_by(probability, images.c.id)
+    with db.read() as connection:
+        return Neighbours(connection.execute(before).scalar(), connection.execute(after).scalar())
+
+
 def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """Return the conditions of a filter."""
     equal = {
@@ -112,11 +153,9 @@ def find(db: Database, image_id: int) -> ImageResult | None:
 
 
 def picture(db: Database, image_id: int) -> Picture | None:
-    """Return where a classified image's file lies now, and its size; None for any other image.
-
-    A file that ended a worker or could not be decoded is not decoded again for a page.
-    """
-    query = sa.select(*PICTURE).where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
+    """Return where the file of an image that can be drawn lies now; None for any other image."""
+    can_be_drawn = sa.or_(images.c.state == ImageState.CLASSIFIED, images.c.code.in_(_DRAWN))
+    query = sa.select(*PICTURE).where(images.c.id == image_id, can_be_drawn)
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
     return picture_of(row) if row else None
@@ -125,7 +164,7 @@ def picture(db: Database, image_id: int) -> Picture | None:
 def picture_of(row: Any) -> Picture:
     """Return the file of a row with the columns PICTURE, and where it lies now."""
     path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path
-    return Picture(path, row.size, row.width, row.height)
+    return Picture(path, row.size, row.width, row.height, row.code == FaultCode.TRUNCATED)
 
 
 def all_predictions(db: Database, image_id: int) -> list[StoredPrediction]:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.images import FilePlace, ImageState
 from returns_pipeline.records.reviews import Event
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.final_labels import DECISIONS
@@ -17,7 +18,7 @@ from returns_pipeline.store.tables import (
 
 
 def history(db: Database, image_id: int) -> list[Event]:
-    """Return what happened to an image, oldest first: received, predicted, finished, and what people did.
+    """Return what happened to an image, oldest first: received, predicted, finished, moved, reviewed.
 
     A prediction and the move of the file have the moment at which the image's chunk was finished.
     """
@@ -27,6 +28,8 @@ def history(db: Database, image_id: int) -> list[Event]:
                 sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime).label("received"),
                 chunks.c.finished_at,
                 images.c.state,
+                images.c.in_intake,
+                images.c.archived_path,
             )
             .select_from(images.join(chunks, chunks.c.id == images.c.chunk_id).join(runs))
             .where(images.c.id == image_id)
@@ -50,6 +53,9 @@ def history(db: Database, image_id: int) -> list[Event]:
             Event(image.finished_at, "predicted", f"{row.name}/{row.version}", row.label) for row in predicted
         ]
         events.append(Event(image.finished_at, "finished", "", image.state))
+        if not image.in_intake and image.archived_path is not None:
+            place = FilePlace.ARCHIVE if image.state == ImageState.CLASSIFIED else FilePlace.QUARANTINE
+            events.append(Event(image.finished_at, "moved", "", place))
     events += [
         Event(row.changed_at, row.action, row.who, row.label or row.outcome or "")
         if row.action in DECISIONS

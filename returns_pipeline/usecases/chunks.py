@@ -181,8 +181,9 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
-        for image, (code, detail) in batch.failed:
-            outcomes.append(_unclassified(context, claim, image, ImageState.QUARANTINED, code, detail))
+        for image, (code, detail, faulty) in batch.failed:
+            outcome = _unclassified(context, claim, image, ImageState.QUARANTINED, code, detail)
+            outcomes.append(outcome._replace(facts=faulty))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
             predictions = to_predictions(bundle, scores, thresholds, kept)

@@ -45,7 +45,7 @@ _BROKER_SECONDS = 3.0
 #: Seconds for which a page shows the same counts of reviews.
 _COUNTED_SECONDS = 5.0
 #: The paths that accept images, and so large bodies.
-_WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try"})
+_WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try", "/upload"})
 #: Headers of an error's response.
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="returns"'},
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         found.context.db.close()
 
     app = FastAPI(title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, limits=body_limits(settings), large=_WITH_IMAGES)
+    app.add_middleware(BodyLimit, limits=body_limits(settings), large=_WITH_IMAGES, parts="/api/v1/uploads/")
     app.add_middleware(OneHost)
     app.add_middleware(SafeHeaders)
     app.add_exception_handler(PipelineError, _on_pipeline_error)

@@ -13,10 +13,21 @@ import sqlalchemy as sa
 
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.records.images import Filter
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import chunks, images, run_closing, runs
+from returns_pipeline.store import (
+    browsing,
+    chunks,
+    fingerprints,
+    image_files,
+    image_history,
+    images,
+    run_closing,
+    runs,
+)
+from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
@@ -95,6 +106,7 @@ def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home:
     queue.deliver(context)
     with _remembered(home) as statements:
         _a_night(home, context, queue, photos=3)
+        _look_at_a_photo(home)
     assert len(statements) > 25
     assert _slow(home, statements) == {}
 
@@ -119,10 +131,20 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
         _repair(home, context)
         chunks.recent_cost(home.database, ModelRef("stub", 1))
         _a_night(home, context, queue, photos=_IMAGES_OF_A_CHUNK)
+        _look_at_a_photo(home)
         _close(home, 1000 + _COMPLETE)
         runs.progress(home.database, 1000 + _OPEN)
     assert len(statements) > 35
     assert _slow(home, statements) == {}
+
+
+def _look_at_a_photo(home: Installation) -> None:
+    """Read what the page of a photo and an upload of it read."""
+    (image, *_), _ = browsing.page(home.database, Filter(), Order.ID, None, 1)
+    browsing.neighbours(home.database, Filter(run_id=image.run_id), Order.ID, image)
+    image_files.find(home.database, image.id)
+    image_history.history(home.database, image.id)
+    assert fingerprints.known(home.database, ["0" * 64]) == {}
 
 
 def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos: int) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import io
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import BinaryIO
 
 import pytest
 
@@ -12,7 +14,7 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.photos.source import PhotoSource
-from returns_pipeline.records.images import FoundFile, Move, PendingImage, Picture
+from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.store import browsing, explanations, images, runs, uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.explanations import explain
@@ -72,6 +74,11 @@ class MemorySource:
     def read_classified(self, picture: Picture, max_bytes: int) -> bytes:
         identity = self.describe(picture.path).identity
         return self.read(PendingImage(0, picture.path, picture.size, identity), max_bytes)
+
+    def open(self, file: ImageFile) -> BinaryIO:
+        return io.BytesIO(
+            self.read(PendingImage(0, file.path, file.size, self.describe(file.path).identity), 10**9)
+        )
 
     def move(self, moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
         gone = []

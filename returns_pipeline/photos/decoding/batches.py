@@ -1,5 +1,6 @@
 """The photos of a chunk to batches of pixels: read and decoded in turn, or by threads ahead of the model."""
 
+import hashlib
 import math
 import signal
 import threading
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.photos.decoding import bytes_to_pixels
 from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.formats import detect_format
 from returns_pipeline.photos.decoding.lookahead import map_ahead
 from returns_pipeline.photos.source import PhotoSource
-from returns_pipeline.records.images import Decoded, ImageFacts, PendingImage
+from returns_pipeline.records.images import Decoded, FaultyFacts, ImageFacts, PendingImage
 from returns_pipeline.records.models import ImageInput
 
 #: How often the clock checks an image, within the time that the image may take.
@@ -31,6 +33,8 @@ class Failure(NamedTuple):
 
     code: FaultCode
     detail: str
+    #: None if the file was not read.
+    facts: FaultyFacts | None = None
 
 
 class Batch(NamedTuple):
@@ -101,6 +105,7 @@ class Decoder:
     def _attempt(self, image: PendingImage) -> _Attempt:
         began = begun = time.perf_counter()
         result: Decoded | Failure
+        data: bytes | None = None
         try:
             data = self._source.read(image, self._limits.max_bytes)
             # The time limit is for decoding only: a slow disk is not a fault of the image.
@@ -109,8 +114,18 @@ class Decoder:
             self._time_limit.began = math.inf
         except ImageFault as fault:
             self._time_limit.began = math.inf
-            result = Failure(fault.code, fault.detail)
+            result = Failure(fault.code, fault.detail, _faulty_facts(data))
         return _Attempt(result, begun - began, time.perf_counter() - begun)
+
+
+def _faulty_facts(data: bytes | None) -> FaultyFacts | None:
+    if data is None:
+        return None
+    try:
+        name = detect_format(data)
+    except ImageFault:
+        name = None
+    return FaultyFacts(hashlib.sha256(data).hexdigest(), name)
 
 
 class _TimeLimit:

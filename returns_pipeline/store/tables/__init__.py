@@ -13,6 +13,7 @@ from returns_pipeline.store.tables.image_tables import (
     UNSURE,
     WITHOUT_SOURCE,
     embeddings,
+    image_fingerprints,
     images,
     predictions,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "embeddings",
     "escape_path",
     "explanations",
+    "image_fingerprints",
     "images",
     "jobs",
     "metadata",

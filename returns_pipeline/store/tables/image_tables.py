@@ -117,6 +117,18 @@ sa.Index(
     sqlite_where=UNSURE,
 )
 
+#: What finds the same photo again: a row for each image whose file was read.
+image_fingerprints = sa.Table(
+    "image_fingerprints",
+    metadata,
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    # The first 8 bytes of the SHA-256 as a signed number; `images` has all of it. An index of numbers is a
+    # quarter of the size of an index of texts.
+    sa.Column("sha256_head", sa.BigInteger, nullable=False),
+)
+
+sa.Index("ix_image_fingerprints_sha256_head", image_fingerprints.c.sha256_head)
+
 #: Embeddings of the classified images of each chunk of a night, one row for all of them.
 embeddings = sa.Table(
     "embeddings",

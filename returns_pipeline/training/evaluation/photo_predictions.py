@@ -133,7 +133,7 @@ def predict_photos(
     sizes: list[tuple[int, int]] = []
     unreadable: list[Unreadable] = []
     for batch in decoder.batches(images, classifier.batch, settings.decode_threads, count):
-        unreadable += [Unreadable(image.path, code, detail) for image, (code, detail) in batch.failed]
+        unreadable += [Unreadable(image.path, code, detail) for image, (code, detail, _) in batch.failed]
         probabilities.append(classifier.predict(batch.pixels).probabilities)
         indices += [image.id for image in batch.images]
         sizes += [(facts.width, facts.height) for facts in batch.facts]

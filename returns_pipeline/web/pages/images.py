@@ -1,6 +1,6 @@
-"""One image: its values, the predictions of every model, and what the model looked at."""
+"""One image: what happened to it, its predictions, and what the model looked at."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
@@ -8,15 +8,20 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import PipelineError, RefusedError
 from returns_pipeline.records.access import Role
-from returns_pipeline.records.images import ImageResult, ImageState
+from returns_pipeline.records.images import ImageFile, ImageResult, ImageState
+from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.text import file_name
+from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, texts
-from returns_pipeline.store import browsing, image_history
-from returns_pipeline.usecases import reviews
+from returns_pipeline.store import browsing, image_history, runs
+from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import originals, reviews
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.web.dependencies import ImageId, Web
+from returns_pipeline.web.pages import photo_file
 from returns_pipeline.web.pages.page import Person, explanation, form_of, redirect, show
 from returns_pipeline.web.pages.sent_review import SentReview
+from returns_pipeline.web.queries.lists import ImageList, ListOfAddress
 from returns_pipeline.web.queries.lookups import image_by_id
 from returns_pipeline.web.resources import Resources
 from returns_pipeline.web.security.access import Principal
@@ -26,58 +31,94 @@ router = APIRouter()
 _BEST = 5
 
 
+class _Shown(NamedTuple):
+    """What a page shows: an image of a list, its file, and the fault of a review that was refused."""
+
+    image: ImageResult
+    file: ImageFile
+    is_missing: bool
+    in_list: ImageList
+    fault: str = ""
+
+
 @router.get("/images/{image_id}")
 async def show_image(
-    request: Request, web: Web, person: Person, image_id: ImageId, why: Annotated[bool, Query()] = False
+    request: Request,
+    web: Web,
+    person: Person,
+    image_id: ImageId,
+    in_list: ListOfAddress,
+    why: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
     """Show one image; with `why` also what the model of its run looked at."""
-    db = web.context.db
-    image = await run_in_threadpool(image_by_id, db, image_id)
-    wanted = why and image.state == ImageState.CLASSIFIED
-    explained = await explanation(web.workers, db, image_id) if wanted else None
-    return await run_in_threadpool(_page, request, web, person, image, explained)
+    shown = await _find(web, image_id, in_list)
+    wanted = why and shown.image.state == ImageState.CLASSIFIED
+    explained = await explanation(web.workers, web.context.db, image_id) if wanted else None
+    return await run_in_threadpool(_page, request, web, person, shown, explained)
 
 
 @router.post("/images/{image_id}", response_model=None)
-async def review(request: Request, web: Web, person: Person, image_id: ImageId) -> Response:
+async def review(
+    request: Request, web: Web, person: Person, image_id: ImageId, in_list: ListOfAddress
+) -> Response:
     """Store what a person says of the image; then show it."""
     sent = SentReview.of(await form_of(request, person, Role.REVIEWER))._replace(image_id=image_id)
     try:
         await run_in_threadpool(sent.apply, web, person.name)
     except RefusedError as fault:
-        image = await run_in_threadpool(image_by_id, web.context.db, image_id)
-        return await run_in_threadpool(_page, request, web, person, image, None, fault.message)
-    return redirect(request, f"/images/{image_id}")
+        shown = (await _find(web, image_id, in_list))._replace(fault=fault.message)
+        return await run_in_threadpool(_page, request, web, person, shown, None)
+    return redirect(request, f"/images/{image_id}{in_list.address()}")
+
+
+async def _find(web: Resources, image_id: int, in_list: ImageList) -> _Shown:
+    image = await run_in_threadpool(image_by_id, web.context.db, image_id)
+    file = await run_in_threadpool(originals.existing, web.context, image_id)
+    return _Shown(image, file, await photo_file.is_missing(web.context, file), in_list)
 
 
 def _page(
-    request: Request,
-    web: Resources,
-    person: Principal,
-    image: ImageResult,
-    explained: dict[str, Any] | None,
-    fault: str = "",
+    request: Request, web: Resources, person: Principal, shown: _Shown, explained: dict[str, Any] | None
 ) -> HTMLResponse:
-    db = web.context.db
+    db, image, in_list = web.context.db, shown.image, shown.in_list
+    can_review = person.role.rank >= Role.REVIEWER.rank
     predictions = [
         (str(found.model), _best(web.bundle_of, str(found.model), found.top[:_BEST]))
         for found in browsing.all_predictions(db, image.id)
     ]
+    has_picture = not shown.is_missing and browsing.picture(db, image.id) is not None
+    wanted = in_list.filter(shown.image.run_id or 0)
     return show(
         request,
         "image.html",
-        409 if fault else 200,
-        fault=fault,
+        409 if shown.fault else 200,
+        fault=shown.fault,
         task=reviews.task(db, web.bundle_of, image.id),
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
-        can_review=person.role.rank >= Role.REVIEWER.rank,
+        can_review=can_review,
+        can_retry=person.role is Role.OPERATOR and _can_be_retried(db, shown),
         history=image_history.history(db, image.id),
         image=image,
         name=file_name(image.path),
         facts=_facts(image),
+        file=photo_file.facts(shown.file, shown.is_missing),
+        has_original=can_review and not shown.is_missing and shown.file.place != "gone",
+        picture_size=photo_file.SHOWN_SIZE if has_picture else None,
+        zoom=photo_file.zoom(shown.file, can_review) if has_picture else None,
+        unusable=words.unusable(image.code) if image.code else None,
+        neighbours=browsing.neighbours(db, wanted, in_list.by, image),
+        in_list=in_list.address(),
+        why_address=f"{in_list.address(why='1')}#why",
         predictions=predictions,
         why=explained,
     )
+
+
+def _can_be_retried(db: Database, shown: _Shown) -> bool:
+    """Whether the image and its file take part in a retry of its run."""
+    if shown.image.code is None or shown.image.archived_path is None or shown.is_missing:
+        return False
+    return runs.existing(db, shown.image.run_id or 0).state is RunState.CLOSED
 
 
 def _facts(image: ImageResult) -> list[tuple[str, str]]:

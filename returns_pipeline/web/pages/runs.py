@@ -20,6 +20,7 @@ from returns_pipeline.usecases.jobs import request_job
 from returns_pipeline.web.dependencies import Db, Pipeline, RunId
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
 from returns_pipeline.web.queries.cursors import image_cursor, pack
+from returns_pipeline.web.queries.lists import ImageList
 from returns_pipeline.web.queries.lookups import RUN_ID_END
 
 router = APIRouter()
@@ -71,6 +72,7 @@ def show_run(
         labels=sorted(run_statistics.labels(db, [run_id])[run_id].items()),
         wanted=wanted,
         order=by,
+        in_list=ImageList(state, label, decision, code, order).address(),
         can_operate=person.role is Role.OPERATOR,
         next=_link(request, run_id, query | {"cursor": pack(following)}) if following else None,
     )

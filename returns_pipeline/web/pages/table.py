@@ -27,6 +27,7 @@ PAGES = (
     Page("/runs", "Runs", "runs", Role.VIEWER),
     Page("/review", "Review", "review", Role.REVIEWER),
     Page("/try", "Try one", "try_one", Role.REVIEWER),
+    Page("/upload", "Upload", "upload", Role.REVIEWER),
     Page("/models", "Models", "models", Role.VIEWER),
     Page("/images", "Image", "images", Role.VIEWER, in_navigation=False),
     Page("/search", "Search", "search", Role.VIEWER, in_navigation=False),

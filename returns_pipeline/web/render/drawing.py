@@ -12,6 +12,7 @@ from PIL import Image
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.records.models import ImageInput
+from returns_pipeline.web.render.damaged import readable_part
 from returns_pipeline.web.render.orders import Heat, Order
 
 #: The colour of what the model looked at: rare on clothes, and visible to the colour-blind.
@@ -31,6 +32,8 @@ def draw(order: Order, heat: Heat | None, photo: bytes) -> bytes:
 
 def _pixels(order: Order, photo: bytes) -> NDArray[np.uint8]:
     """Return uint8 [h, w, 3], the longer side `order.size`."""
+    if order.is_damaged:
+        return readable_part(photo, order.size, order.max_pixels)
     limits = Limits(order.max_bytes, order.max_pixels)
     width, height = order.width, order.height
     if width is None or height is None:

@@ -27,7 +27,7 @@ class Order(NamedTuple):
     """A picture to draw: `size` pixels on its longer side, from a photo of `width` x `height` pixels.
 
     `width` and `height` are None if they are not known. `max_bytes` and `max_pixels` limit the decoder, which
-    is ended after `seconds`.
+    is ended after `seconds`. With `is_damaged`, the readable part of the photo is drawn.
     """
 
     size: int
@@ -36,6 +36,7 @@ class Order(NamedTuple):
     max_bytes: int
     max_pixels: int
     seconds: float
+    is_damaged: bool = False
 
 
 class Reply(NamedTuple):

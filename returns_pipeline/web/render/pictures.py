@@ -17,6 +17,8 @@ from returns_pipeline.web.render.drawing_client import DrawingClient
 from returns_pipeline.web.render.orders import Heat, Order, Reply
 from returns_pipeline.web.render.picture_cache import PictureCache
 
+#: The sizes of pictures in pixels. Few, so that each photo is decoded and kept only a few times.
+SIZES = (16, 32, 48, 64, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800, 1024, 1440, 2048)
 #: Photos that are decoded at the same time.
 _AT_ONCE = 2
 #: Pictures that are drawn or wait for it. A page of 60 needs at most 6: browsers open so many connections.
@@ -60,7 +62,7 @@ class Pictures:
         if picture is None or not identity:
             return Wanted(None, size, None, "")
         drawn = hashlib.sha256(heat.values).hexdigest() if heat else ""
-        text = "\n".join((_FORM, picture.path, identity, str(size), drawn))
+        text = "\n".join((_FORM, picture.path, identity, str(size), drawn, *["damaged"] * picture.is_damaged))
         return Wanted(
             picture, size, heat, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
         )
@@ -104,6 +106,7 @@ class Pictures:
                 settings.max_file_bytes,
                 settings.max_pixels,
                 settings.image_seconds,
+                picture.is_damaged,
             )
             reply = client.draw(order, wanted.heat, photo)
         except ImageFault as fault:

@@ -14,6 +14,8 @@ from returns_pipeline.web.errors import SlowBodyError, TooLargeError
 
 #: Bytes of a request without images: a form, or a little JSON.
 _SMALL = 64 * 1024
+#: Bytes of a part of a file.
+PART = 8 * 1024 * 1024
 
 
 class BodyLimits(NamedTuple):
@@ -30,10 +32,14 @@ def body_limits(settings: Settings) -> BodyLimits:
 
 
 class BodyLimit:
-    """ASGI middleware: a body for one of the `large` paths may have many bytes, any other 64 KiB."""
+    """ASGI middleware: a body for one of the `large` paths may have many bytes, any other 64 KiB.
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits, large: Set[str]) -> None:
+    A part of a file, which is put below the path `parts`, may have 8 MiB.
+    """
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits, large: Set[str], parts: str | None = None) -> None:
         """Wrap an application."""
+        self._parts = parts
         self._app, self._limits, self._large = app, limits, large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +49,8 @@ class BodyLimit:
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         most = self._limits.most if path in self._large else _SMALL
+        if self._parts and scope["method"] == "PUT" and path.startswith(self._parts):
+            most = min(PART, self._limits.most)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and (len(length) > 19 or int(length) > most):
             await _refuse(scope, receive, send, TooLargeError(most))

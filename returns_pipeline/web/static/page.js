@@ -12,6 +12,8 @@ document.addEventListener("keydown", (event) => {
   }
   // Enter activates the link or button that has the focus.
   if (event.key === "Enter" && focused.closest("a, button, summary, label")) return;
+  // Arrows move a photo that is larger than the window.
+  if (event.key.startsWith("Arrow") && document.querySelector(".zoom.full")) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target) return;
   event.preventDefault();
@@ -28,6 +30,28 @@ for (const filters of document.querySelectorAll("form[data-apply]")) {
   for (const button of filters.querySelectorAll("button")) button.hidden = true;
   filters.addEventListener("change", () => filters.requestSubmit());
 }
+
+// A click shows every pixel of a photo, a second click the whole photo.
+for (const link of document.querySelectorAll("[data-full]"))
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const frame = link.parentElement;
+    const photo = link.querySelector("img");
+    const before = photo.getBoundingClientRect();
+    // A key press has no place in the photo.
+    const x = event.detail ? (event.clientX - before.left) / before.width : 0.5;
+    const y = event.detail ? (event.clientY - before.top) / before.height : 0.5;
+    const center = () =>
+      frame.scrollTo(x * photo.width - frame.clientWidth / 2, y * photo.height - frame.clientHeight / 2);
+    if (!frame.classList.toggle("full")) return;
+    center();
+    if (link.dataset.loaded) return;
+    link.dataset.loaded = "yes";
+    photo.addEventListener("load", center);
+    photo.addEventListener("error", () => { photo.src = link.href; }, { once: true });
+    photo.src = link.dataset.full;
+  });
 
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {

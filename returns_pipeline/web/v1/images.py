@@ -24,7 +24,7 @@ from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.lookups import RUN_ID_END, image_by_id
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.orders import Heat
-from returns_pipeline.web.render.pictures import Pictures, Wanted
+from returns_pipeline.web.render.pictures import SIZES, Pictures, Wanted
 from returns_pipeline.web.render.placeholder import placeholder
 from returns_pipeline.web.v1.schemas import (
     History,
@@ -39,17 +39,14 @@ from returns_pipeline.web.v1.schemas import (
 
 router = APIRouter(tags=["images"])
 
-#: The sizes of pictures in pixels. Few, so that each photo is decoded and kept only a few times.
-_SIZES = (16, 32, 48, 64, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800, 1024)
-
 
 def _in_steps(size: int) -> int:
-    return _SIZES[bisect_right(_SIZES, size) - 1]
+    return SIZES[bisect_right(SIZES, size) - 1]
 
 
 _Size = Annotated[
     int,
-    Query(ge=16, le=1024, description=f"Rounded down to one of {', '.join(map(str, _SIZES))}."),
+    Query(ge=16, le=SIZES[-1], description=f"Rounded down to one of {', '.join(map(str, SIZES))}."),
     AfterValidator(_in_steps),
 ]
 _WEBP: dict[int | str, dict[str, Any]] = {

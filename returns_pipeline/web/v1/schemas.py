@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -204,9 +204,9 @@ class JobStatus(_Body):
 
 
 class HistoryEvent(_Body):
-    """One step of an image: received, predicted, finished, accept, correct, skip or undo.
+    """One step of an image: received, predicted, finished, moved, accept, correct, skip or undo.
 
-    `who` is a person or a model; `detail` is a label, an outcome or a state.
+    `who` is a person or a model; `detail` is a label, an outcome, a state, `archive` or `quarantine`.
     """
 
     at: datetime
@@ -303,6 +303,35 @@ class Verdict(BaseModel):
     label: str | None = Field(None, max_length=100)
     outcome: str = Field(ReviewOutcome.LABEL, max_length=40)
     replaces: int | None = Field(None, ge=1, lt=2**63)
+
+
+class FileDigests(BaseModel):
+    """The SHA-256 of each of some files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sha256: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(max_length=500)
+
+
+class KnownFile(_Body):
+    """A file that came in before: its newest image, and when that came in."""
+
+    sha256: str
+    image: int
+    received_at: datetime
+
+
+class KnownFiles(_Body):
+    """Files that came in before."""
+
+    known: list[KnownFile]
+
+
+class UploadProgress(_Body):
+    """How many bytes of a file have arrived; `done`: the file is complete and in the intake."""
+
+    offset: int
+    done: bool
 
 
 class Reason(BaseModel):

@@ -1,0 +1,57 @@
+"""Fingerprints of images: which photos came in before, found by an index."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from returns_pipeline.records.images import Outcome
+from returns_pipeline.store import bulk
+from returns_pipeline.store.database import Database
+from returns_pipeline.store.tables import UtcDateTime, chunks, image_fingerprints, images, runs
+
+#: Values in one statement; SQLite limits the number of parameters.
+_AT_ONCE = 500
+_COLUMNS = ("image_id", "sha256_head")
+
+
+class KnownImage(NamedTuple):
+    """An image that came in before, with its sha256 and when it came in."""
+
+    image: int
+    sha256: str
+    received_at: datetime
+
+
+def head(sha256: str) -> int:
+    """Return the first 8 bytes of a sha256, which is hexadecimal, as a signed number."""
+    return int.from_bytes(bytes.fromhex(sha256[:16]), "big", signed=True)
+
+
+def add(connection: sa.Connection, outcomes: Sequence[Outcome]) -> None:
+    """Add the fingerprints of files that were read. A second write changes nothing."""
+    rows = [(outcome.image_id, head(outcome.facts.sha256)) for outcome in outcomes if outcome.facts]
+    bulk.insert(connection, image_fingerprints, _COLUMNS, rows)
+
+
+def known(db: Database, wanted: Sequence[str]) -> dict[str, KnownImage]:
+    """Return the newest image of each sha256 that came in before, by sha256."""
+    received_at = sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime)
+    query = (
+        sa.select(images.c.id, images.c.sha256, received_at)
+        .select_from(
+            image_fingerprints.join(images)
+            .join(chunks, chunks.c.id == images.c.chunk_id)
+            .join(runs, runs.c.id == images.c.run_id)
+        )
+        .where(image_fingerprints.c.sha256_head.in_(sa.bindparam("heads", expanding=True)))
+        .order_by(images.c.id)
+    )
+    found = {}
+    with db.read() as connection:
+        for start in range(0, len(wanted), _AT_ONCE):
+            heads = [head(sha256) for sha256 in wanted[start : start + _AT_ONCE]]
+            for row in connection.execute(query, {"heads": heads}):
+                found[row.sha256] = KnownImage._make(row)
+    return {sha256: found[sha256] for sha256 in wanted if sha256 in found}

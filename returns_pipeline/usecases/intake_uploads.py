@@ -1,0 +1,103 @@
+"""Files that people upload into an intake, in parts: the next scan takes them like any other photo.
+
+A file lands in INTAKE/uploads/DAY-PERSON/FOLDERS/NAME.
+"""
+
+import hashlib
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from returns_pipeline.errors import RefusedError
+from returns_pipeline.photos import folder_uploads
+from returns_pipeline.photos.intake_rules import SkipRule
+from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases.context import Context
+
+#: Bytes of a name, so that a prefix still fits a file system's 255.
+_MOST_NAME_BYTES = 200
+_MOST_FOLDERS = 8
+
+
+class Upload(NamedTuple):
+    """A file that a person uploads: its sha256, its `size` in bytes, its name and its folder there.
+
+    `folder` is empty or has parts that are separated by `/`. `intake` is a place in `every_intake`.
+    """
+
+    who: str
+    sha256: str
+    size: int
+    name: str
+    folder: str = ""
+    intake: int = 0
+
+
+class Arrival(NamedTuple):
+    """How many bytes of an upload have arrived, and whether the file is complete and in the intake."""
+
+    offset: int
+    is_done: bool
+
+
+def arrived(context: Context, upload: Upload) -> int:
+    """Return how many bytes of an upload have arrived: 0 for one that is unknown or complete."""
+    return folder_uploads.arrived(_root(context, upload.intake), _key(upload))
+
+
+def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> Arrival:
+    """Store a part of a file that begins at `offset`. The last part moves the file into the intake.
+
+    A part at another offset than the one that is expected changes nothing. Raises RefusedError for a file
+    that the intake does not take, ConflictError if the content has another sha256, TransientFault if the
+    disk takes no more.
+    """
+    root = _root(context, upload.intake)
+    target = _target(context, root, upload)
+    most = context.settings.max_file_bytes
+    if upload.size > most:
+        raise RefusedError(
+            "{name} has {size:,} bytes; at most {most:,} are accepted.",
+            name=upload.name,
+            size=upload.size,
+            most=most,
+        )
+    context.photos.require_folder(root)
+    key = _key(upload)
+    offset = folder_uploads.add_part(root, key, upload.size, offset, content)
+    if offset < upload.size:
+        return Arrival(offset, is_done=False)
+    folder_uploads.finish(root, key, upload.sha256, target)
+    return Arrival(offset, is_done=True)
+
+
+def _root(context: Context, intake: int) -> str:
+    every = context.settings.every_intake
+    if intake >= len(every):
+        raise RefusedError("There is no intake {intake}.", intake=intake)
+    return str(every[intake].folder.resolve())
+
+
+def _key(upload: Upload) -> str:
+    # Two people who upload the same file do not share its parts.
+    return hashlib.sha256(f"{upload.who}\n{upload.sha256}".encode()).hexdigest()
+
+
+def _target(context: Context, root: str, upload: Upload) -> str:
+    """Return where the file will be. Raises RefusedError for a name that a scan would leave out."""
+    day = utc_now().astimezone(ZoneInfo(context.settings.timezone)).date()
+    folders = [part for part in upload.folder.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    if len(folders) > _MOST_FOLDERS:
+        raise RefusedError("The file lies in more than {most} folders.", most=_MOST_FOLDERS)
+    is_skipped = SkipRule(context.settings.skip_patterns)
+    for part in (*folders, upload.name):
+        if is_skipped(part) or is_skipped(_safe(part)):
+            raise RefusedError("The intake leaves out files and folders named {name}.", name=part)
+    owner = f"{day.isoformat()}-{upload.who}"
+    return "/".join((root, "uploads", *map(_safe, (owner, *folders, upload.name))))
+
+
+def _safe(name: str) -> str:
+    """Return a name that is one name on every file system, not hidden, and not too long."""
+    kept = "".join("_" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name)
+    short = kept.encode()[-_MOST_NAME_BYTES:].decode(errors="ignore").strip().rstrip(".")
+    return f"_{short}" if not short or short.startswith(".") else short

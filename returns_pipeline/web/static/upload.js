@@ -1,0 +1,213 @@
+// Uploads photos in parts. What was sent before a lost connection is not sent again.
+"use strict";
+{
+const form = document.querySelector(".upload");
+const { api, images, csrf } = form.dataset;
+const part = Number(form.dataset.part);
+const most = Number(form.dataset.most);
+const sending = document.querySelector(".sending");
+const list = sending.querySelector(".files");
+const AT_ONCE = 3;
+const MOST_LISTED = 200;
+
+const waiting = [];
+const count = { all: 0, sent: 0, known: 0, failed: 0, bytes: 0, done: 0 };
+let working = 0;
+let paused = false;
+
+document.documentElement.classList.add("script");
+for (const each of form.querySelectorAll(".with-script")) each.hidden = each.matches("[data-camera]") && !navigator.mediaDevices;
+
+class Refused extends Error {}
+
+// A response, after any number of lost connections and of servers that are busy.
+async function ask(path, options = {}) {
+  for (let seconds = 1; ; seconds = Math.min(30, 2 * seconds)) {
+    try {
+      const response = await fetch(api + path, { ...options, headers: { "X-CSRF-Token": csrf, ...options.headers } });
+      if (response.ok) {
+        resumed();
+        return await response.json();
+      }
+      if (![408, 429, 500, 502, 503, 504].includes(response.status)) {
+        const { error, advice } = await response.json().catch(() => ({ error: `The server refuses it (${response.status}).` }));
+        throw new Refused([error, advice].filter(Boolean).join(" "));
+      }
+    } catch (fault) {
+      if (fault instanceof Refused) throw fault;
+    }
+    paused = true;
+    show();
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      addEventListener("online", () => { clearTimeout(timer); resolve(); }, { once: true });
+    });
+    // A part whose response was lost has arrived perhaps: the caller asks where to go on.
+    if (options.method === "PUT") return null;
+  }
+}
+
+function resumed() {
+  if (!paused) return;
+  paused = false;
+  show();
+}
+
+async function imageOf(sha256) {
+  const { known } = await ask("/known", {
+    method: "POST", body: JSON.stringify({ sha256: [sha256] }), headers: { "Content-Type": "application/json" },
+  });
+  return known[0];
+}
+
+async function send({ file, folder }) {
+  if (!file.size) throw new Refused("The file is empty.");
+  if (file.size > most) throw new Refused(`The file has ${file.size.toLocaleString("en")} bytes; at most ${most.toLocaleString("en")} are accepted.`);
+  const sha256 = await sha256Of(await file.arrayBuffer());
+  const again = form.elements.again.checked;
+  const before = again ? null : await imageOf(sha256);
+  if (before) return before;
+  const intake = form.elements.intake?.value ?? "0";
+  let offset = (await ask(`/${sha256}?intake=${intake}`)).offset;
+  let counted = 0;
+  for (;;) {
+    const query = new URLSearchParams({ size: file.size, offset, name: file.name, folder, intake });
+    const found = await ask(`/${sha256}?${query}`, { method: "PUT", body: file.slice(offset, offset + part) });
+    // The part whose response was lost may have been the last one, and a scan may have taken the file since.
+    if (!found && !again && await imageOf(sha256)) return null;
+    offset = found ? found.offset : (await ask(`/${sha256}?intake=${intake}`)).offset;
+    count.done += offset - counted;
+    counted = offset;
+    show();
+    if (found?.done) return null;
+  }
+}
+
+function add(file, folder = "") {
+  // Hidden files, like .DS_Store, are no photos.
+  if (file.name.startsWith(".")) return;
+  waiting.push({ file, folder });
+  count.all += 1;
+  count.bytes += file.size;
+  while (working < AT_ONCE && waiting.length) work();
+  show();
+}
+
+async function work() {
+  working += 1;
+  while (waiting.length) {
+    const next = waiting.shift();
+    try {
+      const known = await send(next);
+      count[known ? "known" : "sent"] += 1;
+      if (known) note(next, "came in before: ", known);
+    } catch (fault) {
+      count.failed += 1;
+      note(next, fault instanceof Refused ? fault.message : "The browser cannot read the file.");
+    }
+    show();
+  }
+  working -= 1;
+  show();
+}
+
+function note({ file, folder }, text, known) {
+  if (list.childElementCount >= MOST_LISTED) list.lastElementChild.remove();
+  const line = document.createElement("li");
+  line.append(`${folder ? `${folder}/` : ""}${file.name}: ${text}`);
+  if (known) {
+    const link = document.createElement("a");
+    link.href = `${images}/${known.image}`;
+    link.textContent = `photo ${known.image}, ${new Date(known.received_at).toLocaleString()}`;
+    line.append(link);
+  }
+  list.prepend(line);
+}
+
+function show() {
+  sending.hidden = !count.all;
+  const finished = count.sent + count.known + count.failed;
+  const bar = sending.querySelector("progress");
+  bar.max = count.all;
+  bar.value = working ? Math.max(finished, 0.01) : finished;
+  const texts = [`${count.sent.toLocaleString("en")} of ${count.all.toLocaleString("en")} sent`];
+  if (count.known) texts.push(`${count.known} came in before`);
+  if (count.failed) texts.push(`${count.failed} not accepted`);
+  if (paused) texts.push("no connection, trying again");
+  sending.querySelector("[data-counts]").textContent = `${texts.join(", ")}.`;
+}
+
+addEventListener("beforeunload", (event) => { if (working) event.preventDefault(); });
+
+for (const input of form.querySelectorAll("input[type=file]"))
+  input.addEventListener("change", () => {
+    for (const file of input.files) {
+      const path = file.webkitRelativePath || "";
+      add("capture" in input.dataset ? named(file) : file, path.slice(0, Math.max(0, path.lastIndexOf("/"))));
+    }
+    input.value = "";
+  });
+
+// Folders that are dropped are read with everything in them.
+const place = form.querySelector(".place");
+for (const kind of ["dragover", "dragleave", "drop"])
+  place.addEventListener(kind, (event) => {
+    event.preventDefault();
+    place.classList.toggle("over", kind === "dragover");
+    if (kind !== "drop") return;
+    // The list is empty after this event, so the entries are taken first.
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (entries.length) entries.forEach((entry) => walk(entry, ""));
+    else for (const file of event.dataTransfer.files) add(file);
+  });
+document.addEventListener("paste", (event) => { for (const file of event.clipboardData.files) add(named(file)); });
+
+async function walk(entry, folder) {
+  if (entry.isFile) {
+    entry.file((file) => add(file, folder));
+    return;
+  }
+  const inside = folder ? `${folder}/${entry.name}` : entry.name;
+  const reader = entry.createReader();
+  const some = () => new Promise((resolve) => { reader.readEntries(resolve, () => resolve([])); });
+  // A reader gives at most 100 entries at a time.
+  for (let entries = await some(); entries.length; entries = await some())
+    for (const each of entries) await walk(each, inside);
+}
+
+// Cameras name every photo alike.
+let taken = 0;
+function named(file) {
+  taken += 1;
+  const moment = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
+  const kind = /\.\w+$/.exec(file.name)?.[0] ?? ".jpg";
+  return new File([file], `camera-${moment}-${String(taken).padStart(3, "0")}${kind}`, { type: file.type });
+}
+
+const camera = document.querySelector(".camera");
+const video = camera.querySelector("video");
+form.querySelector("[data-camera]").addEventListener("click", async () => {
+  try {
+    video.srcObject = await navigator.mediaDevices.getUserMedia({
+      video: { facingMode: "environment", width: { ideal: 4096 }, height: { ideal: 4096 } },
+    });
+    camera.hidden = false;
+    await video.play();
+    camera.querySelector("[data-shutter]").focus();
+  } catch {
+    note({ file: { name: "camera" }, folder: "" }, "The browser may not use it. Allow it, or use “Take a photo”.");
+    sending.hidden = false;
+  }
+});
+camera.querySelector("[data-shutter]").addEventListener("click", () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  canvas.toBlob((photo) => { if (photo) add(named(new File([photo], "photo.jpg", { type: "image/jpeg" }))); }, "image/jpeg", 0.92);
+});
+camera.querySelector("[data-close]").addEventListener("click", () => {
+  for (const track of video.srcObject.getTracks()) track.stop();
+  camera.hidden = true;
+});
+}
