@@ -255,7 +255,7 @@ class Settings(BaseSettings):
     review_outcomes: Annotated[tuple[str, ...], NoDecode, PlainValidator(parse_outcomes)] = Field(
         (),
         description="Further outcomes of a review without a category, like `wrong_item,damaged`, beside "
-        "none_of_these, unreadable and retake.",
+        "none_of_these, unreadable and retake. Default: none.",
     )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")

@@ -102,9 +102,10 @@ def close(db: Database, summary: RunSummary, token: datetime) -> bool:
 
 def corrected(db: Database) -> list[int]:
     """Return the closed runs with reviews that their reports do not show yet."""
-    query = sa.select(runs.c.id).where(CORRECTED, runs.c.state == RunState.CLOSED).order_by(runs.c.id)
+    query = sa.select(runs.c.id).where(CORRECTED, runs.c.state == RunState.CLOSED)
     with db.read() as connection:
-        return [int(run_id) for run_id in connection.execute(query).scalars()]
+        # Sorted here: with an order, SQLite reads all runs by their ids.
+        return sorted(int(run_id) for run_id in connection.execute(query).scalars())
 
 
 def newest_correction(db: Database, run_id: int) -> datetime | None:
