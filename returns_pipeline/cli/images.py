@@ -35,6 +35,7 @@ def list_images(
     """List the images of a run, or the newest ones that a search finds."""
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.records.images import Filter, ImageState
+    from returns_pipeline.records.text import iso
     from returns_pipeline.store import images, runs
     from returns_pipeline.usecases import search
 
@@ -58,7 +59,7 @@ def list_images(
             total = f"{'More than ' if page.has_more else ''}{page.total:,}"
             left = f"{total} images match; {len(page.images):,} are listed."
     if as_json:
-        console.print_json([output.image_as_dict(image) for image in found])
+        console.print_json([output.image_as_dict(image) for image in found], iso)
     else:
         output.print_images(found)
         if left:

@@ -24,6 +24,8 @@ from tests.web import Site, closed_run, site
 
 expect.set_options(timeout=30_000)
 PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
+#: Milliseconds after which a page takes keys that press buttons, and some more.
+_PAUSE = 300
 #: The folder for pictures of the pages, for people to look at.
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
@@ -199,9 +201,10 @@ def test_a_photo_is_found_by_a_part_of_its_name(page: Page) -> None:
     expect(page.locator(".grid li")).to_have_count(1)
     page.goto("/search?q=image&order=oldest")
     first = page.locator("figcaption").first.inner_text()
+    page.wait_for_timeout(_PAUSE)
     page.keyboard.press("n")
     expect(page.locator("figcaption").first).not_to_have_text(first)
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(_PAUSE)
     page.keyboard.press("p")
     expect(page.locator("figcaption").first).to_have_text(first)
 

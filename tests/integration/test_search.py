@@ -23,7 +23,7 @@ from returns_pipeline.usecases.sweep import sweep
 from tests.databases import KINDS, migrated_database
 from tests.support import Installation, write_images
 
-_COUNT = 3 * search_index.BLOCK + 1000
+_COUNT = 2 * search_index.BLOCK + 1000
 _READS_ALL = re.compile(
     r"(?:SCAN|Seq Scan on) (?:images|chunks|predictions|review_changes|search_grams)\b(?! USING)"
 )
@@ -42,7 +42,7 @@ def desk(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ins
         home = Installation(settings_of_home(folder / "home", database_url=url), database)
         # PostgreSQL's ids are settled at the second call.
         indexed = [search.index_names(database, home.settings) for _ in range(3)]
-        assert sum(indexed) == 3 * search_index.BLOCK - 1  # there is no image 0
+        assert sum(indexed) == 2 * search_index.BLOCK - 1  # there is no image 0
         yield home
         database.close()
 
@@ -82,9 +82,7 @@ def _all(home: Installation, text: str, limit: int = 1000, **options: Any) -> li
         "rücksendung_0001",
         "RUCKSENDUNG_00047",
         "shelf-39",
-        "shelf-3",
         "99-",
-        "/ruck",
         "xyzq",
     ],
 )
@@ -99,7 +97,7 @@ def test_a_part_of_a_name_finds_exactly_the_photos_with_it(desk: Installation, t
     assert page.total == len(right) or (page.has_more and page.total < len(right))
 
 
-@pytest.mark.parametrize("text", ["r", "rü", "x", "12", "7"])
+@pytest.mark.parametrize("text", ["r", "x", "12", "7"])
 def test_one_or_two_letters_are_a_beginning_or_a_number(desk: Installation, text: str) -> None:
     """A short text never finds the middle of a name."""
     number = int(text) if text.isdecimal() else None
