@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.photos.folder import FolderSource
-from returns_pipeline.records.images import Filter
+from returns_pipeline.records.images import Filter, ImageResult
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Task
@@ -105,9 +105,10 @@ def test_every_statement_of_a_run_and_of_the_sweep_uses_an_index_of_sqlite(home:
     write_images(home.settings.incoming_dir, 30)
     scan(context, "earlier")
     queue.deliver(context)
+    image = _newest_photo(home)
     with _remembered(home) as statements:
         _a_night(home, context, queue, photos=3)
-        _look_at_a_photo(home)
+        _look_at_a_photo(home, image)
     assert len(statements) > 25
     assert _slow(home, statements) == {}
 
@@ -128,20 +129,25 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
     with home.database.write() as connection:
         for statement in _LOAD:
             connection.exec_driver_sql(statement)
+    image = _newest_photo(home)
     with _remembered(home) as statements:
         _repair(home, context)
         chunks.recent_cost(home.database, ModelRef("stub", 1))
         _a_night(home, context, queue, photos=_IMAGES_OF_A_CHUNK)
-        _look_at_a_photo(home)
+        _look_at_a_photo(home, image)
         _close(home, 1000 + _COMPLETE)
         runs.progress(home.database, 1000 + _OPEN)
     assert len(statements) > 35
     assert _slow(home, statements) == {}
 
 
-def _look_at_a_photo(home: Installation) -> None:
-    """Read what the page of a photo and an upload of it read."""
+def _newest_photo(home: Installation) -> ImageResult:
     (image, *_), _ = browsing.page(home.database, Filter(), Order.ID, None, 1)
+    return image
+
+
+def _look_at_a_photo(home: Installation, image: ImageResult) -> None:
+    """Read what the page of a photo and an upload of it read."""
     browsing.neighbours(home.database, Filter(run_id=image.run_id), Order.ID, image)
     image_files.find(home.database, image.id)
     image_history.history(home.database, image.id)
