@@ -7,7 +7,7 @@ import structlog
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
 from returns_pipeline.store import chunks, final_labels, run_closing, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import schedule, uploads
+from returns_pipeline.usecases import notices, schedule, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
@@ -23,7 +23,8 @@ _COMPLETED_LIMIT = 5000
 def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
-    Also sends the reports that lack reviews, and ends the days of uploads. Idempotent, and cheap when idle.
+    Also sends the reports that lack reviews, ends the days of uploads, and tells of
+    late nights and old work. Idempotent, and cheap when idle.
     Raises TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by
     default the present moment.
     """
@@ -42,6 +43,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     for run_id in corrected:
         context.queue.send(Task.UPDATE_REPORT, run_id)
     final_labels.complete_older(context.db, _COMPLETED_LIMIT)
+    notices.watch(context, now)
     missed = _night_is_missing(context, now)
     if missed:
         # scan_incoming(directory=None, scheduled=True)

@@ -16,6 +16,7 @@ from returns_pipeline.store.tables.image_tables import (
 )
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
+from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.review_tables import (
     HELD,
     OF_OLDER_RELEASE,
@@ -36,13 +37,16 @@ from returns_pipeline.store.tables.schema_tables import schema_compatibility
 
 __all__ = [
     "CORRECTED",
+    "GIVEN_UP",
     "HELD",
     "IDENTITY",
     "IS_ACTIVE",
     "NOT_CLOSED",
+    "NOT_SPREAD",
     "OF_OLDER_RELEASE",
     "OPEN",
     "REVIEWED",
+    "UNDELIVERED",
     "UNFINISHED",
     "WAITING",
     "WITHOUT_SOURCE",
@@ -51,6 +55,7 @@ __all__ = [
     "UtcDateTime",
     "api_tokens",
     "chunks",
+    "deliveries",
     "embeddings",
     "escape_path",
     "explanations",
@@ -60,6 +65,7 @@ __all__ = [
     "model_changes",
     "model_versions",
     "one_of",
+    "outbox",
     "predictions",
     "request_keys",
     "review_changes",
