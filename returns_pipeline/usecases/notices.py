@@ -5,14 +5,16 @@ What is not delivered then is shown as undelivered.
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from returns_pipeline.channels.addresses import Address, addresses
 from returns_pipeline.channels.sending import send
+from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.notices import Answer, Delivery, NoticeKind, Recipient, StoredNotice
-from returns_pipeline.records.tasks import Task
+from returns_pipeline.records.tasks import Queue, Task
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import outbox
 from returns_pipeline.store.database import Database, utc_now
@@ -99,9 +101,13 @@ def try_out(settings: Settings, kind: NoticeKind = NoticeKind.TEST) -> Iterator[
         yield address.recipient, _sent(address, notice)
 
 
-def try_again(context: Context) -> int:
-    """Make every undelivered notice due now, also those that were given up; return how many deliveries."""
-    count = outbox.try_again(context.db)
+def try_again(db: Database, queue: Queue) -> int:
+    """Make every undelivered notice due now, also those that were given up; return how many deliveries.
+
+    If the broker does not answer, the next sweep sends the message.
+    """
+    count = outbox.try_again(db)
     if count:
-        context.send(Task.DELIVER_NOTICES)
+        with suppress(TransientFault):
+            queue.send(Task.DELIVER_NOTICES)
     return count
