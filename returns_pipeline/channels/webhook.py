@@ -37,9 +37,11 @@ def send(address: Address, notice: StoredNotice, seconds: float = SECONDS) -> An
     try:
         with _Limit(seconds) as limit, _opener(limit).open(request, timeout=seconds) as response:
             response.read(_MOST_READ)
-            status = int(response.status)
+            status, is_whole = int(response.status), not limit.is_over
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(False, _reason(error, seconds))
+    if not is_whole:
+        return Answer(False, f"no whole response within {seconds:g} seconds")
     text = f"HTTP {status} {http.client.responses.get(status, '')}".strip()
     return Answer(200 <= status < 300, text, is_final=status == _GONE)
 
@@ -60,7 +62,7 @@ class _Limit:
 
     def __init__(self, seconds: float) -> None:
         self._sockets: list[socket.socket] = []
-        self._is_over = False
+        self.is_over = False
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -73,11 +75,11 @@ class _Limit:
 
     def watch(self, opened: socket.socket) -> None:
         self._sockets.append(opened)
-        if self._is_over:
+        if self.is_over:
             self._cut()
 
     def _cut(self) -> None:
-        self._is_over = True
+        self.is_over = True
         for opened in self._sockets:
             with suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
@@ -119,7 +121,7 @@ def _reason(error: Exception, seconds: float) -> str:
     if isinstance(cause, TimeoutError):
         return f"no response within {seconds:g} seconds"
     if isinstance(cause, (http.client.RemoteDisconnected, ConnectionResetError, http.client.IncompleteRead)):
-        return f"the connection ended without a response, or {seconds:g} seconds were over"
+        return f"the connection ended without a whole response within {seconds:g} seconds"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return type(cause).__name__

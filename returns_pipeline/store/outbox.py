@@ -77,12 +77,11 @@ def find(db: Database, cause: str) -> StoredNotice | None:
     return _notice(row) if row else None
 
 
-def spread(db: Database, recipients: Sequence[Recipient], kinds: Collection[str]) -> None:
-    """Add the deliveries of new notices of `kinds` to every recipient. May run twice."""
+def spread(db: Database, recipients: Sequence[Recipient], kinds: Collection[str], now: datetime) -> None:
+    """Add the deliveries of new notices of `kinds` to every recipient, due at `now`. May run twice."""
     with db.read() as connection:
         if connection.execute(sa.select(outbox.c.id).where(NOT_SPREAD).limit(1)).first() is None:
             return
-    now = utc_now()
     while True:
         with db.write() as connection:
             found = connection.execute(

@@ -47,9 +47,8 @@ def deliver(context: Context, now: datetime | None = None) -> None:
     After a failure, no other notice goes to the same receiver in this task.
     """
     known = addresses(context.settings)
-    outbox.spread(
-        context.db, [each.recipient for each in known.values()], set(context.settings.notice_events)
-    )
+    recipients = [each.recipient for each in known.values()]
+    outbox.spread(context.db, recipients, set(context.settings.notice_events), now or utc_now())
     failed: set[str] = set()
     end = time.monotonic() + _SECONDS
     while (held := outbox.claim(context.db, now or utc_now(), failed)) is not None:
