@@ -176,7 +176,7 @@ def test_open_work_of_over_an_hour_is_told_once(home: Installation) -> None:
 
 
 def test_a_correction_is_told_when_something_else_counts(home: Installation) -> None:
-    """Told are a correction, another label, no label and an undo; not an accepted prediction, nor a repeat."""
+    """Told are a correction, another label, no label and an undo; not an accepted prediction or a repeat."""
     finished_run(home, 1)
     with home.database.read() as connection:
         image_id, predicted = connection.execute(
