@@ -118,31 +118,37 @@ def has_work(db: Database, now: datetime) -> bool:
         return bool(connection.execute(sa.select(sa.or_(is_new, is_due))).scalar())
 
 
-def claim(db: Database, now: datetime, skipped: Collection[str] = ()) -> Delivery | None:
+def claim(
+    db: Database, now: datetime, pauses: Sequence[float], skipped: Collection[str] = ()
+) -> Delivery | None:
     """Hold the oldest due delivery and return it; None if no delivery is due. Counts an attempt.
 
-    Deliveries to the targets in `skipped` are left out.
+    If this process dies before it records an answer, the next attempt is after the attempt's one of `pauses`,
+    in seconds. Deliveries to the targets in `skipped` are left out.
     """
     due = (
-        sa.select(deliveries.c.id)
+        sa.select(deliveries.c.id, deliveries.c.attempts)
         .where(UNDELIVERED, _is_due(now), deliveries.c.target.not_in(skipped))
         .order_by(deliveries.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     with db.write() as connection:
-        found = connection.execute(due).scalar()
+        found = connection.execute(due).one_or_none()
         if found is None:
             return None
+        pause = pauses[min(found.attempts, len(pauses) - 1)]
+        is_this = deliveries.c.id == found.id
         connection.execute(
             sa.update(deliveries)
-            .where(deliveries.c.id == found)
+            .where(is_this)
             .values(
                 attempts=deliveries.c.attempts + 1,
+                next_attempt_at=now + timedelta(seconds=pause),
                 leased_until=now + timedelta(seconds=LEASE_SECONDS),
             )
         )
-        return _delivery(connection.execute(_DELIVERIES.where(deliveries.c.id == found)).one())
+        return _delivery(connection.execute(_DELIVERIES.where(is_this)).one())
 
 
 def mark_delivered(db: Database, held: Delivery, now: datetime) -> None:

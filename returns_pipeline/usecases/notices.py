@@ -29,6 +29,8 @@ PAUSES = (60, 300, 900, 3600, 3 * 3600, 5 * 3600, 7 * 3600, outbox.LONGEST_PAUSE
 _PATIENCE = timedelta(days=1)
 #: Notices are deleted after this, delivered or not.
 KEPT = timedelta(days=30)
+_REMOVED = Answer(False, "This address is not in the settings any more.", is_final=True)
+_ENDED = Answer(False, "Each attempt ended its worker before there was an answer.", is_final=True)
 #: Seconds after which one task lets another continue, so that it does not keep its process from scans.
 _SECONDS = 60.0
 
@@ -51,12 +53,12 @@ def deliver(context: Context, now: datetime | None = None) -> None:
     outbox.spread(context.db, recipients, set(context.settings.notice_events), now or utc_now())
     failed: set[str] = set()
     end = time.monotonic() + _SECONDS
-    while (held := outbox.claim(context.db, now or utc_now(), failed)) is not None:
+    while (held := outbox.claim(context.db, now or utc_now(), PAUSES, failed)) is not None:
         address = known.get(held.recipient.target)
         if address is None:
-            _record(
-                context.db, held, Answer(False, "This address is not in the settings any more.", True), now
-            )
+            _record(context.db, held, _REMOVED, now)
+        elif held.attempts > len(PAUSES) + 1:
+            _record(context.db, held, _ENDED, now)
         elif not _record(context.db, held, _sent(address, held.notice), now):
             failed.add(held.recipient.target)
         if time.monotonic() > end:

@@ -14,7 +14,7 @@ from returns_pipeline.records.notices import NoticeKind, StoredNotice
 from returns_pipeline.records.reviews import ReviewOutcome, Word
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import load_settings
-from returns_pipeline.store import outbox, reviews, run_closing, tables
+from returns_pipeline.store import outbox, reviews, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import causes, closing, schedule
 from returns_pipeline.usecases.runs import classify_paths, scan, scan_night
@@ -98,7 +98,7 @@ def test_a_notice_and_its_cause_are_one_transaction(
         raise TransientFault("The connection is lost.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_closing.outbox, "add", fail)
+        patched.setattr(outbox, "add", fail)
         with pytest.raises(TransientFault):
             queue.deliver(context)
     with home.database.read() as connection:

@@ -220,6 +220,25 @@ def test_a_worker_killed_between_sending_and_recording_sends_again_with_the_same
     assert outbox.undelivered(home.database, 10) == []
 
 
+def test_a_notice_that_ends_each_worker_is_given_up(sqlite_home: Installation) -> None:
+    """An address whose channel hangs or crashes is tried with the same pauses, and not for ever."""
+    with receiver() as here:
+        context, _ = told_by(sqlite_home, here)
+        tell(sqlite_home.database, "one")
+        notices.deliver(sqlite_home.in_process()[0])
+        tell(sqlite_home.database, "two")
+        now, tried = utc_now(), 0
+        outbox.spread(sqlite_home.database, [address_of(context).recipient], {NoticeKind.RUN_FINISHED}, now)
+        for _ in range(30 * 60):
+            # Claimed, and never recorded.
+            tried += outbox.claim(sqlite_home.database, now, notices.PAUSES) is not None
+            now += timedelta(minutes=1)
+        assert len(notices.PAUSES) < tried < 2 + len(notices.PAUSES)
+        notices.deliver(context, now + timedelta(hours=9))
+    assert here.requests == []
+    assert outbox.counts(sqlite_home.database) == (0, 1)
+
+
 def test_two_workers_never_send_the_same_notice(home: Installation) -> None:
     """Deliveries are claimed: with four workers at the same time, each arrives once."""
     with receiver() as here:
@@ -346,8 +365,11 @@ def test_notify_test_shows_what_each_address_answered(sqlite_home: Installation)
     with receiver() as good, receiver() as bad:
         bad.status = 404
         urls = f"{good.url}/hook,{bad.url}/hook"
-        secrets = {"RETURNS_WEBHOOKS": urls, "RETURNS_WEBHOOK_SECRET": SECRET}
-        done = sqlite_home.run("notify", "test", "--event", "night.late", **secrets)
+        done = sqlite_home.run(
+            *("notify", "test", "--event", "night.late"),
+            RETURNS_WEBHOOKS=urls,
+            RETURNS_WEBHOOK_SECRET=SECRET,
+        )
         assert done.returncode == 1
         assert f"ok   webhook  {good.url}: HTTP 204 No Content" in done.stdout
         assert f"FAIL webhook  {bad.url}: HTTP 404 Not Found" in done.stdout
