@@ -26,6 +26,7 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.channels import webhook
 from returns_pipeline.channels.addresses import Address, addresses
 from returns_pipeline.host import doctor
+from returns_pipeline.records.access import Role
 from returns_pipeline.records.notices import Notice, NoticeKind, StoredNotice
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import PROJECT_ROOT, environment_of
@@ -37,7 +38,7 @@ from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
 from tests.receivers import KEY, SECRET, Receiver, Request, mail_server, receiver
 from tests.support import Installation, write_images
-from tests.web import free_port
+from tests.web import free_port, site
 
 
 def told_by(home: Installation, here: Receiver, **settings: Any) -> tuple[Context, InProcessQueue]:
@@ -433,3 +434,23 @@ def test_a_moment_is_in_utc_and_names_stay_readable() -> None:
     assert "Schöne Schuhe 鞋".encode() in body
     moment = datetime.fromisoformat(re.findall(rb'"timestamp":"([^"]+)"', body)[0].decode())
     assert moment.utcoffset() == timedelta()
+
+
+def test_rest_and_the_first_page_say_what_was_not_delivered(tmp_path: Path) -> None:
+    """A viewer reads the notices in pages, without an address; the first page has one line."""
+    with receiver() as bad, site(tmp_path, with_workers=False) as here:
+        bad.status = 410
+        context, _ = told_by(here.home, bad)
+        tell(here.home.database, "one", "two")
+        notices.deliver(context)
+        viewer = here.token_for(Role.VIEWER)
+        first = here.ask("GET", "/api/v1/notices?limit=1", viewer).json()
+        second = here.ask("GET", f"/api/v1/notices?limit=1&cursor={first['next']}", viewer).json()
+        texts = [page["notices"][0]["text"] for page in (first, second)]
+        assert (texts, second["next"]) == (["two is finished.", "one is finished."], None)
+        (delivery,) = second["notices"][0]["deliveries"]
+        assert (delivery["channel"], delivery["error"]) == ("webhook", "HTTP 410 Gone")
+        assert delivery["given_up_at"]
+        assert bad.url not in str(second)
+        assert here.ask("GET", "/api/v1/notices", "").status_code == 401
+        assert "could not be delivered." in here.page("/").text
