@@ -126,8 +126,9 @@ def open_since(db: Database, before: datetime) -> list[int]:
     )
     is_old = sa.and_(runs.c.opened_at < before, sa.or_(runs.c.kind != RunKind.API, waits))
     with db.read() as connection:
-        query = sa.select(runs.c.id).where(NOT_CLOSED, is_old).order_by(runs.c.id)
-        return [int(run_id) for run_id in connection.execute(query).scalars()]
+        # Sorted here: for a sorted query SQLite would read all runs by their ids, not the open ones.
+        query = sa.select(runs.c.id).where(NOT_CLOSED, is_old)
+        return sorted(int(run_id) for run_id in connection.execute(query).scalars())
 
 
 def corrected(db: Database) -> list[int]:
