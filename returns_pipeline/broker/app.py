@@ -9,6 +9,8 @@ from returns_pipeline.settings.broker_url import parse_broker_url
 
 _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
+#: A channel of notices that hangs ends with its process.
+_NOTICES_SECONDS = 180
 #: Socket timeout in seconds for senders without `patience`.
 _SEND_SECONDS = 30
 
@@ -47,7 +49,8 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         task_time_limit=_TASK_SECONDS,
         task_annotations={
             task.value: {"time_limit": settings.chunk_seconds} for task in (Task.CLASSIFY_CHUNK, Task.EXPLAIN)
-        },
+        }
+        | {Task.DELIVER_NOTICES.value: {"time_limit": _NOTICES_SECONDS}},
         visibility_timeout=_VISIBILITY_SECONDS,
         broker_transport_options=transport,
         broker_use_ssl=broker.tls,

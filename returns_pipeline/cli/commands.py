@@ -11,6 +11,7 @@ from returns_pipeline.cli import (
     evaluate,
     images,
     models,
+    notify,
     processes,
     requests,
     runs,
@@ -40,6 +41,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
+app.add_typer(notify.app, name="notify")
 app.command("web")(web.web)
 app.add_typer(access.users_app, name="users")
 app.add_typer(access.tokens_app, name="tokens")

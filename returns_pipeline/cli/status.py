@@ -23,7 +23,7 @@ def status(as_json: Json = False) -> None:
         # Ping has no known reply count, so it always uses the full timeout, though a reply takes some 10 ms.
         # The imports and queries below run meanwhile.
         replies = pool.submit(queue.workers, timeout=0.3)
-        from returns_pipeline.store import images, runs
+        from returns_pipeline.store import images, outbox, runs
         from returns_pipeline.store.database import utc_now
         from returns_pipeline.usecases.intakes import alarms
         from returns_pipeline.usecases.schedule import next_due
@@ -36,6 +36,7 @@ def status(as_json: Json = False) -> None:
             next_night=next_due(settings, now),
             alarms=[str(alarm) for alarm in alarms(settings, database, now)],
             broker_fault=None,
+            notices=outbox.counts(database),
         )
     try:
         queue.require_writable()

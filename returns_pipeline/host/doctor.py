@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from returns_pipeline.broker.celery_queue import open_queue
+from returns_pipeline.channels.addresses import WEBHOOK, addresses
+from returns_pipeline.channels.apprise_address import require_known
 from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
@@ -19,8 +21,10 @@ from returns_pipeline.photos.folder_clocks import read_clock
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.tasks import QUEUES
+from returns_pipeline.report.words import undelivered
 from returns_pipeline.settings import Settings
 from returns_pipeline.settings.places import sqlite_file
+from returns_pipeline.store import outbox
 from returns_pipeline.store.database import Database, safe, utc_now
 from returns_pipeline.usecases import intakes, models
 from returns_pipeline.usecases.schedule import next_due
@@ -52,6 +56,7 @@ def examine(settings: Settings) -> list[Check]:
         ("folders", _folders),
         ("disk", _disk),
         ("clock", _clock),
+        ("notices", _notices),
     ]
     return [_run(name, check, settings) for name, check in checks]
 
@@ -201,6 +206,25 @@ def _clock(settings: Settings) -> str:
             word = "ahead" if ahead > 0 else "behind"
             found += f"; the clock of {intake.folder} is {abs(ahead):,.0f} seconds {word}"
     return found
+
+
+def _notices(settings: Settings) -> str:
+    known = addresses(settings).values()
+    for address in known:
+        if address.recipient.channel != WEBHOOK:
+            require_known(address)
+    if _run("database", _database, settings).ok:
+        with _opened(settings) as database:
+            found = outbox.counts(database)
+        if found.failing or found.given_up:
+            raise ConfigFault(
+                "{told}",
+                "`returns-pipeline notify list` shows why; `returns-pipeline notify retry` tries again.",
+                told=undelivered(found),
+            )
+    if not known:
+        return "no address gets notices; RETURNS_WEBHOOKS and RETURNS_APPRISE set some"
+    return "every notice is delivered: " + ", ".join(address.recipient.shown for address in known)
 
 
 def _nearest(folder: Path) -> Path:

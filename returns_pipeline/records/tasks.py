@@ -27,6 +27,7 @@ class Task(StrEnum):
     UPDATE_REPORT = "workers.tasks.update_report"
     REPLAY = "workers.tasks.replay_run"
     RETRY = "workers.tasks.retry_images"
+    DELIVER_NOTICES = "workers.tasks.deliver_notices"
     SWEEP = "workers.tasks.sweep"
 
 
@@ -36,6 +37,7 @@ TASK_QUEUES = {
     Task.CLOSE_RUN: CONTROL,
     Task.UPDATE_REPORT: CONTROL,
     Task.RETRY: CONTROL,
+    Task.DELIVER_NOTICES: CONTROL,
     Task.SWEEP: CONTROL,
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,

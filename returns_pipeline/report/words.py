@@ -9,6 +9,7 @@ from dataclasses import asdict
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
+from returns_pipeline.records.notices import DeliveryCounts
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import Event, ReviewAction, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
@@ -211,6 +212,20 @@ def left_there(name: str, count: int) -> str:
 def left_behind(left: LeftBehind) -> list[str]:
     """Return what a scan left in its intake, a sentence for each kind of thing; empty if nothing."""
     return [left_there(name, count) for name, count in asdict(left).items() if count]
+
+
+def undelivered(counts: DeliveryCounts) -> str:
+    """Return how many notices have not arrived, in a sentence for each case; empty if every one has."""
+    sentences = []
+    if counts.failing:
+        sentences.append(f"{_notices(counts.failing)} not delivered yet; they are tried again.")
+    if counts.given_up:
+        sentences.append(f"{_notices(counts.given_up)} could not be delivered.")
+    return " ".join(sentences)
+
+
+def _notices(count: int) -> str:
+    return f"{count:,} notice{'' if count == 1 else 's'}"
 
 
 def fault(code: str) -> str:

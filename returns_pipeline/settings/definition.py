@@ -11,7 +11,15 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, field_val
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from returns_pipeline.records.models import ReviewThreshold
+from returns_pipeline.records.notices import EVENTS, NoticeKind
 from returns_pipeline.settings.broker_url import parse_broker_url
+from returns_pipeline.settings.notices import (
+    parse_apprise,
+    parse_events,
+    parse_late,
+    parse_secret,
+    parse_webhooks,
+)
 from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_url
 from returns_pipeline.settings.values import (
     SKIP_PATTERNS,
@@ -257,6 +265,35 @@ class Settings(BaseSettings):
         description="Further outcomes of a review without a category, like `wrong_item,damaged`, beside "
         "none_of_these, unreadable and retake. Default: none.",
     )
+    webhooks: Annotated[SecretStr, AfterValidator(parse_webhooks)] = Field(
+        SecretStr(""),
+        description="Addresses that get each notice as a signed POST request, separated by commas; see "
+        "notices.",
+        json_schema_extra={"allowed": "addresses of HTTP, separated by commas"},
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(parse_secret)] = Field(
+        SecretStr(""),
+        description="Secret that signs webhooks, required with WEBHOOKS. Of several, separated by commas, "
+        "each signs.",
+        json_schema_extra={"allowed": "what `returns-pipeline notify secret` prints"},
+    )
+    apprise: Annotated[SecretStr, AfterValidator(parse_apprise)] = Field(
+        SecretStr(""),
+        description="Apprise addresses that get each notice, separated by commas: mail, Slack, Teams, ntfy "
+        "and others.",
+        json_schema_extra={"allowed": "addresses of Apprise, separated by commas"},
+    )
+    notice_events: Annotated[tuple[NoticeKind, ...], NoDecode, PlainValidator(parse_events)] = Field(
+        EVENTS,
+        description="What WEBHOOKS and APPRISE are told, separated by commas.",
+        json_schema_extra={"allowed": "names of events, separated by commas"},
+    )
+    notice_late: Annotated[str, AfterValidator(parse_late)] = Field(
+        "4",
+        description="When a night that is not finished counts as late: hours after it was due, or a time of "
+        "day in TIMEZONE, like 06:00.",
+        json_schema_extra={"allowed": "hours above 0 and below 24, or HH:MM"},
+    )
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that Flower listens on.")
     flower_user: str = Field(
@@ -323,6 +360,15 @@ class Settings(BaseSettings):
         if "," in (value.get_secret_value() if isinstance(value, SecretStr) else value):
             raise ValueError("should have no comma, because Flower separates logins by commas")
         return value
+
+    @model_validator(mode="after")
+    def _refuse_unsigned(self) -> Self:
+        if self.webhooks.get_secret_value() and not self.webhook_secret.get_secret_value():
+            raise ValueError(
+                "RETURNS_WEBHOOKS needs RETURNS_WEBHOOK_SECRET, so that receivers can tell a notice from a "
+                "forgery: `returns-pipeline notify secret` makes one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:

@@ -8,6 +8,9 @@ from typing import Any
 
 from returns_pipeline.errors import ConfigFault
 
+#: Parts of the names of settings that hold passwords.
+_SECRET_NAMES = ("PASSWORD", "SECRET", "WEBHOOKS", "APPRISE")
+
 
 def refuse_unknown(prefix: str, known: Set[str]) -> None:
     """Raise ConfigFault if an environment variable has the prefix but is not a setting."""
@@ -41,4 +44,4 @@ def _without_secrets(name: str, value: Any) -> str:
     if name.endswith("_URL"):
         scheme = re.match(r"[a-z][a-z0-9+]{0,20}://", str(value))
         return repr(f"{scheme[0]}***") if scheme else "***"
-    return "***" if "PASSWORD" in name or "SECRET" in name else repr(value)
+    return "***" if any(word in name for word in _SECRET_NAMES) else repr(value)

@@ -46,6 +46,13 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
         )
 
 
+def doubts(db: Database, run_id: int) -> int:
+    """Return how many unsure predictions of a run `enqueue` has added."""
+    query = sa.select(sa.func.count()).where(reviews.c.run_id == run_id, reviews.c.kind == ReviewKind.DOUBT)
+    with db.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
     """Condition: the image is not held by another reviewer."""
     has_been = has_ended(reviews.c.held_until, now, MOST_HOLD_SECONDS)

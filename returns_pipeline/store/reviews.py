@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.reviews import ReviewAction, ReviewItem, ReviewOutcome, Undone, Word
-from returns_pipeline.store import final_labels
+from returns_pipeline.store import corrections, final_labels
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.review_queue import free_for, item_of
 from returns_pipeline.store.tables import WAITING, images, review_changes, reviews
@@ -54,7 +54,7 @@ def _decide(
         return action
     if newest is not None and newest.who != who and newest.id != replaces:
         raise _ALREADY_REVIEWED
-    now = utc_now()
+    now, before = utc_now(), corrections.counting(connection, [image_id])
     _leave_queue(connection, who, image_id, word, now, is_right=is_right)
     connection.execute(
         sa.insert(review_changes).values(
@@ -69,6 +69,7 @@ def _decide(
         )
     )
     final_labels.settle(connection, [image_id])
+    corrections.tell(connection, before, who, now)
     return action
 
 
@@ -150,7 +151,7 @@ def undo(db: Database, who: str, seconds: float) -> Undone | None:
             taken = list(connection.execute(sa.select(*columns).where(*standing, is_same)))
         ids = tuple(int(row.image_id) for row in taken)
         connection.execute(sa.select(images.c.id).where(images.c.id.in_(ids)).with_for_update())
-        now = utc_now()
+        now, before = utc_now(), corrections.counting(connection, ids)
         for row in taken:
             _add(connection, row.image_id, who, ReviewAction.UNDO, now, undoes=row.id)
         if last.action == ReviewAction.SKIP:
@@ -161,6 +162,7 @@ def undo(db: Database, who: str, seconds: float) -> Undone | None:
             )
         else:
             final_labels.settle(connection, ids)
+            corrections.tell(connection, before, who, now)
         return Undone(ids, _queue_again(connection, ids, who, now + timedelta(seconds=seconds)))
 
 

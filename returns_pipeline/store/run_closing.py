@@ -1,5 +1,6 @@
 """Closes runs: which are complete, which process closes one, and the counts that are stored at the end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.records.notices import Notice
+from returns_pipeline.records.runs import RunKind, RunState, RunSummary
+from returns_pipeline.store import outbox
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.runs import existing
@@ -39,14 +42,15 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
         return now if taken.rowcount == 1 else None
 
 
-def abandon_closing(db: Database, run_id: int, token: datetime) -> None:
-    """Undo `begin_closing` after an error, so that the sweep tries again."""
+def abandon_closing(db: Database, run_id: int, token: datetime, notices: Sequence[Notice] = ()) -> None:
+    """Undo `begin_closing` after an error, so that the sweep tries again, and tell of it."""
     with db.write() as connection:
         connection.execute(
             sa.update(runs)
             .where(*_closing(run_id, token))
             .values(state=RunState.RUNNING, touched_at=utc_now())
         )
+        outbox.add(connection, notices)
 
 
 def _closing(run_id: int, token: datetime) -> tuple[sa.ColumnElement[bool], ...]:
@@ -77,10 +81,17 @@ def to_close(db: Database, lease_seconds: float) -> list[int]:
         return [int(run_id) for run_id in connection.execute(query).scalars()]
 
 
-def close(db: Database, summary: RunSummary, token: datetime) -> bool:
+def close(
+    db: Database,
+    summary: RunSummary,
+    token: datetime,
+    unsure: int | None = None,
+    notices: Sequence[Notice] = (),
+) -> bool:
     """Close a run with its counts and report paths; False if another process has taken over the closing.
 
-    A CHECK of the table refuses counts that do not add up.
+    `unsure` is how many of its predictions are, None for unknown. A CHECK of the table refuses counts that do
+    not add up.
     """
     with db.write() as connection:
         closed = connection.execute(
@@ -93,11 +104,31 @@ def close(db: Database, summary: RunSummary, token: datetime) -> bool:
                 classified=summary.counts.classified,
                 quarantined=summary.counts.quarantined,
                 failed=summary.counts.failed,
+                unsure=unsure,
                 csv_path=str(summary.csv) if summary.csv else None,
                 report_path=str(summary.report) if summary.report else None,
             )
         )
+        if closed.rowcount == 1:
+            outbox.add(connection, notices)
         return closed.rowcount == 1
+
+
+def open_since(db: Database, before: datetime) -> list[int]:
+    """Return the runs with open work from before a moment, oldest first.
+
+    A run of uploads is open all day, so it counts only if one of its photos has waited that long.
+    """
+    waits = sa.exists().where(
+        chunks.c.run_id == runs.c.id,
+        UNFINISHED,
+        sa.func.coalesce(chunks.c.received_at, runs.c.opened_at) < before,
+    )
+    is_old = sa.and_(runs.c.opened_at < before, sa.or_(runs.c.kind != RunKind.API, waits))
+    with db.read() as connection:
+        # Sorted here: for a sorted query SQLite would read all runs by their ids, not the open ones.
+        query = sa.select(runs.c.id).where(NOT_CLOSED, is_old)
+        return sorted(int(run_id) for run_id in connection.execute(query).scalars())
 
 
 def corrected(db: Database) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.runs import NIGHTS, RunState
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import chunks, images, run_labels, run_stages, runs
 
@@ -34,6 +35,29 @@ def labels(db: Database, run_ids: Sequence[int]) -> Mapping[int, Mapping[str, in
         for row in connection.execute(query):
             found[row.run_id][row.label] = row.images
     return found
+
+
+def nights_before(db: Database, run_id: int, limit: int) -> Mapping[int, tuple[int, int | None]]:
+    """Return (classified, unsure) images of the newest closed nights of a run's intake that came before it.
+
+    By run, newest first. `unsure` is None if it was not counted. Nights without classified images are left
+    out.
+    """
+    mine = sa.select(runs.c.intake).where(runs.c.id == run_id).scalar_subquery()
+    query = (
+        sa.select(runs.c.id, runs.c.classified, runs.c.unsure)
+        .where(
+            runs.c.id < run_id,
+            runs.c.kind.in_(NIGHTS),
+            runs.c.state == RunState.CLOSED,
+            runs.c.intake == mine,
+            runs.c.classified > 0,
+        )
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    with db.read() as connection:
+        return {row.id: (row.classified, row.unsure) for row in connection.execute(query)}
 
 
 def reasons(db: Database, run_id: int) -> Sequence[tuple[str, int]]:

@@ -2,11 +2,13 @@
 
 import structlog
 
-from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.report import write_report
 from returns_pipeline.store import images, review_queue, run_closing, run_statistics, runs
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases import causes
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -34,13 +36,15 @@ def close_run(context: Context, run_id: int) -> None:
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
             review_queue.enqueue(context.db, run_id, context.settings.audit_share)
-        if not run_closing.close(context.db, summary, token):
+        unsure, notices = causes.of_closing(context, summary)
+        if not run_closing.close(context.db, summary, token, unsure, notices):
             return
     except Exception as error:
         if not isinstance(error, PipelineError):
             log.exception("closing_failed", run=run_id)
+        told = [] if isinstance(error, TransientFault) else [causes.cannot_close(run_id, error)]
         # The sweep tries again every minute, not only after the lease.
-        run_closing.abandon_closing(context.db, run_id, token)
+        run_closing.abandon_closing(context.db, run_id, token, told)
         raise
     counts = summary.counts
     log.info(
@@ -52,6 +56,8 @@ def close_run(context: Context, run_id: int) -> None:
         failed=counts.failed,
         seconds=summary.seconds,
     )
+    if notices:
+        context.send(Task.DELIVER_NOTICES)
 
 
 def update_report(context: Context, run_id: int) -> None:

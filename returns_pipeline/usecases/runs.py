@@ -15,9 +15,9 @@ from returns_pipeline.photos.settling import Settling
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
-from returns_pipeline.store import chunks, images, jobs, runs
+from returns_pipeline.store import chunks, images, jobs, outbox, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import intakes, models, schedule
+from returns_pipeline.usecases import causes, intakes, models, schedule
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -134,6 +134,7 @@ def scan(
         log.info("scan_ended", **asdict(settling.left), seconds=seconds)
         if fault := intakes.emptiness(context.db, root):
             log.warning("intake_empty", reason=str(fault))
+            outbox.add_alone(context.db, [causes.empty_intake(run_id, root, fault)])
     context.close_if_complete(run_id)
     return run_id
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from returns_pipeline.settings import Settings
+from returns_pipeline.settings.notices import late_after
 
 #: A night's run that opens later than this after it was due is a catch-up.
 PUNCTUAL = timedelta(minutes=5)
@@ -25,6 +26,20 @@ def next_due(settings: Settings, now: datetime) -> datetime:
     """Return the moment, in UTC, at which the next nightly scan is due, after `now`."""
     newest = last_due(settings, now).astimezone(ZoneInfo(settings.timezone)).date()
     return _due(settings, newest.toordinal() + 1)
+
+
+def late_at(settings: Settings, due: datetime) -> datetime:
+    """Return the moment, in UTC, from which the night that was due at `due` counts as late."""
+    after = late_after(settings.notice_late)
+    if isinstance(after, float):
+        return due + timedelta(hours=after)
+    zone = ZoneInfo(settings.timezone)
+    wall = due.astimezone(zone).replace(hour=after[0], minute=after[1], fold=0)
+    found = wall.replace(tzinfo=zone).astimezone(UTC)
+    if found > due:
+        return found
+    tomorrow = datetime.fromordinal(wall.toordinal() + 1).replace(hour=after[0], minute=after[1])
+    return tomorrow.replace(tzinfo=zone).astimezone(UTC)
 
 
 def night_request(due: datetime) -> str:

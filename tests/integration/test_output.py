@@ -67,6 +67,7 @@ READING = {
     "models compare": ["stub/1", "--shadow"],
     "models history": [],
     "data check": ["photos"],
+    "notify list": [],
     "users list": [],
     "tokens list": [],
 }
@@ -76,7 +77,7 @@ OTHERS = {
     *("train fashion-mnist", "train fashion-mnist-plus", "train cnn", "train transfer", "train outfit"),
     *("models register", "models promote", "models rollback", "models shadow"),
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
-    *("users enable", "tokens add", "tokens revoke"),
+    *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
 }
 
 

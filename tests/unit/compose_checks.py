@@ -168,13 +168,19 @@ def unknown_settings(compose: Compose) -> list[str]:
     return sorted(named - {PREFIX + name.upper() for name in Settings.model_fields})
 
 
+#: Secrets that may be empty: the settings refuse to start without them if they are needed.
+NEEDED_WITH_ANOTHER = {f"{PREFIX}WEBHOOK_SECRET"}
+
+
 def loose_secrets(compose: Compose) -> list[str]:
     """List secrets that have a default, may be empty, or are in the file."""
     wrong = [
         f"{match['name']} is not required"
         for text in strings(compose)
         for match in VARIABLE.finditer(text)
-        if SECRET.search(match["name"]) and match["kind"] != ":?"
+        if SECRET.search(match["name"])
+        and match["kind"] != ":?"
+        and (match["name"] not in NEEDED_WITH_ANOTHER or match[0] != f"${{{match['name']}:-}}")
     ]
     for name, service in compose["services"].items():
         for key, value in service.get("environment", {}).items():

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.output.runs import print_runs, run_as_dict, state_of
+from returns_pipeline.records.notices import DeliveryCounts
 from returns_pipeline.records.runs import OpenWork, RunSummary
-from returns_pipeline.report.words import counted, left_behind
+from returns_pipeline.report.words import counted, left_behind, undelivered
 from returns_pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Status:
     """Open work, the last and the next night, queues and workers.
 
     `alarms` are what is wrong with the intakes. `broker_fault` is why the broker did not answer, or None.
+    `notices` are the deliveries that have failed.
     `queues` has the length of each queue.
     """
 
@@ -32,6 +34,7 @@ class Status:
     next_night: datetime
     alarms: list[str]
     broker_fault: str | None
+    notices: DeliveryCounts
     queues: dict[str, int] = field(default_factory=dict)
     workers: list[str] = field(default_factory=list)
 
@@ -50,6 +53,7 @@ def status_as_dict(status: Status) -> dict[str, Any]:
         "next_night": status.next_night.isoformat(),
         "alarms": status.alarms,
         "broker": status.broker_fault,
+        "notices": status.notices._asdict(),
         "queues": status.queues,
         "workers": status.workers,
     }
@@ -72,6 +76,8 @@ def print_status(status: Status) -> None:
     }
     if work.fault:
         lines["Fault"] = work.fault
+    if told := undelivered(status.notices):
+        lines["Notices"] = f"{told} See `returns-pipeline notify list`."
     if last and (left := left_behind(last.left)):
         lines["Left there"] = " ".join(left)
     for name, line in lines.items():

@@ -19,6 +19,7 @@ from returns_pipeline.store.tables.image_tables import (
 )
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
+from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.review_tables import (
     HELD,
     OF_OLDER_RELEASE,
@@ -40,14 +41,17 @@ from returns_pipeline.store.tables.search_tables import search_grams, search_pro
 
 __all__ = [
     "CORRECTED",
+    "GIVEN_UP",
     "HELD",
     "IDENTITY",
     "IS_ACTIVE",
     "NOT_CLASSIFIED",
     "NOT_CLOSED",
+    "NOT_SPREAD",
     "OF_OLDER_RELEASE",
     "OPEN",
     "REVIEWED",
+    "UNDELIVERED",
     "UNFINISHED",
     "UNSURE",
     "WAITING",
@@ -57,6 +61,7 @@ __all__ = [
     "UtcDateTime",
     "api_tokens",
     "chunks",
+    "deliveries",
     "embeddings",
     "escape_path",
     "explanations",
@@ -67,6 +72,7 @@ __all__ = [
     "model_changes",
     "model_versions",
     "one_of",
+    "outbox",
     "predictions",
     "request_keys",
     "review_changes",

@@ -11,8 +11,9 @@ from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import words
 from returns_pipeline.report.words import counted
-from returns_pipeline.store import images, run_statistics, runs
+from returns_pipeline.store import images, outbox, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.intakes import alarms
 from returns_pipeline.usecases.schedule import next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
@@ -52,6 +53,8 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
         work=work,
         work_fault=pathless(work.fault or ""),
         last=last,
+        undelivered=words.undelivered(outbox.counts(db)),
+        unusual=outbox.find(db, unusual_cause(last.id)) if last else None,
         reasons=[(code, words.fault(code), count) for code, count in run_statistics.reasons(db, last.id)]
         if last
         else [],

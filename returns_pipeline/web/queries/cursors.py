@@ -27,6 +27,12 @@ def run_cursor(text: str | None) -> int | None:
     return value if _is_whole(value) and 0 < value < RUN_ID_END else None
 
 
+def notice_cursor(text: str | None) -> int | None:
+    """Return the last notice of the page before, as `run_cursor` does for runs."""
+    value = _unpack(text)
+    return value if _is_whole(value) and 0 < value < IMAGE_ID_END else None
+
+
 def image_cursor(text: str | None, order: Order) -> Cursor | None:
     """Return where the page before ended. Raises RefusedError for text that is no cursor of this order."""
     value = _unpack(text)

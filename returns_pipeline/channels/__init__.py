@@ -1,0 +1,1 @@
+"""How a notice leaves: signed webhooks, and everything that Apprise speaks to."""
