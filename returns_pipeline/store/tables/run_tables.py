@@ -30,7 +30,7 @@ runs = sa.Table(
     sa.Column("classified", sa.Integer, nullable=False, server_default="0"),
     sa.Column("quarantined", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
-    # Predictions below the threshold of the review. NULL for ad hoc runs and runs of releases before 0011.
+    # Predictions below the threshold of the review. NULL for ad hoc runs and runs of releases before 0013.
     sa.Column("unsure", sa.Integer),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
