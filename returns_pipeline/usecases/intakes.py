@@ -40,10 +40,9 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
 
 
 def emptiness(db: Database, folder: Path) -> ConfigFault | None:
-    """Return why an intake, a resolved path, may be empty by mistake; None if it is well.
+    """Return why an intake, a resolved path, may be empty by mistake; None without such a reason.
 
-    An intake that is empty because all its photos were archived is well: its file system is the same as when
-    they arrived.
+    An intake whose photos were all archived has none: its file system is the same as when they arrived.
     """
     history = intakes.history(db, folder)
     if history is None or not history.is_empty:
