@@ -1,7 +1,7 @@
 """Files and folders that hold personal data or secrets: closed to other users, whatever the umask is.
 
 A new one is its owner's alone: 0600 and 0700. Below a folder that an administrator has opened to a group,
-and to nobody else, the group has the same access.
+and to no other users, the group has the same access.
 """
 
 import contextlib

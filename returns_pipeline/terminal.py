@@ -1,6 +1,6 @@
 """What a terminal shows: the only place that makes a Rich console, a table or a column of a progress bar.
 
-Text from outside, as names of files, labels and errors of other programs, is shown with escapes in place of
+Text from outside (names of files, labels, errors of other programs) is shown with escapes in place of
 characters that cannot be printed: no name starts a new line, reverses the writing direction or controls the
 terminal. Nothing in it is taken for markup or for an emoji. A style that a command chooses is a `Text`.
 """

@@ -94,15 +94,8 @@ class Bundle:
             found = file_sha256(path) if expected else None
         except FileNotFoundError:
             found = None
-        except PermissionError as error:
-            raise unreadable(self.folder, error) from error
         except (OSError, ValueError) as error:
-            raise ConfigFault(
-                "{path} cannot be read: {reason}.",
-                advice="Give the user of this program permission to read the bundle's folder, or restore it.",
-                path=printable(path),
-                reason=error.strerror if isinstance(error, OSError) else error,
-            ) from error
+            raise _unreadable_file(path, self.folder, error) from error
         if found is None:
             raise ConfigFault(
                 "The model bundle {bundle_ref} has no {name} in {folder}.",
@@ -158,15 +151,8 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
             folder=printable(folder),
             manifest=MANIFEST,
         ) from None
-    except PermissionError as error:
-        raise unreadable(folder, error) from error
     except OSError as error:
-        raise ConfigFault(
-            "{manifest} cannot be read: {reason}.",
-            advice="Give the user of this program permission to read the bundle's folder, or restore it.",
-            manifest=printable(manifest),
-            reason=error.strerror,
-        ) from error
+        raise _unreadable_file(manifest, folder, error) from error
     except ValueError as error:
         raise ConfigFault(
             "{manifest} cannot be read as a model bundle: {reason}.",
@@ -185,6 +171,18 @@ def load_bundle(folder: Path, *, placed: bool = True) -> Bundle:
             folder_name=printable(folder.name),
         )
     return bundle
+
+
+def _unreadable_file(path: Path, folder: Path, error: OSError | ValueError) -> ConfigFault:
+    """Return the fault of a file of the bundle in `folder` that cannot be read."""
+    if isinstance(error, PermissionError):
+        return unreadable(folder, error)
+    return ConfigFault(
+        "{path} cannot be read: {reason}.",
+        advice="Give the user of this program permission to read the bundle's folder, or restore it.",
+        path=printable(path),
+        reason=error.strerror if isinstance(error, OSError) else error,
+    )
 
 
 def _of_manifest(folder: Path, content: Manifest) -> Bundle:

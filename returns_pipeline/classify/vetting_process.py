@@ -5,7 +5,6 @@ A command or the web starts it, so that neither ever loads a model. This module 
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from returns_pipeline.child_limits import environment_without_settings, limit_memory
 from returns_pipeline.classify import vetting
 from returns_pipeline.classify.bundle import Bundle, load_bundle
 from returns_pipeline.errors import ConfigFault, PipelineError
@@ -25,8 +25,6 @@ _MEMORY_SHARE = 0.75
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 #: The kernel ends this process first when the machine has no memory left.
 _FIRST_TO_END = "1000"
-#: Variables with the installation's secrets, which a model's process does not need.
-_PRIVATE = "RETURNS_"
 #: One check at a time: each may need most of the memory.
 _turn = threading.Lock()
 
@@ -77,9 +75,8 @@ def _check(bundle: Bundle, depth: _Depth, runtime: str, seconds: float) -> None:
 
 def _run(command: Sequence[str], bundle: Bundle, seconds: float) -> tuple[int, bytes]:
     """Return the exit code and the output of a process; end it after `seconds`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
     # The workers have all memory of the GPU.
-    environment |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = environment_without_settings() | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         env=environment,
@@ -146,13 +143,8 @@ def main(folder: str, digest: str, depth: str, runtime: str, seconds: str) -> No
 
 def _limit(seconds: float) -> None:
     """Limit this process before it loads anything: memory, time, no core file."""
-    memory = int(_MEMORY_SHARE * _machine_bytes())
-    # Address space is no measure: runtimes reserve much more than they use.
-    for kind, most in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
-        _, hard = resource.getrlimit(kind)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
-    # If the parent has been killed, no one else ends this process.
+    limit_memory(int(_MEMORY_SHARE * _machine_bytes()))
+    # For the case that the parent is killed and cannot end this process.
     signal.alarm(int(seconds) + 1)
     try:
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END, encoding="ascii")

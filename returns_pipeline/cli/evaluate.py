@@ -327,7 +327,6 @@ def _class_table(rows: list[dict[str, Any]]) -> "Table":
 
 
 def _print_evaluation(numbers: dict[str, Any]) -> None:
-
     from returns_pipeline.cli.console import print_line, short_path
     from returns_pipeline.terminal import Terminal
 

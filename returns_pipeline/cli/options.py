@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-#: The largest number of each kind that both databases, and Python's sequences, take.
+#: The largest id, and the largest number of another kind, that both databases accept.
 MOST_ID = 2**63 - 1
 MOST = 2**31 - 1
 

@@ -286,7 +286,7 @@ def _require_valid(name: str, data: Path | None = None, mapping: Path | None = N
     if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII) or len(name) > 90:  # a smoke test adds a word
         raise ConfigFault(
             "{name!r} is not a valid name for a model.",
-            advice="Use words of letters and digits joined by `-`.",
+            advice="Use words of letters and digits joined by `-`, at most 90 characters.",
             name=name,
         )
     require_keras()

@@ -144,8 +144,8 @@ def _intake(settings: Settings) -> str:
     found = [check_intake(intake.folder, is_skipped) for intake in settings.every_intake]
     if _run("database", _database, settings).ok:
         with _opened(settings) as database:
-            for alarm in intakes.alarms(settings, database, utc_now()):
-                raise alarm
+            if alarms := intakes.alarms(settings, database, utc_now()):
+                raise alarms[0]
     return ", ".join(found)
 
 

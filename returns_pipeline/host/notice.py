@@ -4,21 +4,26 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 _NAME = "up.json"
+_LOCK_SECONDS = 0.5
 
 
 class Notice:
-    """The notice of a running `up`. It is locked while `up` runs, so that an old one is not believed."""
+    """The notice of a running `up`. Its lock ends with `up`, so that `doctor` ignores an old one."""
 
     def __init__(self, home: Path) -> None:
         """Open and lock the file. Without it, because the disk is full for example, nothing is noted."""
         self._descriptor: int | None = None
         with contextlib.suppress(OSError):
             self._descriptor = os.open(home / _NAME, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                _lock(self._descriptor)
+            except OSError:
+                self.close()
             self.write({})
 
     def write(self, pausing: Mapping[str, str]) -> None:
@@ -33,6 +38,20 @@ class Notice:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the file. Raises BlockingIOError if another process has it for longer than a `doctor` needs it."""
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def read_notice(home: Path) -> dict[str, str] | None:

@@ -25,7 +25,7 @@ class Restarts:
     """
 
     def __init__(self) -> None:
-        """Know of no end yet."""
+        """Begin without an end."""
         self._lengths: dict[str, float] = {}
         self._started: dict[str, float] = {}
         self._pauses: dict[str, _Pause] = {}

@@ -42,10 +42,13 @@ def run_all(
         print_line(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
         print_line(f"Logs      {settings.home / 'logs'}")
         print_line("Press Ctrl-C to stop everything.")
+        notice = Notice(settings.home)
         try:
-            _watch(processes, database, Notice(settings.home), _undisturbed(print_line))
+            _watch(processes, database, notice, _undisturbed(print_line))
         except KeyboardInterrupt:
             print_line("Stopping; chunks in progress are finished first.")
+        finally:
+            notice.close()
 
 
 def _undisturbed(print_line: Callable[[str], None]) -> Callable[[str], None]:

@@ -13,7 +13,7 @@ class FileServerClocks:
     """The present moment by the clock of each file system, read once from a file that is written there."""
 
     def __init__(self) -> None:
-        """Know no clock yet."""
+        """Begin without a clock."""
         self._now: dict[int, int | None] = {}
         self._tried = ""
 

@@ -26,7 +26,7 @@ _ID_LENGTH = 16
 
 #: The begin of the name of a hidden photo.
 TAKEN = f"{OWN_PREFIX}taken-"
-#: After an hour without a change, no process is at work on a hidden photo any more.
+#: A hidden photo that did not change for an hour is not being moved any more.
 ABANDONED_NS = 3600 * 10**9
 
 #: None if the C library has no renameat2.

@@ -54,7 +54,9 @@ class FolderSearch:
                     raise TransientFault(
                         "The folder {root} cannot be listed: {reason}.", root=folder, reason=error.strerror
                     ) from error
-                self._refused(folder, error)
+                # A subfolder that was removed meanwhile holds no photo.
+                if not isinstance(error, FileNotFoundError):
+                    self._refused(folder, error)
 
     def _files_of(self, folder: str) -> Iterator[FoundFile]:
         clocks, is_skipped, hidden, refusal = self._clocks, self._is_skipped, [], None

@@ -18,7 +18,7 @@ _MOST_WAITING = 50_000
 
 
 class _Waiting(NamedTuple):
-    """A file, when it was looked at, in seconds of the monotonic clock, and how often."""
+    """A file, the time of the last look at it, in seconds of the monotonic clock, and the number of looks."""
 
     seen: float
     looks: int

@@ -1,4 +1,4 @@
-"""Writes a file as a whole: whatever fails, the file of before stays as it was."""
+"""Writes a file as a whole: if that fails, an earlier file of the same name stays as it was."""
 
 import uuid
 from collections.abc import Iterator

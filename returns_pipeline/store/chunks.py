@@ -17,6 +17,7 @@ from returns_pipeline.records.images import ImageState, Move, Outcome, PendingIm
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
+from returns_pipeline.records.text import printable
 from returns_pipeline.store import bulk, final_labels, fingerprints
 from returns_pipeline.store.clocks import has_ended, is_past
 from returns_pipeline.store.database import Database, utc_now
@@ -254,7 +255,7 @@ def finish(
                     detail=sa.func.coalesce(images.c.detail + " ", "")
                     + sa.bindparam("reason", type_=sa.Text),
                 ),
-                [{"image": image_id, "reason": _printable(reason)} for image_id, reason in staying.items()],
+                [{"image": image_id, "reason": printable(reason)} for image_id, reason in staying.items()],
             )
             moved = sa.and_(moved, images.c.id.not_in(list(staying)))
         connection.execute(sa.update(images).where(moved).values(in_intake=False))
@@ -282,7 +283,7 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
         connection.execute(
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id, chunks.c.lease_token == held.token)
-            .values(attempts=chunks.c.attempts - (0 if counts else 1), error=_printable(error), **_OPEN)
+            .values(attempts=chunks.c.attempts - (0 if counts else 1), error=printable(error), **_OPEN)
         )
 
 
@@ -353,11 +354,6 @@ def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> 
     )
     with db.read() as connection:
         return [(row.id, RunKind(row.kind)) for row in connection.execute(query)]
-
-
-def _printable(sentence: str) -> str:
-    """Return a sentence that may quote a file name, which need not be valid UTF-8."""
-    return sentence.encode("utf-8", "backslashreplace").decode()
 
 
 def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> None:

@@ -1,9 +1,10 @@
 """Alarms about intakes: a night that was not taken, a folder that is empty because its share is not mounted.
 
-They are read from the database alone: a page must not wait for a file server that does not answer.
+They are read from the database: a page must not wait for a file server that does not answer.
 """
 
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault
@@ -34,16 +35,21 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
                     due=due,
                 )
             )
-        elif fault := emptiness(db, intake.folder.resolve()):
+        elif fault := emptiness(db, _resolved(intake.folder)):
             found.append(fault)
     return found
 
 
-def emptiness(db: Database, folder: Path) -> ConfigFault | None:
-    """Return why an intake, a resolved path, may be empty by mistake; None if it is well.
+@cache
+def _resolved(folder: Path) -> Path:
+    """Return a folder without links, read once in each process: later the file server may not answer."""
+    return folder.resolve()
 
-    An intake that is empty because all its photos were archived is well: its file system is the same as when
-    they arrived.
+
+def emptiness(db: Database, folder: Path) -> ConfigFault | None:
+    """Return why an intake, a resolved path, may be empty by mistake; None without such a reason.
+
+    An intake whose photos were all archived has none: its file system is the same as when they arrived.
     """
     history = intakes.history(db, folder)
     if history is None or not history.is_empty:

@@ -101,7 +101,7 @@ def scan(
 ) -> int:
     """Open a run with a row for every settled file of the intake; return the run's id.
 
-    Files that are too young are looked at again after the settling time. Raises ConfigFault if the folder or
+    Files that are too young are examined again after the settling time. Raises ConfigFault if the folder or
     the model is missing, and opens no run then.
     """
     settings = context.settings

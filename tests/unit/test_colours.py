@@ -233,6 +233,8 @@ def test_a_named_space_is_converted(kind: str) -> None:
         ("HEIF", _nclx(9, 16), FORMATS["HEIF"]),
         ("AVIF", _nclx(200, 13), FORMATS["AVIF"]),
         ("PNG", _png_with((b"cICP", bytes([1, 13, 0, 1]))), {}),
+        ("PNG", lambda data: data + b"\0\0\0\4cICP", {}),
+        ("PNG", lambda data: data + b"\0\0\0\4cICP\14\15", {}),
         ("PNG", _png_with((b"gAMA", struct.pack(">I", 45455))), {}),
         ("PNG", _png_with((b"gAMA", bytes(4))), {}),
         ("PNG", _png_with((b"gAMA", struct.pack(">I", 55556)), (b"cHRM", bytes(32))), {}),

@@ -35,6 +35,19 @@ def test_the_intake_takes_files_and_nothing_else(tmp_path: Path) -> None:
     assert all(file.size == 1 for file in found)
 
 
+def test_a_subfolder_that_is_removed_meanwhile_is_not_unreadable(tmp_path: Path) -> None:
+    """Only a folder that exists and cannot be listed is reported: one that is gone holds no photo."""
+    for name in ("1.png", "folder/2.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    unreadable: list[str] = []
+    found = PHOTOS.find(str(tmp_path), unreadable=unreadable.append)
+    assert next(found).path == str(tmp_path / "1.png")
+    shutil.rmtree(tmp_path / "folder")
+    assert (list(found), unreadable) == ([], [])
+
+
 def test_what_network_drives_and_systems_add_is_skipped(tmp_path: Path) -> None:
     """Thumbnails, recycle bins, indexes and sidecars are skipped in any case of letters; photos are not."""
     folders = (

@@ -1,7 +1,9 @@
 """Child processes that end are started again for ever, with pauses that grow and decay."""
 
+import fcntl
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -104,3 +106,17 @@ def test_the_doctor_believes_the_notice_of_a_running_up_alone(tmp_path: Path) ->
     assert read_notice(tmp_path) == {"web": "ended with exit code 3"}
     notice.close()
     assert read_notice(tmp_path) is None
+
+
+def test_an_up_that_starts_while_the_doctor_reads_is_noticed(tmp_path: Path) -> None:
+    """The doctor locks the notice for a moment; `up` waits for it. A second `up` changes nothing."""
+    path = tmp_path / "up.json"
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_SH)
+        threading.Timer(0.1, fcntl.flock, (stream, fcntl.LOCK_UN)).start()
+        first = Notice(tmp_path)
+    first.write({"web": "ended with exit code 3"})
+    second = Notice(tmp_path)
+    second.write({})
+    assert read_notice(tmp_path) == {"web": "ended with exit code 3"}
+    first.close()

@@ -27,7 +27,7 @@ _GAMMAS = {1: 0.0, 2: 0.0, 4: 2.2, 5: 2.8, 6: 0.0, 8: 1.0, 13: 0.0, 14: 0.0, 15:
 #: The gamma of a PNG that means sRGB, and how far others are from it.
 _SRGB_GAMMA, _SAME_GAMMA, _SAME_XY = 0.45455, 0.02, 0.005
 _LEAST_GAMMA, _MOST_GAMMA = 0.2, 1.5
-#: Bytes of a PNG in which the chunk cICP is sought; it stands before the picture.
+#: Bytes of a PNG in which the chunk cICP is sought; it stands before the first IDAT.
 _PNG_HEAD = 1 << 16
 _EXIF_DIRECTORY, _INTEROPERABILITY, _COLOUR_SPACE, _INDEX = 0x8769, 0xA005, 0xA001, 1
 _ADOBE_RGB_INDEX, _UNCALIBRATED = b"R03", frozenset({2, 0xFFFF})
@@ -55,7 +55,8 @@ def stated_profile(image: Image.Image, data: bytes) -> bytes | None:
     if name == "AVIF":
         return _profile_of(_avif_space(data))
     if name == "JPEG2000":
-        return next((data[at + 3 : end] for at, end in _colour_boxes(data) if data[at] == 2), None)
+        boxes = (data[at:end] for at, end in _colour_boxes(data))
+        return next((box[3:] for box in boxes if box[:1] == b"\2"), None)
     return None
 
 
@@ -91,9 +92,10 @@ def _coded_space(primaries: object, transfer: object) -> ColourSpace | None:
 
 
 def _png_space(info: dict[str | tuple[int, int], object], data: bytes) -> ColourSpace | None:
-    at = data.find(b"cICP", 33, _PNG_HEAD)
-    if at > 0 and data[at - 4 : at] == b"\0\0\0\4":
-        return _coded_space(data[at + 4], data[at + 5])
+    head = data[33 : _PNG_HEAD + 33].partition(b"IDAT")[0]
+    at = head.find(b"\0\0\0\4cICP")
+    if 0 <= at < len(head) - 9:
+        return _coded_space(head[at + 8], head[at + 9])
     gamma = info.get("gamma")
     if "srgb" in info or not isinstance(gamma, float) or not _LEAST_GAMMA <= gamma <= _MOST_GAMMA:
         return None

@@ -1,14 +1,13 @@
 """The web's side of a drawing process: starts it, sends it photos, kills it if it takes too long."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
 
 import structlog
 
-from returns_pipeline.settings import PREFIX
+from returns_pipeline.child_limits import environment_without_settings
 from returns_pipeline.web.render.orders import TOO_MUCH_MEMORY, Heat, Order, Reply, read_reply, write_order
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
@@ -59,15 +58,13 @@ class DrawingClient:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self.close()
-        # Damaged photos are decoded there: it gets no password and no secret.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         self._drawn = 0
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", _MODULE, str(self._memory_mb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=environment_without_settings(),
             start_new_session=True,
         )
         return self._process

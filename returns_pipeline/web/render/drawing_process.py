@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 
+from returns_pipeline.child_limits import limit_memory, lower_limit
 from returns_pipeline.errors import ImageFault
 from returns_pipeline.web.render.drawing import draw
 from returns_pipeline.web.render.orders import TOO_MUCH_MEMORY, Reply, read_order, write_reply
@@ -16,7 +17,9 @@ from returns_pipeline.web.render.orders import TOO_MUCH_MEMORY, Reply, read_orde
 
 def main() -> None:
     """Draw until the input ends, which it does when the web ends for any reason."""
-    _limit_memory(int(sys.argv[1]))
+    limit_memory(int(sys.argv[1]) * 1024 * 1024)
+    # No decoder has a reason to write a file.
+    lower_limit(resource.RLIMIT_FSIZE, 0)
     orders = sys.stdin.buffer
     # A decoder that prints must not spoil a reply.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
@@ -34,15 +37,6 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         del found, photo
         write_reply(replies, reply)
-
-
-def _limit_memory(mebibytes: int) -> None:
-    # RLIMIT_DATA counts what a process allocates. RLIMIT_AS would count the code of every library too.
-    most = mebibytes * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # No decoder has a reason to write a file.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 if __name__ == "__main__":

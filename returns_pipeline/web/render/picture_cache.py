@@ -2,13 +2,15 @@
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import structlog
 
+from returns_pipeline.errors import TransientFault
+from returns_pipeline.private_files import make_private_folders, open_private
+from returns_pipeline.report.whole_file import whole_file
 from returns_pipeline.web.render.orders import Reply
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
@@ -35,7 +37,7 @@ class PictureCache:
         """Create the folder with the first picture."""
         self._folder, self._most = folder, most_bytes
         self._lock = threading.Lock()
-        #: Bytes of the folder as far as this process knows; None before it has looked.
+        #: Bytes of the folder as far as this process knows; None before it has listed the folder.
         self._used: int | None = None
 
     def get(self, key: str) -> Reply | None:
@@ -59,25 +61,20 @@ class PictureCache:
     def put(self, key: str, reply: Reply) -> None:
         """Keep a picture, or the reason why there is none."""
         content = _FAILED + reply.reason.encode() if reply.webp is None else reply.webp
+        make_private_folders([self._folder])
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # mkstemp makes files that only their owner may read.
-            number, name = tempfile.mkstemp(dir=self._folder, prefix=".")
-            draft = Path(name)
-            try:
-                with os.fdopen(number, "wb") as file:
-                    file.write(content)
-                draft.replace(self._folder / key)
-            except OSError:
-                draft.unlink(missing_ok=True)
-                raise
+            with (
+                whole_file(self._folder / key) as partial,
+                open(partial, "wb", opener=open_private) as stream,
+            ):
+                stream.write(content)
             with self._lock:
                 self._make_room(len(content))
-        except OSError as error:
+        except (TransientFault, OSError) as error:
             log.warning("picture_not_kept", reason=str(error))
 
     def _make_room(self, added: int) -> None:
-        """Count the new file; if the folder holds too much, look at it and delete the oldest files."""
+        """Count the new file; if the folder holds too much, list it and delete the oldest files."""
         if self._used is not None:
             self._used += max(added, _BLOCK)
         if self._used is not None and self._used <= self._most:

@@ -55,6 +55,7 @@ class Pictures:
         for client in self._every_client:
             self._clients.put(client)
         self._drawing: dict[str, asyncio.Future[Reply]] = {}
+        self._is_closed = False
 
     def wanted(self, picture: Picture | None, size: int, heat: Heat | None = None) -> Wanted:
         """Return what to draw, with its key. Looks at the file."""
@@ -111,16 +112,19 @@ class Pictures:
             reply = client.draw(order, wanted.heat, photo)
         except ImageFault as fault:
             reply = Reply(None, fault.code)
-        except TransientFault as fault:
-            # The disk may answer again soon: nothing is kept.
-            return Reply(None, fault.message)
+        except (TransientFault, OSError) as error:
+            # The disk may answer again soon, or the machine start another process: nothing is kept.
+            return Reply(None, str(error))
         finally:
             self._clients.put(client)
-        self._cache.put(wanted.key, reply)
+        # A process that `close` ends says nothing about its photo.
+        if not self._is_closed:
+            self._cache.put(wanted.key, reply)
         return reply
 
     def close(self) -> None:
         """End the processes."""
+        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for client in self._every_client:
             client.close()

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive
 
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.web.errors import BusyError
 
 #: Bytes of a body that stay in memory while it is received.
@@ -51,7 +52,7 @@ class Bodies:
 
     @contextlib.asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[Request]:
-        """Receive the body, then take a place; give the request with its whole body.
+        """Receive the body, then take a place; yield the request with its whole body.
 
         Raises BusyError if too many bodies are received or none of the places is free in time, and
         TransientFault if the disk takes no body.
@@ -102,7 +103,7 @@ class _Body:
     def _write(self) -> None:
         try:
             if self._file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                make_private_folders([self._folder])
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` closes it
             self._file.write(self._waiting)
         except OSError as error:

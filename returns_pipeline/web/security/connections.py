@@ -30,7 +30,7 @@ _READ_SECONDS = 60.0
 #: Files that a web process has open besides its connections.
 _OTHER_FILES = 256
 _END = b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5" + _END
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: " + RETRY_AFTER.encode() + _END
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large" + _END
 #: Bytes of framing for one byte of a body in chunks of one byte, rounded up.
 _FRAMING = 8
@@ -51,8 +51,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_refused = False
     _in_body = False
     _in_head = True
+    #: When this connection began to wait, for a request or for its response.
     since = 0.0
-    """When this connection began to wait, for a request or for its response."""
     _head_bytes = 0
     _framing_bytes = 0
     _body_bytes = 0
@@ -164,7 +164,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.since = self.loop.time()
         super().on_response_complete()
         if self._in_body and self.is_idle and not self.transport.is_closing():
-            # Not at once, so that the client reads its response first.
+            # After some time, so that the client reads its response first.
             self._start_timer(self.bounds.seconds, self.end)
 
     def pause_writing(self) -> None:
@@ -174,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._writing = self.loop.call_later(_READ_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on with the response."""
+        """Continue with the response."""
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
