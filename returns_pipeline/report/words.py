@@ -10,7 +10,7 @@ from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
+from returns_pipeline.records.reviews import ReviewAction, ReviewKind, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
 RUN_KINDS: Mapping[str, str] = {
@@ -58,6 +58,14 @@ REVIEW_OUTCOMES: Mapping[str, str] = {
     ReviewOutcome.NONE_OF_THESE: "none of these",
     ReviewOutcome.UNREADABLE: "not recognizable",
     ReviewOutcome.RETAKE: "photograph again",
+}
+
+#: Why a photo waits for a review.
+REVIEW_KINDS: Mapping[str, str] = {
+    ReviewKind.DOUBT: "the model was unsure",
+    ReviewKind.AUDIT: "a sample of the sure ones",
+    ReviewKind.MARKED: "marked as wrong",
+    ReviewKind.UNKNOWN: "unknown",
 }
 
 #: The steps of an image's history.

@@ -18,6 +18,7 @@ from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.review_tables import (
     HELD,
+    IN_BATCH,
     OF_OLDER_RELEASE,
     WAITING,
     review_changes,
@@ -38,6 +39,7 @@ __all__ = [
     "CORRECTED",
     "HELD",
     "IDENTITY",
+    "IN_BATCH",
     "IS_ACTIVE",
     "NOT_CLOSED",
     "OF_OLDER_RELEASE",
