@@ -97,7 +97,7 @@ class BatchCounts(NamedTuple):
 class WaitingRun(NamedTuple):
     """A run with images that wait for a review, and how many."""
 
-    run_id: int
+    id: int
     kind: str
     opened_at: "datetime"
     intake: str | None
