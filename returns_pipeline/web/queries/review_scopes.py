@@ -1,7 +1,7 @@
 """Which images a person reviews, as the parameters of an address."""
 
 import datetime as dt
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -72,7 +72,8 @@ async def scope_in_address(
         str | None, Query(max_length=1000, pattern=_TEXT, description="Images of this intake folder.")
     ] = None,
     kind: Annotated[
-        ReviewKind | None, Query(description="Why they wait: `doubt`, `audit` or `marked`.")
+        Literal["doubt", "audit", "marked"] | None,
+        Query(description="Why they wait: the model was unsure, a sample, marked as wrong by a person."),
     ] = None,
     date: Annotated[
         dt.date | None,
@@ -80,4 +81,4 @@ async def scope_in_address(
     ] = None,
 ) -> ScopeInAddress:
     """Return the scope of a request of the REST interface."""
-    return ScopeInAddress(run, label, intake, kind, date)
+    return ScopeInAddress(run, label, intake, ReviewKind(kind) if kind else None, date)
