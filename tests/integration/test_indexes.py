@@ -64,12 +64,13 @@ _LOAD = (
     """,
     f"""
     INSERT INTO images (id, run_id, chunk_id, source_path, in_intake, size, mtime_ns, state, sha256, format,
-        width, height, archived_path)
+        width, height, archived_path, final_label, final_source)
     SELECT 10000 + number, chunk.run_id, chunk.id, '/data/incoming/image_' || number || '.png',
         chunk.state <> 'done', 700, 1700000000000000000,
         CASE WHEN chunk.state = 'done' THEN 'classified' ELSE 'pending' END,
         repeat('0123456789abcdef', 4), 'PNG', 28, 28,
-        '/data/archive/run-' || chunk.run_id || '/' || chunk.id || '/' || number || '-image.png'
+        '/data/archive/run-' || chunk.run_id || '/' || chunk.id || '/' || number || '-image.png',
+        CASE WHEN chunk.state = 'done' THEN 'Trouser' END, CASE WHEN chunk.state = 'done' THEN 'model' END
     FROM generate_series(1, {_RUNS * _CHUNKS_OF_A_RUN * _IMAGES_OF_A_CHUNK}) AS number
     JOIN chunks AS chunk ON chunk.id = 1001 + (number - 1) / {_IMAGES_OF_A_CHUNK}
     """,
