@@ -19,8 +19,8 @@ if (marking) {
   });
 }
 
-// Nobody accepts photos that they cannot have seen: the button waits until all are shown, and 250 ms longer
-// than the key press that opened this page. A photo that does not load is marked.
+// The button works once all photos are shown, and not within 250 ms: a second key press was meant for the page
+// before. A photo that does not load is marked.
 function acceptOnceShown(all, accept) {
   accept.disabled = true;
   all[0].focus({ preventScroll: true });
