@@ -136,6 +136,7 @@ class ImageResult(NamedTuple):
     received_at: datetime
     main_probability: float | None = None
     run_id: int | None = None
+    review_id: int | None = None
 
     @property
     def lies_at(self) -> str:

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 class ReviewKind(StoredEnum):
-    """Why an image is in the review queue: the model was unsure, or it is a sample of the sure ones."""
+    """Why an image is in the review queue.
+
+    DOUBT: the model was unsure. AUDIT: a sample of the sure ones. MARKED: a person marked its prediction as
+    wrong among many others.
+    """
 
     DOUBT = "doubt"
     AUDIT = "audit"
+    MARKED = "marked"
     UNKNOWN = "unknown"
 
 
@@ -43,6 +48,60 @@ class Word(NamedTuple):
     outcome: str
     label: str | None = None
     main_label: str | None = None
+
+
+class Judgement(NamedTuple):
+    """A person's word on one image of several; None puts the image aside, for a review of its own.
+
+    `replaces` is the id of the review that the person saw, None for none.
+    """
+
+    image_id: int
+    word: Word | None
+    replaces: int | None = None
+
+
+class ReviewScope(NamedTuple):
+    """Which images of the queue a person reviews; None chooses all.
+
+    `predicted` is the label of the prediction, `intake` the folder that was scanned. `since` (inclusive) and
+    `until` (exclusive) bound the moment at which the run was opened.
+    """
+
+    run_id: int | None = None
+    predicted: str | None = None
+    intake: str | None = None
+    kind: ReviewKind | None = None
+    since: "datetime | None" = None
+    until: "datetime | None" = None
+
+
+class GridImage(NamedTuple):
+    """One of many images of a predicted category. `probability` is that of the prediction."""
+
+    image_id: int
+    path: str
+    probability: float
+    chunk_id: int
+    model_version_id: int
+
+
+class BatchCounts(NamedTuple):
+    """How many images a person accepted, corrected and put aside together."""
+
+    accepted: int
+    corrected: int
+    aside: int
+
+
+class WaitingRun(NamedTuple):
+    """A run with images that wait for a review, and how many."""
+
+    id: int
+    kind: str
+    opened_at: "datetime"
+    intake: str | None
+    waiting: int
 
 
 class ReviewItem(NamedTuple):

@@ -11,7 +11,7 @@ from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.notices import DeliveryCounts
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import Event, ReviewAction, ReviewOutcome
+from returns_pipeline.records.reviews import Event, ReviewAction, ReviewKind, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
 RUN_KINDS: Mapping[str, str] = {
@@ -59,6 +59,14 @@ REVIEW_OUTCOMES: Mapping[str, str] = {
     ReviewOutcome.NONE_OF_THESE: "none of these",
     ReviewOutcome.UNREADABLE: "not recognizable",
     ReviewOutcome.RETAKE: "photograph again",
+}
+
+#: Why a photo waits for a review.
+REVIEW_KINDS: Mapping[str, str] = {
+    ReviewKind.DOUBT: "the model was unsure",
+    ReviewKind.AUDIT: "a sample of the sure ones",
+    ReviewKind.MARKED: "marked as wrong",
+    ReviewKind.UNKNOWN: "unknown",
 }
 
 #: The steps of an image's history. `{detail}` is a label, an outcome, a state or a place, in words.

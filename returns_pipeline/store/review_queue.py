@@ -1,12 +1,13 @@
 """The review queue: images for reviewers. Two reviewers never hold the same image."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.records.reviews import ReviewCounts, ReviewItem, ReviewKind
+from returns_pipeline.records.reviews import ReviewCounts, ReviewItem, ReviewKind, ReviewScope, WaitingRun
 from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
@@ -15,6 +16,8 @@ from returns_pipeline.store.tables import HELD, WAITING, images, model_versions,
 #: Two multipliers and a prime. The selection of audits and their places in the queue look random and are
 #: repeatable.
 _CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003
+#: The scope of the whole queue.
+EVERYTHING = ReviewScope()
 #: The longest time that an image is held for a reviewer.
 MOST_HOLD_SECONDS = 300.0
 
@@ -59,24 +62,50 @@ def free_for(who: str, now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(reviews.c.held_until.is_(None), has_been, reviews.c.held_by == who)
 
 
-def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
-    """Hold the next image for a reviewer for `seconds`; None if no image is available.
+def in_scope(scope: ReviewScope) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions on rows of the queue that are in a scope."""
+    found: list[sa.ColumnElement[bool]] = []
+    if scope.run_id is not None:
+        found.append(reviews.c.run_id == scope.run_id)
+    if scope.kind is not None:
+        found.append(reviews.c.kind == scope.kind)
+    of_run = []
+    if scope.intake is not None:
+        of_run.append(runs.c.intake == scope.intake)
+    if scope.since is not None:
+        of_run.append(runs.c.opened_at >= scope.since)
+    if scope.until is not None:
+        of_run.append(runs.c.opened_at < scope.until)
+    if of_run:
+        found.append(reviews.c.run_id.in_(sa.select(runs.c.id).where(*of_run)))
+    if scope.predicted is not None:
+        is_predicted = sa.exists().where(
+            predictions.c.image_id == reviews.c.image_id,
+            predictions.c.model_version_id == runs.c.model_version_id,
+            runs.c.id == reviews.c.run_id,
+            predictions.c.label == scope.predicted,
+        )
+        found.append(is_predicted)
+    return found
+
+
+def take(db: Database, who: str, seconds: float, scope: ReviewScope = EVERYTHING) -> ReviewItem | None:
+    """Hold the next image of a scope for a reviewer for `seconds`; None if no image is available.
 
     An image that the reviewer holds already comes first. No other reviewer gets a held image.
     """
     now = utc_now()
     first = (
         sa.select(reviews.c.image_id)
-        .where(WAITING, free_for(who, now))
+        .where(WAITING, free_for(who, now), *in_scope(scope))
         .order_by(reviews.c.rank)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    is_held_by_them = sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
     with db.write() as connection:
         # First an image that the reviewer holds, then the first by rank; each query has its own index.
         found = (
-            connection.execute(first.where(HELD, is_held_by_them)).scalar()
+            connection.execute(first.where(HELD, is_held_by(who, now))).scalar()
             or connection.execute(first).scalar()
         )
         if found is None:
@@ -89,11 +118,35 @@ def take(db: Database, who: str, seconds: float) -> ReviewItem | None:
         return item_of(connection, int(found))
 
 
-def held_by_others(db: Database, who: str) -> int:
-    """Return how many waiting images other reviewers hold now."""
-    query = sa.select(sa.func.count()).where(WAITING, HELD, ~free_for(who, utc_now()))
+def is_held_by(who: str, now: datetime) -> sa.ColumnElement[bool]:
+    """Condition: the image is held by this reviewer."""
+    return sa.and_(reviews.c.held_by == who, reviews.c.held_until >= now)
+
+
+def held_by_others(db: Database, who: str, scope: ReviewScope = EVERYTHING) -> int:
+    """Return how many waiting images of a scope other reviewers hold now."""
+    query = sa.select(sa.func.count()).where(WAITING, HELD, ~free_for(who, utc_now()), *in_scope(scope))
     with db.read() as connection:
         return int(connection.execute(query).scalar_one())
+
+
+def waiting_runs(db: Database, most: int) -> list[WaitingRun]:
+    """Return the newest runs with images that wait for a review, newest first."""
+    counted = (
+        sa.select(reviews.c.run_id, sa.func.count().label("waiting"))
+        .where(WAITING)
+        .group_by(reviews.c.run_id)
+        .order_by(reviews.c.run_id.desc())
+        .limit(most)
+        .subquery()
+    )
+    query = (
+        sa.select(counted.c.run_id, runs.c.kind, runs.c.opened_at, runs.c.intake, counted.c.waiting)
+        .join_from(counted, runs, runs.c.id == counted.c.run_id)
+        .order_by(counted.c.run_id.desc())
+    )
+    with db.read() as connection:
+        return [WaitingRun._make(row) for row in connection.execute(query)]
 
 
 def find(db: Database, image_id: int) -> ReviewItem | None:
@@ -102,9 +155,20 @@ def find(db: Database, image_id: int) -> ReviewItem | None:
         return item_of(connection, image_id)
 
 
+def find_many(db: Database, image_ids: Iterable[int]) -> dict[int, ReviewItem]:
+    """Return some hundred images at most by id, whether or not they are in the queue."""
+    with db.read() as connection:
+        return items_of(connection, image_ids)
+
+
 def item_of(connection: sa.Connection, image_id: int) -> ReviewItem | None:
     """Return any image within a transaction; None for an unknown id."""
-    row = connection.execute(
+    return items_of(connection, [image_id]).get(image_id)
+
+
+def items_of(connection: sa.Connection, image_ids: Iterable[int]) -> dict[int, ReviewItem]:
+    """Return some hundred images at most by id, within a transaction."""
+    rows = connection.execute(
         sa.select(
             images.c.id,
             images.c.run_id,
@@ -124,11 +188,12 @@ def item_of(connection: sa.Connection, image_id: int) -> ReviewItem | None:
             .outerjoin(predictions, PREDICTION_OF_RUN)
             .outerjoin(reviews, reviews.c.image_id == images.c.id)
         )
-        .where(images.c.id == image_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    return ReviewItem._make(row)._replace(kind=ReviewKind(row.kind) if row.kind else None)
+        .where(images.c.id.in_(list(image_ids)))
+    )
+    return {
+        row.id: ReviewItem._make(row)._replace(kind=ReviewKind(row.kind) if row.kind else None)
+        for row in rows
+    }
 
 
 def waiting(db: Database, most: int | None = None) -> int:
@@ -142,6 +207,8 @@ def counts(db: Database) -> ReviewCounts:
     """Return how many images wait, and how often the model was right in those that were reviewed."""
     done = reviews.c.reviewed_at.is_not(None)
     audit = reviews.c.kind == ReviewKind.AUDIT
+    # Images that a person chose say nothing about how often the model is right.
+    doubt = reviews.c.kind.not_in([ReviewKind.AUDIT, ReviewKind.MARKED])
     right = reviews.c.was_right.is_(True)
 
     def count(*conditions: Any) -> Any:
@@ -150,7 +217,7 @@ def counts(db: Database) -> ReviewCounts:
     with db.read() as connection:
         row = connection.execute(
             sa.select(
-                count(done, ~audit), count(done, ~audit, right), count(done, audit), count(done, audit, right)
+                count(done, doubt), count(done, doubt, right), count(done, audit), count(done, audit, right)
             ).select_from(reviews)
         ).one()
     return ReviewCounts(waiting(db), *map(int, row))

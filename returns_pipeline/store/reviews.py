@@ -2,20 +2,28 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import ConflictError, NotFoundError
+from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.images import ImageState
-from returns_pipeline.records.reviews import ReviewAction, ReviewItem, ReviewOutcome, Undone, Word
+from returns_pipeline.records.reviews import (
+    BatchCounts,
+    Judgement,
+    ReviewAction,
+    ReviewItem,
+    ReviewKind,
+    ReviewOutcome,
+    Undone,
+    Word,
+)
 from returns_pipeline.store import corrections, final_labels
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.review_queue import free_for, item_of
-from returns_pipeline.store.tables import WAITING, images, review_changes, reviews
+from returns_pipeline.store.review_queue import MOST_HOLD_SECONDS, free_for, item_of, items_of
+from returns_pipeline.store.tables import IN_BATCH, WAITING, images, review_changes, reviews
 
-#: Added to the rank of a skipped image, so that it comes last.
-_LAST = 1.0
+#: Added to the rank of a skipped image, so that it comes last. Ranks before that are at most 1.
+LAST = 1.0
 
 
 def decide(
@@ -26,86 +34,164 @@ def decide(
     The same word of the same person again changes nothing. `replaces` is the id of the review that the person
     saw, None for none. Raises ConflictError if another person holds the image or has reviewed it meanwhile.
     """
-    with db.write() as connection:
-        return _decide(connection, who, image_id, word, replaces, batch)
+    (result,) = decide_many(db, who, [Judgement(image_id, word, replaces)], batch)
+    if isinstance(result, RefusedError):
+        raise result
+    return result
 
 
-def _decide(
-    connection: sa.Connection,
+def decide_many(
+    db: Database,
     who: str,
-    image_id: int,
-    word: Word,
-    replaces: int | None,
-    batch: str | None,
-) -> ReviewAction:
-    # The lock makes two decisions on one image follow each other.
-    connection.execute(sa.select(images.c.id).where(images.c.id == image_id).with_for_update())
-    item = item_of(connection, image_id)
-    if item is None:
-        raise NotFoundError("There is no image {image}.", image=image_id)
-    if item.state == ImageState.PENDING:
-        raise ConflictError(
-            "Image {image} is not classified yet.", "Try again when its run is finished.", image=image_id
-        )
-    is_right = word.outcome == ReviewOutcome.LABEL and word.label == item.label
-    action = ReviewAction.ACCEPT if is_right else ReviewAction.CORRECT
-    newest = _newest(connection, item.review_id)
-    if newest is not None and newest.who == who and (newest.outcome, newest.label) == word[:2]:
-        return action
-    if newest is not None and newest.who != who and newest.id != replaces:
-        raise _ALREADY_REVIEWED
-    now, before = utc_now(), corrections.counting(connection, [image_id])
-    _leave_queue(connection, who, image_id, word, now, is_right=is_right)
-    connection.execute(
-        sa.insert(review_changes).values(
-            image_id=image_id,
-            changed_at=now,
-            who=who,
-            action=action,
-            outcome=word.outcome,
-            label=word.label,
-            main_label=word.main_label,
-            batch=batch,
-        )
-    )
-    final_labels.settle(connection, [image_id])
-    corrections.tell(connection, before, who, now)
-    return action
+    judgements: Sequence[Judgement],
+    batch: str | None = None,
+    seconds: float = MOST_HOLD_SECONDS,
+) -> list[ReviewAction | RefusedError]:
+    """Store a person's words on some hundred images at most, in one transaction; return the result of each.
 
+    A result is ACCEPT, CORRECT, SKIP for an image that is put aside, or the reason of a refusal. An image
+    that is put aside waits in the queue for a review of its own, held for the person for `seconds`; from then
+    on `review_grid` leaves it out. Actions with the same `batch` are taken back together.
+    """
+    with db.write() as connection:
+        standing = _Standing(connection, who, [each.image_id for each in judgements])
+        results = [standing.action(each) for each in judgements]
+        new = [
+            (each, result)
+            for each, result in zip(judgements, results, strict=True)
+            if isinstance(result, ReviewAction) and not standing.repeats(each)
+        ]
+        if new:
+            now = utc_now()
+            until = now + timedelta(seconds=seconds)
+            before = corrections.counting(connection, [each.image_id for each, _ in new])
+            aside = [each.image_id for each, action in new if action == ReviewAction.SKIP]
+            _put_aside(db, connection, who, aside, until)
+            _add_all(connection, who, new, batch)
+            corrections.tell(connection, before, who, now)
+        return results
+
+
+class _Standing:
+    """What stands for some images now: locked until the end of the transaction."""
+
+    def __init__(self, connection: sa.Connection, who: str, image_ids: Sequence[int]) -> None:
+        """Lock and read the images. All transactions lock in the same order, so that none waits for ever."""
+        ids = sorted(set(image_ids))
+        self._who = who
+        these = images.c.id.in_(ids)
+        connection.execute(sa.select(images.c.id).where(these).order_by(images.c.id).with_for_update())
+        self._items = items_of(connection, ids)
+        newest = sa.select(review_changes).where(
+            review_changes.c.id.in_(sa.select(images.c.review_id).where(these))
+        )
+        self._newest = {row.image_id: row for row in connection.execute(newest)}
+        held = sa.select(reviews.c.image_id).where(
+            reviews.c.image_id.in_(ids), WAITING, ~free_for(who, utc_now())
+        )
+        self._held = set(connection.execute(held).scalars())
+        self._seen: set[int] = set()
+
+    def action(self, judgement: Judgement) -> ReviewAction | RefusedError:
+        """Return what a judgement does, or why it is refused."""
+        image_id, word = judgement.image_id, judgement.word
+        item, newest = self._items.get(image_id), self._newest.get(image_id)
+        if item is None:
+            return NotFoundError("There is no image {image}.", image=image_id)
+        if image_id in self._seen:
+            return ConflictError("Image {image} is named twice.", "Name each image once.", image=image_id)
+        self._seen.add(image_id)
+        if item.state == ImageState.PENDING:
+            return ConflictError(
+                "Image {image} is not classified yet.", "Try again when its run is finished.", image=image_id
+            )
+        if not self.repeats(judgement):
+            is_of_another = newest is not None and newest.who != self._who and newest.id != judgement.replaces
+            if is_of_another or image_id in self._held or (word is None and newest is not None):
+                return _ALREADY_REVIEWED
+        if word is None:
+            return ReviewAction.SKIP
+        is_right = word.outcome == ReviewOutcome.LABEL and word.label == item.label
+        return ReviewAction.ACCEPT if is_right else ReviewAction.CORRECT
+
+    def repeats(self, judgement: Judgement) -> bool:
+        """Whether the newest review of the image is the same word of the same person."""
+        newest, word = self._newest.get(judgement.image_id), judgement.word
+        if newest is None or word is None:
+            return False
+        return newest.who == self._who and (newest.outcome, newest.label) == (word.outcome, word.label)
+
+
+#: The actions of BatchCounts, in the order of its fields.
+_OF_A_BATCH = (ReviewAction.ACCEPT, ReviewAction.CORRECT, ReviewAction.SKIP)
 
 _ALREADY_REVIEWED = ConflictError(
     "Another reviewer has reviewed this image, or is reviewing it now.", "Continue with the next image."
 )
 
 
-def _newest(connection: sa.Connection, review_id: int | None) -> Any:
-    query = sa.select(
-        review_changes.c.id, review_changes.c.who, review_changes.c.outcome, review_changes.c.label
-    ).where(review_changes.c.id == review_id)
-    return None if review_id is None else connection.execute(query).one()
-
-
-def _leave_queue(
-    connection: sa.Connection, who: str, image_id: int, word: Word, now: datetime, *, is_right: bool
+def _add_all(
+    connection: sa.Connection,
+    who: str,
+    new: Sequence[tuple[Judgement, ReviewAction]],
+    batch: str | None,
 ) -> None:
-    """Store a word in the queue if the image is in it. Raises ConflictError if another person holds it."""
-    is_held = connection.execute(
-        sa.select(sa.true()).where(reviews.c.image_id == image_id, WAITING, ~free_for(who, now))
-    ).scalar()
-    if is_held:
-        raise _ALREADY_REVIEWED
+    """Add actions, store the words in the queue, and write the final labels."""
+    now = utc_now()
+    connection.execute(
+        sa.insert(review_changes),
+        [
+            {
+                "image_id": each.image_id,
+                "changed_at": now,
+                "who": who,
+                "action": action,
+                "outcome": each.word.outcome if each.word else action,
+                "label": each.word.label if each.word else None,
+                "main_label": each.word.main_label if each.word else None,
+                "batch": batch,
+            }
+            for each, action in new
+        ],
+    )
+    decided = [(each.image_id, each.word, action) for each, action in new if each.word is not None]
+    if not decided:
+        return
     connection.execute(
         sa.update(reviews)
-        .where(reviews.c.image_id == image_id)
-        .values(
-            reviewed_at=now,
-            reviewer=who,
-            label=word.label,
-            main_label=word.main_label,
-            was_right=is_right,
-            held_by=None,
-            held_until=None,
-        )
+        .where(reviews.c.image_id == sa.bindparam("of_image"))
+        .values(reviewed_at=now, reviewer=who, held_by=None, held_until=None),
+        [
+            {
+                "of_image": image_id,
+                "label": word.label,
+                "main_label": word.main_label,
+                "was_right": action == ReviewAction.ACCEPT,
+            }
+            for image_id, word, action in decided
+        ],
+    )
+    final_labels.settle(connection, [image_id for image_id, _, _ in decided])
+
+
+def _put_aside(
+    db: Database, connection: sa.Connection, who: str, image_ids: Sequence[int], until: datetime
+) -> None:
+    """Move images to the end of the queue, held for a person; add those that are not in it."""
+    if not image_ids:
+        return
+    marked = sa.select(
+        images.c.id, images.c.run_id, sa.literal(ReviewKind.MARKED.value), sa.literal(0.0)
+    ).where(images.c.id.in_(image_ids))
+    connection.execute(
+        db.insert(reviews)
+        .from_select(["image_id", "run_id", "kind", "rank"], marked)
+        .on_conflict_do_nothing(index_elements=[reviews.c.image_id])
+    )
+    connection.execute(
+        sa.update(reviews)
+        .where(reviews.c.image_id.in_(image_ids), WAITING)
+        .values(rank=reviews.c.rank + LAST, held_by=who, held_until=until)
     )
 
 
@@ -116,7 +202,7 @@ def skip(db: Database, who: str, image_id: int) -> bool:
         moved = connection.execute(
             sa.update(reviews)
             .where(reviews.c.image_id == image_id, WAITING, free_for(who, now))
-            .values(rank=reviews.c.rank + _LAST, held_by=None, held_until=None)
+            .values(rank=reviews.c.rank + LAST, held_by=None, held_until=None)
         )
         if moved.rowcount:
             _add(connection, image_id, who, ReviewAction.SKIP, now)
@@ -148,22 +234,27 @@ def undo(db: Database, who: str, seconds: float) -> Undone | None:
         taken = [last]
         if last.batch is not None:
             is_same = review_changes.c.batch == last.batch
-            taken = list(connection.execute(sa.select(*columns).where(*standing, is_same)))
+            taken = list(connection.execute(sa.select(*columns).where(IN_BATCH, is_same, *standing)))
         ids = tuple(int(row.image_id) for row in taken)
+        skipped = [row.image_id for row in taken if row.action == ReviewAction.SKIP]
         connection.execute(sa.select(images.c.id).where(images.c.id.in_(ids)).with_for_update())
         now, before = utc_now(), corrections.counting(connection, ids)
         for row in taken:
             _add(connection, row.image_id, who, ReviewAction.UNDO, now, undoes=row.id)
-        if last.action == ReviewAction.SKIP:
-            connection.execute(
-                sa.update(reviews)
-                .where(reviews.c.image_id.in_(ids), WAITING)
-                .values(rank=reviews.c.rank - _LAST)
-            )
-        else:
-            final_labels.settle(connection, ids)
-            corrections.tell(connection, before, who, now)
+        if skipped:
+            _take_back_skips(connection, skipped)
+        decided = [row.image_id for row in taken if row.action != ReviewAction.SKIP]
+        final_labels.settle(connection, decided)
+        corrections.tell(connection, before, who, now)
         return Undone(ids, _queue_again(connection, ids, who, now + timedelta(seconds=seconds)))
+
+
+def _take_back_skips(connection: sa.Connection, image_ids: Sequence[int]) -> None:
+    """Give skipped images their earlier places; remove those that are in the queue only by this action."""
+    these = reviews.c.image_id.in_(image_ids)
+    connection.execute(sa.update(reviews).where(these, WAITING).values(rank=reviews.c.rank - LAST))
+    was_added = sa.and_(reviews.c.kind == ReviewKind.MARKED, reviews.c.rank < LAST)
+    connection.execute(sa.delete(reviews).where(these, WAITING, was_added))
 
 
 def _queue_again(
@@ -211,3 +302,23 @@ def _add(
             image_id=image_id, changed_at=now, who=who, action=action, outcome=action, undoes=undoes
         )
     )
+
+
+def last_batch(db: Database, who: str, batch: str) -> BatchCounts | None:
+    """Return what a person did in a batch; None unless it is their last action, and was not taken back."""
+    newest = (
+        sa.select(review_changes.c.batch)
+        .where(review_changes.c.who == who)
+        .order_by(review_changes.c.id.desc())
+        .limit(1)
+    )
+    query = (
+        sa.select(review_changes.c.action, sa.func.count())
+        .where(IN_BATCH, review_changes.c.batch == batch, review_changes.c.who == who)
+        .group_by(review_changes.c.action)
+    )
+    with db.read() as connection:
+        if connection.execute(newest).scalar() != batch:
+            return None
+        found = {str(action): int(count) for action, count in connection.execute(query)}
+    return BatchCounts(*(found.get(each, 0) for each in _OF_A_BATCH))

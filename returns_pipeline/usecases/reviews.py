@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConfigFault, ConflictError, NotFoundError, RefusedError
-from returns_pipeline.records.reviews import ReviewAction, ReviewItem, ReviewOutcome, ReviewTask, Undone, Word
+from returns_pipeline.records.reviews import (
+    ReviewAction,
+    ReviewItem,
+    ReviewOutcome,
+    ReviewScope,
+    ReviewTask,
+    Undone,
+    Word,
+)
 from returns_pipeline.records.text import file_name
 from returns_pipeline.store import review_queue, reviews
 from returns_pipeline.store.database import Database
@@ -24,9 +32,11 @@ def outcomes_without_label(own: Sequence[str]) -> tuple[str, ...]:
     return (*_WITHOUT_LABEL, *own)
 
 
-def next_task(db: Database, bundle_of: BundleLookup, reviewer: str) -> ReviewTask | None:
-    """Hold the next image of the queue for a reviewer and return it; None if no image waits."""
-    item = review_queue.take(db, reviewer, _HOLD_SECONDS)
+def next_task(
+    db: Database, bundle_of: BundleLookup, reviewer: str, scope: ReviewScope = review_queue.EVERYTHING
+) -> ReviewTask | None:
+    """Hold the next image of a scope for a reviewer and return it; None if no image waits."""
+    item = review_queue.take(db, reviewer, _HOLD_SECONDS, scope)
     return task_of(bundle_of, item) if item else None
 
 
@@ -53,7 +63,7 @@ def decide(
     exist, ConflictError if the image is not classified yet, or if another person holds or has reviewed it.
     """
     item = _existing(db, image_id)
-    word = _word(bundle_of, item, label, outcome, outcomes_without_label(outcomes))
+    word = word_of(bundle_of, item, label, outcome, outcomes_without_label(outcomes))
     return reviews.decide(db, reviewer, image_id, word, replaces)
 
 
@@ -104,9 +114,13 @@ def task_of(bundle_of: BundleLookup, item: ReviewItem) -> ReviewTask:
     )
 
 
-def _word(
+def word_of(
     bundle_of: BundleLookup, item: ReviewItem, label: str | None, outcome: str, without: Sequence[str]
 ) -> Word:
+    """Return what a person says of an image; `without` are the outcomes without a label.
+
+    Raises RefusedError for a label or an outcome that does not exist, ConflictError for a deleted model.
+    """
     if outcome == ReviewOutcome.LABEL:
         if label is None:
             raise RefusedError(

@@ -4,6 +4,7 @@ An ignored `?detial=1` or `?stat=failed` would give a right-looking response to 
 """
 
 from collections.abc import Iterator
+from typing import get_args
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -72,6 +73,13 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
 
 def _fields(dependant: Dependant) -> Iterator[str]:
     for field in dependant.body_params:
-        model = field.field_info.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            yield from (each.alias or name for name, each in model.model_fields.items())
+        yield from _fields_of(field.field_info.annotation)
+
+
+def _fields_of(annotation: object) -> Iterator[str]:
+    """Yield the names of the fields of a model, and of the models that its fields list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, each in annotation.model_fields.items():
+            yield each.alias or name
+            for inner in get_args(each.annotation):
+                yield from _fields_of(inner)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.records.access import Role
@@ -82,6 +82,12 @@ def log_in(page: Page, name: str = "operator") -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Tonight")
 
 
+def accepts_keys(page: Page) -> None:
+    """Wait until a key counts: one within 200 ms of another is taken for a double press."""
+    page.wait_for_load_state("domcontentloaded")
+    page.wait_for_timeout(210)
+
+
 def test_after_the_log_in_the_wanted_page_comes(page: Page) -> None:
     """The page that was asked for comes after the log-in; numbers add up; names are escaped."""
     page.goto("/runs/2?state=quarantined")
@@ -130,8 +136,8 @@ def test_an_open_run_is_followed_to_its_end(here: Site, page: Page) -> None:
 
 
 def press(page: Page, key: str) -> None:
-    """Press a key as a person does: one within 200 ms of another is taken for a double press."""
-    page.wait_for_timeout(200)
+    """Press a key as a person does."""
+    accepts_keys(page)
     page.keyboard.press(key)
 
 
@@ -162,6 +168,108 @@ def test_ten_reviews_by_keyboard_and_an_undo(here: Site, page: Page) -> None:
     press(page, "Enter")
     expect(page.locator("figcaption")).not_to_have_text(last)
     assert review_queue.counts(here.home.database).waiting == before.waiting - 10
+
+
+def test_two_enters_within_200_ms_decide_one_photo(here: Site, page: Page) -> None:
+    """The second key press was meant for the photo that the reviewer saw."""
+    log_in(page, "reviewer")
+    page.goto("/review")
+    accepts_keys(page)
+    waiting = review_queue.waiting(here.home.database)
+    name = page.locator("figcaption").inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    page.keyboard.press("Enter")
+    expect(page.locator("figcaption")).not_to_have_text(name)
+    accepts_keys(page)
+    assert review_queue.waiting(here.home.database) == waiting - 1
+
+
+def test_a_page_of_photos_is_accepted_by_keyboard_and_taken_back(here: Site, page: Page) -> None:
+    """Marked photos are put aside, the others accepted; a double Enter accepts one page; u takes all back."""
+    log_in(page, "reviewer")
+    before = review_queue.counts(here.home.database)
+    held: list[Route] = []
+    page.route("**/thumbnail", lambda route: held.append(route))
+    page.goto("/review/grid?of=all&run=2&label=dark", wait_until="domcontentloaded")
+    photos = page.locator(".marks li")
+    shown = photos.count()
+    assert 4 < shown <= 10
+    accept = page.get_by_role("button", name="Accept")
+    accepts_keys(page)
+    page.keyboard.press("Enter")
+    expect(accept).to_be_disabled()
+    for each in held:
+        each.continue_()
+    page.unroute("**/thumbnail")
+    expect(accept).to_be_enabled()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(accept).to_contain_text(f"Accept {shown - 1}, put 1 aside")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    toast = page.get_by_role("status")
+    expect(toast).to_contain_text(f"{shown - 1} accepted, 1 put aside")
+    expect(photos).to_have_count(0)
+    accepts_keys(page)
+    page.keyboard.press("u")
+    expect(toast).to_contain_text(f"Taken back: {shown} photos.")
+    expect(photos).to_have_count(shown)
+    assert review_queue.counts(here.home.database) == before
+
+
+def test_marked_photos_get_one_category(page: Page) -> None:
+    """On the page of a run several photos are corrected together; the filter stays, and an undo works."""
+    log_in(page, "reviewer")
+    page.goto("/runs/2?label=white")
+    accepts_keys(page)
+    photos = page.locator(".grid li")
+    shown = photos.count()
+    for number in range(2):
+        page.get_by_role("checkbox").nth(number).check()
+    page.keyboard.press("c")
+    page.get_by_label("The marked photos are").select_option("none of these")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("2 corrected.")
+    expect(page).to_have_url(re.compile("label=white"))
+    expect(photos).to_have_count(shown - 2)
+    page.get_by_role("button", name="Undo").click()
+    expect(photos).to_have_count(shown)
+    log_out_and_in_as_viewer(page)
+    page.goto("/runs/2")
+    expect(page.get_by_role("checkbox")).to_have_count(0)
+
+
+def log_out_and_in_as_viewer(page: Page) -> None:
+    """Continue as a person who may only look."""
+    page.get_by_role("button", name="Log out").click()
+    log_in(page, "viewer")
+
+
+def test_a_photo_and_its_answers_fit_on_a_phone(here: Site, browser: Browser) -> None:
+    """Nothing is scrolled, each target is large enough for a finger, and a swipe to the right accepts."""
+    context = browser.new_context(
+        base_url=here.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    log_in(page, "reviewer")
+    page.goto("/review")
+    answers = page.locator(".now button:not(.hidden), .now select")
+    boxes = [box for each in answers.all() if (box := each.bounding_box()) is not None]
+    photo = page.locator("img.photo").bounding_box()
+    assert photo is not None
+    assert photo["height"] > 300
+    assert len(boxes) == 4 + 2 + 3 + 2
+    assert min(box["height"] for box in boxes) >= 44
+    # A model with five best categories needs one more row.
+    assert max(box["y"] + box["height"] for box in boxes) < 844 - 50
+    name = page.locator("figcaption").inner_text()
+    touch = context.new_cdp_session(page)
+    for kind, moved in (("touchStart", 0), ("touchMove", 60), ("touchMove", 120), ("touchEnd", None)):
+        points = [] if moved is None else [{"x": 150 + moved, "y": photo["y"] + 100}]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(page.locator("figcaption")).not_to_have_text(name)
+    context.close()
 
 
 def test_a_photo_is_tried(here: Site, page: Page) -> None:
@@ -267,6 +375,8 @@ def test_every_page_is_accessible(page: Page) -> None:
         "search-help": "/search",
         "run": "/runs/2",
         "image": "/images/40?why=1",
+        "grid": "/review/grid?of=all&run=1&label=dark",
+        "scope": "/review?run=1",
         "confirm": "/models/stub/rollback",
     }
     found = []

@@ -15,6 +15,7 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import Filter, ImageResult
 from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.reviews import Judgement, ReviewAction, ReviewScope, Word
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import (
@@ -24,6 +25,9 @@ from returns_pipeline.store import (
     image_files,
     image_history,
     images,
+    review_grid,
+    review_queue,
+    reviews,
     run_closing,
     runs,
 )
@@ -90,6 +94,12 @@ _LOAD = (
     SELECT id, (SELECT min(id) FROM model_versions), 1, 'Trouser', 0.9, 'Trouser', 0.9, '[[1, 0.9]]', 'auto'
     FROM images WHERE id > 10000 AND state = 'classified'
     """,
+    # Every hundredth image waits for a review.
+    """
+    INSERT INTO reviews (image_id, run_id, kind, rank)
+    SELECT id, run_id, 'audit', mod(id * 69621, 1000003) / 1000003.0
+    FROM images WHERE mod(id, 100) = 0 AND id > 10000 AND state = 'classified'
+    """,
     """
     SELECT setval(pg_get_serial_sequence(name, 'id'), 5000000)
     FROM unnest(ARRAY['runs', 'chunks', 'images']) AS name
@@ -137,6 +147,7 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
         _look_at_a_photo(home, image)
         _close(home, 1000 + _COMPLETE)
         runs.progress(home.database, 1000 + _OPEN)
+        _review(home, ReviewScope(1000 + _COMPLETE, "Trouser"))
     assert len(statements) > 35
     assert _slow(home, statements) == {}
 
@@ -217,6 +228,22 @@ def _close(home: Installation, run_id: int) -> None:
     token = run_closing.begin_closing(database, run_id, 60)
     assert token is not None
     assert run_closing.close(database, summary, token)
+
+
+def _review(home: Installation, scope: ReviewScope) -> None:
+    """Review a part of the queue, one image at a time and many."""
+    database = home.database
+    assert review_queue.take(database, "ada", 60, scope) is not None
+    assert review_grid.waiting_by_label(database, "ada", scope) == [("Trouser", 1000)]
+    found = review_grid.waiting(database, "ada", scope, 40)
+    assert len(found) == 40
+    ids = [image.image_id for image in found]
+    assert review_grid.hold(database, "ada", ids, 60) == set()
+    word = Word("label", "Trouser", "Trouser")
+    assert set(reviews.decide_many(database, "ada", [Judgement(each, word) for each in ids], "batch")) == {
+        ReviewAction.ACCEPT
+    }
+    assert reviews.undo(database, "ada", 60) is not None
 
 
 @contextmanager

@@ -318,6 +318,7 @@ def test_each_role_may_do_only_its_part(here: Site) -> None:
     assert here.ask("GET", "/api/v1/runs", token="no such").status_code == 401  # noqa: S106
     assert here.ask("GET", "/api/v1/runs", token=viewer).status_code == 200
     assert here.ask("POST", "/api/v1/reviews/next", token=viewer).status_code == 403
+    assert here.ask("POST", "/api/v1/reviews", token=viewer, json={"reviews": []}).status_code == 403
     assert here.ask("POST", "/api/v1/reviews/next", token=reviewer).status_code == 200
     assert here.ask("POST", "/api/v1/scans", token=reviewer).status_code == 403
     access.revoke_token(here.home.database, viewer[:12])
@@ -392,3 +393,36 @@ def test_an_alarm_about_the_intake_is_on_the_first_page(here: Site) -> None:
     assert "The folder incoming is empty, and no photo ever arrived there." in page
     assert [str(here.home.settings.incoming_dir) in alarm for alarm in found] == [True]
     assert "ALARM" in here.home.run("status").stdout
+
+
+def test_many_reviews_are_sent_in_one_request(here: Site, night: int) -> None:
+    """Each image has its own result; one undo takes back all that were stored; 200 are the most."""
+    listed = here.ask("GET", f"/api/v1/images?run={night}&state=classified&limit=3").json()["images"]
+    one, two, three = ({"image": each["id"], "label": each["label"]} for each in listed)
+    two["label"] = next(each for each in LABELS if each != two["label"])
+    sent = [one, two, {"image": three["image"], "label": "Hat"}, {"image": 10**9, "outcome": "retake"}]
+    done = here.ask("POST", "/api/v1/reviews", json={"reviews": sent}).json()
+    assert [each["result"] for each in done["results"]] == ["accepted", "corrected", "refused", "refused"]
+    assert [each["error"] for each in done["results"]][2:] == [
+        "stub/1 has no label 'Hat'.",
+        "There is no image 1000000000.",
+    ]
+    taken_back = here.ask("POST", "/api/v1/reviews/undo/last").json()["images"]
+    assert sorted(taken_back) == sorted([one["image"], two["image"]])
+    for wrong in ([], [one] * 201, [{"label": "dark"}], [one | {"who": "me"}]):
+        assert here.ask("POST", "/api/v1/reviews", json={"reviews": wrong}).status_code == 422
+    refused = here.ask("POST", "/api/v1/reviews", json={"reviews": [one | {"who": "me"}]}).json()
+    assert refused["error"] == "There is no field `who` in this request."
+    assert "replaces" in refused["advice"]
+
+
+def test_the_next_image_to_review_is_of_a_scope(here: Site, night: int) -> None:
+    """The parameters of the review page narrow the queue here too; a wrong value is refused."""
+    item = here.ask("POST", f"/api/v1/reviews/next?run={night}").json()["item"]
+    assert item["run"] == night
+    scope = f"run={night}&label={item['label']}&kind={item['kind']}"
+    again = here.ask("POST", f"/api/v1/reviews/next?{scope}").json()["item"]
+    assert again["image"] == item["image"]
+    assert here.ask("POST", f"/api/v1/reviews/next?run={night}&date=1999-12-31").json()["item"] is None
+    for wrong in ("run=0", "kind=unknown", "date=yesterday", "date=9999-12-31", "labels=dark"):
+        assert here.ask("POST", f"/api/v1/reviews/next?{wrong}").status_code == 422, wrong

@@ -14,13 +14,13 @@ from returns_pipeline.usecases.runs import scan
 from tests.support import Installation, write_images
 
 
-def closed_run(home: Installation, count: int = 60, **settings: object) -> int:
-    """Scan and classify some images; return the closed run."""
-    write_images(home.settings.incoming_dir, count)
+def closed_run(home: Installation, count: int = 60, start: int = 0, **settings: object) -> int:
+    """Scan and classify some images, numbered from `start`; return the closed run."""
+    write_images(home.settings.incoming_dir, count, start)
     context, queue = home.in_process()
     changed = context.settings.model_copy(update=settings)
     object.__setattr__(context, "settings", changed)
-    run_id = scan(context, "night")
+    run_id = scan(context, f"night {start}")
     queue.deliver(context)
     return run_id
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings, projection
+from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings, projection, typical_first
 
 
 @pytest.mark.parametrize("width", [16, DIMENSIONS, 128, 1280])
@@ -33,3 +33,13 @@ def test_zero_features_are_similar_to_nothing() -> None:
     assert not zeros.any()
     assert cosines(zeros, zeros[0]).tolist() == [0, 0]
     assert embeddings(np.zeros((0, DIMENSIONS), np.float32)).shape == (0, DIMENSIONS)
+
+
+def test_the_typical_come_first_and_the_odd_last() -> None:
+    """Rows are ordered by their cosine with the mean direction, whatever their lengths."""
+    rows = np.zeros((4, DIMENSIONS), np.int8)
+    rows[:, 0] = (100, 10, 0, 100)
+    rows[:, 1] = (60, 1, 100, 12)
+    assert list(typical_first(rows))[-1] == 2
+    assert list(typical_first(rows[:, ::-1])) == list(typical_first(rows))
+    assert list(typical_first(np.zeros((2, DIMENSIONS), np.int8))) == [0, 1]

@@ -22,6 +22,7 @@ from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes,
 from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.review_tables import (
     HELD,
+    IN_BATCH,
     OF_OLDER_RELEASE,
     WAITING,
     review_changes,
@@ -44,6 +45,7 @@ __all__ = [
     "GIVEN_UP",
     "HELD",
     "IDENTITY",
+    "IN_BATCH",
     "IS_ACTIVE",
     "NOT_CLASSIFIED",
     "NOT_CLOSED",

@@ -38,6 +38,15 @@ reviews = sa.Table(
 
 sa.Index("ix_reviews_waiting", reviews.c.rank, postgresql_where=WAITING, sqlite_where=WAITING)
 
+# The waiting images of one run, in the order of the queue.
+sa.Index(
+    "ix_reviews_run_waiting",
+    reviews.c.run_id,
+    reviews.c.rank,
+    postgresql_where=WAITING,
+    sqlite_where=WAITING,
+)
+
 sa.Index("ix_reviews_run", reviews.c.run_id)
 
 sa.Index("ix_reviews_held", reviews.c.held_by, postgresql_where=HELD, sqlite_where=HELD)
@@ -47,6 +56,9 @@ OF_OLDER_RELEASE = sa.text("outcome IS NULL")
 
 #: Term of the partial index of undos.
 IS_UNDO = sa.text("undoes IS NOT NULL")
+
+#: Term of the partial index of actions that were taken together.
+IN_BATCH = sa.text("batch IS NOT NULL")
 
 #: Every action of a person on an image, of images in the queue and of others. Rows are only added.
 review_changes = sa.Table(
@@ -76,6 +88,8 @@ sa.Index(
     postgresql_where=OF_OLDER_RELEASE,
     sqlite_where=OF_OLDER_RELEASE,
 )
+
+sa.Index("ix_review_changes_batch", review_changes.c.batch, postgresql_where=IN_BATCH, sqlite_where=IN_BATCH)
 
 sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.id)
 

@@ -114,10 +114,10 @@ async def explanation(workers: WorkerClient, db: Database, image_id: int) -> dic
     return {"fault": found.fault and pathless(found.fault), "similar": similar}
 
 
-async def form_of(request: Request, person: Principal, role: Role) -> FormData:
+async def form_of(request: Request, person: Principal, role: Role, most_fields: int = 20) -> FormData:
     """Return the form that a visitor sent. Raises ForbiddenError for a lower role or a forged form."""
     require_role(person, role)
-    form = await request.form(max_files=1, max_fields=20)
+    form = await request.form(max_files=1, max_fields=most_fields)
     require_csrf_token(person, form.get("csrf"))
     return form
 

@@ -11,15 +11,19 @@ from returns_pipeline.usecases import reviews
 from returns_pipeline.web.dependencies import Web
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show
 from returns_pipeline.web.pages.sent_review import SentReview
+from returns_pipeline.web.queries.review_scopes import ScopeInAddress
 from returns_pipeline.web.resources import Resources
 from returns_pipeline.web.security.access import Principal
 
 router = APIRouter()
 
+#: The newest runs that a reviewer can choose.
+_MOST_RUNS = 60
+
 
 @router.get("/review")
 def next_image(request: Request, web: Web, person: Person) -> HTMLResponse:
-    """Show the next image."""
+    """Show the next image of a scope."""
     return _page(request, web, person)
 
 
@@ -31,18 +35,25 @@ async def act(request: Request, web: Web, person: Person) -> Response:
         await run_in_threadpool(sent.apply, web, person.name)
     except RefusedError as fault:
         return await run_in_threadpool(_page, request, web, person, fault.message)
-    return redirect(request, "/review")
+    return redirect(request, "/review" + ScopeInAddress.of_page(request).address())
 
 
 def _page(request: Request, web: Resources, person: Principal, fault: str = "") -> HTMLResponse:
-    task = reviews.next_task(web.context.db, web.bundle_of, person.name)
+    db, chosen = web.context.db, ScopeInAddress.of_page(request)
+    scope = chosen.scope(web.context.settings)
+    task = reviews.next_task(db, web.bundle_of, person.name, scope)
+    runs = review_queue.waiting_runs(db, _MOST_RUNS)
     return show(
         request,
         "review.html",
         409 if fault else 200,
         task=task,
         counts=web.review_counts(),
-        held=review_queue.held_by_others(web.context.db, person.name),
+        held=review_queue.held_by_others(db, person.name, scope),
+        chosen=chosen,
+        address=chosen.address(),
+        runs=runs,
+        intakes=sorted({run.intake for run in runs if run.intake}),
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         fault=fault,
     )

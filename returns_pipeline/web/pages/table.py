@@ -25,6 +25,8 @@ class Page(NamedTuple):
 PAGES = (
     Page("/", "Tonight", "tonight", Role.VIEWER),
     Page("/runs", "Runs", "runs", Role.VIEWER),
+    # A path below another page's path comes before it.
+    Page("/review/grid", "Review many", "review_grid", Role.REVIEWER, in_navigation=False),
     Page("/review", "Review", "review", Role.REVIEWER),
     Page("/try", "Try one", "try_one", Role.REVIEWER),
     Page("/upload", "Upload", "upload", Role.REVIEWER),

@@ -5,13 +5,15 @@
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const focused = event.target;
-  if (focused.matches("input:not([type=hidden]), select, textarea")) {
+  if (focused.matches("input:not([type=hidden], [type=checkbox]), select, textarea")) {
     if (event.key === "Escape") focused.blur();
-    if (event.key === "Enter" && focused.matches("select[data-send]") && focused.value) focused.form.requestSubmit();
+    // `data-send` may name the button that sends the form.
+    if (event.key === "Enter" && focused.matches("select[data-send]") && focused.value)
+      focused.form.requestSubmit(document.getElementById(focused.dataset.send));
     return;
   }
   // Enter activates the link or button that has the focus.
-  if (event.key === "Enter" && focused.closest("a, button, summary, label")) return;
+  if (event.key === "Enter" && focused.matches("a, button, summary, label")) return;
   // Arrows move a photo that is larger than the window.
   if (event.key.startsWith("Arrow") && document.querySelector(".zoom.full")) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
@@ -15,6 +16,7 @@ from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report.columns import Output, as_dict, columns_of
 from returns_pipeline.usecases.models import MOST_REASON, Version
+from returns_pipeline.usecases.review_grid import MOST_TOGETHER
 
 
 class _Body(BaseModel):
@@ -332,6 +334,47 @@ class UploadProgress(_Body):
 
     offset: int
     done: bool
+
+
+class ImageVerdict(Verdict):
+    """What a reviewer says of one image of several."""
+
+    image: int = Field(ge=1, lt=2**63)
+
+
+class Verdicts(BaseModel):
+    """What a reviewer says of several images, each named once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reviews: list[ImageVerdict] = Field(min_length=1, max_length=MOST_TOGETHER)
+
+
+class VerdictResult(_Body):
+    """What became of one image: `error` and `advice` say why it was refused, and are empty otherwise."""
+
+    image: int
+    result: Literal["accepted", "corrected", "refused"]
+    error: str
+    advice: str
+
+    @classmethod
+    def of(cls, image_id: int, done: ReviewAction | RefusedError) -> "VerdictResult":
+        """Return what became of an image."""
+        if isinstance(done, RefusedError):
+            return cls(image=image_id, result="refused", error=done.message, advice=done.advice)
+        result: Literal["accepted", "corrected"] = "accepted" if done is ReviewAction.ACCEPT else "corrected"
+        return cls(image=image_id, result=result, error="", advice="")
+
+
+class ReviewedMany(_Body):
+    """The result of each image, in the order of the request.
+
+    `batch` is the same for the actions that were stored, which one undo takes back; null if none was.
+    """
+
+    batch: str | None
+    results: list[VerdictResult]
 
 
 class Reason(BaseModel):
