@@ -124,8 +124,8 @@ class ImageResult(NamedTuple):
     reviewer: str | None
     reviewed_at: datetime | None
     received_at: datetime
+    run_id: int
     main_probability: float | None = None
-    run_id: int | None = None
 
     @property
     def lies_at(self) -> str:

@@ -321,6 +321,14 @@ def latest(db: Database, limit: int, before: int | None = None) -> list[RunSumma
         return [_summary(connection, row) for row in rows]
 
 
+def opened_between(db: Database, begin: datetime, end: datetime) -> list[RunSummary]:
+    """Return the runs that were opened at or after `begin` and before `end`, oldest first."""
+    query = _SUMMARY.where(runs.c.opened_at >= begin, runs.c.opened_at < end)
+    with db.read() as connection:
+        rows = connection.execute(query.order_by(runs.c.id)).all()
+        return [_summary(connection, row) for row in rows]
+
+
 def newest_night(db: Database) -> RunSummary | None:
     """Return the newest run of a night, in time or late; None before the first."""
     nights = runs.c.kind.in_(NIGHTS)

@@ -114,7 +114,7 @@ def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
         open_ |= (few | set(sorted(links.fetched - few)[:2])) - seen
     wanted = {"/", "/runs", "/runs/1", "/review", "/try", "/models", "/models/stub/rollback", "/openapi.json"}
     wanted |= {"/static/style.css", "/static/page.js", "/static/swagger-ui/swagger-ui-bundle.js"}
-    wanted |= {f"/api/v1/runs/1/export?format={kind}" for kind in ("csv", "json", "parquet")}
+    wanted |= {f"/api/v1/runs/1/export?format={kind}" for kind in ("csv", "xlsx", "json", "parquet")}
     assert {ROOT + path for path in wanted} <= seen
     for part in ("/events", "/thumbnail", "/images/", "cursor="):
         assert any(part in path for path in seen), part

@@ -50,7 +50,7 @@ def test_clients_find_the_columns_that_they_know() -> None:
     """Names and order of the files are an interface: they change on purpose only."""
     names = {output: [column.name for column in columns_of(output)] for output in Output}
     assert names[Output.REPORT] == [*_REPORT, "archived_path", *_FINAL]
-    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL]
+    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL, "run"]
     assert all(len(set(each)) == len(each) for each in names.values())
 
 

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from returns_pipeline.web.errors import FAULTS
-from returns_pipeline.web.v1 import images, jobs, models, reviews, runs
+from returns_pipeline.web.v1 import exports, images, jobs, models, reviews, runs
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, images, reviews, models, jobs):
+for part in (runs, exports, images, reviews, models, jobs):
     router.include_router(part.router)
