@@ -60,10 +60,14 @@ class ImageFacts(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """An image ready for the model: `pixels` uint8 [h, w, c], and the facts about its file."""
+    """An image ready for the model: `pixels` uint8 [h, w, c], and the facts about its file.
+
+    `lost_colours`: the picture has colours, but the model takes grey pixels.
+    """
 
     pixels: "NDArray[np.uint8]"
     facts: ImageFacts
+    lost_colours: bool = False
 
 
 class PendingImage(NamedTuple):

@@ -116,6 +116,16 @@ def left_behind(left: LeftBehind) -> list[str]:
     return [left_there(name, count) for name, count in asdict(left).items() if count]
 
 
+def coloured(count: int, total: int, model: object, knows: str = "grey pictures only") -> str:
+    """Return the warning that a model for grey pictures was given colour photos; `knows` says for which."""
+    which = "The photo has" if count == total == 1 else f"{count:,} of {total:,} photos have"
+    return (
+        f"{which} colours, but the model {model} knows {knows}. Predictions for colour photos are unsure, "
+        "so a person must review each. For colour photos choose another model, for example clothing: "
+        "RETURNS_MODEL=clothing."
+    )
+
+
 def fault(code: str) -> str:
     """Return the sentence of a fault code."""
     return FaultCode(code).sentence if code in set(FaultCode) else code

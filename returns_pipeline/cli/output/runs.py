@@ -11,7 +11,7 @@ from returns_pipeline.cli.console import print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
-from returns_pipeline.report.words import left_behind, run_kind, run_state
+from returns_pipeline.report.words import coloured, left_behind, run_kind, run_state
 from returns_pipeline.terminal import Terminal, framed_table, plain_table
 
 #: Characters of a file name that stay on one line, even in a narrow terminal.
@@ -30,6 +30,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
         "failed": run.counts.failed,
         "pending": run.counts.pending,
         **asdict(run.left),
+        "coloured": run.coloured,
         "opened_at": run.opened_at.isoformat(),
         "closed_at": run.closed_at.isoformat() if run.closed_at else None,
         "seconds": run.seconds,
@@ -73,6 +74,8 @@ def print_run(run: RunSummary) -> None:
     Terminal().print_table(table)
     for line in left_behind(run.left):
         print_line(line)
+    if run.coloured:
+        print_line(coloured(run.coloured, run.counts.seen, run.model))
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
             print_line(f"{name:<7} {short_path(path)}")

@@ -24,10 +24,12 @@ from returns_pipeline.store.tables.review_tables import (
     reviews,
 )
 from returns_pipeline.store.tables.run_tables import (
+    COLOURED,
     CORRECTED,
     NOT_CLOSED,
     UNFINISHED,
     chunks,
+    of_stages,
     run_labels,
     run_stages,
     runs,
@@ -35,6 +37,7 @@ from returns_pipeline.store.tables.run_tables import (
 from returns_pipeline.store.tables.schema_tables import schema_compatibility
 
 __all__ = [
+    "COLOURED",
     "CORRECTED",
     "HELD",
     "IDENTITY",
@@ -59,6 +62,7 @@ __all__ = [
     "metadata",
     "model_changes",
     "model_versions",
+    "of_stages",
     "one_of",
     "predictions",
     "request_keys",
