@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.records.stored_enum import StoredEnum
+from returns_pipeline.records.text import client_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +140,7 @@ class ImageResult(NamedTuple):
     @property
     def name(self) -> str:
         """The file's name without folders."""
-        return self.path.rpartition("/")[2]
+        return client_name(self.path.rpartition("/")[2])
 
 
 class Picture(NamedTuple):

@@ -130,6 +130,16 @@ def as_dict(output: Output, image: ImageResult) -> dict[str, Any]:
     return {column.name: value for column, (value,) in zip(columns, found, strict=True)}
 
 
+def shown(output: Output, image: ImageResult) -> list[tuple[str, str | datetime]]:
+    """Return one image for a page: each column's heading and text; moments stay as they are."""
+    columns = columns_of(output)
+    found = values(columns, [image])
+    return [
+        (column.heading, value if isinstance(value, datetime) else column.text(value))
+        for column, (value,) in zip(columns, found, strict=True)
+    ]
+
+
 def texts(output: Output, image: ImageResult) -> list[tuple[str, str]]:
     """Return one image for people: each column's heading and text."""
     columns = columns_of(output)

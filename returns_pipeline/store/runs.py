@@ -330,12 +330,23 @@ def opened_between(db: Database, begin: datetime, end: datetime) -> list[RunSumm
         return [_summary(connection, row) for row in rows]
 
 
-def newest_night(db: Database) -> RunSummary | None:
-    """Return the newest run of a night, in time or late; None before the first."""
-    nights = runs.c.kind.in_(NIGHTS)
+def newest_night(db: Database, *, finished: bool = False) -> RunSummary | None:
+    """Return the newest run of a night, in time or late, or only a finished one; None before the first."""
+    query = _SUMMARY.where(runs.c.kind.in_(NIGHTS))
+    if finished:
+        query = query.where(runs.c.state == RunState.CLOSED)
     with db.read() as connection:
-        row = connection.execute(_SUMMARY.where(nights).order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
         return _whole_summary(connection, row) if row else None
+
+
+def version(db: Database) -> str:
+    """Return a text that changes when a run begins or ends: pages that were opened before then notice it."""
+    newest = sa.select(sa.func.max(runs.c.id)).scalar_subquery()
+    still_open = sa.select(sa.func.count()).select_from(runs).where(NOT_CLOSED).scalar_subquery()
+    with db.read() as connection:
+        last, count = connection.execute(sa.select(newest, still_open)).one()
+    return f"{last or 0}-{count}"
 
 
 def unclosed(db: Database) -> list[RunSummary]:

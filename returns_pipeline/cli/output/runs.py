@@ -43,7 +43,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
 
 def state_of(run: RunSummary) -> str:
     """Return how far a run is, in words."""
-    return run_state(run.state, run.counts.seen - run.counts.pending, run.counts.seen)
+    return run_state(run.state, run.counts.seen - run.counts.pending, run.counts.seen, run.kind)
 
 
 def image_as_dict(image: ImageResult) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One image: its values, the predictions of every model, and what the model looked at."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,7 @@ from returns_pipeline.errors import PipelineError, RefusedError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import ImageResult, ImageState
 from returns_pipeline.records.text import file_name
-from returns_pipeline.report.columns import Output, texts
+from returns_pipeline.report.columns import Output, shown
 from returns_pipeline.store import browsing, image_history
 from returns_pipeline.usecases import reviews
 from returns_pipeline.usecases.reviews import BundleLookup
@@ -80,11 +81,11 @@ def _page(
     )
 
 
-def _facts(image: ImageResult) -> list[tuple[str, str]]:
+def _facts(image: ImageResult) -> list[tuple[str, str | datetime]]:
     """Return the values of an image; the main category only where it differs from the category."""
     if image.main_label == image.label:
         image = image._replace(main_label=None, main_probability=None)
-    return [(heading, text) for heading, text in texts(Output.PAGE, image) if text]
+    return [(heading, text) for heading, text in shown(Output.PAGE, image) if text]
 
 
 def _best(bundle_of: BundleLookup, model: str, top: Any) -> list[tuple[str, float]]:

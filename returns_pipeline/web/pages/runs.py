@@ -7,20 +7,22 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.errors import ConflictError
+from returns_pipeline.errors import ConflictError, PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
-from returns_pipeline.records.runs import RunState
+from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, as_dict
 from returns_pipeline.store import browsing, run_statistics, runs
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import request_job
-from returns_pipeline.web.dependencies import Db, Pipeline, RunId
+from returns_pipeline.web.dependencies import Db, Pipeline, RunId, Web
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
 from returns_pipeline.web.queries.cursors import image_cursor, pack
 from returns_pipeline.web.queries.lookups import RUN_ID_END
+from returns_pipeline.web.resources import Resources
 
 router = APIRouter()
 
@@ -34,13 +36,20 @@ def list_runs(
     """Show the newest runs."""
     found = runs.latest(db, _RUNS + 1, before)
     shown = found[:_RUNS]
-    return show(request, "runs.html", runs=shown, next=shown[-1].id if len(found) > _RUNS else None)
+    return show(
+        request,
+        "runs.html",
+        version=runs.version(db),
+        runs=shown,
+        next=shown[-1].id if len(found) > _RUNS else None,
+    )
 
 
 @router.get("/runs/{run_id}")
 def show_run(
     request: Request,
     db: Db,
+    web: Web,
     person: Person,
     run_id: RunId,
     state: Annotated[str, Query(max_length=20)] = "",
@@ -67,6 +76,7 @@ def show_run(
         request,
         "run.html",
         run=run,
+        coloured=warning(web, run),
         images=[_tile(image) for image in found],
         labels=sorted(run_statistics.labels(db, [run_id])[run_id].items()),
         wanted=wanted,
@@ -74,6 +84,17 @@ def show_run(
         can_operate=person.role is Role.OPERATOR,
         next=_link(request, run_id, query | {"cursor": pack(following)}) if following else None,
     )
+
+
+def warning(web: Resources, run: RunSummary) -> str:
+    """Return that a run's model was given photos that it does not know; empty if it was given none."""
+    if not run.coloured:
+        return ""
+    try:
+        knows = web.bundle_of(str(run.model)).knows
+    except PipelineError:
+        return words.coloured(run.coloured, run.counts.seen, run.model)
+    return words.coloured(run.coloured, run.counts.seen, run.model, knows)
 
 
 def _tile(image: ImageResult) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.store import runs
 from returns_pipeline.web.dependencies import Db, RunId, Viewer
 from returns_pipeline.web.queries.cursors import pack, run_cursor
-from returns_pipeline.web.v1.schemas import Run, Runs
+from returns_pipeline.web.v1.schemas import Run, Runs, RunsVersion
 
 router = APIRouter(tags=["runs"])
 
@@ -32,6 +32,12 @@ def list_runs(
     found = runs.latest(db, limit + 1, run_cursor(cursor))
     shown = [Run.of(run) for run in found[:limit]]
     return Runs(runs=shown, next=pack(shown[-1].id) if len(found) > limit else None)
+
+
+@router.get("/runs/version", summary="Whether a run has begun or ended")
+def show_version(db: Db, _: Viewer) -> RunsVersion:
+    """Return a text that changes when a run begins or ends. It costs little, so a page may ask often."""
+    return RunsVersion(version=runs.version(db))
 
 
 @router.get("/runs/{run_id}", summary="One run with its counts")

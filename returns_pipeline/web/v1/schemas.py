@@ -72,6 +72,12 @@ class Runs(_Body):
     next: str | None
 
 
+class RunsVersion(_Body):
+    """A text that changes when a run begins or ends."""
+
+    version: str
+
+
 def _image_fields() -> dict[str, Any]:
     """Return the fields of an image from the table of columns, as `create_model` takes them."""
     return {
