@@ -217,7 +217,7 @@ def test_the_lists_of_some_days_have_every_run_of_them(here: Site, night: int) -
     assert f'filename="returns-{day}-incoming.csv"' in answer.headers["content-disposition"]
     before = here.ask("GET", "/api/v1/export", params={"from": "2026-01-01", "to": "2026-01-02"})
     assert before.content.count(b"\n") == 1
-    for wrong in ({"from": "2026-01-02", "to": "2026-01-01"}, {"from": "monday", "to": day}, {"to": day}):
+    for wrong in ({"from": "2026-01-02", "to": "2026-01-01"}, {"from": "monday"}, {"to": "2026-01-01"}):
         refused = here.ask("GET", "/api/v1/export", params=wrong)
         assert refused.status_code in {400, 422}, wrong
         assert refused.json()["error"]

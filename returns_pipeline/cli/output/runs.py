@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len
@@ -10,6 +11,7 @@ from rich.text import Text
 from returns_pipeline.cli.console import print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
+from returns_pipeline.records.text import iso
 from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
 from returns_pipeline.report.words import coloured, left_behind, run_kind, run_state
 from returns_pipeline.terminal import Terminal, framed_table, plain_table
@@ -48,7 +50,8 @@ def state_of(run: RunSummary) -> str:
 
 def image_as_dict(image: ImageResult) -> dict[str, Any]:
     """Return an image as the JSON that the command line prints."""
-    return as_dict(Output.JSON, image)
+    found = as_dict(Output.JSON, image)
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
 
 
 def print_run(run: RunSummary) -> None:

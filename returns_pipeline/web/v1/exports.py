@@ -60,15 +60,15 @@ def export_run(
 def export_days(
     context: Pipeline,
     _: Viewer,
-    first: Annotated[Day, Query(alias="from", description="The first day, like 2026-11-25.")],
-    last: Annotated[Day, Query(alias="to", description="The last day.")],
+    first: Annotated[Day, Query(alias="from", description="The first day, like 2026-11-25.")] = "yesterday",
+    last: Annotated[Day | None, Query(alias="to", description="The last day; by default the first.")] = None,
     format: _Format = "csv",  # noqa: A002 - the parameter's name
     bom: _Bom = False,
 ) -> StreamingResponse:
     """Send every image of the runs that began on these days, by the installation's time zone, run by run."""
     settings, now = context.settings, utc_now()
     zone = ZoneInfo(settings.timezone)
-    days = downloads.day_of(first, now, zone), downloads.day_of(last, now, zone)
+    days = downloads.day_of(first, now, zone), downloads.day_of(last or first, now, zone)
     found = runs.opened_between(context.db, *downloads.moments_of(*days, zone))
     name = downloads.name_of_days(*days, found, settings.incoming_dir.name)
     return _download(settings, export.batches(context.db, [run.id for run in found]), format, bom, name)
