@@ -124,6 +124,8 @@ def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
         assert any(part in path for path in seen), part
     forms = {"/login", "/logout", "/try", "/review", "/runs/1/retry", "/models/stub/rollback"}
     forms.add("/models/stub/1/promote")
+    # The pages of images have a form each.
+    posted = {path for path in posted if not path.startswith(f"{ROOT}/images/")}
     assert {ROOT + path for path in forms} == posted
 
 
