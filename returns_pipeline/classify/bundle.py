@@ -75,6 +75,16 @@ class Bundle:
         return ModelRef(self.name, self.version)
 
     @property
+    def knows(self) -> str:
+        """The pictures that the model was trained on, for people: `data.knows`, else what its input tells."""
+        stated = self.data.get("knows")
+        if isinstance(stated, str) and stated.strip():
+            return printable(stated.strip())
+        size = self.input
+        kind = "grey" if size.channels == 1 else "colour"
+        return f"{kind} pictures, scaled to {size.width} x {size.height} pixels"
+
+    @property
     def digest(self) -> str:
         """One sha256 for the whole model: its files' digests, labels, input and calibration."""
         lines = "".join(f"{name} {digest}\n" for name, digest in sorted(self.sha256.items()))

@@ -14,6 +14,7 @@ def demo() -> None:
     from returns_pipeline.host.embedded import Processes
     from returns_pipeline.host.follow import follow
     from returns_pipeline.host.requests import Request
+    from returns_pipeline.host.up import model_lines
     from returns_pipeline.private_files import make_private_folders
     from returns_pipeline.records.tasks import Task
     from returns_pipeline.settings import SHIPPED, load_settings, settings_of_home
@@ -32,6 +33,8 @@ def demo() -> None:
         for path in samples:
             shutil.copy(path, settings.incoming_dir)
         console.print_line(f"{len(samples)} photos came in: {console.short_path(settings.incoming_dir)}")
+        for line in model_lines(settings, database):
+            console.print_line(line)
         queue = open_queue(settings)
         nightly = beat_schedule(settings)["nightly-scan"]
         request_id = str(uuid.uuid4())

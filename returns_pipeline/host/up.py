@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from returns_pipeline.errors import TransientFault
+from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.host.notice import Notice
 from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import models
 
 _POLL_SECONDS = 1
 #: Runs that can finish between two polls and still be reported.
@@ -38,6 +39,8 @@ def run_all(
         night = f"{settings.scan_hour:02}:{settings.scan_minute:02} {settings.timezone}"
         intakes = ", ".join(str(intake.folder) for intake in settings.every_intake)
         print_line(f"Intake    {intakes}  (scanned at {night}; to scan now: `returns-pipeline scan --wait`)")
+        for line in model_lines(settings, database):
+            print_line(line)
         print_line(f"Web       {web_address()}")
         print_line(f"Flower    http://{settings.flower_host}:{settings.flower_port}")
         print_line(f"Logs      {settings.home / 'logs'}")
@@ -49,6 +52,18 @@ def run_all(
             print_line("Stopping; chunks in progress are finished first.")
         finally:
             notice.close()
+
+
+def model_lines(settings: Settings, database: Database) -> list[str]:
+    """Return which models new runs use, what they know, and how to choose another, a line for each."""
+    try:
+        bundles = {str(bundle.ref): bundle for bundle in models.configured(settings, database)}
+    except ConfigFault as fault:
+        return [f"Model     {fault}"]
+    lines = [f"Model     {name} knows {bundle.knows}" for name, bundle in bundles.items()]
+    if any(bundle.input.channels == 1 for bundle in bundles.values()):
+        lines.append("          For colour photos choose another, for example RETURNS_MODEL=clothing")
+    return lines
 
 
 def _undisturbed(print_line: Callable[[str], None]) -> Callable[[str], None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.records.stored_enum import StoredEnum
+from returns_pipeline.records.text import client_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,10 +71,14 @@ class FaultyFacts(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """An image ready for the model: `pixels` uint8 [h, w, c], and the facts about its file."""
+    """An image ready for the model: `pixels` uint8 [h, w, c], and the facts about its file.
+
+    `lost_colours`: the picture has colours, but the model takes grey pixels.
+    """
 
     pixels: "NDArray[np.uint8]"
     facts: ImageFacts
+    lost_colours: bool = False
 
 
 class PendingImage(NamedTuple):
@@ -134,8 +139,8 @@ class ImageResult(NamedTuple):
     reviewer: str | None
     reviewed_at: datetime | None
     received_at: datetime
+    run_id: int
     main_probability: float | None = None
-    run_id: int | None = None
     review_id: int | None = None
 
     @property
@@ -146,7 +151,7 @@ class ImageResult(NamedTuple):
     @property
     def name(self) -> str:
         """The file's name without folders."""
-        return self.path.rpartition("/")[2]
+        return client_name(self.path.rpartition("/")[2])
 
 
 class Picture(NamedTuple):

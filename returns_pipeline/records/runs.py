@@ -112,7 +112,10 @@ class OpenWork:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in numbers; None means not yet known."""
+    """A run in numbers; None means not yet known.
+
+    `coloured` counts the photos whose colours the run's model does not see. Lists of runs leave it out: None.
+    """
 
     id: int
     kind: RunKind
@@ -125,6 +128,7 @@ class RunSummary:
     csv: Path | None
     report: Path | None
     left: LeftBehind = NOTHING_LEFT
+    coloured: int | None = None
 
     @property
     def seconds(self) -> float | None:

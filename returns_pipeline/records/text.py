@@ -4,6 +4,8 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+#: How the name of a file in the spool begins: the request's id, and the image's place in the request.
+SPOOLED = re.compile(r"^[0-9a-f]{32}-[0-9]{6}-")
 _URL = re.compile(r"\b[a-z][a-z0-9+]*://\S+")
 _PATH = re.compile(r"(?<![\w./])/(?:[^\s/,;:'\"()]+/)+([^\s/,;:'\"()]*)")
 
@@ -25,8 +27,13 @@ def printable_lines(text: str) -> str:
 
 
 def file_name(path: str) -> str:
-    """Return the printable file name of a path, without its folders."""
-    return printable(path.rpartition("/")[2])
+    """Return the printable file name of a path, without its folders; of an upload the client's name."""
+    return printable(client_name(path.rpartition("/")[2]))
+
+
+def client_name(name: str) -> str:
+    """Return the name that the client gave to a file of the spool, which is stored as REQUEST-NUMBER-NAME."""
+    return SPOOLED.sub("", name, count=1)
 
 
 def pathless(text: str) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -22,11 +23,13 @@ HTML_NAME = "report.html"
 _BATCH = 1000
 
 
-def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Path) -> RunSummary:
+def write_report(
+    summary: RunSummary, results: Iterable[ImageResult], folder: Path, zone: tzinfo = UTC
+) -> RunSummary:
     """Write a run's CSV and HTML page into `folder`; return the summary with both paths.
 
-    Each file is written under another name and then renamed: it is whole or absent. Raises TransientFault
-    when the disk refuses.
+    The page shows moments in `zone`. Each file is written under another name and then renamed: it is whole or
+    absent. Raises TransientFault when the disk refuses.
     """
     tally = Tally()
     csv_path, html_path = folder / CSV_NAME, folder / HTML_NAME
@@ -39,7 +42,7 @@ def write_report(summary: RunSummary, results: Iterable[ImageResult], folder: Pa
                 tally.add(result)
     summary = replace(summary, csv=csv_path, report=html_path)
     with _whole_file(html_path) as stream:
-        stream.write(page.render(summary, tally, folder))
+        stream.write(page.render(summary, tally, folder, zone))
     return summary
 
 

@@ -19,7 +19,7 @@ class Output(StrEnum):
     """Where images are shown."""
 
     REPORT = "a run's results.csv"
-    EXPORT = "the CSV, JSON and Parquet files of the web"
+    EXPORT = "the CSV, Excel, JSON and Parquet files of the web"
     REST = "the REST interface"
     PAGE = "the page of an image"
     JSON = "the command line's JSON"
@@ -95,6 +95,8 @@ COLUMNS = (
     Column("reviewed_by", "reviewer", str, "Reviewed by", _NOT_TABLE, printable),
     Column("reviewed_at", "reviewed_at", datetime, "Reviewed at", _NOT_TABLE),
     Column("received_at", "received_at", datetime, "Came in", _NOT_TABLE, is_optional=False),
+    # The last column, because clients read the earlier ones by their places.
+    Column("run", "run_id", int, "Run", frozenset({Output.EXPORT}), is_optional=False),
 )
 
 
@@ -126,6 +128,16 @@ def as_dict(output: Output, image: ImageResult) -> dict[str, Any]:
     columns = columns_of(output)
     found = values(columns, [image])
     return {column.name: value for column, (value,) in zip(columns, found, strict=True)}
+
+
+def shown(output: Output, image: ImageResult) -> list[tuple[str, str | datetime]]:
+    """Return one image for a page: each column's heading and text; moments stay as they are."""
+    columns = columns_of(output)
+    found = values(columns, [image])
+    return [
+        (column.heading, value if isinstance(value, datetime) else column.text(value))
+        for column, (value,) in zip(columns, found, strict=True)
+    ]
 
 
 def texts(output: Output, image: ImageResult) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TextIO
 
 from returns_pipeline.records.images import ImageResult
@@ -41,11 +41,14 @@ def lines_of(stream: TextIO) -> Iterator[str]:
         yield line
 
 
-def writer(stream: TextIO, output: Output) -> Callable[[Sequence[ImageResult]], None]:
+def writer(
+    stream: TextIO, output: Output, zone: tzinfo | None = None
+) -> Callable[[Sequence[ImageResult]], None]:
     """Write the header of an output to `stream`; return the function that writes the rows of some images.
 
     The column `prediction` is the class index. Without a prediction it is empty and `code` says why. Numbers
-    and codes stay as they are; other texts are written by `as_text`.
+    and codes stay as they are; other texts are written by `as_text`. Moments are ISO 8601 in UTC; with `zone`
+    they are its wall times, in the form that sheets take for dates.
     """
     columns = columns_of(output)
     out = csv.writer(stream, lineterminator="\n")
@@ -60,7 +63,7 @@ def writer(stream: TextIO, output: Output) -> Callable[[Sequence[ImageResult]], 
         for place in probabilities:
             found[place] = ["" if value is None else f"{value:.6f}" for value in found[place]]
         for place in moments:
-            found[place] = ["" if value is None else iso(value) for value in found[place]]
+            found[place] = ["" if value is None else _moment(value, zone) for value in found[place]]
         for place in texts:
             found[place] = _as_texts(found[place])
         out.writerows(zip(*found, strict=True))
@@ -71,3 +74,7 @@ def writer(stream: TextIO, output: Output) -> Callable[[Sequence[ImageResult]], 
 def _as_texts(column: Sequence[str | None]) -> Sequence[str | None]:
     """Return a column with its cells as `as_text` writes them."""
     return [value and as_text(value) for value in column]
+
+
+def _moment(value: datetime, zone: tzinfo | None) -> str:
+    return f"{value.astimezone(zone):%Y-%m-%d %H:%M:%S}" if zone else iso(value)

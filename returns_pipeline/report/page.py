@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,14 +31,15 @@ class _Picture:
     result: ImageResult
 
 
-def render(summary: RunSummary, tally: Tally, folder: Path) -> str:
-    """Return the page of a run for a file in `folder`."""
+def render(summary: RunSummary, tally: Tally, folder: Path, zone: tzinfo) -> str:
+    """Return the page of a run for a file in `folder`, with moments in `zone`."""
     longest = max(tally.labels.values(), default=1)
     codes = [(code, words.fault(code), count) for code, count in tally.codes.most_common()]
     template = template_environment("returns_pipeline.report").get_template("report.html")
     return template.render(
         words=words,
         run=summary,
+        zone=zone,
         accuracy=tally.accuracy,
         review=tally.decisions[Decision.REVIEW],
         bars=[_Bar(label, count, count / longest) for label, count in tally.labels.most_common()],

@@ -206,9 +206,16 @@ def run_kind(code: str) -> str:
     return RUN_KINDS.get(code, code)
 
 
-def run_state(code: str, done: int, total: int) -> str:
-    """Return how far a run is, with `done` of `total` photos."""
-    return RUN_STATES.get(code, code).format(done=f"{done:,}", total=f"{total:,}")
+def run_states(kind: str) -> Mapping[str, str]:
+    """Return the states of runs of a kind. A run of single photos scans nothing: it waits for the next."""
+    if kind != RunKind.API:
+        return RUN_STATES
+    return {**RUN_STATES, RunState.SCANNING: "open for today's photos: {done} of {total} done"}
+
+
+def run_state(code: str, done: int, total: int, kind: str = "") -> str:
+    """Return how far a run of a kind is, with `done` of `total` photos."""
+    return run_states(kind).get(code, code).format(done=f"{done:,}", total=f"{total:,}")
 
 
 def left_there(name: str, count: int) -> str:
@@ -234,6 +241,16 @@ def undelivered(counts: DeliveryCounts) -> str:
 
 def _notices(count: int) -> str:
     return f"{count:,} notice{'' if count == 1 else 's'}"
+
+
+def coloured(count: int, total: int, model: object, knows: str = "grey pictures only") -> str:
+    """Return the warning that a model for grey pictures was given colour photos; `knows` says for which."""
+    which = "The photo has" if count == total == 1 else f"{count:,} of {total:,} photos have"
+    return (
+        f"{which} colours, but the model {model} knows {knows}. Predictions for colour photos are unsure, "
+        "so a person must review each. For colour photos choose another model, for example clothing: "
+        "RETURNS_MODEL=clothing."
+    )
 
 
 def fault(code: str) -> str:

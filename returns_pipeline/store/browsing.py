@@ -48,7 +48,6 @@ _DRAWN = (FaultCode.TRUNCATED, FaultCode.GAVE_UP)
 #: The other fields of ImageResult, which only pages and lists read, and their columns.
 PAGE_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "main_probability": predictions.c.main_probability,
-    "run_id": images.c.run_id,
     "review_id": images.c.review_id,
 }
 _SELECT = sa.select(*RESULT_COLUMNS.values(), *PAGE_COLUMNS.values()).select_from(_FROM)

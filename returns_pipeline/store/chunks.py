@@ -23,6 +23,7 @@ from returns_pipeline.store.clocks import has_ended, is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
+    COLOURED,
     IDENTITY,
     UNFINISHED,
     chunks,
@@ -30,6 +31,7 @@ from returns_pipeline.store.tables import (
     escape_path,
     images,
     model_versions,
+    of_stages,
     predictions,
     runs,
 )
@@ -172,11 +174,18 @@ def split(db: Database, held: Claim) -> int:
         return int(other)
 
 
-def store(db: Database, held: Claim, outcomes: Sequence[Outcome], embedded: Embedded | None = None) -> None:
+def store(
+    db: Database,
+    held: Claim,
+    outcomes: Sequence[Outcome],
+    embedded: Embedded | None = None,
+    coloured: int = 0,
+) -> None:
     """Write every outcome of a chunk in one durable transaction, because files are moved after it.
 
-    `embedded` holds the embeddings of its images, if later images are compared with them. Raises
-    LeaseLostError if another process has claimed the chunk.
+    `embedded` holds the embeddings of its images, if later images are compared with them. `coloured` counts
+    the pictures whose colours the model does not see. Raises LeaseLostError if another process has claimed
+    the chunk.
     """
     results = [_result(outcome) for outcome in outcomes]
     predicted = [
@@ -184,8 +193,9 @@ def store(db: Database, held: Claim, outcomes: Sequence[Outcome], embedded: Embe
         for outcome in outcomes
         if outcome.prediction
     ]
+    counted = {"timings": {COLOURED: coloured}} if coloured else {}
     with db.write(lasting=True) as connection:
-        _require_lease(connection, held)
+        _require_lease(connection, held, **counted)
         bulk.update(connection, images, _RESULT, results)
         bulk.insert(connection, predictions, _PREDICTION, predicted)
         fingerprints.add(connection, outcomes)
@@ -259,6 +269,8 @@ def finish(
             )
             moved = sa.and_(moved, images.c.id.not_in(list(staying)))
         connection.execute(sa.update(images).where(moved).values(in_intake=False))
+        stored = connection.execute(sa.select(chunks.c.timings).where(chunks.c.id == held.chunk_id)).scalar()
+        counted = {COLOURED: stored[COLOURED]} if stored and COLOURED in stored else {}
         connection.execute(
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id)
@@ -269,7 +281,7 @@ def finish(
                 lease_until=None,
                 error=None,
                 finished_at=utc_now(),
-                timings={stage: round(seconds * 1000, 1) for stage, seconds in timings.items()},
+                timings={stage: round(seconds * 1000, 1) for stage, seconds in timings.items()} | counted,
             )
         )
 
@@ -316,7 +328,7 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
             if row.size >= _LEAST_IMAGES and row.timings and "predict" in row.timings
         ]
     size = sum(row.size for row in rows)
-    return sum(sum(row.timings.values()) for row in rows) / 1000 / size if size else None
+    return sum(sum(of_stages(row.timings).values()) for row in rows) / 1000 / size if size else None
 
 
 def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:

@@ -47,6 +47,7 @@ RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "reviewer": review_changes.c.who,
     "reviewed_at": review_changes.c.changed_at,
     "received_at": sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime),
+    "run_id": images.c.run_id,
 }
 #: The review of an image that counts.
 REVIEW_OF_IMAGE = review_changes.c.id == images.c.review_id

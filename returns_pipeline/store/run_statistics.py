@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import NIGHTS, RunState
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import chunks, images, run_labels, run_stages, runs
+from returns_pipeline.store.tables import chunks, images, of_stages, run_labels, run_stages, runs
 
 
 def count_labels(db: Database, run_id: int) -> None:
@@ -79,7 +79,7 @@ def add_stages(db: Database, run_id: int) -> None:
     with db.read() as connection:
         timings = connection.execute(sa.select(chunks.c.timings).where(chunks.c.run_id == run_id)).scalars()
         for each in timings:
-            seconds.update({stage: spent / 1000 for stage, spent in (each or {}).items()})
+            seconds.update({stage: spent / 1000 for stage, spent in of_stages(each or {}).items()})
     if not seconds:
         return
     rows = [{"run_id": run_id, "stage": stage, "seconds": spent} for stage, spent in seconds.items()]

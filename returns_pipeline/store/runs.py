@@ -1,7 +1,7 @@
 """Runs: opened by a request, filled by a scan, read for lists. `run_closing` closes them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.images import release_replaced
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
+    COLOURED,
     NOT_CLOSED,
     PathText,
     chunks,
@@ -280,7 +281,7 @@ def find(db: Database, run_id: int) -> RunSummary | None:
     """Return a run, or None if there is no such run."""
     with db.read() as connection:
         row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one_or_none()
-        return _summary(connection, row) if row else None
+        return _whole_summary(connection, row) if row else None
 
 
 def existing(db: Database, run_id: int) -> RunSummary:
@@ -321,12 +322,31 @@ def latest(db: Database, limit: int, before: int | None = None) -> list[RunSumma
         return [_summary(connection, row) for row in rows]
 
 
-def newest_night(db: Database) -> RunSummary | None:
-    """Return the newest run of a night, in time or late; None before the first."""
-    nights = runs.c.kind.in_(NIGHTS)
+def opened_between(db: Database, begin: datetime, end: datetime) -> list[RunSummary]:
+    """Return the runs that were opened at or after `begin` and before `end`, oldest first."""
+    query = _SUMMARY.where(runs.c.opened_at >= begin, runs.c.opened_at < end)
     with db.read() as connection:
-        row = connection.execute(_SUMMARY.where(nights).order_by(runs.c.id.desc()).limit(1)).one_or_none()
-        return _summary(connection, row) if row else None
+        rows = connection.execute(query.order_by(runs.c.id)).all()
+        return [_summary(connection, row) for row in rows]
+
+
+def newest_night(db: Database, *, finished: bool = False) -> RunSummary | None:
+    """Return the newest run of a night, in time or late, or only a finished one; None before the first."""
+    query = _SUMMARY.where(runs.c.kind.in_(NIGHTS))
+    if finished:
+        query = query.where(runs.c.state == RunState.CLOSED)
+    with db.read() as connection:
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        return _whole_summary(connection, row) if row else None
+
+
+def version(db: Database) -> str:
+    """Return a text that changes when a run begins or ends: pages that were opened before then notice it."""
+    newest = sa.select(sa.func.max(runs.c.id)).scalar_subquery()
+    still_open = sa.select(sa.func.count()).select_from(runs).where(NOT_CLOSED).scalar_subquery()
+    with db.read() as connection:
+        last, count = connection.execute(sa.select(newest, still_open)).one()
+    return f"{last or 0}-{count}"
 
 
 def unclosed(db: Database) -> list[RunSummary]:
@@ -366,6 +386,13 @@ def _summary(connection: sa.Connection, row: Any) -> RunSummary:
         report=_path(row.report_path),
         left=LeftBehind(row.still_changing, row.skipped, row.unreadable_folders),
     )
+
+
+def _whole_summary(connection: sa.Connection, row: Any) -> RunSummary:
+    """Return a summary with the count that lists leave out, because it reads each chunk of the run."""
+    coloured = sa.func.sum(chunks.c.timings[COLOURED].as_integer())
+    counted = connection.execute(sa.select(coloured).where(chunks.c.run_id == row.id)).scalar()
+    return replace(_summary(connection, row), coloured=int(counted or 0))
 
 
 def _path(text: str | None) -> Path | None:

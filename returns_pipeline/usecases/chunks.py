@@ -24,7 +24,7 @@ from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.source import ImmovableFault
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
-from returns_pipeline.records.predictions import Embedded
+from returns_pipeline.records.predictions import Decision, Embedded
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import chunks
 from returns_pipeline.usecases import shadow
@@ -40,12 +40,18 @@ Timings = dict[str, float]
 
 
 class _Results(NamedTuple):
-    """The outcome of each image of a chunk, and the embeddings if later images are compared with them."""
+    """The outcome of each image of a chunk, and the embeddings if later images are compared with them.
+
+    `coloured` counts the pictures whose colours the model does not see.
+    """
 
     outcomes: list[Outcome]
     embedded: Embedded | None = None
+    coloured: int = 0
 
 
+#: Why the prediction for a colour photo needs a person, if the model takes grey pixels.
+COLOUR_DETAIL = "This is a colour photo, and the model knows grey pictures only."
 #: Pause after a ConfigFault, so that a worker without its model does not empty the queue before others can
 #: work on it.
 CONFIG_PAUSE_SECONDS = 2.0
@@ -123,7 +129,7 @@ def _process(context: Context, claim: Claim) -> list[Outcome]:
         results = _give_up(context, claim) if given_up else _classify(context, claim, timings)
         outcomes = results.outcomes
         with _timed(timings, "store"):
-            chunks.store(context.db, claim, outcomes, results.embedded)
+            chunks.store(context.db, claim, outcomes, results.embedded, results.coloured)
     with _timed(timings, "archive"):
         gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
     chunks.finish(context.db, claim, gone, timings, staying)
@@ -180,6 +186,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     outcomes: list[Outcome] = []
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
+    coloured = 0
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
         for image, (code, detail, faulty) in batch.failed:
             outcome = _unclassified(context, claim, image, ImageState.QUARANTINED, code, detail)
@@ -190,16 +197,27 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
             if claim.kind.is_of_intake and scores.features is not None:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
+        first = len(outcomes)
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
             target = destinations.destination(folder, image.id, image.path) if folder else None
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
+        for place in batch.coloured:
+            outcomes[first + place] = _to_review(outcomes[first + place])
+        coloured += len(batch.coloured)
     # The decoder adds up the seconds of its threads, which run in parallel.
     threads = max(1, settings.decode_threads)
     timings["read"] = decoder.read_seconds / threads
     timings["decode"] = decoder.decode_seconds / threads
     if not ids:
-        return _Results(outcomes)
-    return _Results(outcomes, Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes()))
+        return _Results(outcomes, None, coloured)
+    embedded = Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes())
+    return _Results(outcomes, embedded, coloured)
+
+
+def _to_review(outcome: Outcome) -> Outcome:
+    """Send a photo to a person whose colours the model does not see: its probability says nothing."""
+    prediction = outcome.prediction and outcome.prediction._replace(decision=Decision.REVIEW)
+    return outcome._replace(prediction=prediction, detail=COLOUR_DETAIL)
 
 
 def _unclassified(

@@ -1,5 +1,7 @@
 """Closes a complete run: its report, its statistics, its images in the review queue. May run twice."""
 
+from zoneinfo import ZoneInfo
+
 import structlog
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
@@ -31,7 +33,8 @@ def close_run(context: Context, run_id: int) -> None:
         summary = run_closing.closing_summary(context.db, run_id, utc_now())
         require_known_kind(summary.kind, run_id)
         folder = context.settings.report_dir / f"run-{run_id}"
-        summary = write_report(summary, images.results(context.db, run_id), folder)
+        zone = ZoneInfo(context.settings.timezone)
+        summary = write_report(summary, images.results(context.db, run_id), folder, zone)
         run_statistics.count_labels(context.db, run_id)
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
@@ -66,7 +69,8 @@ def update_report(context: Context, run_id: int) -> None:
     if corrected_at is None:
         return
     summary = runs.existing(context.db, run_id)
-    write_report(summary, images.results(context.db, run_id), context.settings.report_dir / f"run-{run_id}")
+    folder, zone = context.settings.report_dir / f"run-{run_id}", ZoneInfo(context.settings.timezone)
+    write_report(summary, images.results(context.db, run_id), folder, zone)
     run_statistics.count_labels(context.db, run_id)
     run_closing.end_correction(context.db, run_id, corrected_at)
     log.info("report_updated", run=run_id)

@@ -6,6 +6,7 @@ They are read from the database: a page must not wait for a file server that doe
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import Settings
@@ -29,10 +30,11 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
         if is_late and runs.night_is_missing(db, request, due):
             found.append(
                 ConfigFault(
-                    "The folder {folder} was not scanned for the night of {due:%Y-%m-%d %H:%M} UTC.",
+                    "The folder {folder} was not scanned for the night of {due:%Y-%m-%d %H:%M} ({zone}).",
                     "Run `returns-pipeline doctor` to see why.",
                     folder=intake.folder,
-                    due=due,
+                    due=due.astimezone(ZoneInfo(settings.timezone)),
+                    zone=settings.timezone,
                 )
             )
         elif fault := emptiness(db, _resolved(intake.folder)):

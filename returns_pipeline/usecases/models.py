@@ -215,6 +215,11 @@ def promote(
     return Activation(bundle.ref, replaced, comparison.sentence)
 
 
+def can_roll_back(db: Database, name: str) -> bool:
+    """Whether another version of a model was active before the present one."""
+    return len(_activations(models.history(db, name))) > 1
+
+
 def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: str = "") -> Activation:
     """Make the version active again that was active before the present one.
 

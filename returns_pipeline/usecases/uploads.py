@@ -20,6 +20,7 @@ from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
+from returns_pipeline.records.text import SPOOLED
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import request_keys, runs, uploads
 from returns_pipeline.store.database import utc_now
@@ -34,9 +35,6 @@ _CHUNK = 128
 _ORPHAN_NS = 3600 * 10**9
 #: How long a request that is repeated with its key gets the results of the first one.
 _KEY_LASTS = timedelta(days=1)
-#: A spool file is named REQUEST-NUMBER-NAME: the request's id, the image's position in the request, and the
-#: client's file name, cleaned.
-_SPOOLED = re.compile(r"[0-9a-f]{32}-\d{6}-")
 #: Characters that are kept of a client's file name, from its end.
 _KEPT = 60
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -61,6 +59,7 @@ def write_spool(context: Context, images: Iterable[tuple[str, bytes]]) -> list[F
     written: list[FoundFile] = []
     try:
         for number, (name, content) in enumerate(images):
+            # `records.text.SPOOLED` finds the client's name in it.
             places.append(f"{context.settings.spool_dir}/{request}-{number:06}-{_safe_name(name)}")
             written.append(context.photos.put(places[-1], content))
     except TransientFault as fault:
@@ -138,7 +137,7 @@ def clean_up(context: Context, now: datetime) -> None:
     spool = str(context.settings.spool_dir.resolve())
     if not context.photos.has_folder(spool):
         return
-    files = context.photos.find(spool, lambda name: not _SPOOLED.match(name), with_clock=True)
+    files = context.photos.find(spool, lambda name: not SPOOLED.match(name), with_clock=True)
     # By the clock of the spool's file server, which may differ from this machine's.
     old = [file.path for file in files if file.now_ns and file.now_ns - file.mtime_ns > _ORPHAN_NS]
     for path in uploads.unknown(context.db, old):

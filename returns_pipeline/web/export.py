@@ -1,45 +1,72 @@
-"""A run's images as CSV, JSON or Parquet, sent while they are written: memory stays flat."""
+"""Images as CSV, Excel, JSON or Parquet, sent while they are written: memory stays flat."""
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.text import iso
 from returns_pipeline.report.columns import Output, columns_of, values
 from returns_pipeline.report.csv_table import writer
+from returns_pipeline.settings import Settings
 from returns_pipeline.store import images
 from returns_pipeline.store.database import Database
+from returns_pipeline.web import excel
 
 _ROWS = 1000
+_BYTE_ORDER_MARK = "\ufeff"
 _COLUMNS = columns_of(Output.EXPORT)
 
 
-def _batches(database: Database, run_id: int) -> Iterator[list[ImageResult]]:
-    found = images.results(database, run_id)
+#: The images of an export, some at a time.
+Batches = Iterator[Sequence[ImageResult]]
+
+
+def batches(database: Database, run_ids: Sequence[int]) -> Batches:
+    """Yield the images of runs in their order, 1,000 at a time."""
+    found = chain.from_iterable(images.results(database, run_id) for run_id in run_ids)
     while batch := list(islice(found, _ROWS)):
         yield batch
 
 
-def _csv(database: Database, run_id: int) -> Iterator[bytes]:
+def _csv(found: Batches, _: Settings) -> Iterator[bytes]:
+    return _lines(found, None)
+
+
+def csv_for_excel(found: Batches, settings: Settings) -> Iterator[bytes]:
+    """Yield CSV that Excel opens with a double click: a byte order mark, and moments that it takes for dates.
+
+    Moments are wall times of the settings' time zone, because a sheet's dates have no zone.
+    """
+    return chain([_BYTE_ORDER_MARK.encode()], _lines(found, ZoneInfo(settings.timezone)))
+
+
+def _lines(found: Batches, zone: ZoneInfo | None) -> Iterator[bytes]:
     stream = io.StringIO()
-    write = writer(stream, Output.EXPORT)
+    write = writer(stream, Output.EXPORT, zone)
     yield stream.getvalue().encode()
-    for batch in _batches(database, run_id):
+    for batch in found:
         stream.seek(0)
         stream.truncate()
         write(batch)
         yield stream.getvalue().encode()
 
 
-def _json(database: Database, run_id: int) -> Iterator[bytes]:
+def _excel(found: Batches, settings: Settings) -> Iterator[bytes]:
+    # Not in the temporary folder, which may lie in memory.
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    return excel.workbook(_COLUMNS, found, ZoneInfo(settings.timezone), settings.spool_dir)
+
+
+def _json(found: Batches, _: Settings) -> Iterator[bytes]:
     names = [column.name for column in _COLUMNS]
     yield b"["
     comma = ""
-    for batch in _batches(database, run_id):
+    for batch in found:
         rows = zip(*values(_COLUMNS, batch), strict=True)
         lines = ",\n".join(json.dumps(dict(zip(names, row, strict=True)), default=iso) for row in rows)
         yield f"{comma}\n{lines}".encode()
@@ -47,7 +74,7 @@ def _json(database: Database, run_id: int) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-def _parquet(database: Database, run_id: int) -> Iterator[bytes]:
+def _parquet(each_batch: Batches, _: Settings) -> Iterator[bytes]:
     import pyarrow
     from pyarrow import parquet
 
@@ -59,7 +86,7 @@ def _parquet(database: Database, run_id: int) -> Iterator[bytes]:
     schema = pyarrow.schema([(column.name, types.get(column.type, pyarrow.string())) for column in _COLUMNS])
     sink = _Sink()
     with parquet.ParquetWriter(sink, schema) as out:
-        for batch in _batches(database, run_id):
+        for batch in each_batch:
             found = values(_COLUMNS, batch)
             arrays = [pyarrow.array(each, field.type) for each, field in zip(found, schema, strict=True)]
             out.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
@@ -88,12 +115,13 @@ class _Sink(io.RawIOBase):
 class Format(NamedTuple):
     """A file format: the function that writes it, and its media type."""
 
-    write: Callable[[Database, int], Iterator[bytes]]
+    write: Callable[[Batches, Settings], Iterator[bytes]]
     media_type: str
 
 
 FORMATS = {
     "csv": Format(_csv, "text/csv"),
+    "xlsx": Format(_excel, excel.MEDIA_TYPE),
     "json": Format(_json, "application/json"),
     "parquet": Format(_parquet, "application/vnd.apache.parquet"),
 }

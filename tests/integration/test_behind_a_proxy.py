@@ -16,7 +16,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
 from returns_pipeline.web.security.access import hash_password
 from tests.proxy import proxy
-from tests.support import LABELS
+from tests.support import LABELS, write_stub_bundle
 from tests.web import Site, batch_of, closed_run, site
 
 ROOT = "/returns"
@@ -63,6 +63,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (running.home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
         closed_run(running, 70)
         access.add_user(running.home.database, "ann", hash_password(PASSWORD), Role.OPERATOR)
+        # A model can be rolled back only if another version was active before.
+        write_stub_bundle(running.home.settings.models_dir, version=2)
+        promoted = running.ask("POST", "/api/v1/models/stub/2/promote", json={"reason": "newer"})
+        assert promoted.ok, promoted.text
         # The run of the day's images stays open.
         images, _ = batch_of(running, 1, 1000)
         assert running.ask("POST", "/process_batch", json={"images": images}).ok
@@ -114,11 +118,14 @@ def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
         open_ |= (few | set(sorted(links.fetched - few)[:2])) - seen
     wanted = {"/", "/runs", "/runs/1", "/review", "/try", "/models", "/models/stub/rollback", "/openapi.json"}
     wanted |= {"/static/style.css", "/static/page.js", "/static/swagger-ui/swagger-ui-bundle.js"}
-    wanted |= {f"/api/v1/runs/1/export?format={kind}" for kind in ("csv", "json", "parquet")}
+    wanted |= {f"/api/v1/runs/1/export?format={kind}" for kind in ("csv", "xlsx", "json", "parquet")}
     assert {ROOT + path for path in wanted} <= seen
     for part in ("/events", "/thumbnail", "/images/", "cursor="):
         assert any(part in path for path in seen), part
     forms = {"/login", "/logout", "/try", "/review", "/runs/1/retry", "/models/stub/rollback"}
+    forms.add("/models/stub/1/promote")
+    # The pages of images have a form each.
+    posted = {path for path in posted if not path.startswith(f"{ROOT}/images/")}
     assert {ROOT + path for path in forms} == posted
 
 

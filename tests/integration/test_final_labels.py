@@ -181,7 +181,7 @@ def test_every_output_follows_a_correction(home: Installation) -> None:
     expected = Counter(each.final_label for each in images.results(database, run_id))
     assert expected["Hat"] == 1
     of_csv = list(csv.DictReader(io.StringIO(summary.csv.read_text())))
-    exported = b"".join(export.FORMATS["json"].write(database, run_id))
+    exported = b"".join(export.FORMATS["json"].write(export.batches(database, [run_id]), home.settings))
     for rows in (of_csv, json.loads(exported)):
         assert Counter(row["final_label"] for row in rows) == expected
         changed = next(row for row in rows if row["final_label"] == "Hat")

@@ -5,13 +5,16 @@ import io
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import tables
+from returns_pipeline.web.export import FORMATS
 from tests.faults.night import until
 from tests.support import LABELS, write_images
 from tests.web import Site, batch_of, closed_run, site
@@ -203,13 +206,14 @@ def test_images_can_be_filtered_and_paged(here: Site, night: int) -> None:
     assert not any("/" in image["name"] for image in found)
 
 
-def test_a_run_is_exported_in_three_formats(here: Site, night: int) -> None:
-    """CSV, JSON and Parquet have the same columns and rows, one for each image."""
+def test_a_run_is_exported_in_every_format(here: Site, night: int) -> None:
+    """CSV, Excel, JSON and Parquet have the same columns and rows, one for each image."""
+    from openpyxl import load_workbook
     from pyarrow import parquet
 
     texts = {
         kind: here.ask("GET", f"/api/v1/runs/{night}/export", params={"format": kind}).content
-        for kind in ("csv", "json", "parquet")
+        for kind in FORMATS
     }
     rows = list(csv.DictReader(io.StringIO(texts["csv"].decode())))
     objects = json.loads(texts["json"])
@@ -219,6 +223,31 @@ def test_a_run_is_exported_in_three_formats(here: Site, night: int) -> None:
     assert len(names) == 300
     assert names == [each["filename"] for each in objects] == [each["filename"] for each in table]
     assert [each["prediction"] for each in objects] == [each["prediction"] for each in table]
+    header, *cells = load_workbook(io.BytesIO(texts["xlsx"]), read_only=True).active.values
+    sheet = [dict(zip(header, row, strict=True)) for row in cells]
+    assert list(header) == list(rows[0])
+    assert [(each["filename"], each["prediction"]) for each in sheet] == [
+        (each["filename"], each["prediction"]) for each in objects
+    ]
+
+
+def test_the_lists_of_some_days_have_every_run_of_them(here: Site, night: int) -> None:
+    """Today's list has each image of today's runs once; yesterday's, before the first run, has none."""
+    run = here.ask("GET", f"/api/v1/runs/{night}").json()
+    day = run["opened_at"][:10]
+    runs = [each for each in here.ask("GET", "/api/v1/runs").json()["runs"] if each["opened_at"][:10] == day]
+    answer = here.ask("GET", "/api/v1/export", params={"from": day, "to": day, "bom": 1})
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert Counter(int(row["run"]) for row in rows) == {each["id"]: each["seen"] for each in runs}
+    assert datetime.fromisoformat(rows[0]["received_at"]).tzinfo is None
+    assert f'filename="returns-{day}-incoming.csv"' in answer.headers["content-disposition"]
+    before = here.ask("GET", "/api/v1/export", params={"from": "2026-01-01", "to": "2026-01-02"})
+    assert before.content.count(b"\n") == 1
+    for wrong in ({"from": "2026-01-02", "to": "2026-01-01"}, {"from": "monday"}, {"to": "2026-01-01"}):
+        refused = here.ask("GET", "/api/v1/export", params=wrong)
+        assert refused.status_code in {400, 422}, wrong
+        assert refused.json()["error"]
 
 
 def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from returns_pipeline.classify.bundle import MANIFEST, load_bundle
+from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
 from returns_pipeline.classify.manifest import HIGHEST_VERSION, MANIFEST_BYTES, read_manifest
 from returns_pipeline.classify.models_folder import on_disk
 from returns_pipeline.classify.publishing import copy_bundle, draft_folder, publish
@@ -223,3 +224,17 @@ def test_a_file_with_the_next_number_is_not_waited_for(tmp_path: Path) -> None:
         copy_bundle(bundle.folder, draft)
         with pytest.raises(ConfigFault, match="no version number left"):
             publish(load_bundle(draft, placed=False), tmp_path, above=HIGHEST_VERSION)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("fashion-mnist", "grey pictures of clothes"), ("clothing", "colour photos of clothes")],
+)
+def test_a_shipped_bundle_says_what_it_knows(model: str, words: str) -> None:
+    """People choose a model by its words; a bundle without any is described by its input."""
+    bundle = find_bundle(PROJECT_ROOT / "models", model)
+    assert words in bundle.knows
+    silent = replace(bundle, data={})
+    kind = "grey" if bundle.input.channels == 1 else "colour"
+    assert silent.knows.startswith(f"{kind} pictures, scaled to {bundle.input.width} x ")
+    assert silent.digest == bundle.digest

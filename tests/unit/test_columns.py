@@ -50,7 +50,7 @@ def test_clients_find_the_columns_that_they_know() -> None:
     """Names and order of the files are an interface: they change on purpose only."""
     names = {output: [column.name for column in columns_of(output)] for output in Output}
     assert names[Output.REPORT] == [*_REPORT, "archived_path", *_FINAL]
-    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL]
+    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL, "run"]
     assert all(len(set(each)) == len(each) for each in names.values())
 
 
@@ -140,3 +140,18 @@ def test_text_from_outside_is_printable_and_not_mixed_up(name: str) -> None:
     assert printable(name).isprintable()
     assert (printable(name) == name) == name.isprintable()
     assert file_name(f"/folder/{name}") == printable(name)
+
+
+def test_an_upload_has_the_name_that_its_client_gave() -> None:
+    """The spool's own prefix is for programs; a name that only looks alike stays whole."""
+    spooled = f"/spool/{'0f' * 16}-000003-hat.jpg"
+    assert file_name(spooled) == IMAGE._replace(path=spooled).name == "hat.jpg"
+    for name in ("0f-000003-hat.jpg", f"x{'0f' * 16}-000003-hat.jpg", f"{'0f' * 16}-3-hat.jpg"):
+        assert file_name(f"/in/{name}") == name
+
+
+def test_a_run_of_single_photos_does_not_scan() -> None:
+    """It is open for hours because it waits for more photos, not because it searches for them."""
+    assert words.run_state(RunState.SCANNING, 2, 3, RunKind.API) == "open for today's photos: 2 of 3 done"
+    assert words.run_state(RunState.SCANNING, 2, 3, RunKind.NIGHTLY) == "taking in photos"
+    assert words.run_states(RunKind.API).keys() == words.RUN_STATES.keys()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len
@@ -10,8 +11,9 @@ from rich.text import Text
 from returns_pipeline.cli.console import print_line, short_path
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
+from returns_pipeline.records.text import iso
 from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
-from returns_pipeline.report.words import left_behind, run_kind, run_state
+from returns_pipeline.report.words import coloured, left_behind, run_kind, run_state
 from returns_pipeline.terminal import Terminal, framed_table, plain_table
 
 #: Characters of a file name that stay on one line, even in a narrow terminal.
@@ -30,6 +32,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
         "failed": run.counts.failed,
         "pending": run.counts.pending,
         **asdict(run.left),
+        "coloured": run.coloured,
         "opened_at": run.opened_at.isoformat(),
         "closed_at": run.closed_at.isoformat() if run.closed_at else None,
         "seconds": run.seconds,
@@ -42,12 +45,13 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
 
 def state_of(run: RunSummary) -> str:
     """Return how far a run is, in words."""
-    return run_state(run.state, run.counts.seen - run.counts.pending, run.counts.seen)
+    return run_state(run.state, run.counts.seen - run.counts.pending, run.counts.seen, run.kind)
 
 
 def image_as_dict(image: ImageResult) -> dict[str, Any]:
     """Return an image as the JSON that the command line prints."""
-    return as_dict(Output.JSON, image)
+    found = as_dict(Output.JSON, image)
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in found.items()}
 
 
 def print_run(run: RunSummary) -> None:
@@ -73,6 +77,8 @@ def print_run(run: RunSummary) -> None:
     Terminal().print_table(table)
     for line in left_behind(run.left):
         print_line(line)
+    if run.coloured:
+        print_line(coloured(run.coloured, run.counts.seen, run.model))
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
             print_line(f"{name:<7} {short_path(path)}")

@@ -40,14 +40,15 @@ class Failure(NamedTuple):
 class Batch(NamedTuple):
     """What a model takes in one call: `pixels` uint8 [n, h, w, c], `images` and `facts` of the same n.
 
-    `pixels` is overwritten by the next batch. `failed`: the images in between that
-    could not be read or decoded.
+    `pixels` is overwritten by the next batch. `failed`: the images in between that could not be read or
+    decoded. `coloured`: the places, 0 to n - 1, of pictures whose colours a grey model does not see.
     """
 
     pixels: NDArray[np.uint8]
     images: list[PendingImage]
     facts: list[ImageFacts]
     failed: list[tuple[PendingImage, Failure]]
+    coloured: list[int]
 
 
 class _Attempt(NamedTuple):
@@ -77,7 +78,7 @@ class Decoder:
         fails.
         """
         pixels = np.empty((min(size, len(images)), *self._want.shape), np.uint8)
-        batch = Batch(pixels, [], [], [])
+        batch = Batch(pixels, [], [], [], [])
         for image, attempt in zip(images, self._attempts(images, size, threads), strict=True):
             progress()
             self.read_seconds += attempt.read_seconds
@@ -86,11 +87,13 @@ class Decoder:
                 batch.failed.append((image, attempt.result))
                 continue
             pixels[len(batch.images)] = attempt.result.pixels
+            if attempt.result.lost_colours:
+                batch.coloured.append(len(batch.images))
             batch.images.append(image)
             batch.facts.append(attempt.result.facts)
             if len(batch.images) == size:
                 yield batch
-                batch = Batch(pixels, [], [], [])
+                batch = Batch(pixels, [], [], [], [])
         if batch.images or batch.failed:
             yield batch._replace(pixels=pixels[: len(batch.images)])
 

@@ -19,6 +19,7 @@ from pillow_heif import register_heif_opener
 
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.photos.decoding.bounds import Limits, pixels_to_decode, require_few_pixels, webp_pixels
+from returns_pipeline.photos.decoding.colourfulness import has_colours
 from returns_pipeline.photos.decoding.formats import RAW, detect_format
 from returns_pipeline.photos.decoding.jpeg_ends import close_jpeg
 from returns_pipeline.photos.decoding.jpeg_markers import read_jpeg_frame
@@ -78,23 +79,24 @@ def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
         raise ImageFault(FaultCode.EMPTY_FILE)
     sha256 = hashlib.sha256(data).hexdigest()
     if (plain := decode_plain_png(data, limits)) is not None:
-        return Decoded(fit(plain, want), ImageFacts(sha256, "PNG", *plain.size))
+        facts = ImageFacts(sha256, "PNG", *plain.size)
+        return Decoded(fit(plain, want), facts, want.channels == 1 and has_colours(plain))
     name = detect_format(data)
     try:
-        pixels, (width, height) = _decode(data, name, want, limits)
+        pixels, (width, height), lost_colours = _decode(data, name, want, limits)
     except (ImageFault, MemoryError):
         raise
     except UnidentifiedImageError:
         raise _header_fault(data, name) from None
     except Exception as error:  # Pillow's decoders raise anything on a damaged file
         raise _damaged(error) from error
-    return Decoded(pixels, ImageFacts(sha256, name, width, height))
+    return Decoded(pixels, ImageFacts(sha256, name, width, height), lost_colours)
 
 
 def _decode(
     data: bytes, name: str, want: ImageInput, limits: Limits
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Return the pixels, and the size of the upright picture."""
+) -> tuple[NDArray[np.uint8], tuple[int, int], bool]:
+    """Return the pixels, the size of the upright picture, and whether the model takes its colours away."""
     stated: Preview | None = None
     if name == RAW:
         stated = require_preview(data, want)
@@ -106,7 +108,8 @@ def _decode(
         profile = profile or stated.profile
     if orientation >= 5:
         size = size[::-1]
-    return to_model_pixels(image, want, data, orientation, profile), size
+    lost_colours = want.channels == 1 and has_colours(image)
+    return to_model_pixels(image, want, data, orientation, profile), size, lost_colours
 
 
 class _Loaded(NamedTuple):

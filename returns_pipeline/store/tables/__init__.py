@@ -29,10 +29,12 @@ from returns_pipeline.store.tables.review_tables import (
     reviews,
 )
 from returns_pipeline.store.tables.run_tables import (
+    COLOURED,
     CORRECTED,
     NOT_CLOSED,
     UNFINISHED,
     chunks,
+    of_stages,
     run_labels,
     run_stages,
     runs,
@@ -41,6 +43,7 @@ from returns_pipeline.store.tables.schema_tables import schema_compatibility
 from returns_pipeline.store.tables.search_tables import search_grams, search_progress
 
 __all__ = [
+    "COLOURED",
     "CORRECTED",
     "GIVEN_UP",
     "HELD",
@@ -73,6 +76,7 @@ __all__ = [
     "metadata",
     "model_changes",
     "model_versions",
+    "of_stages",
     "one_of",
     "outbox",
     "predictions",

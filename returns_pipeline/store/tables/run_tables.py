@@ -1,5 +1,7 @@
 """Runs, their chunks, and their statistics."""
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from returns_pipeline.records.chunks import ChunkState
@@ -11,6 +13,9 @@ from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, 
 NOT_CLOSED = sa.text(f"runs.state <> '{RunState.CLOSED}'")
 CORRECTED = sa.text("corrected_at IS NOT NULL")
 UNFINISHED = sa.text(f"chunks.state <> '{ChunkState.DONE}'")
+
+#: Key in `timings`: pictures whose colours the model does not see. There is none if it is 0.
+COLOURED = "coloured_images"
 
 runs = sa.Table(
     "runs",
@@ -79,7 +84,7 @@ chunks = sa.Table(
     sa.Column("worker", sa.String(255)),
     # The error of the last attempt; NULL if its process died.
     sa.Column("error", sa.Text),
-    # Milliseconds by stage: read, decode, predict, store, archive.
+    # Milliseconds by stage: read, decode, predict, store, archive. And COLOURED, a number of images.
     sa.Column("timings", sa.JSON),
     one_of("state", *ChunkState),
 )
@@ -95,6 +100,12 @@ sa.Index(
     postgresql_where=UNFINISHED,
     sqlite_where=UNFINISHED,
 )
+
+
+def of_stages(timings: Mapping[str, float]) -> dict[str, float]:
+    """Return the milliseconds of a chunk by stage, without the count that is stored beside them."""
+    return {stage: spent for stage, spent in timings.items() if stage != COLOURED}
+
 
 #: Images of a closed run by label, counted once when the run closes.
 run_labels = sa.Table(

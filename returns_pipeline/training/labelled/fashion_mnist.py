@@ -40,7 +40,11 @@ LABELS = (
 )
 SIDE = 28
 #: The name and the licence in bundle.json.
-SOURCE = {"name": "Fashion-MNIST", "licence": "MIT, (c) 2017 Zalando SE"}
+SOURCE = {
+    "name": "Fashion-MNIST",
+    "knows": "grey pictures of clothes, 28 x 28 pixels (Fashion-MNIST)",
+    "licence": "MIT, (c) 2017 Zalando SE",
+}
 COUNTS: dict[Split, int] = {"train": 60_000, "test": 10_000}
 DEBIAN_DIR = Path("/usr/share/datasets/fashion-mnist")
 

@@ -1,5 +1,6 @@
 """One image: what happened to it, its predictions, and what the model looked at."""
 
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query, Request
@@ -12,7 +13,7 @@ from returns_pipeline.records.images import ImageFile, ImageResult, ImageState
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.text import file_name
 from returns_pipeline.report import words
-from returns_pipeline.report.columns import Output, texts
+from returns_pipeline.report.columns import Output, shown
 from returns_pipeline.store import browsing, image_history, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import originals, reviews
@@ -114,18 +115,18 @@ def _page(
     )
 
 
-def _can_be_retried(db: Database, shown: _Shown) -> bool:
+def _can_be_retried(db: Database, found: _Shown) -> bool:
     """Whether the image and its file take part in a retry of its run."""
-    if shown.image.code is None or shown.image.archived_path is None or shown.is_missing:
+    if found.image.code is None or found.image.archived_path is None or found.is_missing:
         return False
-    return runs.existing(db, shown.image.run_id or 0).state is RunState.CLOSED
+    return runs.existing(db, found.image.run_id).state is RunState.CLOSED
 
 
-def _facts(image: ImageResult) -> list[tuple[str, str]]:
+def _facts(image: ImageResult) -> list[tuple[str, str | datetime]]:
     """Return the values of an image; the main category only where it differs from the category."""
     if image.main_label == image.label:
         image = image._replace(main_label=None, main_probability=None)
-    return [(heading, text) for heading, text in texts(Output.PAGE, image) if text]
+    return [(heading, text) for heading, text in shown(Output.PAGE, image) if text]
 
 
 def _best(bundle_of: BundleLookup, model: str, top: Any) -> list[tuple[str, float]]:

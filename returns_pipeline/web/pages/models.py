@@ -15,6 +15,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless
 from returns_pipeline.store.models import history
 from returns_pipeline.usecases import models
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.dependencies import Pipeline
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show, text_of
@@ -37,8 +38,41 @@ def list_models(request: Request, context: Pipeline, person: Person) -> HTMLResp
     ]
     changes = [change for name, _ in listed for change in history(context.db, name)]
     newest = sorted(changes, key=lambda change: change.changed_at, reverse=True)[:_CHANGES]
-    can_operate = person.role is Role.OPERATOR
-    return show(request, "models.html", models=listed, changes=newest, can_operate=can_operate)
+    return show(
+        request,
+        "models.html",
+        models=listed,
+        changes=newest,
+        can_operate=person.role is Role.OPERATOR,
+        can_roll_back={name for name, _ in listed if models.can_roll_back(context.db, name)},
+        used=_used(context),
+        names=_names(context),
+    )
+
+
+def _used(context: Context) -> list[tuple[str, str]]:
+    """Return NAME/VERSION of each model that new runs use, and what it knows; none if one is missing."""
+    try:
+        found = models.configured(context.settings, context.db)
+    except PipelineError:
+        return []
+    return list({str(bundle.ref): bundle.knows for bundle in found}.items())
+
+
+def _names(context: Context) -> set[str]:
+    """Return the names whose active version new runs use: not those that the settings pin to a version."""
+    return {intake.model for intake in context.settings.every_intake if "/" not in intake.model}
+
+
+def _effect(context: Context, name: str, done: str) -> str:
+    """Return what a change of a model's active version does to runs: nothing if they use another model."""
+    if name in _names(context):
+        return done
+    used = " and ".join(model for model, _ in _used(context)) or "another model"
+    return (
+        f"No run uses the active version of {name} now: RETURNS_MODEL or RETURNS_INTAKES says {used}. "
+        "The change counts when an operator names this model there."
+    )
 
 
 def _row(each: Version) -> dict[str, object]:
@@ -58,16 +92,19 @@ def _row(each: Version) -> dict[str, object]:
 def ask_promote(request: Request, context: Pipeline, _: Person, name: str, version: int) -> HTMLResponse:
     """Ask whether this version should be the active one."""
     model_changes.require_model(context, name, version)
-    return _confirm_promote(request, name, version, "", "")
+    return _confirm_promote(request, context, name, version, "", "")
 
 
-def _confirm_promote(request: Request, name: str, version: int, reason: str, fault: str) -> HTMLResponse:
+def _confirm_promote(
+    request: Request, context: Context, name: str, version: int, reason: str, fault: str
+) -> HTMLResponse:
+    done = f"Every run that opens from now on uses {name}/{version}. Open runs keep their version."
     return show(
         request,
         "confirm.html",
         409 if fault else 200,
         title=f"Promote {name}/{version}?",
-        what=f"Every run that opens from now on uses {name}/{version}. Open runs keep their version.",
+        what=_effect(context, name, done),
         path=f"/models/{name}/{version}/promote",
         verb="Promote",
         can_force=True,
@@ -84,7 +121,7 @@ async def promote(request: Request, context: Pipeline, person: Person, name: str
     return await _change(
         request,
         lambda: model_changes.promote(context, name, version, who=person.name, reason=reason, force=force),
-        lambda fault: _confirm_promote(request, name, version, reason, fault),
+        lambda fault: _confirm_promote(request, context, name, version, reason, fault),
     )
 
 
@@ -92,16 +129,17 @@ async def promote(request: Request, context: Pipeline, person: Person, name: str
 def ask_rollback(request: Request, context: Pipeline, _: Person, name: str) -> HTMLResponse:
     """Ask whether the previous version should be the active one again."""
     model_changes.require_model(context, name)
-    return _confirm_rollback(request, name, "", "")
+    return _confirm_rollback(request, context, name, "", "")
 
 
-def _confirm_rollback(request: Request, name: str, reason: str, fault: str) -> HTMLResponse:
+def _confirm_rollback(request: Request, context: Context, name: str, reason: str, fault: str) -> HTMLResponse:
+    done = f"Every run that opens from now on uses the version of {name} that was active before."
     return show(
         request,
         "confirm.html",
         409 if fault else 200,
         title=f"Roll back {name}?",
-        what=f"Every run that opens from now on uses the version of {name} that was active before.",
+        what=_effect(context, name, done),
         path=f"/models/{name}/rollback",
         verb="Roll back",
         can_force=False,
@@ -118,7 +156,7 @@ async def rollback(request: Request, context: Pipeline, person: Person, name: st
     return await _change(
         request,
         lambda: model_changes.roll_back(context, name, who=person.name, reason=reason),
-        lambda fault: _confirm_rollback(request, name, reason, fault),
+        lambda fault: _confirm_rollback(request, context, name, reason, fault),
     )
 
 

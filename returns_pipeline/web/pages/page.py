@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -22,6 +23,7 @@ from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
 from returns_pipeline.web.pages.table import navigation, page_at
 from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.worker_client import WorkerClient
+from returns_pipeline.web.render.moments import moment
 from returns_pipeline.web.resources import resources_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
 
@@ -29,6 +31,7 @@ _templates = template_environment("returns_pipeline.web")
 _templates.globals["words"] = words
 #: A file name that may wrap after each underscore.
 _templates.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
+_templates.filters["moment"] = moment
 #: Images that wait for a review are counted for every page up to this number.
 _MOST_COUNTED = 10_000
 
@@ -49,6 +52,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
     frame = {
         "root": root_of(request),
         "page": page,
+        "zone": ZoneInfo(resources_of(request).context.settings.timezone),
         "title": page.title if page else "",
         "person": person,
         "navigation": navigation(person.role) if person else [],
@@ -107,11 +111,11 @@ async def explanation(workers: WorkerClient, db: Database, image_id: int) -> dic
     try:
         found = await workers.explain(image_id)
         if found is None:
-            return {"fault": "No worker has explained this photo in time. Try again in a minute."}
+            return {"fault": "", "is_open": True}
         similar = await run_in_threadpool(similar_images, db, found)
     except TransientFault as fault:
-        return {"fault": pathless(str(fault))}
-    return {"fault": found.fault and pathless(found.fault), "similar": similar}
+        return {"fault": pathless(str(fault)), "is_open": False}
+    return {"fault": found.fault and pathless(found.fault), "similar": similar, "is_open": False}
 
 
 async def form_of(request: Request, person: Principal, role: Role, most_fields: int = 20) -> FormData:

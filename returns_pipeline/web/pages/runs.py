@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from returns_pipeline.errors import ConflictError
+from returns_pipeline.errors import ConflictError, PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.reviews import ReviewAction
-from returns_pipeline.records.runs import RunState
+from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, as_dict
 from returns_pipeline.store import browsing, run_statistics, runs
 from returns_pipeline.store.browsing import Order
@@ -43,12 +44,19 @@ def list_runs(
     """Show the newest runs."""
     found = runs.latest(db, _RUNS + 1, before)
     shown = found[:_RUNS]
-    return show(request, "runs.html", runs=shown, next=shown[-1].id if len(found) > _RUNS else None)
+    return show(
+        request,
+        "runs.html",
+        version=runs.version(db),
+        runs=shown,
+        next=shown[-1].id if len(found) > _RUNS else None,
+    )
 
 
 @router.get("/runs/{run_id}")
 def show_run(
     request: Request,
+    db: Db,
     web: Web,
     person: Person,
     run_id: RunId,
@@ -77,6 +85,7 @@ def show_run(
         request,
         "run.html",
         run=run,
+        coloured=warning(web, run),
         images=[_tile(image) for image in found],
         labels=sorted(run_statistics.labels(db, [run_id])[run_id].items()),
         wanted=wanted,
@@ -94,6 +103,17 @@ def show_run(
 def _labels_of_model(web: Resources, found: Sequence[ImageResult]) -> tuple[str, ...]:
     """Return the labels that the photos of a page can get."""
     return task(web.context.db, web.bundle_of, found[0].id).labels if found else ()
+
+
+def warning(web: Resources, run: RunSummary) -> str:
+    """Return that a run's model was given photos that it does not know; empty if it was given none."""
+    if not run.coloured:
+        return ""
+    try:
+        knows = web.bundle_of(str(run.model)).knows
+    except PipelineError:
+        return words.coloured(run.coloured, run.counts.seen, run.model)
+    return words.coloured(run.coloured, run.counts.seen, run.model, knows)
 
 
 def _tile(image: ImageResult) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -15,14 +17,17 @@ from returns_pipeline.store import images, outbox, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.intakes import alarms
-from returns_pipeline.usecases.schedule import next_due
+from returns_pipeline.usecases.schedule import PUNCTUAL, last_due, next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
+from returns_pipeline.web.pages.runs import warning
 from returns_pipeline.web.render.charts import Column, columns
 
 router = APIRouter()
 
 _TREND = 30
+#: Runs of one night, of several intakes, are opened within this time.
+_ONE_NIGHT = timedelta(hours=1)
 
 
 class Share(NamedTuple):
@@ -44,12 +49,20 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
     before = _before(newest, last) if last else []
     shares = _shares(db, last, before) if last else []
     closed = [run for run in newest if run.state is RunState.CLOSED and run.counts.seen][:_TREND]
+    zone = ZoneInfo(context.settings.timezone)
+    open_runs = [run for run in runs.unclosed(db) if run.kind is not RunKind.API]
     return show(
         request,
         "tonight.html",
         next_night=next_due(context.settings, now),
         faults=[*web.obstacles(), *(pathless(str(each)) for each in alarms(context.settings, db, now))],
-        open_runs=[run for run in runs.unclosed(db) if run.kind is not RunKind.API],
+        version=runs.version(db),
+        open_runs=open_runs,
+        night_runs=any(run.kind.is_night for run in open_runs),
+        heading=_heading(last, last_due(context.settings, now)) if last else "",
+        same_night=_same_night(newest, last) if last else [],
+        coloured=warning(web, last) if last else "",
+        today=now.astimezone(zone).date(),
         work=work,
         work_fault=pathless(work.fault or ""),
         last=last,
@@ -65,15 +78,35 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
             [Column(each.label, each.share, _in_words(each), each.usual) for each in shares],
         ),
         trend=closed,
-        trend_plot=_trend_plot(closed),
+        trend_plot=_trend_plot(closed, zone),
     )
 
 
 def _last(db: Database, newest: Sequence[RunSummary]) -> RunSummary | None:
-    """Return the newest night; before the first night, the newest scan that found photos."""
-    return runs.newest_night(db) or next(
+    """Return the newest finished night; before the first night, the newest scan that found photos."""
+    return runs.newest_night(db, finished=True) or next(
         (run for run in newest if run.kind.is_of_intake and run.counts.seen), None
     )
+
+
+def _heading(last: RunSummary, due: datetime) -> str:
+    """Return what the newest finished run is: of last night only if it was due then, or came later."""
+    if not last.kind.is_night:
+        return "Newest photos"
+    return "Last night" if last.opened_at >= due - PUNCTUAL else "The newest finished night"
+
+
+def _same_night(newest: Sequence[RunSummary], last: RunSummary) -> list[RunSummary]:
+    """Return the other finished runs of a night: each intake has one of its own."""
+    return [
+        run
+        for run in newest
+        if run.kind.is_night
+        and last.kind.is_night
+        and run.id != last.id
+        and run.state is RunState.CLOSED
+        and abs(run.opened_at - last.opened_at) < _ONE_NIGHT
+    ]
 
 
 def _before(newest: Sequence[RunSummary], last: RunSummary) -> list[RunSummary]:
@@ -111,14 +144,15 @@ def _in_words(each: Share) -> str:
     return f"{each.label}: {counted(each.images, 'photo')}, {each.share:.1%}{usually}"
 
 
-def _trend_plot(closed: Sequence[RunSummary]) -> str:
+def _trend_plot(closed: Sequence[RunSummary], zone: ZoneInfo) -> str:
     return columns(
         f"Photos of the last {counted(len(closed), 'run')}, those without a prediction in red",
         [
             Column(
                 str(run.id),
                 run.counts.seen,
-                f"Run {run.id}, {run.opened_at:%Y-%m-%d}: {counted(run.counts.seen, 'photo')}",
+                f"Run {run.id}, {run.opened_at.astimezone(zone):%Y-%m-%d}: "
+                + counted(run.counts.seen, "photo"),
                 None,
                 run.counts.quarantined + run.counts.failed,
             )

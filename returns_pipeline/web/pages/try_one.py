@@ -66,6 +66,7 @@ def _shown(found: Classified, milliseconds: float) -> dict[str, object]:
         "main_probability": image.main_probability,
         "has_subs": bundle.labels != bundle.main_categories,
         "decision": image.decision,
+        "remark": image.detail or "",
         "top": [(bundle.labels[index], probability) for index, probability in (image.top or ())[:_BEST]],
         "model": str(bundle.ref),
         "milliseconds": milliseconds,

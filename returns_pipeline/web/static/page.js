@@ -57,12 +57,24 @@ for (const link of document.querySelectorAll("[data-full]"))
 
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
+  if ("download" in event.target.dataset) return; // a download leaves the page as it is
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
 });
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// Moments in the form of the browser's language; the time zone stays that of the installation.
+const zone = document.documentElement.dataset.zone;
+const forms = {
+  minute: { dateStyle: "medium", timeStyle: "short" },
+  second: { dateStyle: "medium", timeStyle: "medium" },
+  long: { dateStyle: "full", timeStyle: "short" },
+};
+for (const time of document.querySelectorAll("time[data-form]"))
+  time.textContent = new Intl.DateTimeFormat(undefined, { ...forms[time.dataset.form], timeZone: zone })
+    .format(new Date(time.dateTime));
 
 // An open run shows its progress; the page is loaded again when the run is closed.
 for (const live of document.querySelectorAll("[data-events]")) follow(live);
@@ -88,6 +100,27 @@ function follow(live) {
       .replace("{done}", now.done.toLocaleString("en"))
       .replace("{total}", now.total.toLocaleString("en"));
   });
+}
+
+// A page that was opened before a run began or ended says so; it is loaded again if nobody is using it.
+for (const newer of document.querySelectorAll("[data-versions]"))
+  setInterval(async () => {
+    if (document.hidden || !newer.hidden) return;
+    const reply = await fetch(newer.dataset.versions).catch(() => null);
+    if (!reply?.ok || (await reply.json()).version === newer.dataset.version) return;
+    const idle = document.activeElement === document.body && !document.querySelector("details[open]") && scrollY < 100;
+    if (idle) location.reload();
+    else newer.hidden = false;
+  }, 10_000);
+
+// An explanation that a worker is still computing is shown when it is there.
+for (const open of document.querySelectorAll("[data-wait]")) wait(open, 20);
+
+async function wait(open, times) {
+  const reply = await fetch(open.dataset.wait).catch(() => null);
+  if (reply?.status === 503 && times > 1) setTimeout(wait, 2000, open, times - 1);
+  else if (reply && location.pathname.endsWith("/try")) open.querySelector("a").textContent = "Show it";
+  else if (reply) location.reload();
 }
 
 // Where a photo can be chosen, it can also be dropped or pasted.

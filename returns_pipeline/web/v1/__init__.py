@@ -3,8 +3,18 @@
 from fastapi import APIRouter
 
 from returns_pipeline.web.errors import FAULTS
-from returns_pipeline.web.v1 import images, jobs, models, notices, originals, reviews, runs, uploads
+from returns_pipeline.web.v1 import (
+    exports,
+    images,
+    jobs,
+    models,
+    notices,
+    originals,
+    reviews,
+    runs,
+    uploads,
+)
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, images, originals, reviews, models, jobs, uploads, notices):
+for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices):
     router.include_router(part.router)

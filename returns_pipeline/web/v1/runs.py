@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -11,10 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.store import runs
-from returns_pipeline.web import export
 from returns_pipeline.web.dependencies import Db, RunId, Viewer
 from returns_pipeline.web.queries.cursors import pack, run_cursor
-from returns_pipeline.web.v1.schemas import Run, Runs
+from returns_pipeline.web.v1.schemas import Run, Runs, RunsVersion
 
 router = APIRouter(tags=["runs"])
 
@@ -33,6 +32,12 @@ def list_runs(
     found = runs.latest(db, limit + 1, run_cursor(cursor))
     shown = [Run.of(run) for run in found[:limit]]
     return Runs(runs=shown, next=pack(shown[-1].id) if len(found) > limit else None)
+
+
+@router.get("/runs/version", summary="Whether a run has begun or ended")
+def show_version(db: Db, _: Viewer) -> RunsVersion:
+    """Return a text that changes when a run begins or ends. It costs little, so a page may ask often."""
+    return RunsVersion(version=runs.version(db))
 
 
 @router.get("/runs/{run_id}", summary="One run with its counts")
@@ -67,30 +72,4 @@ def follow_run(request: Request, db: Db, _: Viewer, run_id: RunId) -> StreamingR
         events(),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
-
-
-@router.get(
-    "/runs/{run_id}/export",
-    summary="The images of a run as a file",
-    response_class=StreamingResponse,
-    responses={
-        200: {
-            "content": {each.media_type: {} for each in export.FORMATS.values()},
-            "description": "One row for each image that was seen.",
-        }
-    },
-)
-def export_run(
-    db: Db,
-    _: Viewer,
-    run_id: RunId,
-    format: Annotated[Literal["csv", "json", "parquet"], Query()] = "csv",  # noqa: A002 - the parameter's name
-) -> StreamingResponse:
-    """Send every image of a run with its prediction, row by row."""
-    runs.existing(db, run_id)
-    chosen = export.FORMATS[format]
-    name = f"attachment; filename=run-{run_id}.{format}"
-    return StreamingResponse(
-        chosen.write(db, run_id), media_type=chosen.media_type, headers={"Content-Disposition": name}
     )

@@ -41,6 +41,9 @@ class Run(_Body):
     still_changing: int = Field(description="Files that were still being written; a later scan takes them.")
     skipped: int = Field(description="Files and folders whose names scans skip.")
     unreadable_folders: int = Field(description="Subfolders of the intake that could not be read.")
+    coloured: int | None = Field(
+        description="Colour photos that were given to a model for grey pictures. Lists of runs have null."
+    )
 
     @classmethod
     def of(cls, run: RunSummary) -> "Run":
@@ -60,6 +63,7 @@ class Run(_Body):
             failed=counts.failed,
             pending=counts.pending,
             **asdict(run.left),
+            coloured=run.coloured,
         )
 
 
@@ -68,6 +72,12 @@ class Runs(_Body):
 
     runs: list[Run]
     next: str | None
+
+
+class RunsVersion(_Body):
+    """A text that changes when a run begins or ends."""
+
+    version: str
 
 
 def _image_fields() -> dict[str, Any]:
