@@ -17,6 +17,7 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.intake_check import check_intake
 from returns_pipeline.host.notice import read_notice
+from returns_pipeline.photos.file_systems import file_system_of
 from returns_pipeline.photos.folder_clocks import read_clock
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.private_files import denied, user_name
@@ -146,6 +147,10 @@ def _intake(settings: Settings) -> str:
         with _opened(settings) as database:
             if alarms := intakes.alarms(settings, database, utc_now()):
                 raise alarms[0]
+            for folder in (intake.folder.resolve() for intake in settings.every_intake):
+                place = file_system_of(str(folder))
+                if not any(folder.iterdir()) and (fault := intakes.emptiness_now(database, folder, place)):
+                    raise fault
     return ", ".join(found)
 
 

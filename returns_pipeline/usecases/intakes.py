@@ -60,14 +60,29 @@ def emptiness(db: Database, folder: Path) -> ConfigFault | None:
         return ConfigFault(
             "The folder {folder} is empty, and no photo ever arrived there.", _MOUNT, folder=folder
         )
-    before, now = history.photos_file_system, history.file_system
-    if before and now and before != now:
-        return ConfigFault(
-            "The folder {folder} is empty and lies on another file system than its photos did: {now} instead "
-            "of {before}.",
-            _MOUNT,
-            folder=folder,
-            now=now,
-            before=before,
-        )
-    return None
+    return _moved(folder, history.file_system, history.photos_file_system)
+
+
+def emptiness_now(db: Database, folder: Path, file_system: str) -> ConfigFault | None:
+    """Return why an intake, a resolved path that is empty now, may be so by mistake; None if it is well.
+
+    `file_system` is where it lies now. Finds a share that went after the last scan.
+    """
+    history = intakes.history(db, folder)
+    if history is None or not history.had_photos:
+        return None
+    before = history.photos_file_system if history.is_empty else history.file_system
+    return _moved(folder, file_system, before)
+
+
+def _moved(folder: Path, now: str, before: str) -> ConfigFault | None:
+    if not before or not now or before == now:
+        return None
+    return ConfigFault(
+        "The folder {folder} is empty and lies on another file system than its photos did: {now} instead "
+        "of {before}.",
+        _MOUNT,
+        folder=folder,
+        now=now,
+        before=before,
+    )

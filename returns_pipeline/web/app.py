@@ -133,7 +133,9 @@ def _on_invalid_value(request: Request, error: Exception) -> Response:
 def _on_http_error(request: Request, error: Exception) -> Response:
     """Return an error of the framework as a response: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - the class it is registered for
-    message = "There is nothing at this address." if error.status_code == 404 else f"{error.detail}."
+    message = (
+        "There is nothing at this address." if error.status_code == 404 else f"{error.detail.rstrip('.')}."
+    )
     response = _error(request, error.status_code, message, "")
     response.headers.update(error.headers or {})
     return response

@@ -154,6 +154,22 @@ def test_an_empty_intake_on_another_file_system_is_an_alarm(home: Installation) 
         assert _alarms(context) == []
 
 
+def test_the_doctor_finds_a_share_that_went_after_the_last_scan(home: Installation) -> None:
+    """It compares where an empty intake lies now, and does not wait for the next scan to find nothing."""
+    share = _Share("nfs4 nas:/photos")
+    context, queue = home.in_process()
+    context = replace(context, photos=share)
+    write_images(home.settings.incoming_dir, 1)
+    scan(context, "mounted")
+    queue.deliver(context)
+    assert _alarms(context) == []
+    check = _check(home)
+    assert not check.ok
+    assert "instead of nfs4 nas:/photos" in check.message
+    write_images(home.settings.incoming_dir, 1, start=5)
+    assert _check(home).ok
+
+
 def test_runs_of_an_earlier_release_count_as_photos(home: Installation) -> None:
     """After an upgrade, an intake whose photos are archived raises no alarm."""
     context, queue = home.in_process()

@@ -54,6 +54,14 @@ def _jpeg_hole() -> list[bytes]:
     return [data[:middle] + bytes(4096) + data[middle + 4096 :]]
 
 
+def _jpeg2000_holes() -> list[bytes]:
+    files = [
+        encoded(photo(600, 400), "JPEG2000", **options)
+        for options in ({}, {"irreversible": True, "quality_layers": [20]}, {"tile_size": (256, 256)})
+    ]
+    return [data[: len(data) // 3] + bytes(4096) + data[len(data) // 3 + 4096 :] for data in files]
+
+
 def _packbits() -> list[bytes]:
     """Return a TIFF whose directory comes first and whose one strip is zeros."""
     tags = {256: 64, 257: 64, 258: 8, 259: 32773, 262: 1, 273: 200, 277: 1, 278: 64, 279: 8000}
@@ -85,6 +93,7 @@ def _blank() -> list[bytes]:
     ]
     kinds += [("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "packbits"})]
     kinds += [("TIFF", {"compression": "tiff_adobe_deflate"}), ("JPEG2000", {})]
+    kinds += [("JPEG2000", {"precinct_size": (64, 64), "quality_layers": [80, 40, 20, 10, 5]})]
     colours = ("black", "white")
     return [encoded(Image.new("RGB", (1000, 800), c), kind, **more) for kind, more in kinds for c in colours]
 
@@ -243,6 +252,7 @@ KINDS: dict[str, Callable[[], list[bytes]]] = {
     "zeros-tiff-packbits": _packbits,
     "zeros-bmp": lambda: _rest_of("BMP"),
     "zeros-jp2": lambda: _rest_of("JPEG2000"),
+    "zeros-jp2-hole": _jpeg2000_holes,
     "zeros-gif": lambda: _rest_of("GIF"),
     "blank": _blank,
     "black-background": _black_background,

@@ -23,12 +23,14 @@ _RAW_RUN = bytes(512)
 
 
 def require_written(data: bytes, name: str) -> None:
-    """Raise ImageFault truncated if a WebP, HEIF or AVIF file has zeros where its coded picture should be."""
+    """Raise ImageFault truncated if a WebP, HEIF, AVIF or JPEG 2000 has zeros inside its coded picture."""
     if name == "WEBP":
         begin, end, longest = _webp_payload(data)
         unwritten = bytes(longest) in data[begin:end]
     elif name in {"HEIF", "AVIF"}:
         unwritten = any(_CODED_RUN in data[begin:end] for begin, end in coded_extents(data))
+    elif name == "JPEG2000":
+        unwritten = bytes(_jpeg2000_zeros(data)) in data
     else:
         return
     if unwritten:
@@ -100,6 +102,17 @@ def _webp_payload(data: bytes) -> tuple[int, int, int]:
             return at + 8, at + 8 + size, longest + (width // 16 + 1) * (height // 16 + 1) // 8
         at += 8 + size + size % 2
     return 0, 0, longest
+
+
+def _jpeg2000_zeros(data: bytes) -> int:
+    """Return how many zeros in a row a JPEG 2000 cannot have.
+
+    An empty packet is a zero (ITU-T T.800, B.10.3). A flat area has one for each layer, component, level of
+    detail and precinct; a few hundred of the first three are allowed, and small precincts by the area.
+    """
+    at = data.find(b"\xff\x4f\xff\x51") + 2
+    width, height = (int.from_bytes(data[at + i : at + i + 4]) for i in (6, 10))
+    return 2048 + width * height // 1024
 
 
 def _stops_within_a_row(image: Image.Image, name: str, data: bytes) -> bool:
