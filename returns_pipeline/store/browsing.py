@@ -95,15 +95,24 @@ def neighbours(db: Database, wanted: Filter, order: Order, image: ImageResult) -
     An image that the filter leaves out has neighbours where it would be. In the order of doubt, an image
     without a prediction has none.
     """
-    query = (
+    some = (
         sa.select(images.c.id)
         .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
-        .where(*conditions(wanted))
         .limit(1)
     )
-    if order is Order.ID:
-        before = query.where(images.c.id > image.id).order_by(images.c.id)
-        after = query.where(images.c.id < image.id).order_by(images.c.id.desc())
+    query = some.where(*conditions(wanted))
+    run_id, number = images.c.run_id, images.c.id
+    if order is Order.ID and wanted.run_id is None:
+        before = query.where(number > image.id).order_by(number)
+        after = query.where(number < image.id).order_by(number.desc())
+    elif order is Order.ID:
+        # A range of runs, not an equal run: else PostgreSQL reads every later image by the primary key to
+        # find that the run has no more.
+        place = sa.tuple_(run_id, number)
+        here = sa.tuple_(sa.literal(wanted.run_id, run_id.type), sa.literal(image.id, number.type))
+        rest = some.where(*conditions(wanted._replace(run_id=None)))
+        before = rest.where(place > here, run_id <= wanted.run_id).order_by(run_id, number)
+        after = rest.where(place < here, run_id >= wanted.run_id).order_by(run_id.desc(), number.desc())
     elif image.probability is None:
         return Neighbours(None, None)
     else:

@@ -154,6 +154,7 @@ def claim(
 def mark_delivered(db: Database, held: Delivery, now: datetime) -> None:
     """Record that a receiver took a delivery. What else waits for the same receiver is due now."""
     with db.write() as connection:
+        _lock_target(connection, held)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == held.id)
@@ -170,6 +171,20 @@ def mark_delivered(db: Database, held: Delivery, now: datetime) -> None:
         )
 
 
+def _lock_target(connection: sa.Connection, held: Delivery) -> None:
+    """Lock the deliveries to a receiver in the order of their ids, so that two processes never deadlock."""
+    connection.execute(
+        sa.select(deliveries.c.id)
+        .where(
+            sa.or_(
+                deliveries.c.id == held.id, sa.and_(UNDELIVERED, deliveries.c.target == held.recipient.target)
+            )
+        )
+        .order_by(deliveries.c.id)
+        .with_for_update()
+    )
+
+
 def mark_failed(db: Database, held: Delivery, error: str, now: datetime, pause: float | None) -> None:
     """Record a failed attempt: the next one is in `pause` seconds; None gives up.
 
@@ -180,6 +195,7 @@ def mark_failed(db: Database, held: Delivery, error: str, now: datetime, pause: 
     again = now + timedelta(seconds=pause or 0)
     values |= {"given_up_at": now} if pause is None else {"next_attempt_at": again}
     with db.write() as connection:
+        _lock_target(connection, held)
         changed = connection.execute(
             sa.update(deliveries)
             .where(UNDELIVERED, deliveries.c.id == held.id, deliveries.c.attempts == held.attempts)

@@ -101,6 +101,10 @@ _LOAD = (
     FROM images WHERE mod(id, 100) = 0 AND id > 10000 AND state = 'classified'
     """,
     """
+    INSERT INTO image_fingerprints (image_id, sha256_head)
+    SELECT id, id * 7919 FROM images WHERE id > 10000 AND state = 'classified'
+    """,
+    """
     SELECT setval(pg_get_serial_sequence(name, 'id'), 5000000)
     FROM unnest(ARRAY['runs', 'chunks', 'images']) AS name
     """,

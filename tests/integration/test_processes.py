@@ -257,8 +257,12 @@ def test_up_restarts_workers_and_leaves_no_process(sqlite_home: Installation) ->
     assert parent.stdout is not None
     try:
         assert parent.stdout.readline().startswith("Intake")
+        line = parent.stdout.readline()
+        while not line.startswith("Web"):
+            assert line.startswith(("Model", " "))
+            line = parent.stdout.readline()
         # Not to a terminal: a log must not hold the token.
-        word, address, *hint = parent.stdout.readline().split()
+        word, address, *hint = line.split()
         token = (sqlite_home.settings.home / "web-token").read_text(encoding="ascii")
         assert (word, hint[-1]) == ("Web", f"{sqlite_home.settings.home}/web-token)")
         assert token not in address

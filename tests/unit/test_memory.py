@@ -125,7 +125,7 @@ def test_decoding_takes_the_stated_memory_and_no_more_than_the_bound(tmp_path: P
 def test_the_docs_state_the_bound() -> None:
     """docs/faults.md states the bound and the cost of each format that the test measures."""
     text = " ".join(_DOCS.read_text().split())
-    assert f"{BYTES_PER_PIXEL} bytes for each pixel of RETURNS_MAX_PIXELS and {BESIDES >> 20} MiB" in text
+    assert f"{BYTES_PER_PIXEL} bytes for each pixel of `RETURNS_MAX_PIXELS` and {BESIDES >> 20} MiB" in text
     stated = dict(re.findall(r"\| (HEIC|AVIF|WebP) \| (\d+) \|", text))
     assert stated == {"HEIC": "10", "AVIF": "16", "WebP": "18"}
 
