@@ -20,8 +20,8 @@ document.addEventListener("keydown", (event) => {
   if (!target) return;
   event.preventDefault();
   // A second press so soon was meant for the photo before, which another page showed.
-  const before = Number(sessionStorage.getItem("pressed"));
-  if (Date.now() - before < 200) return;
+  const since = Date.now() - Number(sessionStorage.getItem("pressed"));
+  if (since >= 0 && since < 200) return;
   sessionStorage.setItem("pressed", Date.now());
   if (target.matches("select, input")) target.focus();
   else target.click();
