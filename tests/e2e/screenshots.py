@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store.tables import runs
+from returns_pipeline.usecases.schedule import night_request
 from tests.support import SAMPLES
 from tests.web import Site, closed_run, site
 
@@ -34,7 +35,11 @@ def spread_over_nights(here: Site) -> None:
     with here.home.database.write() as connection:
         for run in connection.execute(sa.select(runs.c.id, runs.c.opened_at, runs.c.closed_at)).all():
             opened_at = run.opened_at.replace(hour=2, minute=0) - timedelta(days=_NIGHTS - run.id)
-            values = {"opened_at": opened_at, "closed_at": opened_at + (run.closed_at - run.opened_at)}
+            values = {
+                "opened_at": opened_at,
+                "closed_at": opened_at + (run.closed_at - run.opened_at),
+                "request_id": night_request(opened_at),
+            }
             connection.execute(
                 sa.update(runs).where(runs.c.id == run.id).values(kind=RunKind.NIGHTLY, **values)
             )
