@@ -233,14 +233,10 @@ def undelivered(counts: DeliveryCounts) -> str:
     """Return how many notices have not arrived, in a sentence for each case; empty if every one has."""
     sentences = []
     if counts.failing:
-        sentences.append(f"{_notices(counts.failing)} not delivered yet; they are tried again.")
+        sentences.append(f"{counted(counts.failing, 'notice')} not delivered yet; they are tried again.")
     if counts.given_up:
-        sentences.append(f"{_notices(counts.given_up)} could not be delivered.")
+        sentences.append(f"{counted(counts.given_up, 'notice')} could not be delivered.")
     return " ".join(sentences)
-
-
-def _notices(count: int) -> str:
-    return f"{count:,} notice{'' if count == 1 else 's'}"
 
 
 def coloured(count: int, total: int, model: object, knows: str = "grey pictures only") -> str:

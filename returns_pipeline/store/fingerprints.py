@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from returns_pipeline.records.images import Outcome
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import UtcDateTime, chunks, image_fingerprints, images, runs
+from returns_pipeline.store.joins import RECEIVED_AT
+from returns_pipeline.store.tables import chunks, image_fingerprints, images, runs
 
 #: Values in one statement; SQLite limits the number of parameters.
 _AT_ONCE = 500
@@ -37,9 +38,8 @@ def add(connection: sa.Connection, outcomes: Sequence[Outcome]) -> None:
 
 def known(db: Database, wanted: Sequence[str]) -> dict[str, KnownImage]:
     """Return the newest image of each sha256 that came in before, by sha256."""
-    received_at = sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime)
     query = (
-        sa.select(images.c.id, images.c.sha256, received_at)
+        sa.select(images.c.id, images.c.sha256, RECEIVED_AT)
         .select_from(
             image_fingerprints.join(images)
             .join(chunks, chunks.c.id == images.c.chunk_id)

@@ -6,8 +6,8 @@ from returns_pipeline.records.images import FilePlace, ImageState
 from returns_pipeline.records.reviews import Event
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.final_labels import DECISIONS
+from returns_pipeline.store.joins import RECEIVED_AT
 from returns_pipeline.store.tables import (
-    UtcDateTime,
     chunks,
     images,
     model_versions,
@@ -25,7 +25,7 @@ def history(db: Database, image_id: int) -> list[Event]:
     with db.read() as connection:
         image = connection.execute(
             sa.select(
-                sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime).label("received"),
+                RECEIVED_AT.label("received"),
                 chunks.c.finished_at,
                 images.c.state,
                 images.c.in_intake,

@@ -11,11 +11,10 @@ from returns_pipeline.records.images import FoundFile, ImageResult, ImageState
 from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.joins import PREDICTION_OF_RUN
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RECEIVED_AT
 from returns_pipeline.store.tables import (
     IDENTITY,
     UNFINISHED,
-    UtcDateTime,
     chunks,
     images,
     predictions,
@@ -46,7 +45,7 @@ RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "reviewed_label": review_changes.c.label,
     "reviewer": review_changes.c.who,
     "reviewed_at": review_changes.c.changed_at,
-    "received_at": sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=UtcDateTime),
+    "received_at": RECEIVED_AT,
     "run_id": images.c.run_id,
 }
 #: The review of an image that counts.

@@ -7,6 +7,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.notices import Notice, NoticeKind
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import iso, printable
+from returns_pipeline.report.words import counted
 from returns_pipeline.store import images, review_queue, run_closing, run_statistics, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import schedule, unusual_nights
@@ -56,7 +57,7 @@ def _finished(summary: RunSummary, unsure: int) -> Notice:
     return Notice(
         f"{NoticeKind.RUN_FINISHED}:{summary.id}",
         NoticeKind.RUN_FINISHED,
-        f"Run {summary.id} ({summary.kind}) is finished: {_photos(counts.seen)}{left_out}, "
+        f"Run {summary.id} ({summary.kind}) is finished: {counted(counts.seen, 'photo')}{left_out}, "
         f"{unsure:,} to review.",
         {
             "run": summary.id,
@@ -78,7 +79,7 @@ def _failed_images(summary: RunSummary) -> Notice:
     return Notice(
         f"{NoticeKind.RUN_FAILED}:{summary.id}",
         NoticeKind.RUN_FAILED,
-        f"Run {summary.id} ({summary.kind}): {_photos(failed)} failed with an error of this system. "
+        f"Run {summary.id} ({summary.kind}): {counted(failed, 'photo')} failed with an error of this system. "
         "See the log, and try them again with `returns-pipeline retry`.",
         {"run": summary.id, "kind": summary.kind.value, "failed": failed, "reason": None},
     )
@@ -147,7 +148,7 @@ def late_nights(context: Context, now: datetime) -> list[Notice]:
         else:
             progress = runs.progress(db, run_id)
             is_late = progress.state is not RunState.CLOSED
-            state = f"has done {progress.done:,} of {_photos(progress.total)}"
+            state = f"has done {progress.done:,} of {counted(progress.total, 'photo')}"
         if is_late:
             found.append(
                 Notice(
@@ -172,12 +173,9 @@ def old_work(context: Context, now: datetime) -> list[Notice]:
             Notice(
                 f"{NoticeKind.WORK_OLD}:{run_id}",
                 NoticeKind.WORK_OLD,
-                f"Run {run_id} is open for over an hour, with {_photos(work.images)} to do.{because}",
+                f"Run {run_id} is open for over an hour, with {counted(work.images, 'photo')} to do."
+                f"{because}",
                 {"run": run_id, "open_images": work.images, "open_chunks": work.chunks, "fault": fault},
             )
         )
     return found
-
-
-def _photos(count: int) -> str:
-    return f"{count:,} photo{'' if count == 1 else 's'}"

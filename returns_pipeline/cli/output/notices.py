@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from returns_pipeline.cli import console
+from returns_pipeline.report.words import counted
 from returns_pipeline.terminal import Terminal, framed_table
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def print_deliveries(deliveries: "Sequence[Delivery]") -> None:
     for heading in ("to", "state", "last answer"):
         table.add_column(heading, overflow="fold")
     for each in deliveries:
-        tried = f"{each.attempts} attempt{'' if each.attempts == 1 else 's'}"
+        tried = counted(each.attempts, "attempt")
         state = f"given up after {tried}"
         if each.given_up_at is None:
             state = f"{tried}, next at {each.next_attempt_at:%H:%M:%S}"

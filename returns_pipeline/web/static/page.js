@@ -102,7 +102,7 @@ function follow(live) {
   });
 }
 
-// A page that was opened before a run began or ended says so; it is loaded again if nobody is using it.
+// A page that was opened before a run began or ended says so; it is loaded again if it is not in use.
 for (const newer of document.querySelectorAll("[data-versions]"))
   setInterval(async () => {
     if (document.hidden || !newer.hidden) return;
