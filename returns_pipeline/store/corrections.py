@@ -1,6 +1,6 @@
 """Notices of corrected images: what counts for an image is another label, or another outcome."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,12 +9,9 @@ import sqlalchemy as sa
 from returns_pipeline.records.notices import Notice, NoticeKind
 from returns_pipeline.records.reviews import ReviewOutcome
 from returns_pipeline.records.text import file_name
-from returns_pipeline.store import outbox
+from returns_pipeline.store import bulk, outbox
 from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import images, predictions, review_changes, runs
-
-#: Ids in one statement; SQLite limits the number of parameters.
-_AT_ONCE = 500
 
 
 class Counting(NamedTuple):
@@ -50,7 +47,9 @@ def counting(connection: sa.Connection, image_ids: Sequence[int]) -> dict[int, C
         .where(images.c.id.in_(sa.bindparam("ids", expanding=True)))
     )
     return {
-        row.id: _counting(row) for ids in _parts(image_ids) for row in connection.execute(query, {"ids": ids})
+        row.id: _counting(row)
+        for ids in bulk.parts(image_ids)
+        for row in connection.execute(query, {"ids": ids})
     }
 
 
@@ -74,7 +73,7 @@ def tell(connection: sa.Connection, before: Mapping[int, Counting], who: str, at
     newest = sa.select(review_changes.c.image_id, sa.func.max(review_changes.c.id).label("change")).group_by(
         review_changes.c.image_id
     )
-    for ids in _parts(changed):
+    for ids in bulk.parts(changed):
         rows = connection.execute(newest.where(review_changes.c.image_id.in_(ids)))
         changes = {row.image_id: row.change for row in rows}
         outbox.add(connection, [_notice(each, now[each], changes[each], who, at) for each in ids])
@@ -99,7 +98,3 @@ def _notice(image_id: int, now: Counting, change: int, who: str, at: datetime) -
             "at": at.isoformat(),
         },
     )
-
-
-def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))

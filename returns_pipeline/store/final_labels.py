@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
+from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     OF_OLDER_RELEASE,
@@ -26,8 +27,6 @@ from returns_pipeline.store.tables import (
 COLUMNS = ("final_label", "final_source")
 #: Actions that give an image a final label or an outcome.
 DECISIONS = (ReviewAction.ACCEPT, ReviewAction.CORRECT)
-#: Ids in one statement; SQLite limits the number of parameters.
-_AT_ONCE = 500
 
 _undo = review_changes.alias("undo")
 #: Condition: no later action takes back this action of review_changes.
@@ -67,8 +66,8 @@ def settle(connection: sa.Connection, image_ids: Sequence[int], *, changes_repor
     Call it in the transaction that adds or takes back a review. With `changes_reports`, the reports of their
     runs are written again.
     """
-    for start in range(0, len(image_ids), _AT_ONCE):
-        these = images.c.id.in_(image_ids[start : start + _AT_ONCE])
+    for some in bulk.parts(image_ids):
+        these = images.c.id.in_(some)
         connection.execute(sa.update(images).where(these).values(review_id=_NEWEST))
         connection.execute(
             sa.update(images)

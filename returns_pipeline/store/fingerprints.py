@@ -12,8 +12,6 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import RECEIVED_AT
 from returns_pipeline.store.tables import chunks, image_fingerprints, images, runs
 
-#: Values in one statement; SQLite limits the number of parameters.
-_AT_ONCE = 500
 _COLUMNS = ("image_id", "sha256_head")
 
 
@@ -50,8 +48,8 @@ def known(db: Database, wanted: Sequence[str]) -> dict[str, KnownImage]:
     )
     found = {}
     with db.read() as connection:
-        for start in range(0, len(wanted), _AT_ONCE):
-            heads = [head(sha256) for sha256 in wanted[start : start + _AT_ONCE]]
+        for some in bulk.parts(wanted):
+            heads = [head(sha256) for sha256 in some]
             for row in connection.execute(query, {"heads": heads}):
                 found[row.sha256] = KnownImage._make(row)
     return {sha256: found[sha256] for sha256 in wanted if sha256 in found}

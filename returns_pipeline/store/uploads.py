@@ -7,13 +7,11 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState, Received
 from returns_pipeline.records.runs import RunKind, RunState
+from returns_pipeline.store import bulk
 from returns_pipeline.store.clocks import FUTURE
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
-
-#: Ids in one statement; SQLite limits the number of parameters.
-_AT_ONCE = 500
 
 
 def image_ids(db: Database, chunk_ids: Sequence[int]) -> dict[str, int]:
@@ -27,8 +25,8 @@ def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
     """Return the chunks that these images belong to now."""
     found: set[int] = set()
     with db.read() as connection:
-        for start in range(0, len(image_ids), _AT_ONCE):
-            some = images.c.id.in_(image_ids[start : start + _AT_ONCE])
+        for part in bulk.parts(image_ids):
+            some = images.c.id.in_(part)
             found |= set(connection.execute(sa.select(images.c.chunk_id).where(some).distinct()).scalars())
     return found
 
@@ -65,8 +63,8 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
     )
     found = {}
     with db.read() as connection:
-        for start in range(0, len(wanted), _AT_ONCE):
-            for row in connection.execute(query, {"some": wanted[start : start + _AT_ONCE]}):
+        for part in bulk.parts(wanted):
+            for row in connection.execute(query, {"some": part}):
                 found[int(row.id)] = Received._make(row)
     return found
 
@@ -95,9 +93,7 @@ def unknown(db: Database, paths: Sequence[str]) -> list[str]:
     """Return which of these paths belong to no image in the intake."""
     with db.read() as connection:
         known: set[str] = set()
-        for start in range(0, len(paths), _AT_ONCE):
-            query = sa.select(images.c.source_path).where(
-                images.c.source_path.in_(paths[start : start + _AT_ONCE]), images.c.in_intake
-            )
+        for part in bulk.parts(paths):
+            query = sa.select(images.c.source_path).where(images.c.source_path.in_(part), images.c.in_intake)
             known |= set(connection.execute(query).scalars())
     return [path for path in paths if path not in known]
