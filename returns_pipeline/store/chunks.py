@@ -19,13 +19,12 @@ from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.records.text import printable
 from returns_pipeline.store import bulk, final_labels, fingerprints
-from returns_pipeline.store.clocks import has_ended, is_past
+from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     COLOURED,
     IDENTITY,
-    UNFINISHED,
     chunks,
     embeddings,
     escape_path,
@@ -329,43 +328,6 @@ def recent_cost(db: Database, model: ModelRef) -> float | None:
         ]
     size = sum(row.size for row in rows)
     return sum(sum(of_stages(row.timings).values()) for row in rows) / 1000 / size if size else None
-
-
-def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of its run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
-    was_sent = is_past(chunks.c.sent_at, utc_now(), resend_seconds)
-    return _unfinished(db, sa.and_(chunks.c.state == ChunkState.OPEN, was_sent), limit)
-
-
-def expired(
-    db: Database, lease_seconds: float, resend_seconds: float, limit: int
-) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of its run) of chunks whose lease expired and that were not sent again since."""
-    now = utc_now()
-    ended = sa.and_(chunks.c.state == ChunkState.LEASED, has_ended(chunks.c.lease_until, now, lease_seconds))
-    return _unfinished(db, sa.and_(ended, is_past(chunks.c.sent_at, now, resend_seconds)), limit)
-
-
-def mark_sent(db: Database, chunk_ids: Sequence[int]) -> None:
-    """Record that chunks were sent now."""
-    if chunk_ids:
-        with db.write() as connection:
-            connection.execute(
-                sa.update(chunks).where(chunks.c.id == sa.bindparam("chunk")).values(sent_at=utc_now()),
-                [{"chunk": chunk_id} for chunk_id in chunk_ids],
-            )
-
-
-def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> list[tuple[int, RunKind]]:
-    query = (
-        sa.select(chunks.c.id, runs.c.kind)
-        .join_from(chunks, runs)
-        .where(UNFINISHED, condition)
-        .order_by(chunks.c.id)
-        .limit(limit)
-    )
-    with db.read() as connection:
-        return [(row.id, RunKind(row.kind)) for row in connection.execute(query)]
 
 
 def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.runs import OF_INTAKE, RunState
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.runs import is_recent
+from returns_pipeline.store.nights import is_recent
 from returns_pipeline.store.tables import chunks, runs
 
 

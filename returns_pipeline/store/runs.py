@@ -26,7 +26,7 @@ from returns_pipeline.records.runs import (
     RunSummary,
 )
 from returns_pipeline.store import bulk, models, request_keys
-from returns_pipeline.store.clocks import FUTURE, is_past
+from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.images import release_replaced
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
@@ -43,10 +43,6 @@ from returns_pipeline.store.tables import (
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: What separates a request's id from its run's id, in a run that was opened while the clock was ahead.
-_AHEAD = "-ahead-"
-#: How many of the newest runs are searched, so that no statement reads them all.
-_NEWEST_RUNS = 1000
 #: Columns of an image that a scan fills.
 _SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
@@ -227,51 +223,6 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
     )
     with db.read() as connection:
         return [(row.request_id, _path(row.directory)) for row in connection.execute(query)]
-
-
-def release_future(db: Database) -> None:
-    """Free the request ids of nights and of days of uploads that were opened while the clock was ahead.
-
-    Without this, such a run would count as the one of the true night or day.
-    """
-    is_dated = sa.or_(runs.c.kind.in_(NIGHTS), runs.c.kind == RunKind.API)
-    query = sa.select(runs.c.id).where(
-        is_recent(),
-        is_dated,
-        runs.c.opened_at > utc_now() + FUTURE,
-        runs.c.request_id.not_like(f"%{_AHEAD}%"),
-    )
-    with db.read() as connection:
-        found = list(connection.execute(query).scalars())
-    if not found:
-        return
-    new_id = runs.c.request_id + sa.literal(_AHEAD) + sa.cast(runs.c.id, sa.String)
-    with db.write() as connection:
-        connection.execute(
-            sa.update(runs)
-            .where(runs.c.id.in_(found), runs.c.request_id.not_like(f"%{_AHEAD}%"))
-            .values(request_id=new_id)
-        )
-    log.warning("clock_was_ahead", runs=found)
-
-
-def is_recent() -> sa.ColumnElement[bool]:
-    """Condition: a run is among the newest."""
-    every = runs.alias()
-    return runs.c.id > sa.select(sa.func.max(every.c.id) - _NEWEST_RUNS).scalar_subquery()
-
-
-def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
-    """Whether a night has no run, though an earlier run exists from before it was due.
-
-    A run that seems to be opened in the future was opened before the clock was set back.
-    """
-    oldest = sa.select(sa.func.min(runs.c.id)).scalar_subquery()
-    first = sa.select(runs.c.opened_at).where(runs.c.id == oldest)
-    with db.read() as connection:
-        opened_at = connection.execute(first).scalar()
-        has_run = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()
-    return opened_at is not None and not due <= opened_at <= utc_now() + FUTURE and not has_run
 
 
 _SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)

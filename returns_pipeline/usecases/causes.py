@@ -8,7 +8,7 @@ from returns_pipeline.records.notices import Notice, NoticeKind
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import iso, printable
 from returns_pipeline.report.words import counted
-from returns_pipeline.store import images, review_queue, run_closing, run_statistics, runs
+from returns_pipeline.store import images, nights, review_queue, run_closing, run_statistics, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import schedule, unusual_nights
 from returns_pipeline.usecases.context import Context
@@ -144,7 +144,7 @@ def late_nights(context: Context, now: datetime) -> list[Notice]:
         request = schedule.request_of_intake(night, settings, intake.model)
         run_id = runs.find_request(db, request)
         if run_id is None:
-            is_late, state = runs.night_is_missing(db, request, due), "has not begun"
+            is_late, state = nights.night_is_missing(db, request, due), "has not begun"
         else:
             progress = runs.progress(db, run_id)
             is_late = progress.state is not RunState.CLOSED

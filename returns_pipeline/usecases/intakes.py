@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import intakes, runs
+from returns_pipeline.store import intakes, nights
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import schedule
 
@@ -27,7 +27,7 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
     for intake in settings.every_intake:
         request = schedule.request_of_intake(night, settings, intake.model)
         is_late = now - due > schedule.PUNCTUAL
-        if is_late and runs.night_is_missing(db, request, due):
+        if is_late and nights.night_is_missing(db, request, due):
             found.append(
                 ConfigFault(
                     "The folder {folder} was not scanned for the night of {due:%Y-%m-%d %H:%M} ({zone}).",

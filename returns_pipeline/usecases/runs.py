@@ -15,7 +15,7 @@ from returns_pipeline.photos.settling import Settling
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
-from returns_pipeline.store import chunks, images, jobs, outbox, runs
+from returns_pipeline.store import chunks, images, jobs, nights, outbox, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import causes, intakes, models, schedule
 from returns_pipeline.usecases.context import Context
@@ -62,7 +62,7 @@ def scan_on_request(
 def scan_night(context: Context, now: datetime | None = None) -> list[int]:
     """Scan for the newest night that was due; return its runs' ids, the same at each call for that night."""
     now = now or utc_now()
-    runs.release_future(context.db)
+    nights.release_future(context.db)
     due = schedule.last_due(context.settings, now)
     kind = RunKind.NIGHTLY if now - due < schedule.PUNCTUAL else RunKind.CATCH_UP
     return scan_intakes(context, schedule.night_request(due), kind)

@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
-from returns_pipeline.store import chunks, final_labels, run_closing, runs
+from returns_pipeline.store import final_labels, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import notices, schedule, search, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
@@ -28,7 +28,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     does not answer; the next sweep tries again. `now` is aware, by default the present moment.
     """
     now = now or utc_now()
-    runs.release_future(context.db)
+    nights.release_future(context.db)
     chunk_count = _resend_chunks(context)
     uploads.clean_up(context, now)
     resend_lost_jobs(context, context.settings.resend_seconds)
@@ -56,14 +56,14 @@ def sweep(context: Context, now: datetime | None = None) -> None:
 def _resend_chunks(context: Context) -> int:
     """Send chunks again whose lease has expired or whose message is lost; return how many."""
     seconds = context.settings.resend_seconds
-    found = chunks.expired(context.db, context.settings.lease_seconds, seconds, _SWEEP_LIMIT)
+    found = resending.expired(context.db, context.settings.lease_seconds, seconds, _SWEEP_LIMIT)
     # While messages wait, an old open chunk is most likely among them. Only an empty queue has lost it.
     lengths = context.queue.lengths()
     if not lengths[BULK] + lengths[INTERACTIVE]:
-        found += chunks.lost(context.db, seconds, _SWEEP_LIMIT)
+        found += resending.lost(context.db, seconds, _SWEEP_LIMIT)
     for chunk_id, kind in found:
         context.queue.send(Task.CLASSIFY_CHUNK, chunk_id, queue=queue_of(kind))
-    chunks.mark_sent(context.db, [chunk_id for chunk_id, _ in found])
+    resending.mark_sent(context.db, [chunk_id for chunk_id, _ in found])
     return len(found)
 
 
@@ -72,7 +72,7 @@ def _night_is_missing(context: Context, now: datetime) -> bool:
     due = schedule.last_due(context.settings, now)
     night = schedule.night_request(due)
     return any(
-        runs.night_is_missing(
+        nights.night_is_missing(
             context.db, schedule.request_of_intake(night, context.settings, intake.model), due
         )
         for intake in context.settings.every_intake

@@ -9,7 +9,7 @@ from beat_schedule import Every
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import chunks, jobs, review_queue, run_closing, runs, tables
+from returns_pipeline.store import chunks, jobs, resending, review_queue, run_closing, runs, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import schedule
 from returns_pipeline.usecases.runs import scan, scan_night
@@ -63,7 +63,7 @@ def test_open_work_from_the_future_is_sent_again(home: Installation, ahead: time
     run_id = scan(context, "request")
     queue.take(Task.CLASSIFY_CHUNK)
     _set(home, tables.chunks, sent_at=utc_now() + ahead)
-    assert [found[0] for found in chunks.lost(home.database, 60, 10)]
+    assert [found[0] for found in resending.lost(home.database, 60, 10)]
     future = utc_now() + ahead
     with home.database.write() as connection:
         connection.execute(sa.update(tables.runs).values(state=RunState.SCANNING, touched_at=future))

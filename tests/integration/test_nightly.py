@@ -14,7 +14,7 @@ from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import chunks, images, runs
+from returns_pipeline.store import images, resending, runs
 from returns_pipeline.usecases.chunks import classify_chunk
 from returns_pipeline.usecases.closing import close_run
 from returns_pipeline.usecases.context import queue_of
@@ -277,5 +277,5 @@ def test_a_bundle_that_was_replaced_is_not_used_by_open_runs(home: Installation)
 
 def _resend(home: Installation, queue: InProcessQueue) -> None:
     """Send every open chunk, as the sweep does after a while."""
-    for chunk_id, kind in chunks.lost(home.database, 0, 10):
+    for chunk_id, kind in resending.lost(home.database, 0, 10):
         queue.send(Task.CLASSIFY_CHUNK, chunk_id, queue=queue_of(kind))

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.photos.folder import FolderSource
-from returns_pipeline.store import chunks, images
+from returns_pipeline.store import chunks, images, resending
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import images as rows
 from returns_pipeline.usecases.runs import retry, scan
@@ -76,7 +76,7 @@ def test_rows_of_the_release_before_are_classified_and_moved(home: Installation)
     assert set(states(home, run_id).values()) == {"classified"}
     assert digests(home.settings.incoming_dir).total() == 1
     in_the_way.rmdir()
-    for chunk_id, kind in chunks.lost(home.database, 0, 10):
+    for chunk_id, kind in resending.lost(home.database, 0, 10):
         context.send_chunks([chunk_id], kind)
     queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)

@@ -22,7 +22,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Argument, Task
-from returns_pipeline.store import chunks, images, runs, tables
+from returns_pipeline.store import chunks, images, resending, runs, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.chunks import classify_chunk
 from returns_pipeline.usecases.runs import scan, scan_night
@@ -206,7 +206,7 @@ def test_progress_renews_a_lease(home: Installation) -> None:
     held = chunks.claim(home.database, chunk_id, "message", "worker", 0.001)
     assert held is not None
     chunks.renew(home.database, held, 600)
-    assert chunks.expired(home.database, 600, 0, 10) == []
+    assert resending.expired(home.database, 600, 0, 10) == []
     classify_chunk(context, chunk_id, "message")
     queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)
