@@ -27,8 +27,13 @@ SEARCHES = (
     *("rücksendung_", "4711", "0004711", "rucksendung 4711 bag", "shelf-39", "no such name", "12", "r"),
     *("bag", "run 3", "#4711", "unusable", "unsure", "reviewed", "corrected", "waiting", "by anna"),
     *("yesterday", "last week", "unusable last week", "bag run 2", "unsure 4711", "bag jpg"),
+    *("unsure last week", "corrected last week", "4711 last week", "by anna last week"),
 )
-_PAGES = ("/", "/runs", "/runs/3", "/images/5", "/search?q=4711", "/search?q=bag&order=oldest", "/search")
+_PAGES = (
+    *("/", "/runs", "/runs/3", "/runs/3?label=Bag", "/runs/3?decision=review&order=doubtful", "/images/5"),
+    *("/search?q=4711", "/search?q=bag&order=oldest", "/search", "/review", "/review/grid"),
+    *("/review?label=Bag", "/review?kind=doubt", "/upload", "/models"),
+)
 _COLUMNS = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 _INDEX = "ix_images_not_classified"
 _LIMIT, _REPEATED, _START_SECONDS = 60, 5, 60
@@ -48,13 +53,15 @@ def measure(job: Job) -> Measurement:
             for text in SEARCHES
         }
         pages = _pages(settings, repeated)
+        insert = _insert_cost(database, job.count // 10)
         detail = {
             "searches_ms": searches,
             "slowest_search_ms": max(searches.values()),
             "pages_ms": pages,
             "slowest_page_ms": max(pages.values()),
             **index,
-            **_insert_cost(database, job.count // 10),
+            **insert,
+            "search_us": round(index["index_us"] + insert["index_insert_us"], 1),
         }
         database.close()
     return Measurement([sum(searches.values()) / 1000], rows=job.count, labels={}, detail=detail)
@@ -142,6 +149,7 @@ def _insert_cost(database: Database, count: int) -> dict[str, float]:
         spent[kind].append(_insert(database, count, number))
     best = {kind: min(seconds) for kind, seconds in spent.items()}
     return {
+        "index_insert_us": round(1e6 * (best["with"] - best["without"]) / count, 1),
         "insert_us": round(1e6 * best["with"] / count, 1),
         "insert_us_before": round(1e6 * best["without"] / count, 1),
         "insert_ratio": round(best["with"] / best["without"], 3),

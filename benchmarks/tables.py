@@ -68,7 +68,7 @@ def desk(details: Mapping[str, Mapping[str, Any]]) -> Table:
         for name in next(iter(measured.values()))[group]:
             table.add_row(name, *(f"{detail[group][name]:.1f}" for detail in measured.values()))
         table.add_section()
-    for name in ("index_us", "index_cpu_us", "insert_us", "insert_us_before", "insert_ratio"):
+    for name in ("index_us", "index_cpu_us", "insert_us", "insert_us_before", "insert_ratio", "search_us"):
         table.add_row(name, *(f"{detail[name]:g}" for detail in measured.values()))
     return table
 

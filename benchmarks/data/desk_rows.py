@@ -60,6 +60,13 @@ _REVIEWED = """
 UPDATE images SET final_label = 'Bag', final_source = 'person', review_id = id
 WHERE id IN (SELECT image_id FROM review_changes)
 """
+# The unsure predictions without a review wait for one: 5 of 100.
+_WAITING = """
+INSERT INTO reviews (image_id, run_id, kind, rank)
+SELECT images.id, images.run_id, 'doubt', (images.id % 997) / 997.0
+FROM predictions JOIN images ON images.id = predictions.image_id
+WHERE predictions.decision = 'review' AND images.final_source = 'model'
+"""
 
 
 def fill(db: Database, count: int) -> None:
@@ -120,7 +127,7 @@ def fill(db: Database, count: int) -> None:
                 for chunk in range(-(-count // _CHUNK))
             ],
         )
-        for statement in (_IMAGES, _PREDICTIONS, _REVIEWS, _REVIEWED):
+        for statement in (_IMAGES, _PREDICTIONS, _REVIEWS, _REVIEWED, _WAITING):
             connection.exec_driver_sql(
                 statement.format(**values).replace("%", "%%" if not db.is_sqlite else "%")
             )
