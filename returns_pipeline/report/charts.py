@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 #: Pixels: the height of upright bars, of a row of lying bars, and of the lines of text below them.
-_HEIGHT, _HEAD, _FOOT, _ROW, _THICK = 170.0, 8.0, 38.0, 28.0, 14.0
+_HEIGHT, _FOOT, _ROW, _THICK = 170.0, 38.0, 28.0, 14.0
 _LETTERS = 17
 #: Labels below upright bars; on a phone a third of them.
 _MOST_LABELS, _FEW_LABELS = 20, 7
@@ -41,6 +41,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.10g} %"
 
 
+def share(value: float) -> str:
+    """Return a share as a percentage beside its bar."""
+    return f"{100 * value:.1f} %"
+
+
 def ticks(highest: float, most: int = 5) -> list[float]:
     """Return at most `most` round values from 0 to one that is not below `highest`.
 
@@ -66,11 +71,8 @@ def lying(name: str, bars: Sequence[Bar], value: Format, axis: Format) -> Markup
             shapes.append(_lying_rect("bad", 0, bar.part / end, top))
         if bar.usual is not None:
             at = 100 * bar.usual / end
-            shapes.append(
-                Markup('<line class="usual" x1="{:.2f}%" x2="{:.2f}%" y1="{:.0f}" y2="{:.0f}"/>').format(
-                    at, at, top + 3, top + _ROW - 3
-                )
-            )
+            # The halo sets the line off from the bar that it crosses.
+            shapes += [_mark(kind, at, top) for kind in ("halo", "usual")]
         inside.append(
             Markup('<g class="hit"><title>{}</title>{}</g>').format(bar.title, Markup().join(shapes))
         )
@@ -107,9 +109,7 @@ def upright(name: str, bars: Sequence[Bar], axis: Format, unit: str) -> Markup:
             Markup('<line class="{}" x1="0" x2="100%" y1="{:.1f}" y2="{:.1f}"/>').format(kind, at, at)
         )
         beside.append(
-            Markup('<text x="2.85rem" y="{:.1f}" text-anchor="end">{}</text>').format(
-                at + _HEAD + 4, axis(mark)
-            )
+            Markup('<text x="100%" y="{:.1f}" text-anchor="end">{}</text>').format(at + 4, axis(mark))
         )
     for index, bar in enumerate(bars):
         left, width = index * step + step * 0.15, step * 0.7
@@ -132,7 +132,7 @@ def upright(name: str, bars: Sequence[Bar], axis: Format, unit: str) -> Markup:
             _HEIGHT + 34, unit
         )
     )
-    return _chart("upright", name, _HEAD + _HEIGHT + _FOOT, beside, inside, [])
+    return _chart("upright", name, _HEIGHT + _FOOT, beside, inside, [])
 
 
 def _highest(bars: Sequence[Bar]) -> float:
@@ -145,6 +145,12 @@ def _short(text: str) -> str:
 
 def _across(at: float, height: float) -> Markup:
     return Markup('<line class="tick" x1="{:.2f}%" x2="{:.2f}%" y1="0" y2="{:.0f}"/>').format(at, at, height)
+
+
+def _mark(kind: str, at: float, top: float) -> Markup:
+    return Markup('<line class="{}" x1="{:.2f}%" x2="{:.2f}%" y1="{:.0f}" y2="{:.0f}"/>').format(
+        kind, at, at, top + 3, top + _ROW - 3
+    )
 
 
 def _lying_rect(kind: str, start: float, end: float, top: float) -> Markup:
@@ -167,7 +173,13 @@ def _chart(
     inside: Sequence[Markup],
     after: Sequence[Markup],
 ) -> Markup:
-    """Return a chart: the texts beside its area, and the area, whose place the style sheet says."""
-    return Markup(
-        '<svg class="plot {}" height="{:.0f}" role="img" aria-label="{}">{}<svg class="area">{}</svg>{}</svg>'
-    ).format(kind, height, name, Markup().join(before), Markup().join(inside), Markup().join(after))
+    """Return a chart: its area between two columns of text, whose widths the style sheet says."""
+    part = Markup('<svg class="{}" height="{:.0f}" aria-hidden="true">{}</svg>')
+    parts = [
+        part.format(place, height, Markup().join(drawn))
+        for place, drawn in (("before", before), ("area", inside), ("after", after))
+        if drawn
+    ]
+    return Markup('<div class="plot {}" role="img" aria-label="{}">{}</div>').format(
+        kind, name, Markup().join(parts)
+    )

@@ -96,7 +96,7 @@ def _plot(labels: Iterable[tuple[str, int]], labelled: int) -> Markup:
     for label, count in labels:
         share = count / labelled
         bars.append(charts.Bar(label, share, f"{label}: {words.counted(count, 'photo')}, {share:.1%}"))
-    return charts.lying("Share of each category", bars, "{:.1%}".format, charts.percent)
+    return charts.lying("Share of each category", bars, charts.share, charts.percent)
 
 
 def _link(result: ImageResult, folder: Path) -> str:

@@ -75,7 +75,7 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
         shares_plot=charts.lying(
             "Share of each category, with the usual share",
             [charts.Bar(each.label, each.share, _in_words(each), each.usual) for each in shares],
-            "{:.1%}".format,
+            charts.share,
             charts.percent,
         ),
         trend=closed,

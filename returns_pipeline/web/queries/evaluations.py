@@ -70,12 +70,16 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     review = found["review"]
     facts = [
         ("Evaluated images", f"{int(found['n']):,}"),
-        ("Correct predictions", f"{float(found['accuracy']):.2%}"),
-        ("Decided without review", f"{float(review['automatic']):.1%}"),
+        ("Correct predictions", _percent(found["accuracy"], 2)),
+        ("Decided without review", _percent(review["automatic"])),
     ]
     if review["accuracy"] is not None:
-        facts.append(("Of these correct", f"{float(review['accuracy']):.1%}"))
-    return [*facts, ("Error of the probabilities", f"{float(found['ece']):.1%}")]
+        facts.append(("Of these correct", _percent(review["accuracy"])))
+    return [*facts, ("Error of the probabilities", _percent(found["ece"]))]
+
+
+def _percent(value: Any, digits: int = 1) -> str:
+    return f"{100 * float(value):.{digits}f} %"
 
 
 def _pairs(found: dict[str, Any]) -> list[tuple[str, str, int, float]]:
