@@ -153,7 +153,7 @@ def test_the_first_load_of_each_page_is_light(here: Site, browser: Browser) -> N
         )
         context.close()
     for name, weight in sorted(weights.items(), key=lambda each: -each[1]):
-        print(f"{name:12} {weight / 1000:6.1f} KB")
+        print(f"{name:12} {weight / 1000:6.1f} KB")  # noqa: T201 - shown by `pytest -s`
     assert min(weights.values()) > 5_000
     assert max(weights.values()) < _MOST_BYTES
 
