@@ -75,7 +75,7 @@ def page(window: BrowserContext) -> Page:
 
 def test_no_page_is_wider_than_its_screen_and_each_is_accessible(page: Page) -> None:
     """From the smallest phone to a desk, in both schemes; axe-core finds nothing serious on the new pages."""
-    faults = []
+    faults: list[tuple[str, int, str]] = []
     for width in (320, 390, 760, 1440):
         page.set_viewport_size({"width": width, "height": 844})
         page.emulate_media(color_scheme="dark" if width in {390, 1440} else "light")
@@ -86,7 +86,7 @@ def test_no_page_is_wider_than_its_screen_and_each_is_accessible(page: Page) -> 
             if name in {"report", "evaluation", "unusable", "none", "missing"} and width in {390, 760}:
                 found = Axe().run(page).response["violations"]
                 faults += [
-                    (name, width, each["id"], each["nodes"][0]["html"])
+                    (name, width, f"{each['id']}: {each['nodes'][0]['html']}")
                     for each in found
                     if each["impact"] in {"serious", "critical"}
                 ]
