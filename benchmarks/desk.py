@@ -28,7 +28,16 @@ SEARCHES = (
     *("bag", "run 3", "#4711", "unusable", "unsure", "reviewed", "corrected", "waiting", "by anna"),
     *("yesterday", "last week", "unusable last week", "bag run 2", "unsure 4711", "bag jpg"),
 )
-_PAGES = ("/", "/runs", "/runs/3", "/images/5", "/search?q=4711", "/search?q=bag&order=oldest", "/search")
+_PAGES = (
+    "/",
+    "/runs",
+    "/runs/3",
+    "/runs/3/report",
+    "/images/5",
+    "/search?q=4711",
+    "/search?q=bag&order=oldest",
+    "/search",
+)
 _COLUMNS = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 _INDEX = "ix_images_not_classified"
 _LIMIT, _REPEATED, _START_SECONDS = 60, 5, 60
