@@ -23,6 +23,7 @@ from returns_pipeline.report.page import Content, render_body
 from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS
 from returns_pipeline.store import browsing, run_statistics, runs
 from returns_pipeline.store.browsing import Order
+from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import request_job
 from returns_pipeline.usecases.review_grid import Sent
@@ -135,13 +136,11 @@ def show_report(request: Request, db: Db, person: Person, run_id: RunId) -> HTML
     """Show the report of a run, as its images are now."""
     run = runs.existing(db, run_id)
     root = root_of(request)
-    unusable = browsing.page(db, Filter(run_id, ImageState.QUARANTINED), Order.ID, None, MOST_FAULTS)[0]
-    failed = browsing.page(db, Filter(run_id, ImageState.FAILED), Order.ID, None, MOST_FAULTS)[0]
     labels = run_statistics.labels(db, [run_id])[run_id]
     content = Content(
         sorted(labels.items(), key=lambda each: (-each[1], each[0])),
         run_statistics.reasons(db, run_id),
-        [*unusable, *failed][:MOST_FAULTS],
+        _faults(db, run),
         browsing.page(db, Filter(run_id, ImageState.CLASSIFIED), Order.DOUBT, None, MOST_DOUBTFUL)[0],
     )
     body = render_body(
@@ -153,6 +152,20 @@ def show_report(request: Request, db: Db, person: Person, run_id: RunId) -> HTML
     )
     has_file = person.role.rank >= Role.OPERATOR.rank and run.report is not None and _is_file(run.report)
     return show(request, "run_report.html", run=run, body=body, has_file=has_file)
+
+
+def _faults(db: Database, run: RunSummary) -> list[ImageResult]:
+    """Return some photos without a prediction; a query for a state without photos would read the whole run."""
+    states = (
+        (ImageState.QUARANTINED, run.counts.quarantined),
+        (ImageState.FAILED, run.counts.failed),
+    )
+    found: list[ImageResult] = []
+    for state, count in states:
+        most = min(count, MOST_FAULTS - len(found))
+        if most:
+            found += browsing.page(db, Filter(run.id, state), Order.ID, None, most)[0]
+    return found
 
 
 @router.get("/runs/{run_id}/report/file")
