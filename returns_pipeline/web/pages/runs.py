@@ -155,7 +155,7 @@ def show_report(request: Request, db: Db, person: Person, run_id: RunId) -> HTML
 
 
 def _faults(db: Database, run: RunSummary) -> list[ImageResult]:
-    """Return some photos without a prediction; a query for a state without photos would read the whole run."""
+    """Return some photos without a prediction. A query for a state without photos reads the whole run."""
     states = (
         (ImageState.QUARANTINED, run.counts.quarantined),
         (ImageState.FAILED, run.counts.failed),
