@@ -35,8 +35,8 @@ bench: .venv/bench ## Measure the pipeline against its limit, its peers and its 
 load: .venv/dev ## Measure how long a photo sent over HTTP waits for its answer
 	@$(BIN)/python -m benchmarks.load $(ARGS)
 
-screenshots: .venv/dev ## Take the screenshots of the README again; needs chromium
-	@$(BIN)/python -m tests.e2e.screenshots
+screenshots: .venv/dev ## Take the screenshots of the README again, or of every page: ARGS=FOLDER; needs chromium
+	@$(BIN)/python -m tests.e2e.screenshots $(ARGS)
 
 docs: .venv/dev ## Write docs/settings.md and build the documentation site into site/
 	@$(BIN)/python -m returns_pipeline.settings.reference > docs/settings.md

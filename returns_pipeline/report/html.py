@@ -1,6 +1,7 @@
 """Jinja as every page of this program uses it: escaped, and strict about names that are missing."""
 
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,7 +26,15 @@ def template_environment(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["exact"] = escape
+    environment.globals["design"] = design
     return environment
+
+
+@cache
+def design() -> Markup:
+    """Return the style sheet that pages and reports share, to be written into a `style` element."""
+    text = files("returns_pipeline.report").joinpath("styles", "design.css").read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 - a file of this package
 
 
 def _shown(value: Any) -> Any:

@@ -23,7 +23,7 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.web import classic, docs, health, metrics, pages, v1
+from returns_pipeline.web import classic, docs, health, metrics, pages, static_files, v1
 from returns_pipeline.web.errors import FAULTS, RETRY_AFTER
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
 from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (pages.router, docs.router):
         app.include_router(router)
     app.mount("/static/swagger-ui", StaticFiles(packages=[("fastapi_swagger", "resources")]), "swagger-ui")
-    app.mount("/static", StaticFiles(packages=[("returns_pipeline.web", "static")]), "static")
+    app.include_router(static_files.router)
     return app
 
 

@@ -1,15 +1,19 @@
-"""`make screenshots`: the README's pictures, from a real installation with the shipped model and samples."""
+"""`make screenshots`: the README's pictures, from a real installation with the shipped model and samples.
+
+With a folder as its argument it writes every page there instead, for desk and phone, light and dark.
+"""
 
 import io
 import shutil
+import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import PROJECT_ROOT
@@ -21,6 +25,69 @@ from tests.web import Site, closed_run, site
 FOLDER = PROJECT_ROOT / "docs" / "screenshots"
 #: The samples are spread over several nights, so that the last one can be compared with the usual.
 _NIGHTS = 6
+
+
+#: Every page, by the name of its picture.
+PAGES = {
+    "tonight": "/",
+    "runs": "/runs",
+    "run": "/runs/6",
+    "run-unusable": "/runs/6?state=quarantined",
+    "run-report": "/runs/6/report",
+    "review": "/review",
+    "review-many": "/review/grid?of=all&run=5&label=Bag",
+    "upload": "/upload",
+    "try": "/try",
+    "models": "/models",
+    "evaluation": "/models/fashion-mnist/2/evaluation",
+    "promote": "/models/clothing/1/promote",
+    "search": "/search",
+    "found": "/search?q=image",
+    "found-nothing": "/search?q=nothing-has-this-name",
+    "image": "/images/20?why=1",
+    "missing": "/no-such-page",
+}
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def take_all(browser: Browser, here: Site, folder: Path) -> None:
+    """Write every page, as a desk and a phone show it, light and dark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for scheme in _SCHEMES:
+        for device, width, height in (("desk", 1440, 900), ("phone", 390, 844)):
+            context = browser.new_context(
+                base_url=here.url,
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                has_touch=device == "phone",
+                is_mobile=device == "phone",
+            )
+            page = context.new_page()
+            page.goto("/login")
+            page.screenshot(path=folder / f"log-in-{device}-{scheme}.png")
+            page.goto(f"/?token={here.token}")
+            for name, path in PAGES.items():
+                page.goto(path)
+                page.wait_for_load_state("networkidle")
+                page.screenshot(path=folder / f"{name}-{device}-{scheme}.png", full_page=True)
+            context.close()
+
+
+def take_for_readme(browser: Browser, here: Site) -> None:
+    """Write the four pictures of the README."""
+    FOLDER.mkdir(exist_ok=True)
+    page = browser.new_page(base_url=here.url, viewport={"width": 1280, "height": 860})
+    page.goto(f"/?token={here.token}")
+    take(page, "tonight")
+    page.goto("/runs/2")
+    take(page, "run")
+    page.goto("/review")
+    take(page, "review")
+    page.goto("/try")
+    page.locator("input[type=file]").set_input_files(next(SAMPLES.glob("*_label_9.png")))
+    page.locator("#why").wait_for()
+    page.set_viewport_size({"width": 1280, "height": 1060})
+    take(page, "try")
 
 
 def take(page: Page, name: str) -> None:
@@ -46,8 +113,7 @@ def spread_over_nights(here: Site) -> None:
 
 
 def main() -> None:
-    """Classify the samples in several nights, then take pictures of four pages."""
-    FOLDER.mkdir(exist_ok=True)
+    """Classify the samples in several nights, then take the pictures."""
     models = PROJECT_ROOT / "models"
     chosen: dict[str, Any] = {"models_dir": models, "model": "fashion-mnist", "runtime": "auto"}
     with (
@@ -59,21 +125,15 @@ def main() -> None:
         for number in range(_NIGHTS):
             for path in samples[number::_NIGHTS]:
                 shutil.copy(path, here.home.settings.incoming_dir)
+            if number == _NIGHTS - 1:
+                (here.home.settings.incoming_dir / "return-4711.png").write_bytes(b"no picture")
             closed_run(here, 0)
         spread_over_nights(here)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(base_url=here.url, viewport={"width": 1100, "height": 800})
-        page.goto(f"/?token={here.token}")
-        take(page, "tonight")
-        page.goto("/runs/2")
-        take(page, "run")
-        page.goto("/review")
-        take(page, "review")
-        page.goto("/try")
-        page.locator("input[type=file]").set_input_files(next(SAMPLES.glob("*_label_9.png")))
-        page.locator("#why").wait_for()
-        page.set_viewport_size({"width": 1100, "height": 1060})
-        take(page, "try")
+        if len(sys.argv) > 1:
+            take_all(browser, here, Path(sys.argv[1]))
+        else:
+            take_for_readme(browser, here)
         browser.close()
 
 

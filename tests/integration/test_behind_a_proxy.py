@@ -15,6 +15,7 @@ from PIL import Image
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
 from returns_pipeline.web.security.access import hash_password
+from returns_pipeline.web.static_files import static_address
 from tests.proxy import proxy
 from tests.support import LABELS, write_stub_bundle
 from tests.web import Site, batch_of, closed_run, site
@@ -117,7 +118,8 @@ def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
         }
         open_ |= (few | set(sorted(links.fetched - few)[:2])) - seen
     wanted = {"/", "/runs", "/runs/1", "/review", "/try", "/models", "/models/stub/rollback", "/openapi.json"}
-    wanted |= {"/static/style.css", "/static/page.js", "/static/swagger-ui/swagger-ui-bundle.js"}
+    wanted |= {"/static/swagger-ui/swagger-ui-bundle.js", "/runs/1/report"}
+    wanted |= {static_address("", name) for name in ("design.css", "style.css", "page.js", "icon.svg")}
     wanted |= {f"/api/v1/runs/1/export?format={kind}" for kind in ("csv", "xlsx", "json", "parquet")}
     assert {ROOT + path for path in wanted} <= seen
     for part in ("/events", "/thumbnail", "/images/", "cursor="):

@@ -27,8 +27,8 @@ def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
     ("role", "titles"),
     [
         (Role.VIEWER, ["Tonight", "Runs", "Models"]),
-        (Role.REVIEWER, ["Tonight", "Runs", "Review", "Try one", "Upload", "Models"]),
-        (Role.OPERATOR, ["Tonight", "Runs", "Review", "Try one", "Upload", "Models"]),
+        (Role.REVIEWER, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models"]),
+        (Role.OPERATOR, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models"]),
     ],
 )
 def test_nobody_is_led_to_a_page_that_refuses_them(role: Role, titles: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from returns_pipeline.report.html import template_environment
+from returns_pipeline.training.report.figures import EXPLANATIONS, PHOTOS
 
 if TYPE_CHECKING:
     from returns_pipeline.training.evaluation.calibration_curve import ReviewOutcome
@@ -16,40 +17,6 @@ if TYPE_CHECKING:
 _MOST_PAIRS = 10
 #: Shares of all images for which the page shows the accuracy.
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-
-#: The heading and the explanation of each figure, in the order of the page.
-_EXPLANATIONS = {
-    "confusion-matrix": (
-        "Confusion matrix",
-        "Each row is a true label, each column a predicted label. Correct predictions are on the diagonal.",
-    ),
-    "scores": (
-        "Scores of each label",
-        "Precision: the share of the images predicted as this label that have it. Recall: the share of the "
-        "images with this label that are predicted as it. F1 is the harmonic mean of the two.",
-    ),
-    "reliability": (
-        "Are the probabilities reliable?",
-        "Of a hundred predictions with a probability of 80 %, about eighty should be correct. Then the "
-        "points are on the dashed line. The expected calibration error (ECE) is the distance from that line, "
-        "averaged over all images. A hollow point stands for fewer than ten images.",
-    ),
-    "coverage": (
-        "What a review achieves",
-        "The model decides only the images with the highest probabilities; people review the others. The "
-        "fewer images the model decides, the more of its predictions are correct.",
-    ),
-    "mistakes": (
-        "Mistakes with the highest probabilities",
-        "Some of these images may have a wrong true label.",
-    ),
-    "predictions": ("Random images", "Green titles are correct predictions, red titles are mistakes."),
-    "label-distribution": ("Number of images", "The number of images of each label."),
-    "training-images": ("Random training images", ""),
-    "curves": ("Training history", "Accuracy and loss after each epoch, one pass over the training images."),
-}
-#: Figures with photos: their colours stay as they are on a dark page.
-_PHOTOS = {"mistakes", "predictions", "training-images"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +42,7 @@ class _Section:
     @property
     def kind(self) -> str:
         """The CSS class of the figure."""
-        return "photos" if self.name in _PHOTOS else "plot"
+        return "photos" if self.name in PHOTOS else "drawn"
 
 
 def summary(
@@ -129,7 +96,7 @@ def render(
         "coverage": _coverage(evaluation),
     }
     sections = [
-        _Section(name, *_EXPLANATIONS[name], _alt_text(name, evaluation, labels), tables.get(name))
+        _Section(name, *EXPLANATIONS[name], _alt_text(name, evaluation, labels), tables.get(name))
         for name in figures
     ]
     template = template_environment("returns_pipeline.training.report").get_template("evaluation.html")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from returns_pipeline.training.evaluation.metrics import ClassScores
 
 DPI = 110
-BLUE, GREY = "#2166ac", "#999999"
+#: The accent, the edge and the red of the pages.
+BLUE, GREY, RED = "#3451c6", "#848c9b", "#ac2419"
 #: Up to this many labels, the cells of a confusion matrix have room for every number.
 _MOST_LARGE_CELLS = 12
 #: A point of fewer images is unreliable and drawn hollow.
@@ -156,7 +157,7 @@ def coverage(curve: "CoverageCurve", outcome: "ReviewOutcome", rule: str) -> Fig
         point = (
             f"threshold {rule}: decides {outcome.automatic:.1%}, {outcome.accuracy:.1%} of these are correct"
         )
-        axes.plot(outcome.automatic, outcome.accuracy, "o", color="#b2182b", label=point)
+        axes.plot(outcome.automatic, outcome.accuracy, "o", color=RED, label=point)
         axes.legend(loc="lower left")
         lowest = min(lowest, outcome.accuracy)
     axes.set_xlim(0, 1.01)

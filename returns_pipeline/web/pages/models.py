@@ -19,7 +19,7 @@ from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.dependencies import Pipeline
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show, text_of
-from returns_pipeline.web.queries import model_changes
+from returns_pipeline.web.queries import evaluations, model_changes
 
 router = APIRouter()
 
@@ -173,15 +173,36 @@ async def _change(
     return redirect(request, "/models")
 
 
+@router.get("/models/{name}/{version}/evaluation")
+def show_evaluation(request: Request, context: Pipeline, _: Person, name: str, version: int) -> HTMLResponse:
+    """Show a version's evaluation: the numbers and figures that the training has written."""
+    folder = _folder(context, name, version)
+    if _report_file(folder, "index.html") is None:
+        raise NotFoundError("{name}/{version} has no evaluation.", name=name, version=version)
+    numbers = _report_file(folder, "metrics.json")
+    return show(
+        request,
+        "evaluation.html",
+        name=name,
+        version=version,
+        shown=evaluations.read(numbers) if numbers else evaluations.NOTHING,
+        figures=[each for each in evaluations.FIGURES if _report_file(folder, f"{each.name}.png")],
+    )
+
+
+def _folder(context: Context, name: str, version: int) -> Path:
+    """Return the folder of a version. Raises NotFoundError without a sound bundle there."""
+    model_changes.require_model(context, name, version)
+    try:
+        return find_bundle(context.settings.models_dir, f"{name}/{version}").folder
+    except PipelineError as fault:
+        raise NotFoundError("{reason}", reason=fault.message) from None
+
+
 @router.get("/models/{name}/{version}/report/{path:path}")
 def show_report(context: Pipeline, _: Person, name: str, version: int, path: str) -> FileResponse:
     """Show a file of a version's evaluation."""
-    model_changes.require_model(context, name, version)
-    try:
-        folder = find_bundle(context.settings.models_dir, f"{name}/{version}").folder
-    except PipelineError as fault:
-        raise NotFoundError("{reason}", reason=fault.message) from None
-    wanted = _report_file(folder, path)
+    wanted = _report_file(_folder(context, name, version), path)
     kind = _KINDS.get(wanted.suffix) if wanted else None
     if wanted is None or kind is None:
         raise NotFoundError("There is no such file in this report.")

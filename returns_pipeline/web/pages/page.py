@@ -20,9 +20,10 @@ from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth
 from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
-from returns_pipeline.web.pages.table import navigation, page_at
+from returns_pipeline.web.pages.table import Places, page_at, places
 from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.worker_client import WorkerClient
+from returns_pipeline.web.render.addresses import icon, static
 from returns_pipeline.web.render.moments import moment
 from returns_pipeline.web.resources import resources_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
@@ -32,6 +33,8 @@ _templates.globals["words"] = words
 #: A file name that may wrap after each underscore.
 _templates.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
 _templates.filters["moment"] = moment
+_templates.globals["static"] = static
+_templates.globals["icon"] = icon
 #: Images that wait for a review are counted for every page up to this number.
 _MOST_COUNTED = 10_000
 
@@ -55,7 +58,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
         "zone": ZoneInfo(resources_of(request).context.settings.timezone),
         "title": page.title if page else "",
         "person": person,
-        "navigation": navigation(person.role) if person else [],
+        "places": places(person.role) if person else Places((), (), ()),
         "q": "",
         "waiting": _waiting(resources_of(request).context.db) if person else "",
     }

@@ -1,15 +1,17 @@
 """Runs and their images."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from returns_pipeline.errors import ConflictError, PipelineError
+from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
@@ -17,8 +19,11 @@ from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, as_dict
+from returns_pipeline.report.page import Content, render_body
+from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS
 from returns_pipeline.store import browsing, run_statistics, runs
 from returns_pipeline.store.browsing import Order
+from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import request_job
 from returns_pipeline.usecases.review_grid import Sent
@@ -30,7 +35,7 @@ from returns_pipeline.web.queries.cursors import image_cursor, pack
 from returns_pipeline.web.queries.lists import ImageList
 from returns_pipeline.web.queries.lookups import RUN_ID_END
 from returns_pipeline.web.resources import Resources
-from returns_pipeline.web.security.access import Principal
+from returns_pipeline.web.security.access import Principal, require_role
 
 router = APIRouter()
 
@@ -124,6 +129,58 @@ def _tile(image: ImageResult) -> dict[str, Any]:
 def _link(request: Request, run_id: int, query: dict[str, Any]) -> str:
     kept = {name: value for name, value in query.items() if value}
     return f"{root_of(request)}/runs/{run_id}?{urlencode(kept)}"
+
+
+@router.get("/runs/{run_id}/report")
+def show_report(request: Request, db: Db, person: Person, run_id: RunId) -> HTMLResponse:
+    """Show the report of a run, as its images are now."""
+    run = runs.existing(db, run_id)
+    root = root_of(request)
+    labels = run_statistics.labels(db, [run_id])[run_id]
+    content = Content(
+        sorted(labels.items(), key=lambda each: (-each[1], each[0])),
+        run_statistics.reasons(db, run_id),
+        _faults(db, run),
+        browsing.page(db, Filter(run_id, ImageState.CLASSIFIED), Order.DOUBT, None, MOST_DOUBTFUL)[0],
+    )
+    body = render_body(
+        run,
+        content,
+        f"{root}/api/v1/runs/{run_id}/export?format=csv",
+        f"{root}/images",
+        lambda image: f"{root}/api/v1/images/{image.id}/thumbnail",
+    )
+    has_file = person.role.rank >= Role.OPERATOR.rank and run.report is not None and _is_file(run.report)
+    return show(request, "run_report.html", run=run, body=body, has_file=has_file)
+
+
+def _faults(db: Database, run: RunSummary) -> list[ImageResult]:
+    """Return some photos without a prediction. A query for a state without photos reads the whole run."""
+    states = (
+        (ImageState.QUARANTINED, run.counts.quarantined),
+        (ImageState.FAILED, run.counts.failed),
+    )
+    found: list[ImageResult] = []
+    for state, count in states:
+        most = min(count, MOST_FAULTS - len(found))
+        if most:
+            found += browsing.page(db, Filter(run.id, state), Order.ID, None, most)[0]
+    return found
+
+
+@router.get("/runs/{run_id}/report/file")
+def send_report(db: Db, person: Person, run_id: RunId) -> FileResponse:
+    """Send the report as the stand-alone file that was written when the run closed: it names server paths."""
+    require_role(person, Role.OPERATOR)
+    report = runs.existing(db, run_id).report
+    if report is None or not _is_file(report):
+        raise NotFoundError("The file of this report is not on this machine.")
+    # As plain bytes it is saved and never shown as a page of this site.
+    return FileResponse(report, media_type="application/octet-stream", filename=f"run-{run_id}.html")
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path) and os.access(path, os.R_OK)  # noqa: PTH113 - raises nothing
 
 
 @router.post("/runs/{run_id}/label")

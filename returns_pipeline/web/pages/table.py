@@ -3,6 +3,7 @@
 A new page is a module with a `router`, a row here, and a template.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from returns_pipeline.records.access import Role
@@ -12,7 +13,8 @@ class Page(NamedTuple):
     """One page: its path, its title, and the module that serves it and the paths below it.
 
     `role` is the lowest role that may see the page; with None it needs no log-in. `in_navigation`: each page
-    links to it.
+    links to it, with a symbol of `icons.svg`. Pages `of_person` are listed below the person's name.
+    `on_phone`: the link is in the bar at the bottom of a phone, not under "More", where not all fit.
     """
 
     path: str
@@ -20,17 +22,35 @@ class Page(NamedTuple):
     module: str
     role: Role | None
     in_navigation: bool = True
+    icon: str = "info"
+    on_phone: bool = False
+    of_person: bool = False
+
+
+class Places(NamedTuple):
+    """The links of a page's frame: `first` are always visible, `others` are under "More" on a phone.
+
+    `own` are those below the person's name.
+    """
+
+    first: Sequence[Page]
+    others: Sequence[Page]
+    own: Sequence[Page]
+
+
+#: A phone's bar has room for so many links.
+_ROOM = 5
 
 
 PAGES = (
-    Page("/", "Tonight", "tonight", Role.VIEWER),
-    Page("/runs", "Runs", "runs", Role.VIEWER),
+    Page("/", "Tonight", "tonight", Role.VIEWER, icon="moon", on_phone=True),
+    Page("/runs", "Runs", "runs", Role.VIEWER, icon="layers", on_phone=True),
     # A path below another page's path comes before it.
     Page("/review/grid", "Review many", "review_grid", Role.REVIEWER, in_navigation=False),
-    Page("/review", "Review", "review", Role.REVIEWER),
-    Page("/try", "Try one", "try_one", Role.REVIEWER),
-    Page("/upload", "Upload", "upload", Role.REVIEWER),
-    Page("/models", "Models", "models", Role.VIEWER),
+    Page("/review", "Review", "review", Role.REVIEWER, icon="circle-check", on_phone=True),
+    Page("/upload", "Upload", "upload", Role.REVIEWER, icon="upload", on_phone=True),
+    Page("/try", "Try one", "try_one", Role.REVIEWER, icon="scan-search"),
+    Page("/models", "Models", "models", Role.VIEWER, icon="box"),
     Page("/images", "Image", "images", Role.VIEWER, in_navigation=False),
     Page("/search", "Search", "search", Role.VIEWER, in_navigation=False),
     Page("/login", "Log in", "login", None, in_navigation=False),
@@ -45,3 +65,14 @@ def page_at(path: str) -> Page | None:
 def navigation(role: Role) -> list[Page]:
     """Return the pages that every page links to for a person of a role."""
     return [page for page in PAGES if page.in_navigation and page.role and page.role.rank <= role.rank]
+
+
+def places(role: Role) -> Places:
+    """Return the links of every page's frame for a person of a role."""
+    pages = navigation(role)
+    shared = [page for page in pages if not page.of_person]
+    own = [page for page in pages if page.of_person]
+    if len(shared) <= _ROOM - 1:
+        return Places(shared, (), own)
+    first = [page for page in shared if page.on_phone][: _ROOM - 1]
+    return Places(first, [page for page in shared if page not in first], own)

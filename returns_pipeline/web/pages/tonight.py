@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
-from returns_pipeline.report import words
+from returns_pipeline.report import charts, words
 from returns_pipeline.report.words import counted
 from returns_pipeline.store import images, outbox, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
@@ -21,7 +21,6 @@ from returns_pipeline.usecases.schedule import PUNCTUAL, last_due, next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
 from returns_pipeline.web.pages.runs import warning
-from returns_pipeline.web.render.charts import Column, columns
 
 router = APIRouter()
 
@@ -73,9 +72,11 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
         else [],
         shares=shares,
         usual_runs=len(before),
-        shares_plot=columns(
+        shares_plot=charts.lying(
             "Share of each category, with the usual share",
-            [Column(each.label, each.share, _in_words(each), each.usual) for each in shares],
+            [charts.Bar(each.label, each.share, _in_words(each), each.usual) for each in shares],
+            charts.share,
+            charts.percent,
         ),
         trend=closed,
         trend_plot=_trend_plot(closed, zone),
@@ -145,10 +146,10 @@ def _in_words(each: Share) -> str:
 
 
 def _trend_plot(closed: Sequence[RunSummary], zone: ZoneInfo) -> str:
-    return columns(
+    return charts.upright(
         f"Photos of the last {counted(len(closed), 'run')}, those without a prediction in red",
         [
-            Column(
+            charts.Bar(
                 str(run.id),
                 run.counts.seen,
                 f"Run {run.id}, {run.opened_at.astimezone(zone):%Y-%m-%d}: "
@@ -158,4 +159,6 @@ def _trend_plot(closed: Sequence[RunSummary], zone: ZoneInfo) -> str:
             )
             for run in reversed(closed)
         ],
+        charts.number,
+        "Run",
     )

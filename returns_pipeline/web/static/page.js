@@ -55,6 +55,12 @@ for (const link of document.querySelectorAll("[data-full]"))
     photo.src = link.dataset.full;
   });
 
+// A button for the browser's own print dialog.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   if ("download" in event.target.dataset) return; // a download leaves the page as it is

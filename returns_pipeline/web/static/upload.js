@@ -149,7 +149,7 @@ for (const input of form.querySelectorAll("input[type=file]"))
   });
 
 // Folders that are dropped are read with everything in them.
-const place = form.querySelector(".place");
+const place = form.querySelector(".place-files");
 for (const kind of ["dragover", "dragleave", "drop"])
   place.addEventListener(kind, (event) => {
     event.preventDefault();
