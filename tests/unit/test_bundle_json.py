@@ -249,13 +249,13 @@ def test_names_of_categories_change_neither_labels_nor_digest(tmp_path: Path) ->
     assert load_bundle(bundle.folder) == named
     assert named.digest == bundle.digest
     assert _SHIPPED["names"]["de"].keys() == {*_SHIPPED["labels"], *_SHIPPED["main_categories"]}
-    for wrong in (
+    refused: list[Any] = [
         {"de": {"no label": "x"}},
         {"DE": {}},
         {"de": {bundle.labels[0]: ""}},
         {"de": ["x"]},
-        ["de"],
-    ):
+    ]
+    for wrong in refused:
         replace(bundle, names=wrong).save()
         with pytest.raises(ConfigFault, match="names"):
             load_bundle(bundle.folder)
