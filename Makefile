@@ -1,6 +1,6 @@
 # `make help` lists the targets. They write to .venv, var/ and site/ and change nothing else on the machine.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench load screenshots docs requirements clean
+.PHONY: help demo test faults lint bench load messages screenshots docs requirements clean
 
 SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -37,6 +37,9 @@ load: .venv/dev ## Measure how long a photo sent over HTTP waits for its answer
 
 screenshots: .venv/dev ## Take the screenshots of the README again, or of every page: ARGS=FOLDER; needs chromium
 	@$(BIN)/python -m tests.e2e.screenshots $(ARGS)
+
+messages: .venv/dev ## Bring the files of translations up to date with the code
+	@$(BIN)/python -m returns_pipeline.languages.extraction
 
 docs: .venv/dev ## Write docs/settings.md and build the documentation site into site/
 	@$(BIN)/python -m returns_pipeline.settings.reference > docs/settings.md

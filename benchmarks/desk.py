@@ -30,7 +30,7 @@ SEARCHES = (
     *("unsure last week", "corrected last week", "4711 last week", "by anna last week"),
 )
 _PAGES = (
-    *("/", "/runs", "/runs/3", "/runs/3?label=Bag", "/runs/3?decision=review&order=doubtful"),
+    *("/", "/runs", "/runs/3", "/runs/3?label=Bag", "/runs/3?decision=review&order=doubt"),
     *("/runs/3/report", "/images/5"),
     *("/search?q=4711", "/search?q=bag&order=oldest", "/search", "/review", "/review/grid"),
     *("/review?label=Bag", "/review?kind=doubt", "/upload", "/models"),

@@ -3,7 +3,13 @@
 # The names of faults need no suffix "Error".
 # ruff: noqa: N818
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from returns_pipeline.languages import N_, Words, gettext, retold
+
+#: Fields that are filled with a sentence or a word of this program, not with a name or a number.
+_TOLD = frozenset({"kind", "needed", "problem", "reason", "role", "sentence", "state", "what"})
 
 
 class FaultCode(StrEnum):
@@ -24,23 +30,28 @@ class FaultCode(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """The meaning of the code in one sentence."""
+        """The meaning of the code in one sentence, as it is stored: in English."""
         return _SENTENCES[self]
 
+    @property
+    def shown(self) -> str:
+        """The meaning of the code in one sentence, in the reader's language."""
+        return Words(_SENTENCES)[self]
 
-_SENTENCES = {
-    FaultCode.EMPTY_FILE: "The file has no content.",
-    FaultCode.NOT_AN_IMAGE: "The content is not an image, even if the file name says so.",
-    FaultCode.UNSUPPORTED_FORMAT: "The content is an image in a format that is not accepted.",
-    FaultCode.TRUNCATED: "The image is cut off or its data is damaged.",
-    FaultCode.TOO_LARGE: "The file is larger than allowed (RETURNS_MAX_FILE_BYTES).",
-    FaultCode.TOO_MANY_PIXELS: "The image has more pixels than allowed (RETURNS_MAX_PIXELS).",
-    FaultCode.UNREADABLE: "The file cannot be read, because of its permissions or the disk.",
-    FaultCode.VANISHED: "The file was gone before it could be read.",
-    FaultCode.CHANGED: "The file was replaced or changed after the scan found it.",
-    FaultCode.TIMED_OUT: "Opening the image took longer than allowed (RETURNS_IMAGE_SECONDS).",
-    FaultCode.KILLED_WORKER: "Each attempt to classify the image crashed the program.",
-    FaultCode.GAVE_UP: "Each attempt to classify the image failed with an error of this system.",
+
+_SENTENCES: Mapping[str, str] = {
+    FaultCode.EMPTY_FILE: N_("The file has no content."),
+    FaultCode.NOT_AN_IMAGE: N_("The content is not an image, even if the file name says so."),
+    FaultCode.UNSUPPORTED_FORMAT: N_("The content is an image in a format that is not accepted."),
+    FaultCode.TRUNCATED: N_("The image is cut off or its data is damaged."),
+    FaultCode.TOO_LARGE: N_("The file is larger than allowed (RETURNS_MAX_FILE_BYTES)."),
+    FaultCode.TOO_MANY_PIXELS: N_("The image has more pixels than allowed (RETURNS_MAX_PIXELS)."),
+    FaultCode.UNREADABLE: N_("The file cannot be read, because of its permissions or the disk."),
+    FaultCode.VANISHED: N_("The file was gone before it could be read."),
+    FaultCode.CHANGED: N_("The file was replaced or changed after the scan found it."),
+    FaultCode.TIMED_OUT: N_("Opening the image took longer than allowed (RETURNS_IMAGE_SECONDS)."),
+    FaultCode.KILLED_WORKER: N_("Each attempt to classify the image crashed the program."),
+    FaultCode.GAVE_UP: N_("Each attempt to classify the image failed with an error of this system."),
 }
 
 
@@ -48,9 +59,9 @@ class PipelineError(Exception):
     """Base of every error that this package raises on purpose.
 
     `message` says what is wrong, and `advice` what to do about it, in a sentence each. Both may have named
-    fields like `{name}`, which are filled from the `parameters`. A translation needs `template`,
-    `advice_template` and `parameters`. Each family defines the `exit_code` of the command line and the
-    `http_status` of the web.
+    fields like `{name}`, which are filled from the `parameters`. They are English: what is stored, logged and
+    shown on a terminal. `shown_message`, `shown_advice` and `shown` are in the reader's language. Each family
+    defines the `exit_code` of the command line and the `http_status` of the web.
     """
 
     exit_code = 1
@@ -67,6 +78,28 @@ class PipelineError(Exception):
     def __str__(self) -> str:
         """Return the message followed by the advice."""
         return f"{self.message} {self.advice}".strip()
+
+    @property
+    def shown_message(self) -> str:
+        """The message in the reader's language."""
+        return self._in_language(self.template, self.message)
+
+    @property
+    def shown_advice(self) -> str:
+        """The advice in the reader's language."""
+        return self._in_language(self.advice_template, self.advice)
+
+    @property
+    def shown(self) -> str:
+        """The message followed by the advice, in the reader's language."""
+        return f"{self.shown_message} {self.shown_advice}".strip()
+
+    def _in_language(self, template: str, text: str) -> str:
+        told = {
+            name: retold(str(value)) if name in _TOLD else value for name, value in self.parameters.items()
+        }
+        # An error that another process raised has only its text.
+        return gettext(template, **told) if told else retold(text)
 
 
 class ImageFault(PipelineError):

@@ -50,6 +50,9 @@ class Bundle:
     label, pairs of (probability, share of correct predictions among those that are at least as probable),
     both ascending, measured on validation images. It is empty if it was not measured.
 
+    `names` has for languages, by their codes, what labels and main categories are called there. A label is
+    still the id in database and files. Names may change at any time: they do not change the digest.
+
     `unknown` has the keys of bundle.json that this version does not know, with their values. They do not
     change the digest.
     """
@@ -67,6 +70,7 @@ class Bundle:
     metrics: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0
     reliability: tuple[PrecisionSteps, ...] = ()
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -128,6 +132,8 @@ class Bundle:
         content = asdict(self)
         for name in _NOT_IN_MANIFEST:
             del content[name]
+        if not self.names:
+            del content["names"]
         content |= self.unknown
         text = _NUMBER_PAIR.sub(
             lambda pair: "".join(pair[0].split()).replace(",", ", "), json.dumps(content, indent=2)
@@ -213,6 +219,7 @@ def _of_manifest(folder: Path, content: Manifest) -> Bundle:
             tuple((float(threshold), float(precision)) for threshold, precision in steps)
             for steps in content.reliability
         ),
+        names=content.names,
         unknown=content.model_extra or {},
     )
 

@@ -19,6 +19,7 @@ HIGHEST_VERSION = 2**31 - 1
 MANIFEST_BYTES = 16 * 1024 * 1024
 _MOST_LABELS = 10_000
 _MOST_STEPS = 10_000
+_MOST_LANGUAGES = 100
 _MOST_ENTRIES = 1_000
 _LONGEST_KEY = 200
 _LARGEST_METRIC = 1e18
@@ -92,6 +93,7 @@ _Label = Annotated[str, Field(max_length=LABEL_LENGTH), AfterValidator(_printed)
 _Labels = Annotated[list[_Label], Field(min_length=1, max_length=_MOST_LABELS)]
 _Pair = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)]
 _Steps = Annotated[list[_Pair], Field(max_length=_MOST_STEPS), AfterValidator(_ascending)]
+_Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 _Metric = Annotated[Any, AfterValidator(_finite), AfterValidator(_number)]
 
 
@@ -124,6 +126,7 @@ class Manifest(BaseModel):
     metrics: Annotated[dict[_Key, _Metric], Field(max_length=_MOST_ENTRIES)] = {}
     temperature: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = 1.0
     reliability: list[_Steps] = []
+    names: Annotated[dict[_Language, dict[_Label, _Label]], Field(max_length=_MOST_LANGUAGES)] = {}
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":
@@ -132,6 +135,10 @@ class Manifest(BaseModel):
         if len(set(self.labels)) < len(self.labels):
             twice = next(label for label in self.labels if self.labels.count(label) > 1)
             raise ValueError(f"`labels` has {twice!r} twice")
+        known = {*self.labels, *self.main_categories}
+        for language, names in self.names.items():
+            if unknown := names.keys() - known:
+                raise ValueError(f"`names.{language}` names {min(unknown)!r}, which is no label")
         if len(self.reliability) not in {0, len(self.labels)}:
             raise ValueError(_CALIBRATION)
         _finite(self.model_extra)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from returns_pipeline.records.stored_enum import StoredEnum
 
 #: The data of a notice: plain values of JSON.
-Data = dict[str, str | int | float | list[str] | list[int] | None]
+Data = dict[str, str | int | float | list[str] | list[int] | list[float] | None]
 
 
 class NoticeKind(StoredEnum):

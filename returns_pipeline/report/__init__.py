@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from returns_pipeline.languages import N_
 from returns_pipeline.private_files import open_private
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
@@ -48,7 +49,7 @@ def write_report(
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
-    advice = "Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute."
+    advice = N_("Make room or correct RETURNS_REPORT_DIR; the sweep tries again every minute.")
     # A file name may hold bytes that are not UTF-8: they are written as \udcNN.
     with (
         whole_file(path, advice) as partial,

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from returns_pipeline import languages
+from returns_pipeline.languages import short
+
 #: Pixels: the height of upright bars, of a row of lying bars, and of the lines of text below them.
 _HEIGHT, _FOOT, _ROW, _THICK = 170.0, 38.0, 28.0, 14.0
 _LETTERS = 17
@@ -33,17 +36,17 @@ class Bar(NamedTuple):
 
 def number(value: float) -> str:
     """Return a number of an axis."""
-    return f"{value:,.10g}"
+    return short(value)
 
 
 def percent(value: float) -> str:
     """Return a share as a percentage of an axis."""
-    return f"{100 * value:.10g} %"
+    return f"{short(100 * value)} %"
 
 
 def share(value: float) -> str:
     """Return a share as a percentage beside its bar."""
-    return f"{100 * value:.1f} %"
+    return languages.percent(value)
 
 
 def ticks(highest: float, most: int = 5) -> list[float]:

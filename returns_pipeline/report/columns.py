@@ -5,10 +5,11 @@ COLUMNS. Report, export, REST interface, page and command line follow from the r
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from returns_pipeline.languages import N_, category, gettext, moment_text, percent, retold
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.text import file_name, pathless, printable
@@ -48,16 +49,38 @@ class Column(NamedTuple):
         if value is None:
             return ""
         if isinstance(value, float):
-            return f"{100 * value:.1f} %"
+            return percent(value)
         if isinstance(value, datetime):
-            return f"{value:%Y-%m-%d %H:%M} UTC"
-        return self.words.get(str(value), str(value)) if self.words else str(value)
+            return f"{moment_text(value, UTC)} UTC"
+        if self.words:
+            return self.words.get(str(value), str(value))
+        told = _TOLD.get(self.field)
+        return told(str(value)) if told else str(value)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether its values are codes, labels or sentences, which are shown in words."""
+        return self.words is not None or self.field in _TOLD
+
+    @property
+    def shown_heading(self) -> str:
+        """The heading in the reader's language."""
+        return gettext(self.heading)
 
 
 def _reason(detail: str) -> str:
     """Return why an image has no prediction, without this server's folders."""
     return printable(pathless(detail))
 
+
+#: Fields with texts that have names or translations: labels, and the reason why there is no prediction.
+_TOLD: Mapping[str, Callable[[str], str]] = {
+    "label": category,
+    "main_label": category,
+    "final_label": category,
+    "reviewed_label": category,
+    "detail": retold,
+}
 
 _FILES = frozenset({Output.REPORT, Output.EXPORT})
 _REST_PAGE = frozenset({Output.REST, Output.PAGE})
@@ -66,37 +89,43 @@ _EVERYWHERE = frozenset(Output)
 _NOT_TABLE = _EVERYWHERE - {Output.TABLE}
 
 COLUMNS = (
-    Column("id", "id", int, "Number", frozenset({Output.REST, Output.JSON}), is_optional=False),
-    Column("run", "run_id", int, "Run", frozenset({Output.REST}), is_optional=False),
-    Column("filename", "path", str, "File", _FILES, file_name, is_optional=False),
-    Column("name", "path", str, "File", frozenset({Output.REST, Output.TABLE}), file_name, is_optional=False),
-    Column("prediction", "label_index", int, "Class", _FILES | {Output.JSON}),
-    Column("label", "label", str, "Category", _EVERYWHERE),
-    Column("probability", "probability", float, "Probability", _EVERYWHERE),
-    Column("main_category", "main_label", str, "Main category", _REST_PAGE_JSON),
-    Column("main_category_probability", "main_probability", float, "Its probability", _REST_PAGE),
-    Column("decision", "decision", Decision, "The model is", _FILES | _REST_PAGE_JSON, words=words.DECISIONS),
-    Column("state", "state", str, "State", _NOT_TABLE, words=words.IMAGE_STATES, is_optional=False),
+    Column("id", "id", int, N_("Number"), frozenset({Output.REST, Output.JSON}), is_optional=False),
+    Column("run", "run_id", int, N_("Run"), frozenset({Output.REST}), is_optional=False),
+    Column("filename", "path", str, N_("File"), _FILES, file_name, is_optional=False),
+    Column(
+        "name", "path", str, N_("File"), frozenset({Output.REST, Output.TABLE}), file_name, is_optional=False
+    ),
+    Column("prediction", "label_index", int, N_("Class"), _FILES | {Output.JSON}),
+    Column("label", "label", str, N_("Category"), _EVERYWHERE),
+    Column("probability", "probability", float, N_("Probability"), _EVERYWHERE),
+    Column("main_category", "main_label", str, N_("Main category"), _REST_PAGE_JSON),
+    Column("main_category_probability", "main_probability", float, N_("Its probability"), _REST_PAGE),
+    Column(
+        "decision", "decision", Decision, N_("The model is"), _FILES | _REST_PAGE_JSON, words=words.DECISIONS
+    ),
+    Column("state", "state", str, N_("State"), _NOT_TABLE, words=words.IMAGE_STATES, is_optional=False),
     # A terminal shows the codes that its options take.
-    Column("state", "state", str, "State", frozenset({Output.TABLE}), is_optional=False),
-    Column("code", "code", str, "Code", _FILES | {Output.REST, Output.JSON}),
-    Column("detail", "detail", str, "Reason", _FILES | {Output.JSON, Output.TABLE}, printable),
-    Column("reason", "detail", str, "Reason", _REST_PAGE, _reason),
+    Column("state", "state", str, N_("State"), frozenset({Output.TABLE}), is_optional=False),
+    Column("code", "code", str, N_("Code"), _FILES | {Output.REST, Output.JSON}),
+    Column("detail", "detail", str, N_("Reason"), _FILES | {Output.JSON, Output.TABLE}, printable),
+    Column("reason", "detail", str, N_("Reason"), _REST_PAGE, _reason),
     # For people, a name's control characters are escapes. For programs it is the very path.
-    Column("path", "path", str, "Came from", frozenset({Output.REPORT}), printable, is_optional=False),
-    Column("archived_path", "archived_path", str, "Now in", frozenset({Output.REPORT}), printable),
-    Column("path", "path", str, "Came from", frozenset({Output.JSON}), is_optional=False),
-    Column("archived_path", "archived_path", str, "Now in", frozenset({Output.JSON})),
-    Column("final_label", "final_label", str, "Final category", _NOT_TABLE),
-    Column("final_source", "final_source", str, "Decided by", _NOT_TABLE, words=words.LABEL_SOURCES),
-    Column("review_outcome", "review_outcome", str, "Reviewed as", _NOT_TABLE, words=words.REVIEW_OUTCOMES),
-    Column("reviewed_label", "reviewed_label", str, "Reviewed as", frozenset({Output.REST})),
-    Column("reviewer", "reviewer", str, "Reviewed by", frozenset({Output.REST})),
-    Column("reviewed_by", "reviewer", str, "Reviewed by", _NOT_TABLE, printable),
-    Column("reviewed_at", "reviewed_at", datetime, "Reviewed at", _NOT_TABLE),
-    Column("received_at", "received_at", datetime, "Came in", _NOT_TABLE, is_optional=False),
+    Column("path", "path", str, N_("Came from"), frozenset({Output.REPORT}), printable, is_optional=False),
+    Column("archived_path", "archived_path", str, N_("Now in"), frozenset({Output.REPORT}), printable),
+    Column("path", "path", str, N_("Came from"), frozenset({Output.JSON}), is_optional=False),
+    Column("archived_path", "archived_path", str, N_("Now in"), frozenset({Output.JSON})),
+    Column("final_label", "final_label", str, N_("Final category"), _NOT_TABLE),
+    Column("final_source", "final_source", str, N_("Decided by"), _NOT_TABLE, words=words.LABEL_SOURCES),
+    Column(
+        "review_outcome", "review_outcome", str, N_("Reviewed as"), _NOT_TABLE, words=words.REVIEW_OUTCOMES
+    ),
+    Column("reviewed_label", "reviewed_label", str, N_("Reviewed as"), frozenset({Output.REST})),
+    Column("reviewer", "reviewer", str, N_("Reviewed by"), frozenset({Output.REST})),
+    Column("reviewed_by", "reviewer", str, N_("Reviewed by"), _NOT_TABLE, printable),
+    Column("reviewed_at", "reviewed_at", datetime, N_("Reviewed at"), _NOT_TABLE),
+    Column("received_at", "received_at", datetime, N_("Came in"), _NOT_TABLE, is_optional=False),
     # The last column, because clients read the earlier ones by their places.
-    Column("run", "run_id", int, "Run", frozenset({Output.EXPORT}), is_optional=False),
+    Column("run", "run_id", int, N_("Run"), frozenset({Output.EXPORT}), is_optional=False),
 )
 
 
@@ -135,7 +164,7 @@ def shown(output: Output, image: ImageResult) -> list[tuple[str, str | datetime]
     columns = columns_of(output)
     found = values(columns, [image])
     return [
-        (column.heading, value if isinstance(value, datetime) else column.text(value))
+        (column.shown_heading, value if isinstance(value, datetime) else column.text(value))
         for column, (value,) in zip(columns, found, strict=True)
     ]
 
@@ -144,4 +173,6 @@ def texts(output: Output, image: ImageResult) -> list[tuple[str, str]]:
     """Return one image for people: each column's heading and text."""
     columns = columns_of(output)
     found = values(columns, [image])
-    return [(column.heading, column.text(value)) for column, (value,) in zip(columns, found, strict=True)]
+    return [
+        (column.shown_heading, column.text(value)) for column, (value,) in zip(columns, found, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""Codes and numbers as words for people: the one place for pages and reports, and for a translation.
+"""Codes and numbers as words for people, in the language that is spoken: for pages, reports and notices.
 
 A code that is missing here comes from a newer version of this program. It is shown as it is.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from returns_pipeline.errors import FaultCode
+from returns_pipeline.languages import N_, Words, category, gettext, ngettext, number
 from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.notices import DeliveryCounts
@@ -14,190 +15,235 @@ from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import Event, ReviewAction, ReviewKind, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
-RUN_KINDS: Mapping[str, str] = {
-    RunKind.NIGHTLY: "night",
-    RunKind.CATCH_UP: "night, caught up",
-    RunKind.SCAN: "asked for by hand",
-    RunKind.ADHOC: "single photos, asked for by hand",
-    RunKind.RETRY: "tried again",
-    RunKind.API: "sent over HTTP",
-    RunKind.UNKNOWN: "unknown",
-}
+RUN_KINDS = Words(
+    {
+        RunKind.NIGHTLY: N_("night"),
+        RunKind.CATCH_UP: N_("night, caught up"),
+        RunKind.SCAN: N_("asked for by hand"),
+        RunKind.ADHOC: N_("single photos, asked for by hand"),
+        RunKind.RETRY: N_("tried again"),
+        RunKind.API: N_("sent by another program"),
+        RunKind.UNKNOWN: N_("unknown"),
+    }
+)
 
 #: `{done}` and `{total}` are numbers of photos. A page fills them in while it follows a run.
-RUN_STATES: Mapping[str, str] = {
-    RunState.SCANNING: "taking in photos",
-    RunState.RUNNING: "working on it: {done} of {total} photos",
-    RunState.CLOSING: "writing the report",
-    RunState.CLOSED: "finished",
-    RunState.UNKNOWN: "unknown",
-}
+RUN_STATES = Words(
+    {
+        RunState.SCANNING: N_("taking in photos"),
+        RunState.RUNNING: N_("working on it: {done} of {total} photos"),
+        RunState.CLOSING: N_("writing the report"),
+        RunState.CLOSED: N_("finished"),
+        RunState.UNKNOWN: N_("unknown"),
+    }
+)
 
-IMAGE_STATES: Mapping[str, str] = {
-    ImageState.PENDING: "waiting",
-    ImageState.CLASSIFIED: "classified",
-    ImageState.QUARANTINED: "unusable",
-    ImageState.FAILED: "failed",
-    ImageState.UNKNOWN: "unknown",
-}
+IMAGE_STATES = Words(
+    {
+        ImageState.PENDING: N_("waiting"),
+        ImageState.CLASSIFIED: N_("classified"),
+        ImageState.QUARANTINED: N_("unusable"),
+        ImageState.FAILED: N_("failed"),
+        ImageState.UNKNOWN: N_("unknown"),
+    }
+)
 
-DECISIONS: Mapping[str, str] = {
-    Decision.AUTO: "sure",
-    Decision.REVIEW: "unsure",
-    Decision.UNKNOWN: "unknown",
-}
+DECISIONS = Words(
+    {
+        Decision.AUTO: N_("sure"),
+        Decision.REVIEW: N_("unsure"),
+        Decision.UNKNOWN: N_("unknown"),
+    }
+)
 
-LABEL_SOURCES: Mapping[str, str] = {
-    LabelSource.MODEL: "the model",
-    LabelSource.PERSON: "a person",
-    LabelSource.UNKNOWN: "unknown",
-}
+LABEL_SOURCES = Words(
+    {
+        LabelSource.MODEL: N_("the model"),
+        LabelSource.PERSON: N_("a person"),
+        LabelSource.UNKNOWN: N_("unknown"),
+    }
+)
 
 #: An outcome that the shop adds in its settings is shown as it is.
-REVIEW_OUTCOMES: Mapping[str, str] = {
-    ReviewOutcome.LABEL: "a category",
-    ReviewOutcome.NONE_OF_THESE: "none of these",
-    ReviewOutcome.UNREADABLE: "not recognizable",
-    ReviewOutcome.RETAKE: "photograph again",
-}
+REVIEW_OUTCOMES = Words(
+    {
+        ReviewOutcome.LABEL: N_("a category"),
+        ReviewOutcome.NONE_OF_THESE: N_("none of these"),
+        ReviewOutcome.UNREADABLE: N_("not recognizable"),
+        ReviewOutcome.RETAKE: N_("photograph again"),
+    }
+)
 
 #: Why a photo waits for a review.
-REVIEW_KINDS: Mapping[str, str] = {
-    ReviewKind.DOUBT: "the model was unsure",
-    ReviewKind.AUDIT: "a sample of the sure ones",
-    ReviewKind.MARKED: "marked as wrong",
-    ReviewKind.UNKNOWN: "unknown",
-}
+REVIEW_KINDS = Words(
+    {
+        ReviewKind.DOUBT: N_("the model was unsure"),
+        ReviewKind.AUDIT: N_("a sample of the sure ones"),
+        ReviewKind.MARKED: N_("marked as wrong"),
+        ReviewKind.UNKNOWN: N_("unknown"),
+    }
+)
 
 #: The steps of an image's history. `{detail}` is a label, an outcome, a state or a place, in words.
-STEPS: Mapping[str, str] = {
-    "received": "The photo came in.",
-    "predicted": "Classified as {detail}.",
-    "finished": "The result was stored: {detail}.",
-    "moved": "The file was moved to {detail}.",
-    ReviewAction.ACCEPT: "Confirmed as {detail}.",
-    ReviewAction.CORRECT: "Corrected to {detail}.",
-    ReviewAction.SKIP: "Skipped.",
-    ReviewAction.UNDO: "The last action was taken back.",
-}
+STEPS = Words(
+    {
+        "received": N_("The photo came in."),
+        "predicted": N_("Classified as {detail}."),
+        "finished": N_("The result was stored: {detail}."),
+        "moved": N_("The file was moved to {detail}."),
+        ReviewAction.ACCEPT: N_("Confirmed as {detail}."),
+        ReviewAction.CORRECT: N_("Corrected to {detail}."),
+        ReviewAction.SKIP: N_("Skipped."),
+        ReviewAction.UNDO: N_("The last action was taken back."),
+    }
+)
 
 #: Where a file is moved to.
-_DESTINATIONS: Mapping[str, str] = {
-    FilePlace.ARCHIVE: "the archive",
-    FilePlace.QUARANTINE: "quarantine, the folder of photos without a prediction",
-}
+_DESTINATIONS = Words(
+    {
+        FilePlace.ARCHIVE: N_("the archive"),
+        FilePlace.QUARANTINE: N_("quarantine, the folder of photos without a prediction"),
+    }
+)
 
 #: Where the file of an image is.
-FILE_PLACES: Mapping[str, str] = {
-    FilePlace.WAITING: "where it came in, waiting to be classified",
-    FilePlace.LEAVING: "where it came in, about to be moved to the archive or to quarantine",
-    FilePlace.STAYING: "still in the folder it came from, because it cannot be moved away from there",
-    FilePlace.NAMED: "in the folder it came from: a photo that is named by hand stays there",
-    FilePlace.ARCHIVE: "in the archive",
-    FilePlace.QUARANTINE: "in quarantine, the folder of photos without a prediction",
-    FilePlace.GONE: "gone: it was no longer in its folder when the program wanted to read or move it",
-}
+FILE_PLACES = Words(
+    {
+        FilePlace.WAITING: N_("where it came in, waiting to be classified"),
+        FilePlace.LEAVING: N_("where it came in, about to be moved to the archive or to quarantine"),
+        FilePlace.STAYING: N_("still in the folder it came from, because it cannot be moved away from there"),
+        FilePlace.NAMED: N_("in the folder it came from: a photo that is named by hand stays there"),
+        FilePlace.ARCHIVE: N_("in the archive"),
+        FilePlace.QUARANTINE: N_("in quarantine, the folder of photos without a prediction"),
+        FilePlace.GONE: N_("gone: it was no longer in its folder when the program wanted to read or move it"),
+    }
+)
 
 #: Where the file of an image was when it disappeared.
-FILE_MISSING = "gone: it was {place}, and is not there any more"
+_FILE_MISSING = Words(
+    {
+        FilePlace.ARCHIVE: N_("gone: it was in the archive, and is not there any more"),
+        FilePlace.QUARANTINE: N_("gone: it was in quarantine, and is not there any more"),
+    }
+)
+_MISSING_ELSEWHERE = N_("gone: it was in the folder it came from, and is not there any more")
 
 #: Why a photo has no prediction, and what to do next, for people without access to the server.
 UNUSABLE: Mapping[str, tuple[str, str]] = {
     FaultCode.EMPTY_FILE: (
-        "The file is empty: its copy was broken off, or the camera did not write it.",
-        "Take the photo again, or copy it again from the camera.",
+        N_("The file is empty: its copy was broken off, or the camera did not write it."),
+        N_("Take the photo again, or copy it again from the camera."),
     ),
     FaultCode.NOT_AN_IMAGE: (
-        "The file is not a photo, whatever its name says.",
-        "If it should be a photo, send the photo again. A reviewer can download the file to see what it is.",
+        N_("The file is not a photo, whatever its name says."),
+        N_(
+            "If it should be a photo, send the photo again. A reviewer can download the file to "
+            "see what it is."
+        ),
     ),
     FaultCode.UNSUPPORTED_FORMAT: (
-        "The photo has a format that this program does not read.",
-        "Save it as JPEG or PNG and send it again; set the camera to JPEG.",
+        N_("The photo has a format that this program does not read."),
+        N_("Save it as JPEG or PNG and send it again; set the camera to JPEG."),
     ),
     FaultCode.TRUNCATED: (
-        "The photo is damaged or its end is missing. That happens if copying is broken off.",
-        "Copy the photo again from the camera. If it looks the same there, take it again.",
+        N_("The photo is damaged or its end is missing. That happens if copying is broken off."),
+        N_("Copy the photo again from the camera. If it looks the same there, take it again."),
     ),
     FaultCode.TOO_LARGE: (
-        "The file is larger than this program accepts.",
-        "Save the photo smaller and send it again, or ask an operator to raise the limit.",
+        N_("The file is larger than this program accepts."),
+        N_("Save the photo smaller and send it again, or ask an operator to raise the limit."),
     ),
     FaultCode.TOO_MANY_PIXELS: (
-        "The photo has more pixels than this program accepts.",
-        "Save the photo smaller and send it again, or ask an operator to raise the limit.",
+        N_("The photo has more pixels than this program accepts."),
+        N_("Save the photo smaller and send it again, or ask an operator to raise the limit."),
     ),
     FaultCode.UNREADABLE: (
-        "The program may not open the file, or the disk could not read it.",
-        "Ask an operator to check the file's permissions and the disk, then to try the photo again.",
+        N_("The program may not open the file, or the disk could not read it."),
+        N_("Ask an operator to check the file's permissions and the disk, then to try the photo again."),
     ),
     FaultCode.VANISHED: (
-        "The file was taken away before the program could read it.",
-        "Put the photo into the intake again and leave it there: the program moves it.",
+        N_("The file was taken away before the program could read it."),
+        N_("Put the photo into the intake again and leave it there: the program moves it."),
     ),
     FaultCode.CHANGED: (
-        "The file was replaced or changed while the program worked on it.",
-        "Nothing, if the newer photo is in the list. Else put the photo into the intake again.",
+        N_("The file was replaced or changed while the program worked on it."),
+        N_("Nothing, if the newer photo is in the list. Else put the photo into the intake again."),
     ),
     FaultCode.TIMED_OUT: (
-        "Opening the photo took too long.",
-        "Take the photo again, or ask an operator to try it again when the server has less to do.",
+        N_("Opening the photo took too long."),
+        N_("Take the photo again, or ask an operator to try it again when the server has less to do."),
     ),
     FaultCode.KILLED_WORKER: (
-        "The program broke down at this photo each time it tried.",
-        "Take the photo again. Tell an operator: the original helps to repair the program.",
+        N_("The program broke down at this photo each time it tried."),
+        N_("Take the photo again. Tell an operator: the original helps to repair the program."),
     ),
     FaultCode.GAVE_UP: (
-        "The program failed each time it tried. The photo itself may be in order.",
-        "Ask an operator to repair the cause, which is in the reason below, and to try the photo again.",
+        N_("The program failed each time it tried. The photo itself may be in order."),
+        N_("Ask an operator to repair the cause, which is in the reason below, and to try the photo again."),
     ),
 }
 
 #: What the search box has understood: the kinds of `Search.meanings`.
-SEARCHED: Mapping[str, str] = {
-    "name": "name contains",
-    "start": "name begins with",
-    "number": "name contains, or photo number",
-    "start_number": "name begins with, or photo number",
-    "photo": "photo number",
-    "run": "run",
-    "category": "category",
-    "reviewer": "reviewed by",
-    "state": "state",
-    "date": "came in",
-}
+SEARCHED = Words(
+    {
+        "name": N_("name contains"),
+        "start": N_("name begins with"),
+        "number": N_("name contains, or photo number"),
+        "start_number": N_("name begins with, or photo number"),
+        "photo": N_("photo number"),
+        "run": N_("run"),
+        "category": N_("category"),
+        "reviewer": N_("reviewed by"),
+        "state": N_("state"),
+        "date": N_("came in"),
+    }
+)
 
-#: What a scan leaves in its intake: the sentences for one and for several.
-LEFT_BEHIND: Mapping[str, tuple[str, str]] = {
-    "still_changing": ("1 file was still changing.", "{count} files were still changing."),
-    "skipped": ("1 other file or folder was skipped.", "{count} other files or folders were skipped."),
-    "unreadable_folders": ("1 folder could not be read.", "{count} folders could not be read."),
-}
+ROLES = Words(
+    {
+        "viewer": N_("viewer"),
+        "reviewer": N_("reviewer"),
+        "operator": N_("operator"),
+        "admin": N_("administrator"),
+    }
+)
 
-MODEL_STAGES: Mapping[str, str] = {
-    ModelStage.CANDIDATE: "candidate",
-    ModelStage.ACTIVE: "active",
-    ModelStage.ARCHIVED: "used before",
-    ModelStage.UNKNOWN: "unknown",
-}
+MODEL_STAGES = Words(
+    {
+        ModelStage.CANDIDATE: N_("candidate"),
+        ModelStage.ACTIVE: N_("active"),
+        ModelStage.ARCHIVED: N_("used before"),
+        ModelStage.UNKNOWN: N_("unknown"),
+    }
+)
 
-MODEL_ACTIONS: Mapping[str, str] = {
-    ModelAction.REGISTER: "added",
-    ModelAction.PROMOTE: "promoted",
-    ModelAction.ROLLBACK: "rolled back",
-    ModelAction.FIRST_USE: "first used",
-    ModelAction.SHADOW: "compared at night",
-    ModelAction.UNKNOWN: "unknown",
-}
+MODEL_ACTIONS = Words(
+    {
+        ModelAction.REGISTER: N_("added"),
+        ModelAction.PROMOTE: N_("promoted"),
+        ModelAction.ROLLBACK: N_("rolled back"),
+        ModelAction.FIRST_USE: N_("first used"),
+        ModelAction.SHADOW: N_("compared at night"),
+        ModelAction.UNKNOWN: N_("unknown"),
+    }
+)
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: `1 photo`, `1,200 photos`. `many` is needed if it is not `one` + s."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    """Return a number with its noun: `1 photo`, `1,200 photos`. `many` is needed if it is not `one` + s.
+
+    The extraction finds the nouns of calls with literals. A sentence around it needs no other form in German
+    unless it uses another case than the nominative: such a sentence takes `ngettext` as a whole.
+    """
+    return ngettext(f"{{count}} {one}", f"{{count}} {many or one + 's'}", count)
+
+
+#: What `with_article` returns for the roles, so that a refusal can be told in another language.
+_WITH_ARTICLE = (N_("a viewer"), N_("a reviewer"), N_("an operator"), N_("an admin"))
 
 
 def with_article(noun: str) -> str:
-    """Return a noun after `a` or `an`, which its first letter decides: `an operator`."""
+    """Return an English noun after `a` or `an`, which its first letter decides: `an operator`."""
     return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
 
 
@@ -208,20 +254,29 @@ def run_kind(code: str) -> str:
 
 def run_states(kind: str) -> Mapping[str, str]:
     """Return the states of runs of a kind. A run of single photos scans nothing: it waits for the next."""
-    if kind != RunKind.API:
-        return RUN_STATES
-    return {**RUN_STATES, RunState.SCANNING: "open for today's photos: {done} of {total} done"}
+    states = dict(RUN_STATES)
+    if kind == RunKind.API:
+        states[RunState.SCANNING] = gettext("open for today's photos: {done} of {total} done")
+    return states
 
 
 def run_state(code: str, done: int, total: int, kind: str = "") -> str:
     """Return how far a run of a kind is, with `done` of `total` photos."""
-    return run_states(kind).get(code, code).format(done=f"{done:,}", total=f"{total:,}")
+    return run_states(kind).get(code, code).format(done=number(done), total=number(total))
 
 
 def left_there(name: str, count: int) -> str:
     """Return how many things of one kind, a field of LeftBehind, a scan left in its intake."""
-    one, several = LEFT_BEHIND[name]
-    return one if count == 1 else several.format(count=f"{count:,}")
+    match name:
+        case "still_changing":
+            return ngettext("1 file was still changing.", "{count} files were still changing.", count)
+        case "skipped":
+            return ngettext(
+                "1 other file or folder was skipped.", "{count} other files or folders were skipped.", count
+            )
+        case "unreadable_folders":
+            return ngettext("1 folder could not be read.", "{count} folders could not be read.", count)
+    raise KeyError(name)
 
 
 def left_behind(left: LeftBehind) -> list[str]:
@@ -233,30 +288,60 @@ def undelivered(counts: DeliveryCounts) -> str:
     """Return how many notices have not arrived, in a sentence for each case; empty if every one has."""
     sentences = []
     if counts.failing:
-        sentences.append(f"{counted(counts.failing, 'notice')} not delivered yet; they are tried again.")
+        sentences.append(
+            ngettext(
+                "{count} notice not delivered yet; they are tried again.",
+                "{count} notices not delivered yet; they are tried again.",
+                counts.failing,
+            )
+        )
     if counts.given_up:
-        sentences.append(f"{counted(counts.given_up, 'notice')} could not be delivered.")
+        sentences.append(
+            ngettext(
+                "{count} notice could not be delivered.",
+                "{count} notices could not be delivered.",
+                counts.given_up,
+            )
+        )
     return " ".join(sentences)
 
 
-def coloured(count: int, total: int, model: object, knows: str = "grey pictures only") -> str:
+def coloured(count: int, total: int, model: object, knows: str = N_("grey pictures only")) -> str:
     """Return the warning that a model for grey pictures was given colour photos; `knows` says for which."""
-    which = "The photo has" if count == total == 1 else f"{count:,} of {total:,} photos have"
-    return (
-        f"{which} colours, but the model {model} knows {knows}. Predictions for colour photos are unsure, "
-        "so a person must review each. For colour photos choose another model, for example clothing: "
-        "RETURNS_MODEL=clothing."
+    known = gettext(knows)
+    if count == total == 1:
+        which = gettext(
+            "The photo has colours, but the model {model} knows {knows}.", model=model, knows=known
+        )
+    else:
+        which = gettext(
+            "{count:,} of {total:,} photos have colours, but the model {model} knows {knows}.",
+            count=count,
+            total=total,
+            model=model,
+            knows=known,
+        )
+    advice = gettext(
+        "Predictions for colour photos are unsure, so a person must review each. For colour photos choose "
+        "another model, for example clothing: RETURNS_MODEL=clothing."
     )
+    return f"{which} {advice}"
 
 
 def fault(code: str) -> str:
     """Return the sentence of a fault code."""
-    return FaultCode(code).sentence if code in set(FaultCode) else code
+    return FaultCode(code).shown if code in set(FaultCode) else code
 
 
 def unusable(code: str) -> tuple[str, str]:
     """Return why a photo has no prediction, and what to do next; both for people."""
-    return UNUSABLE.get(code, (code, "Ask an operator."))
+    why, what_to_do = UNUSABLE.get(code, (code, N_("Ask an operator.")))
+    return gettext(why), gettext(what_to_do)
+
+
+def file_missing(place: str) -> str:
+    """Return where the file of an image was when it disappeared."""
+    return _FILE_MISSING.get(place) or gettext(_MISSING_ELSEWHERE)
 
 
 def step(event: Event) -> str:
@@ -266,10 +351,15 @@ def step(event: Event) -> str:
     elif event.what == "moved":
         detail = _DESTINATIONS.get(event.detail, event.detail)
     else:
-        detail = outcome(event.detail)
+        detail = REVIEW_OUTCOMES.get(event.detail) or category(event.detail)
     return STEPS.get(event.what, event.what).format(detail=detail)
 
 
 def outcome(code: str | None) -> str:
     """Return the outcome of a review for people."""
     return REVIEW_OUTCOMES.get(code, code) if code else ""
+
+
+def role(code: str) -> str:
+    """Return a role for people."""
+    return ROLES.get(code, code)

@@ -120,6 +120,11 @@ class Settings(BaseSettings):
     scan_hour: int = Field(2, ge=0, le=23, description="Hour of the nightly scan, in TIMEZONE.")
     scan_minute: int = Field(0, ge=0, le=59, description="Minute of the nightly scan, in TIMEZONE.")
     timezone: str = Field("UTC", description="IANA time zone of the schedule, like Europe/Berlin.")
+    language: Literal["en", "de"] = Field(
+        "en",
+        description="Language of what has no reader's browser: reports, notices, and pages for browsers that "
+        "name no language.",
+    )
     lease_seconds: float = Field(
         60.0,
         gt=0,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.languages import N_
 from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
@@ -151,7 +152,7 @@ class Database:
         It can use those of its own revision, and newer ones that declare themselves compatible: see
         `store.compatibility`.
         """
-        advice = "Run `returns-pipeline db upgrade`."
+        advice = N_("Run `returns-pipeline db upgrade`.")
         if self.is_sqlite and self.url.database and not Path(self.url.database).exists():
             raise ConfigFault(
                 "The database file {database} does not exist.", advice=advice, database=self.url.database

@@ -1,17 +1,22 @@
-"""What is worth a notice: sentences and data of what happened to runs, nights and intakes."""
+"""What is worth a notice: sentences and data of what happened to runs, nights and intakes.
+
+A sentence is in the language that is spoken when the notice is stored: call it inside of `Context.spoken`.
+"""
 
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records.notices import Notice, NoticeKind
+from returns_pipeline.languages import gettext, ngettext, retold
+from returns_pipeline.records.notices import Data, Notice, NoticeKind
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import iso, printable
-from returns_pipeline.report.words import counted
+from returns_pipeline.report.words import counted, run_kind
 from returns_pipeline.store import images, nights, review_queue, run_closing, run_statistics, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import schedule, unusual_nights
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.notice_texts import unusual_text
 from returns_pipeline.usecases.unusual_nights import Night, Unusual
 
 #: Open work that is older is told.
@@ -53,12 +58,23 @@ def judge_night(db: Database, summary: RunSummary, unsure: int) -> Unusual | Non
 def _finished(summary: RunSummary, unsure: int) -> Notice:
     counts = summary.counts
     without = counts.quarantined + counts.failed
-    left_out = f", {without:,} without a prediction" if without else ""
+    about = {
+        "run": summary.id,
+        "why": run_kind(summary.kind),
+        "photos": counted(counts.seen, "photo"),
+        "unsure": unsure,
+    }
     return Notice(
         f"{NoticeKind.RUN_FINISHED}:{summary.id}",
         NoticeKind.RUN_FINISHED,
-        f"Run {summary.id} ({summary.kind}) is finished: {counted(counts.seen, 'photo')}{left_out}, "
-        f"{unsure:,} to review.",
+        gettext(
+            "Run {run} ({why}) is finished: {photos}, {without:,} without a prediction, "
+            "{unsure:,} to review.",
+            **about,
+            without=without,
+        )
+        if without
+        else gettext("Run {run} ({why}) is finished: {photos}, {unsure:,} to review.", **about),
         {
             "run": summary.id,
             "kind": summary.kind.value,
@@ -79,8 +95,15 @@ def _failed_images(summary: RunSummary) -> Notice:
     return Notice(
         f"{NoticeKind.RUN_FAILED}:{summary.id}",
         NoticeKind.RUN_FAILED,
-        f"Run {summary.id} ({summary.kind}): {counted(failed, 'photo')} failed with an error of this system. "
-        "See the log, and try them again with `returns-pipeline retry`.",
+        ngettext(
+            "Run {run} ({why}): {count} photo failed with an error of this system. An operator "
+            "finds the cause in the log, repairs it and tries the photo again on the page of the run.",
+            "Run {run} ({why}): {count} photos failed with an error of this system. An operator "
+            "finds the cause in the log, repairs it and tries the photos again on the page of the run.",
+            failed,
+            run=summary.id,
+            why=run_kind(summary.kind),
+        ),
         {"run": summary.id, "kind": summary.kind.value, "failed": failed, "reason": None},
     )
 
@@ -91,35 +114,23 @@ def cannot_close(run_id: int, error: Exception) -> Notice:
     return Notice(
         f"{NoticeKind.RUN_FAILED}:{run_id}:closing",
         NoticeKind.RUN_FAILED,
-        f"Run {run_id} cannot be closed: {reason}",
+        gettext("Run {run} cannot be closed: {reason}", run=run_id, reason=retold(reason)),
         {"run": run_id, "kind": None, "failed": None, "reason": reason},
     )
 
 
 def _unusual(summary: RunSummary, found: Unusual) -> Notice:
-    sentences = []
-    if found.changed:
-        named = ", ".join(
-            f"{label} {share:.1%} (usually {usual:.1%})" for label, share, usual in found.changed
-        )
-        sentences.append(f"The mix of categories is unusual: {named}.")
     share, usual_share = found.unsure or (None, None)
-    if share is not None:
-        sentences.append(
-            f"The model was unsure about {share:.1%} of the photos, usually about {usual_share:.1%}."
-        )
-    return Notice(
-        unusual_cause(summary.id),
-        NoticeKind.NIGHT_UNUSUAL,
-        f"Run {summary.id}: {' '.join(sentences)}",
-        {
-            "run": summary.id,
-            "distance": found.distance,
-            "categories": [label for label, _, _ in found.changed],
-            "unsure_share": share,
-            "usual_unsure_share": usual_share,
-        },
-    )
+    data: Data = {
+        "run": summary.id,
+        "distance": found.distance,
+        "categories": [label for label, _, _ in found.changed],
+        "shares": [round(share, 6) for _, share, _ in found.changed],
+        "usual_shares": [round(usual, 6) for _, _, usual in found.changed],
+        "unsure_share": share,
+        "usual_unsure_share": usual_share,
+    }
+    return Notice(unusual_cause(summary.id), NoticeKind.NIGHT_UNUSUAL, unusual_text(data), data)
 
 
 def empty_intake(run_id: int, folder: Path, fault: ConfigFault) -> Notice:
@@ -127,7 +138,7 @@ def empty_intake(run_id: int, folder: Path, fault: ConfigFault) -> Notice:
     return Notice(
         f"{NoticeKind.INTAKE_EMPTY}:{run_id}",
         NoticeKind.INTAKE_EMPTY,
-        printable(fault),
+        printable(fault.shown),
         {"run": run_id, "folder": printable(folder)},
     )
 
@@ -142,20 +153,31 @@ def late_nights(context: Context, now: datetime) -> list[Notice]:
     night, found = schedule.night_request(due), []
     for intake in settings.every_intake:
         request = schedule.request_of_intake(night, settings, intake.model)
+        about: dict[str, object] = {"due": due, "folder": printable(intake.folder)}
         run_id = runs.find_request(db, request)
         if run_id is None:
-            is_late, state = nights.night_is_missing(db, request, due), "has not begun"
+            is_late = nights.night_is_missing(db, request, due)
+            text = gettext(
+                "The night of {due:%Y-%m-%d %H:%M} UTC is late: the scan of {folder} has not begun.", **about
+            )
         else:
             progress = runs.progress(db, run_id)
             is_late = progress.state is not RunState.CLOSED
-            state = f"has done {progress.done:,} of {counted(progress.total, 'photo')}"
+            text = ngettext(
+                "The night of {due:%Y-%m-%d %H:%M} UTC is late: the scan of {folder} has done {done:,} of "
+                "{count} photo.",
+                "The night of {due:%Y-%m-%d %H:%M} UTC is late: the scan of {folder} has done {done:,} of "
+                "{count} photos.",
+                progress.total,
+                done=progress.done,
+                **about,
+            )
         if is_late:
             found.append(
                 Notice(
                     f"{NoticeKind.NIGHT_LATE}:{request}",
                     NoticeKind.NIGHT_LATE,
-                    f"The night of {due:%Y-%m-%d %H:%M} UTC is late: the scan of {printable(intake.folder)} "
-                    f"{state}.",
+                    text,
                     {"run": run_id, "due": iso(due), "late": iso(late), "folder": printable(intake.folder)},
                 )
             )
@@ -168,13 +190,19 @@ def old_work(context: Context, now: datetime) -> list[Notice]:
     for run_id in run_closing.open_since(context.db, now - _OLD):
         work = images.open_work(context.db, run_id)
         fault = printable(work.fault) if work.fault else None
-        because = f" The last error: {fault}" if fault else ""
+        text = ngettext(
+            "Run {run} is open for over an hour, with {count} photo to do.",
+            "Run {run} is open for over an hour, with {count} photos to do.",
+            work.images,
+            run=run_id,
+        )
+        if fault:
+            text = f"{text} {gettext('The last error: {reason}', reason=retold(fault))}"
         found.append(
             Notice(
                 f"{NoticeKind.WORK_OLD}:{run_id}",
                 NoticeKind.WORK_OLD,
-                f"Run {run_id} is open for over an hour, with {counted(work.images, 'photo')} to do."
-                f"{because}",
+                text,
                 {"run": run_id, "open_images": work.images, "open_chunks": work.chunks, "fault": fault},
             )
         )

@@ -34,18 +34,21 @@ def close_run(context: Context, run_id: int) -> None:
         require_known_kind(summary.kind, run_id)
         folder = context.settings.report_dir / f"run-{run_id}"
         zone = ZoneInfo(context.settings.timezone)
-        summary = write_report(summary, images.results(context.db, run_id), folder, zone)
+        with context.spoken():
+            summary = write_report(summary, images.results(context.db, run_id), folder, zone)
         run_statistics.count_labels(context.db, run_id)
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
             review_queue.enqueue(context.db, run_id, context.settings.audit_share)
-        unsure, notices = causes.of_closing(context, summary)
+        with context.spoken():
+            unsure, notices = causes.of_closing(context, summary)
         if not run_closing.close(context.db, summary, token, unsure, notices):
             return
     except Exception as error:
         if not isinstance(error, PipelineError):
             log.exception("closing_failed", run=run_id)
-        told = [] if isinstance(error, TransientFault) else [causes.cannot_close(run_id, error)]
+        with context.spoken():
+            told = [] if isinstance(error, TransientFault) else [causes.cannot_close(run_id, error)]
         # The sweep tries again every minute, not only after the lease.
         run_closing.abandon_closing(context.db, run_id, token, told)
         raise
@@ -70,7 +73,8 @@ def update_report(context: Context, run_id: int) -> None:
         return
     summary = runs.existing(context.db, run_id)
     folder, zone = context.settings.report_dir / f"run-{run_id}", ZoneInfo(context.settings.timezone)
-    write_report(summary, images.results(context.db, run_id), folder, zone)
+    with context.spoken():
+        write_report(summary, images.results(context.db, run_id), folder, zone)
     run_statistics.count_labels(context.db, run_id)
     run_closing.end_correction(context.db, run_id, corrected_at)
     log.info("report_updated", run=run_id)

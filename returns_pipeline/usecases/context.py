@@ -4,6 +4,7 @@ A worker opens its context in `workers.process`, the web in `web.app`, a test in
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.languages import use
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.runs import RunKind
@@ -18,6 +20,7 @@ from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, T
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import run_closing
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases.category_names import names_of_models
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -67,6 +70,10 @@ class Context:
         # A dict keeps insertion order, so the most recently used model is the last.
         self.loaded[sha256] = found
         return found
+
+    def spoken(self) -> AbstractContextManager[None]:
+        """Return a context in which sentences are in RETURNS_LANGUAGE: of reports and notices."""
+        return use(self.settings.language, names_of_models(self.settings.models_dir))
 
     def send(
         self, task: Task, *arguments: Argument, request_id: str | None = None, queue: str | None = None

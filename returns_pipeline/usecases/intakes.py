@@ -9,12 +9,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.languages import N_
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import intakes, nights
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import schedule
 
-_MOUNT = (
+_MOUNT = N_(
     "If it is a network drive, connect it again; if photos arrive elsewhere, correct RETURNS_INCOMING_DIR."
 )
 

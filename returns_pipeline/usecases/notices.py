@@ -13,6 +13,7 @@ import structlog
 from returns_pipeline.channels.addresses import Address, addresses
 from returns_pipeline.channels.sending import send
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.languages import gettext, use
 from returns_pipeline.records.notices import Answer, Delivery, NoticeKind, Recipient, StoredNotice
 from returns_pipeline.records.tasks import Queue, Task
 from returns_pipeline.settings import Settings
@@ -20,6 +21,7 @@ from returns_pipeline.store import outbox
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases import causes
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.notice_texts import told
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -37,7 +39,9 @@ _SECONDS = 60.0
 
 def watch(context: Context, now: datetime) -> None:
     """Tell of late nights and old work, and send the message that delivers what is due. For the sweep."""
-    outbox.add_alone(context.db, [*causes.late_nights(context, now), *causes.old_work(context, now)])
+    with context.spoken():
+        found = [*causes.late_nights(context, now), *causes.old_work(context, now)]
+    outbox.add_alone(context.db, found)
     outbox.delete_older(context.db, now - KEPT)
     if outbox.has_work(context.db, now):
         context.send(Task.DELIVER_NOTICES)
@@ -59,11 +63,16 @@ def deliver(context: Context, now: datetime | None = None) -> None:
             _record(context.db, held, _REMOVED, now)
         elif held.attempts > len(PAUSES) + 1:
             _record(context.db, held, _ENDED, now)
-        elif not _record(context.db, held, _sent(address, held.notice), now):
+        elif not _record(context.db, held, _sent(address, _told(context, held)), now):
             failed.add(held.recipient.target)
         if time.monotonic() > end:
             context.send(Task.DELIVER_NOTICES)
             return
+
+
+def _told(context: Context, held: Delivery) -> StoredNotice:
+    with context.spoken():
+        return told(held.notice)
 
 
 def _sent(address: Address, notice: StoredNotice) -> Answer:
@@ -95,9 +104,9 @@ def _record(db: Database, held: Delivery, answer: Answer, now: datetime | None) 
 
 def try_out(settings: Settings, kind: NoticeKind = NoticeKind.TEST) -> Iterator[tuple[Recipient, Answer]]:
     """Send an example of a kind to every address now; yield what each answered. Nothing is stored."""
-    notice = StoredNotice(
-        0, outbox.new_uid(), kind, utc_now(), "This is a test. Nothing has happened.", {"test": "yes"}
-    )
+    with use(settings.language):
+        text = gettext("This is a test. Nothing has happened.")
+    notice = StoredNotice(0, outbox.new_uid(), kind, utc_now(), text, {"test": "yes"})
     for address in addresses(settings).values():
         yield address.recipient, _sent(address, notice)
 

@@ -134,7 +134,9 @@ def scan(
         log.info("scan_ended", **asdict(settling.left), seconds=seconds)
         if fault := intakes.emptiness(context.db, root):
             log.warning("intake_empty", reason=str(fault))
-            outbox.add_alone(context.db, [causes.empty_intake(run_id, root, fault)])
+            with context.spoken():
+                notice = causes.empty_intake(run_id, root, fault)
+            outbox.add_alone(context.db, [notice])
     context.close_if_complete(run_id)
     return run_id
 

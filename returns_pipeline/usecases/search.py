@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from returns_pipeline.languages import N_, category_names, everywhere
 from returns_pipeline.records.images import Filter, ImageState
 from returns_pipeline.records.reviews import ReviewOutcome
 from returns_pipeline.records.search import Flag, Found, Place, Search, Term
@@ -24,12 +25,36 @@ INDEX_SECONDS = 2.0
 #: Words that name a thing together, like a category of three words.
 _MOST_TOGETHER = 4
 _RUN_END, _IMAGE_END = 2**31, 2**63
+#: The names of the flags for people.
+_FLAG_NAMES = {Flag.UNSURE: N_("unsure"), Flag.REVIEWED: N_("reviewed"), Flag.CORRECTED: N_("corrected")}
 _WORD = re.compile(r'(?:([A-Za-z]+):)?"([^"]*)"?|(\S+)')
 _STATES: Mapping[str, ImageState] = {
     "unusable": ImageState.QUARANTINED,
     **{state: ImageState(state) for state in ImageState.written()},
-    **{word: ImageState(state) for state, word in words.IMAGE_STATES.items() if state != ImageState.UNKNOWN},
+    **{
+        fold(word): ImageState(state)
+        for state in words.IMAGE_STATES
+        if state != ImageState.UNKNOWN
+        for word in words.IMAGE_STATES.everywhere(state)
+    },
 }
+
+#: The words of the flags in every language.
+_FLAGS = {fold(word): flag for flag, name in _FLAG_NAMES.items() for word in {flag.value, *everywhere(name)}}
+#: German keys and prepositions beside the English ones. A key stands before a colon.
+_KEYS = {
+    "lauf": "run",
+    "foto": "photo",
+    "bild": "photo",
+    "nummer": "photo",
+    "kategorie": "category",
+    "von": "by",
+    "status": "state",
+    "zustand": "state",
+    "datum": "date",
+    "am": "date",
+}
+_BY = re.compile(r"(?:(reviewed|corrected|geprüft|korrigiert)\s+)?(?:by|von)\s+(.+)", re.IGNORECASE)
 
 
 class Known(NamedTuple):
@@ -106,6 +131,20 @@ def parse(text: str, known: Known) -> Search:
     return found.search()
 
 
+#: Returns the names by which a word is found.
+Names = Callable[[str], Iterable[str]]
+
+
+def _itself(word: str) -> Iterable[str]:
+    return (word,)
+
+
+def _outcome_words(code: str) -> set[str]:
+    """Return the words for an outcome in every language, folded; one of the shop's own has only its code."""
+    names = words.REVIEW_OUTCOMES.everywhere(code) if code in words.REVIEW_OUTCOMES else set()
+    return {fold(word) for word in {code, *names}}
+
+
 @dataclass
 class _Meanings:
     """Collects the meanings of words."""
@@ -156,18 +195,20 @@ class _Meanings:
             "date": self._date,
             "on": self._date,
         }
+        key = _KEYS.get(key, key)
         return key in takers and takers[key](value)
 
     def _phrase(self, phrase: str) -> bool:
         key, _, value = phrase.partition(" ")
-        if value and key.lower() in {"run", "photo", "image"} and self._by_key(key.lower(), value):
+        key = _KEYS.get(key.lower(), key.lower())
+        if value and key in {"run", "photo", "image"} and self._by_key(key, value):
             return True
         if phrase.startswith("#"):
             return self._image(phrase[1:])
-        before, by, reviewer = phrase.rpartition("by ")
-        if by and before.strip().lower() in {"", "reviewed", "corrected"} and self._reviewer(reviewer):
-            if before.strip().lower() == "corrected":
-                self._state("corrected")
+        by = _BY.fullmatch(phrase)
+        if by and self._reviewer(by[2]):
+            if fold(by[1] or "") in _FLAGS and _FLAGS[fold(by[1])] is Flag.CORRECTED:
+                self._state(by[1])
             return True
         return self._label(phrase) or self._state(phrase) or self._date(phrase) or self._reviewer(phrase)
 
@@ -197,15 +238,17 @@ class _Meanings:
         return True
 
     def _label(self, text: str) -> bool:
-        return self._one_of(text, self.known.labels, self.labels, "category")
+        return self._one_of(text, self.known.labels, self.labels, "category", category_names)
 
     def _reviewer(self, text: str) -> bool:
         return self._one_of(text, self.known.reviewers, self.reviewers, "reviewer")
 
-    def _one_of(self, text: str, known: Iterable[str], to: list[str], kind: str) -> bool:
-        """Take every known word that equals the text but for case and accents."""
+    def _one_of(
+        self, text: str, known: Iterable[str], to: list[str], kind: str, names_of: Names = _itself
+    ) -> bool:
+        """Take every known word of which a name equals the text but for case and accents."""
         folded = fold(text)
-        same = [each for each in known if fold(each) == folded]
+        same = [each for each in known if folded in {fold(name) for name in names_of(each)}]
         to += same
         self.meanings += [(kind, same[0])] if same else []
         return bool(same)
@@ -218,13 +261,11 @@ class _Meanings:
 
     def _state(self, text: str) -> bool:
         word = fold(text)
-        outcome = next(
-            (code for code in self.known.outcomes if word in {fold(code), fold(words.outcome(code))}), None
-        )
+        outcome = next((code for code in self.known.outcomes if word in _outcome_words(code)), None)
         if word in _STATES:
             self.states.append(_STATES[word])
-        elif word in set(Flag):
-            self.flags.append(Flag(word))
+        elif word in _FLAGS:
+            self.flags.append(_FLAGS[word])
         elif outcome and outcome != ReviewOutcome.LABEL:
             self.outcomes.append(outcome)
         else:

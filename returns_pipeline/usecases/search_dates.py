@@ -1,4 +1,7 @@
-"""Days as people write them: `yesterday`, `last week`, `monday`, `2026-11-20`, `20.11.2026`, `2026-11`."""
+"""Days as people write them: `yesterday`, `last week`, `monday`, `2026-11-20`, `20.11.2026`, `2026-11`.
+
+German words count beside the English ones, whatever language the page has.
+"""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -6,15 +9,35 @@ from zoneinfo import ZoneInfo
 
 _ISO_DAY = r"(\d{4})-(\d{1,2})-(\d{1,2})"
 _DAY = re.compile(_ISO_DAY)
-_RANGE = re.compile(rf"({_ISO_DAY})(?:\.\.| to | - )({_ISO_DAY})")
+_RANGE = re.compile(rf"({_ISO_DAY})(?:\.\.| to | bis | - )({_ISO_DAY})")
 _GERMAN = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})?")
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_ENGLISH = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DEUTSCH = ("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag")
+_WEEKDAYS = {name: day for names in (_ENGLISH, _DEUTSCH) for day, name in enumerate(names)} | {"sonnabend": 5}
+#: The English words for German ones.
+_IN_ENGLISH = {
+    "letzte nacht": "last night",
+    "heute": "today",
+    "gestern": "yesterday",
+    "vorgestern": "the day before yesterday",
+    "diese woche": "this week",
+    "letzte woche": "last week",
+    "vorige woche": "last week",
+    "vergangene woche": "last week",
+    "dieser monat": "this month",
+    "diesen monat": "this month",
+    "letzter monat": "last month",
+    "letzten monat": "last month",
+    "voriger monat": "last month",
+    "vorigen monat": "last month",
+}
 
 
 def days_of(text: str, today: date, timezone: ZoneInfo) -> tuple[datetime, datetime] | None:
     """Return the moments between which a text in lower case lies, the second exclusive; None for others."""
     try:
+        text = _IN_ENGLISH.get(text, text)
         if text == "last night":
             noon = datetime.combine(today, time(12), timezone)
             return noon - timedelta(days=1), noon
@@ -38,6 +61,7 @@ def _days(text: str, today: date) -> tuple[date, date] | None:
     named = {
         "today": (today, today),
         "yesterday": (today - day, today - day),
+        "the day before yesterday": (today - 2 * day, today - 2 * day),
         "this week": (monday, today),
         "last week": (monday - 7 * day, monday - day),
         "this month": (month, today),
@@ -46,7 +70,7 @@ def _days(text: str, today: date) -> tuple[date, date] | None:
     if text in named:
         return named[text]
     if text in _WEEKDAYS:
-        one = today - timedelta(days=(today.weekday() - _WEEKDAYS.index(text)) % 7)
+        one = today - timedelta(days=(today.weekday() - _WEEKDAYS[text]) % 7)
         return one, one
     if match := _RANGE.fullmatch(text):
         return _iso(match[1]), _iso(match[5])

@@ -17,14 +17,17 @@ from starlette.requests import ClientDisconnect
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.languages import gettext
 from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.records.text import pathless
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases.category_names import names_of_models
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, static_files, v1
 from returns_pipeline.web.errors import FAULTS, RETRY_AFTER
+from returns_pipeline.web.language import Language, say_language
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
 from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
 from returns_pipeline.web.queries.cached import Cached
@@ -67,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, limits=body_limits(settings), large=_WITH_IMAGES, parts="/api/v1/uploads/")
     app.add_middleware(OneHost)
+    app.add_middleware(Language, default=settings.language, names=names_of_models(settings.models_dir))
     app.add_middleware(SafeHeaders)
     app.add_exception_handler(PipelineError, _on_pipeline_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_value)
@@ -111,30 +115,31 @@ def _load_no_model(_: Bundle) -> NoReturn:
 def _on_pipeline_error(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, PipelineError)  # noqa: S101 - the class it is registered for
     status = fault.http_status
-    advice = pathless(fault.advice)
+    advice = pathless(fault.shown_advice)
     if status >= 500:
         number = uuid.uuid4().hex[:12]
         log.warning("request_failed", id=number, status=status, reason=str(fault))
-        advice = f"{advice} The log has it as {number}.".strip()
-    return _error(request, status, pathless(fault.message), advice)
+        advice = f"{advice} {gettext('The log has it as {number}.', number=number)}".strip()
+    return _error(request, status, pathless(fault.shown_message), advice)
 
 
 def _on_invalid_value(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - the class it is registered for
     unknown = unknown_field(request, error)
     if unknown is not None:
-        return _error(request, unknown.http_status, unknown.message, unknown.advice)
+        return _error(request, unknown.http_status, unknown.shown_message, unknown.shown_advice)
     problems = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
-    return _error(
-        request, 422, f"A value is missing, out of bounds or of a wrong form. {problems}", "See /docs."
-    )
+    message = gettext("A value is missing, out of bounds or of a wrong form. {problems}", problems=problems)
+    return _error(request, 422, message, gettext("See /docs."))
 
 
 def _on_http_error(request: Request, error: Exception) -> Response:
     """Return an error of the framework as a response: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - the class it is registered for
     message = (
-        "There is nothing at this address." if error.status_code == 404 else f"{error.detail.rstrip('.')}."
+        gettext("There is nothing at this address.")
+        if error.status_code == 404
+        else f"{error.detail.rstrip('.')}."
     )
     response = _error(request, error.status_code, message, "")
     response.headers.update(error.headers or {})
@@ -155,7 +160,8 @@ def _on_unexpected_error(request: Request, error: Exception) -> Response:
     """Return an id under which the log has the traceback."""
     number = uuid.uuid4().hex[:12]
     log.error("request_error", id=number, exc_info=error)
-    return _error(request, 500, f"Something went wrong on this server. The log has it as {number}.", "")
+    message = gettext("Something went wrong on this server. The log has it as {number}.", number=number)
+    return _error(request, 500, message, "")
 
 
 def _error(request: Request, status: int, message: str, advice: str) -> Response:
@@ -173,4 +179,6 @@ def _error_body(request: Request, status: int, message: str, advice: str) -> Res
         except TransientFault:
             request.state.person = None  # without a person, the page's frame needs no database
             return show(request, "error.html", status, title=status, message=message, advice=advice)
-    return JSONResponse({"error": message, "advice": advice}, status)
+    response = JSONResponse({"error": message, "advice": advice}, status)
+    say_language(response)
+    return response

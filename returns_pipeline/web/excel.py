@@ -1,5 +1,7 @@
 """Images as an Excel workbook: texts that are never formulas, dates, percentages, filters.
 
+A workbook is for people: it speaks the language of the reader.
+
 XlsxWriter writes each row to a file on disk, so memory stays flat; the workbook is sent when it is complete.
 Its constant-memory mode: https://xlsxwriter.readthedocs.io/working_with_memory.html
 """
@@ -17,6 +19,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from returns_pipeline.languages import DEFAULT, current, gettext
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.report.columns import Column, values
 
@@ -26,6 +29,8 @@ MOST_ROWS = 1_048_576
 #: Excel counts days from here: its year 1900 has a 29 February.
 _DAY_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet has wall times without a zone
 _DAY_SECONDS = 86_400
+#: How moments look, in the codes of Excel's file format.
+_MOMENT = {"en": "yyyy-mm-dd hh:mm:ss", "de": "dd.mm.yyyy hh:mm:ss"}
 #: Widths in characters: of a column of each type, and of those with long texts.
 _WIDTHS = {int: 8, float: 12, datetime: 19, str: 16}
 _LONG = {"filename": 40, "detail": 50}
@@ -89,7 +94,7 @@ class _Book:
             # Without the prefix, Excel makes a formula of such a text when a person edits its cell.
             self._book.add_format({"quote_prefix": True}),
             self._book.add_format({"num_format": "0.0%"}),
-            self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+            self._book.add_format({"num_format": _MOMENT[current()]}),
         )
         self._sheets = 0
         self._sheet = self._begin_sheet()
@@ -121,10 +126,10 @@ class _Book:
 
     def _begin_sheet(self) -> Worksheet:
         self._sheets += 1
-        sheet = self._book.add_worksheet("Returns" if self._sheets == 1 else f"Returns {self._sheets}")
+        sheet = self._book.add_worksheet(_sheet_name(self._sheets))
         for place, column in enumerate(self._columns):
             sheet.set_column(place, place, _LONG.get(column.name, _WIDTHS.get(column.type, _WIDTHS[str])))
-            sheet.write_string(0, place, column.name, self._styles.header)
+            sheet.write_string(0, place, _heading(column), self._styles.header)
         sheet.freeze_panes(1, 0)
         self._row = 1
         return sheet
@@ -133,9 +138,12 @@ class _Book:
         self._sheet.autofilter(0, 0, self._row - 1, len(self._columns) - 1)
 
     def _cells(self, column: Column, found: Sequence[Any]) -> Sequence[Any]:
-        if column.type is not datetime:
+        if column.type is datetime:
+            return [None if value is None else self._serial(value) for value in found]
+        if current() == DEFAULT or not column.is_told:
             return found
-        return [None if value is None else self._serial(value) for value in found]
+        told = {value: column.text(value) for value in set(found)}
+        return [told[value] for value in found]
 
     def _serial(self, moment: datetime) -> float:
         """Return a moment as Excel stores it: days, without a time zone."""
@@ -151,6 +159,15 @@ class _Book:
         if column.type is datetime:
             return False, self._styles.moment
         return True, self._styles.text
+
+
+def _heading(column: Column) -> str:
+    """Return the heading of a column; in English its name, as in CSV, because programs read it."""
+    return column.name if current() == DEFAULT else column.shown_heading
+
+
+def _sheet_name(number: int) -> str:
+    return gettext("Returns") if number == 1 else gettext("Returns {number}", number=number)
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from returns_pipeline.errors import BrokerRefusesFault, PipelineError, TransientFault
+from returns_pipeline.languages import N_
 from returns_pipeline.records.tasks import INTERACTIVE, Queue
 from returns_pipeline.records.text import pathless
 from returns_pipeline.store.database import Database
@@ -21,6 +22,7 @@ router = APIRouter(tags=["health"])
 
 #: Seconds that a result is kept: `/readyz` needs no token, and each check costs every worker a reply.
 READY_SECONDS = 2.0
+_NO_REPLY = N_("The part that classifies photos does not reply. New photos wait until it runs again.")
 _NO_WORKER = "no worker that classifies images answers"
 
 
@@ -67,12 +69,12 @@ def readiness(database: Database, queue: Queue) -> dict[str, str]:
 
 
 def obstacles(queue: Queue) -> list[str]:
-    """Return what keeps photos from being classified now, in sentences for people."""
+    """Return what keeps photos from being classified now, in English sentences for people."""
     try:
         queue.require_writable()
         # A busy machine replies late: ask again, with more time, before a page raises an alarm.
         if INTERACTIVE not in queue.served(timeout=0.3) and INTERACTIVE not in queue.served(timeout=1.0):
-            return ["The part that classifies photos does not reply. New photos wait until it runs again."]
+            return [_NO_REPLY]
     except TransientFault as fault:
         return [pathless(str(fault))]
     except PipelineError as fault:

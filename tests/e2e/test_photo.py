@@ -165,7 +165,7 @@ def test_files_and_folders_are_uploaded_and_known_ones_are_not(
     page.route("**/api/v1/uploads/*", lose)
     page.locator("[data-folder]").set_input_files(folder)
     counts = page.locator("[data-counts]")
-    expect(counts).to_have_text("1 of 3 sent, 1 came in before, 1 not accepted.")
+    expect(counts).to_have_text("1 of 3 sent. Came in before: 1. Not accepted: 1.")
     expect(page.locator(".files")).to_contain_text("returns/empty.png: The file is empty.")
     expect(page.locator(".files a")).to_contain_text("photo")
     assert len(lost) == 2

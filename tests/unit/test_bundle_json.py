@@ -238,3 +238,24 @@ def test_a_shipped_bundle_says_what_it_knows(model: str, words: str) -> None:
     kind = "grey" if bundle.input.channels == 1 else "colour"
     assert silent.knows.startswith(f"{kind} pictures, scaled to {bundle.input.width} x ")
     assert silent.digest == bundle.digest
+
+
+def test_names_of_categories_change_neither_labels_nor_digest(tmp_path: Path) -> None:
+    """They are optional, are kept when the bundle is saved, and name only labels that exist."""
+    bundle = write_stub_bundle(tmp_path)
+    assert "names" not in json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
+    named = replace(bundle, names={"de": {bundle.labels[0]: "Wort"}})
+    named.save()
+    assert load_bundle(bundle.folder) == named
+    assert named.digest == bundle.digest
+    assert _SHIPPED["names"]["de"].keys() == {*_SHIPPED["labels"], *_SHIPPED["main_categories"]}
+    refused: list[Any] = [
+        {"de": {"no label": "x"}},
+        {"DE": {}},
+        {"de": {bundle.labels[0]: ""}},
+        {"de": ["x"]},
+    ]
+    for wrong in refused:
+        replace(bundle, names=wrong).save()
+        with pytest.raises(ConfigFault, match="names"):
+            load_bundle(bundle.folder)

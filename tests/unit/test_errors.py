@@ -104,14 +104,20 @@ def families(trees: Iterable[ast.Module]) -> set[str]:
     return found
 
 
+def unmarked(value: ast.expr) -> ast.expr:
+    """Return a value without `N_(…)`, which marks a constant for translation."""
+    is_marked = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "N_"
+    return value.args[0] if is_marked and isinstance(value, ast.Call) else value
+
+
 def raised_in(path: Path, tree: ast.Module, names: set[str]) -> Iterator[Raised]:
     """Yield the calls of an error's constructor in a module; a message in a constant has its value."""
     constants = {
-        target.id: node.value
+        target.id: unmarked(node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign)
         for target in node.targets
-        if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant)
+        if isinstance(target, ast.Name) and isinstance(unmarked(node.value), ast.Constant)
     }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in names:

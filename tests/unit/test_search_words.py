@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from returns_pipeline.languages import use
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.reviews import ReviewOutcome
 from returns_pipeline.records.search import Flag, Search, Term
@@ -124,3 +125,44 @@ def test_any_text_has_a_meaning(text: str) -> None:
 def test_case_and_accents_do_not_count(one: str, other: str) -> None:
     """Names are found however their letters are composed."""
     assert fold(one) == fold(other)
+
+
+@pytest.mark.parametrize(
+    ("german", "english"),
+    [
+        ("gestern", "yesterday"),
+        ("Heute", "today"),
+        ("letzte Woche", "last week"),
+        ("diesen Monat", "this month"),
+        ("letzte nacht", "last night"),
+        ("Montag", "monday"),
+        ("2026-11-01 bis 2026-11-03", "2026-11-01 to 2026-11-03"),
+        ("unbrauchbar", "unusable"),
+        ("eingeordnet", "classified"),
+        ("unsicher", "unsure"),
+        ("GEPRÜFT", "reviewed"),
+        ("keine davon", "none of these"),
+        ("von anna", "by anna"),
+        ("korrigiert von bert", "corrected by bert"),
+        ("kategorie:bag", "category:bag"),
+        ("lauf 7", "run 7"),
+        ("foto 12", "photo 12"),
+        ("datum:gestern", "date:yesterday"),
+    ],
+)
+def test_german_words_mean_the_same_whatever_the_page_speaks(german: str, english: str) -> None:
+    """A clerk may type either language on a page of either."""
+    expected = _meaning(english)
+    assert expected.terms == ()
+    for language in ("en", "de"):
+        with use(language):
+            assert _meaning(german) == expected
+            assert _meaning(english) == expected
+
+
+def test_a_category_is_found_by_its_name_in_another_language() -> None:
+    """The bundle's names are words of the search; the label is what is looked for."""
+    with use("en", lambda: {"de": {"Bag": "Tasche", "Ankle boot": "Hoher Schuh"}}):
+        assert _meaning("tasche") == Search(labels=("Bag",))
+        assert _meaning("hoher schuh gestern").labels == ("Ankle boot",)
+        assert _meaning("bag") == Search(labels=("Bag",))

@@ -10,6 +10,7 @@ from returns_pipeline.classify.bundle import MOST_FILE_BYTES
 from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.classify.runtimes.keras_layers import is_allowed, is_code, is_model
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.languages import N_
 from returns_pipeline.records.text import printable
 
 #: Newest major version of Keras whose files can be run.
@@ -22,7 +23,7 @@ _MOST_BYTES = {_CONFIG: 64 * 1024 * 1024, _METADATA: 1024 * 1024, WEIGHTS: MOST_
 _MOST_EXPANSION = 100
 #: Values that name a place outside of the file. No allowed class reads one, and no network needs one.
 _PLACE = re.compile(r"[~/\\]|[a-zA-Z][\w+.-]*://", re.ASCII)
-_ADVICE = "Replace it by layers that docs/models.md lists, for example Rescaling to scale pixels."
+_ADVICE = N_("Replace it by layers that docs/models.md lists, for example Rescaling to scale pixels.")
 
 
 def require_safe(path: Path) -> None:
@@ -91,11 +92,11 @@ def _require_allowed(path: Path, config: dict[str, Any]) -> None:
                     place=node[:100],
                 )
         elif "class_name" in node and not is_allowed(*_class_of(node)):
-            message = (
+            message = N_(
                 "{path} has a layer that is not on the list: {name} is a {layer} of the module {module}."
             )
             if is_code(*_class_of(node)):
-                message = "{path} contains code of its own: {name} is a {layer} of the module {module}."
+                message = N_("{path} contains code of its own: {name} is a {layer} of the module {module}.")
             raise _refusal(message, path, node)
 
 

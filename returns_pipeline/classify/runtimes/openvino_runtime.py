@@ -11,6 +11,7 @@ from returns_pipeline.classify.runtimes import openvino_feature_map, openvino_xm
 from returns_pipeline.classify.runtimes.interface import Explainer
 from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.languages import N_
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.records.predictions import Scores
 
@@ -111,7 +112,7 @@ class OpenVINORuntime:
 
     def require_proven(self, bundle: Bundle) -> None:
         """Raise ConfigFault unless the measured agreement with Keras is at least LEAST_AGREEMENT."""
-        advice = "Train the model again: `returns-pipeline train` measures the agreement."
+        advice = N_("Train the model again: `returns-pipeline train` measures the agreement.")
         agreement = bundle.metrics.get(_AGREEMENT_METRIC)
         if agreement is None:
             raise ConfigFault(

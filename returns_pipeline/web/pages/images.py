@@ -67,7 +67,7 @@ async def review(
     try:
         await run_in_threadpool(sent.apply, web, person.name)
     except RefusedError as fault:
-        shown = (await _find(web, image_id, in_list))._replace(fault=fault.message)
+        shown = (await _find(web, image_id, in_list))._replace(fault=fault.shown_message)
         return await run_in_threadpool(_page, request, web, person, shown, None)
     return redirect(request, f"/images/{image_id}{in_list.address()}")
 

@@ -49,7 +49,7 @@ async def log_in(request: Request, authenticator: Auth) -> Response:
     try:
         person = await authenticator.log_in(name, password, address_of(request), device)
     except (UnauthorizedError, TooManyAttemptsError) as fault:
-        return show(request, "login.html", fault.http_status, next=where, fault=str(fault))
+        return show(request, "login.html", fault.http_status, next=where, fault=fault.shown)
     response = await run_in_threadpool(_open_session, request, authenticator, person, where)
     known = authenticator.devices.with_user(device, person.name)
     _set_cookie(request, response, DEVICE_COOKIE, known, DEVICE_SECONDS)

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import NotFoundError, PipelineError, RefusedError, TransientFault
+from returns_pipeline.languages import gettext, retold
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless
 from returns_pipeline.store.models import history
@@ -68,10 +69,18 @@ def _effect(context: Context, name: str, done: str) -> str:
     """Return what a change of a model's active version does to runs: nothing if they use another model."""
     if name in _names(context):
         return done
-    used = " and ".join(model for model, _ in _used(context)) or "another model"
-    return (
-        f"No run uses the active version of {name} now: RETURNS_MODEL or RETURNS_INTAKES says {used}. "
-        "The change counts when an operator names this model there."
+    used = ", ".join(model for model, _ in _used(context))
+    if not used:
+        return gettext(
+            "No run uses the active version of {name} now: the settings of this system name another model. "
+            "The change counts when RETURNS_MODEL or RETURNS_INTAKES names this model.",
+            name=name,
+        )
+    return gettext(
+        "No run uses the active version of {name} now: RETURNS_MODEL or RETURNS_INTAKES says {used}. "
+        "The change counts when an operator names this model there.",
+        name=name,
+        used=used,
     )
 
 
@@ -84,7 +93,7 @@ def _row(each: Version) -> dict[str, object]:
         "recipe": each.bundle.recipe if each.bundle else "",
         "shadow_share": each.row.shadow_share if each.row else None,
         "has_report": each.bundle is not None and os.path.isfile(folder / "report" / "index.html"),  # noqa: PTH113 - raises nothing
-        "fault": pathless(each.fault),
+        "fault": pathless(retold(each.fault)),
     }
 
 
@@ -98,15 +107,18 @@ def ask_promote(request: Request, context: Pipeline, _: Person, name: str, versi
 def _confirm_promote(
     request: Request, context: Context, name: str, version: int, reason: str, fault: str
 ) -> HTMLResponse:
-    done = f"Every run that opens from now on uses {name}/{version}. Open runs keep their version."
+    done = gettext(
+        "Every run that opens from now on uses {model}. Open runs keep their version.",
+        model=f"{name}/{version}",
+    )
     return show(
         request,
         "confirm.html",
         409 if fault else 200,
-        title=f"Promote {name}/{version}?",
+        title=gettext("Promote {model}?", model=f"{name}/{version}"),
         what=_effect(context, name, done),
         path=f"/models/{name}/{version}/promote",
-        verb="Promote",
+        verb=gettext("Promote"),
         can_force=True,
         reason=reason,
         fault=fault,
@@ -133,15 +145,17 @@ def ask_rollback(request: Request, context: Pipeline, _: Person, name: str) -> H
 
 
 def _confirm_rollback(request: Request, context: Context, name: str, reason: str, fault: str) -> HTMLResponse:
-    done = f"Every run that opens from now on uses the version of {name} that was active before."
+    done = gettext(
+        "Every run that opens from now on uses the version of {name} that was active before.", name=name
+    )
     return show(
         request,
         "confirm.html",
         409 if fault else 200,
-        title=f"Roll back {name}?",
+        title=gettext("Roll back {name}?", name=name),
         what=_effect(context, name, done),
         path=f"/models/{name}/rollback",
-        verb="Roll back",
+        verb=gettext("Roll back"),
         can_force=False,
         reason=reason,
         fault=fault,
@@ -169,7 +183,7 @@ async def _change(
     except NotFoundError:
         raise
     except (RefusedError, TransientFault) as fault:
-        return await run_in_threadpool(form_again, pathless(str(fault)))
+        return await run_in_threadpool(form_again, pathless(fault.shown))
     return redirect(request, "/models")
 
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.languages import gettext, number, retold, script_sentences
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless, printable
 from returns_pipeline.report import words
@@ -20,6 +21,7 @@ from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth
 from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
+from returns_pipeline.web.language import say_language
 from returns_pipeline.web.pages.table import Places, page_at, places
 from returns_pipeline.web.queries.explanations import similar_images
 from returns_pipeline.web.queries.worker_client import WorkerClient
@@ -29,7 +31,7 @@ from returns_pipeline.web.resources import resources_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
 
 _templates = template_environment("returns_pipeline.web")
-_templates.globals["words"] = words
+_templates.globals |= {"words": words, "script_sentences": script_sentences}
 #: A file name that may wrap after each underscore.
 _templates.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))
 _templates.filters["moment"] = moment
@@ -56,18 +58,20 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
         "root": root_of(request),
         "page": page,
         "zone": ZoneInfo(resources_of(request).context.settings.timezone),
-        "title": page.title if page else "",
+        "title": gettext(page.title) if page else "",
         "person": person,
         "places": places(person.role) if person else Places((), (), ()),
         "q": "",
         "waiting": _waiting(resources_of(request).context.db) if person else "",
     }
-    return HTMLResponse(_templates.get_template(template).render(frame | values), status)
+    response = HTMLResponse(_templates.get_template(template).render(frame | values), status)
+    say_language(response)
+    return response
 
 
 def _waiting(db: Database) -> str:
     found = review_queue.waiting(db, _MOST_COUNTED)
-    return "" if not found else f"{found:,}" if found < _MOST_COUNTED else f"{_MOST_COUNTED - 1:,}+"
+    return "" if not found else number(found) if found < _MOST_COUNTED else f"{number(_MOST_COUNTED - 1)}+"
 
 
 def root_of(request: Request) -> str:
@@ -117,8 +121,8 @@ async def explanation(workers: WorkerClient, db: Database, image_id: int) -> dic
             return {"fault": "", "is_open": True}
         similar = await run_in_threadpool(similar_images, db, found)
     except TransientFault as fault:
-        return {"fault": pathless(str(fault)), "is_open": False}
-    return {"fault": found.fault and pathless(found.fault), "similar": similar, "is_open": False}
+        return {"fault": pathless(fault.shown), "is_open": False}
+    return {"fault": found.fault and pathless(retold(found.fault)), "similar": similar, "is_open": False}
 
 
 async def form_of(request: Request, person: Principal, role: Role, most_fields: int = 20) -> FormData:

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
+from returns_pipeline.languages import N_, gettext, ngettext, number
 from returns_pipeline.records.images import FilePlace, ImageFile
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.text import printable
@@ -19,8 +20,8 @@ _WAIT_SECONDS = 2.0
 #: The size in pixels in which the page shows a photo.
 SHOWN_SIZE = 800
 _FROM_ELSEWHERE = {
-    RunKind.API: "sent over HTTP",
-    RunKind.RETRY: "quarantine: it was tried again",
+    RunKind.API: N_("sent by another program"),
+    RunKind.RETRY: N_("quarantine: it was tried again"),
 }
 
 
@@ -36,27 +37,29 @@ async def is_missing(context: Context, file: ImageFile) -> bool:
 
 def facts(file: ImageFile, missing: bool) -> list[tuple[str, str]]:
     """Return what is known of a file: pairs of a heading and a text. No text has a path of the server."""
-    place = words.FILE_PLACES[file.place]
     found = [
-        ("Came from", _origin(file)),
-        ("The file is", words.FILE_MISSING.format(place=place.partition(",")[0]) if missing else place),
-        ("Size", f"{file.size:,} bytes"),
-        ("Format", file.format or "unknown"),
+        (gettext("Came from"), _origin(file)),
+        (
+            gettext("The file is"),
+            words.file_missing(file.place) if missing else words.FILE_PLACES[file.place],
+        ),
+        (gettext("Size"), ngettext("{count} byte", "{count} bytes", file.size)),
+        (gettext("Format"), file.format or gettext("unknown")),
     ]
     if file.width and file.height:
-        found.append(("Pixels", f"{file.width:,} x {file.height:,}"))
+        found.append((gettext("Pixels"), f"{number(file.width)} x {number(file.height)}"))
     if file.sha256:
-        found.append(("Fingerprint", file.sha256))
+        found.append((gettext("Fingerprint"), file.sha256))
     return found
 
 
 def _origin(file: ImageFile) -> str:
     """Return the folder that a file came from, as seen from its intake."""
     if file.kind in _FROM_ELSEWHERE:
-        return _FROM_ELSEWHERE[RunKind(file.kind)]
+        return gettext(_FROM_ELSEWHERE[RunKind(file.kind)])
     root = file.intake.rstrip("/") if file.intake else ""
     if not root or not f"{file.folder}/".startswith(f"{root}/"):
-        return f"the folder {printable(file.folder.rpartition('/')[2])}"
+        return gettext("the folder {name}", name=printable(file.folder.rpartition("/")[2]))
     folders = file.folder[len(root) :].strip("/").split("/") if file.folder != root else []
     return " / ".join(map(printable, [root.rpartition("/")[2], *folders]))
 

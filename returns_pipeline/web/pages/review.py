@@ -34,7 +34,7 @@ async def act(request: Request, web: Web, person: Person) -> Response:
     try:
         await run_in_threadpool(sent.apply, web, person.name)
     except RefusedError as fault:
-        return await run_in_threadpool(_page, request, web, person, fault.message)
+        return await run_in_threadpool(_page, request, web, person, fault.shown_message)
     return redirect(request, "/review" + ScopeInAddress.of_page(request).address())
 
 

@@ -40,7 +40,7 @@ async def act(request: Request, web: Web, person: Person) -> Response:
     try:
         done = await run_in_threadpool(_apply, web, person, form)
     except RefusedError as fault:
-        return await run_in_threadpool(_page, request, web, person, str(fault))
+        return await run_in_threadpool(_page, request, web, person, fault.shown)
     scope, of = ScopeInAddress.of_page(request), _of(request)
     return redirect(request, "/review/grid" + scope.address(of=of, **done))
 

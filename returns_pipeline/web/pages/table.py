@@ -6,11 +6,12 @@ A new page is a module with a `router`, a row here, and a template.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from returns_pipeline.languages import N_, gettext
 from returns_pipeline.records.access import Role
 
 
 class Page(NamedTuple):
-    """One page: its path, its title, and the module that serves it and the paths below it.
+    """One page: its path, its English title, and the module that serves it and the paths below it.
 
     `role` is the lowest role that may see the page; with None it needs no log-in. `in_navigation`: each page
     links to it, with a symbol of `icons.svg`. Pages `of_person` are listed below the person's name.
@@ -25,6 +26,11 @@ class Page(NamedTuple):
     icon: str = "info"
     on_phone: bool = False
     of_person: bool = False
+
+    @property
+    def shown_title(self) -> str:
+        """The title in the reader's language."""
+        return gettext(self.title)
 
 
 class Places(NamedTuple):
@@ -43,17 +49,17 @@ _ROOM = 5
 
 
 PAGES = (
-    Page("/", "Tonight", "tonight", Role.VIEWER, icon="moon", on_phone=True),
-    Page("/runs", "Runs", "runs", Role.VIEWER, icon="layers", on_phone=True),
+    Page("/", N_("Tonight"), "tonight", Role.VIEWER, icon="moon", on_phone=True),
+    Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", on_phone=True),
     # A path below another page's path comes before it.
-    Page("/review/grid", "Review many", "review_grid", Role.REVIEWER, in_navigation=False),
-    Page("/review", "Review", "review", Role.REVIEWER, icon="circle-check", on_phone=True),
-    Page("/upload", "Upload", "upload", Role.REVIEWER, icon="upload", on_phone=True),
-    Page("/try", "Try one", "try_one", Role.REVIEWER, icon="scan-search"),
-    Page("/models", "Models", "models", Role.VIEWER, icon="box"),
-    Page("/images", "Image", "images", Role.VIEWER, in_navigation=False),
-    Page("/search", "Search", "search", Role.VIEWER, in_navigation=False),
-    Page("/login", "Log in", "login", None, in_navigation=False),
+    Page("/review/grid", N_("Review many"), "review_grid", Role.REVIEWER, in_navigation=False),
+    Page("/review", N_("Review"), "review", Role.REVIEWER, icon="circle-check", on_phone=True),
+    Page("/upload", N_("Upload"), "upload", Role.REVIEWER, icon="upload", on_phone=True),
+    Page("/try", N_("Try one"), "try_one", Role.REVIEWER, icon="scan-search"),
+    Page("/models", N_("Models"), "models", Role.VIEWER, icon="box"),
+    Page("/images", N_("Image"), "images", Role.VIEWER, in_navigation=False),
+    Page("/search", N_("Search"), "search", Role.VIEWER, in_navigation=False),
+    Page("/login", N_("Log in"), "login", None, in_navigation=False),
 )
 
 

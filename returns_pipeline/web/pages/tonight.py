@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from returns_pipeline.languages import category, gettext, moment_text, ngettext, retold
+from returns_pipeline.records.notices import StoredNotice
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import charts, words
@@ -17,6 +19,7 @@ from returns_pipeline.store import images, outbox, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.intakes import alarms
+from returns_pipeline.usecases.notice_texts import told
 from returns_pipeline.usecases.schedule import PUNCTUAL, last_due, next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
@@ -54,7 +57,10 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
         request,
         "tonight.html",
         next_night=next_due(context.settings, now),
-        faults=[*web.obstacles(), *(pathless(str(each)) for each in alarms(context.settings, db, now))],
+        faults=[
+            *map(retold, web.obstacles()),
+            *(pathless(each.shown) for each in alarms(context.settings, db, now)),
+        ],
         version=runs.version(db),
         open_runs=open_runs,
         night_runs=any(run.kind.is_night for run in open_runs),
@@ -63,18 +69,18 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
         coloured=warning(web, last) if last else "",
         today=now.astimezone(zone).date(),
         work=work,
-        work_fault=pathless(work.fault or ""),
+        work_fault=pathless(retold(work.fault or "")),
         last=last,
         undelivered=words.undelivered(outbox.counts(db)),
-        unusual=outbox.find(db, unusual_cause(last.id)) if last else None,
+        unusual=_unusual(db, last) if last else None,
         reasons=[(code, words.fault(code), count) for code, count in run_statistics.reasons(db, last.id)]
         if last
         else [],
         shares=shares,
         usual_runs=len(before),
         shares_plot=charts.lying(
-            "Share of each category, with the usual share",
-            [charts.Bar(each.label, each.share, _in_words(each), each.usual) for each in shares],
+            gettext("Share of each category, with the usual share"),
+            [charts.Bar(category(each.label), each.share, _in_words(each), each.usual) for each in shares],
             charts.share,
             charts.percent,
         ),
@@ -90,11 +96,18 @@ def _last(db: Database, newest: Sequence[RunSummary]) -> RunSummary | None:
     )
 
 
+def _unusual(db: Database, last: RunSummary) -> StoredNotice | None:
+    """Return the notice that a night is unusual; None if it is not."""
+    found = outbox.find(db, unusual_cause(last.id))
+    return told(found) if found else None
+
+
 def _heading(last: RunSummary, due: datetime) -> str:
     """Return what the newest finished run is: of last night only if it was due then, or came later."""
     if not last.kind.is_night:
-        return "Newest photos"
-    return "Last night" if last.opened_at >= due - PUNCTUAL else "The newest finished night"
+        return gettext("Newest photos")
+    is_last = last.opened_at >= due - PUNCTUAL
+    return gettext("Last night") if is_last else gettext("The newest finished night")
 
 
 def _same_night(newest: Sequence[RunSummary], last: RunSummary) -> list[RunSummary]:
@@ -141,19 +154,40 @@ def _shares(db: Database, last: RunSummary, before: Sequence[RunSummary]) -> lis
 
 
 def _in_words(each: Share) -> str:
-    usually = "" if each.usual is None else f", usually {each.usual:.1%}"
-    return f"{each.label}: {counted(each.images, 'photo')}, {each.share:.1%}{usually}"
+    photos = counted(each.images, "photo")
+    if each.usual is None:
+        return gettext(
+            "{category}: {photos}, {share:.1%}",
+            category=category(each.label),
+            photos=photos,
+            share=each.share,
+        )
+    return gettext(
+        "{category}: {photos}, {share:.1%}, usually {usual:.1%}",
+        category=category(each.label),
+        photos=photos,
+        share=each.share,
+        usual=each.usual,
+    )
 
 
 def _trend_plot(closed: Sequence[RunSummary], zone: ZoneInfo) -> str:
     return charts.upright(
-        f"Photos of the last {counted(len(closed), 'run')}, those without a prediction in red",
+        ngettext(
+            "Photos of the last run, those without a prediction in red",
+            "Photos of the last {count} runs, those without a prediction in red",
+            len(closed),
+        ),
         [
             charts.Bar(
                 str(run.id),
                 run.counts.seen,
-                f"Run {run.id}, {run.opened_at.astimezone(zone):%Y-%m-%d}: "
-                + counted(run.counts.seen, "photo"),
+                gettext(
+                    "Run {run}, {day}: {photos}",
+                    run=run.id,
+                    day=moment_text(run.opened_at, zone, "day"),
+                    photos=counted(run.counts.seen, "photo"),
+                ),
                 None,
                 run.counts.quarantined + run.counts.failed,
             )

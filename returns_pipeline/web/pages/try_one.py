@@ -47,7 +47,7 @@ async def classify(
 
 
 def _refused(request: Request, fault: RefusedError) -> HTMLResponse:
-    return show(request, "try.html", fault.http_status, found=None, fault=str(fault))
+    return show(request, "try.html", fault.http_status, found=None, fault=fault.shown)
 
 
 async def _spooled(workers: WorkerClient, file: object) -> SpooledRequest | None:

@@ -88,7 +88,7 @@ def _store(context: Context, who: str, file: UploadFile, intake: int, again: boo
                 return _Result(shown)
             offset = arrival.offset
     except PipelineError as fault:
-        return _Result(shown, fault=pathless(str(fault)))
+        return _Result(shown, fault=pathless(fault.shown))
 
 
 def _page(request: Request, context: Context, person: Principal, results: list[_Result]) -> HTMLResponse:

@@ -5,10 +5,11 @@ import json
 from typing import Any, TypeGuard
 
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.languages import N_
 from returns_pipeline.store.browsing import Cursor, Order
 from returns_pipeline.web.queries.lookups import IMAGE_ID_END, RUN_ID_END
 
-_ADVICE = "Send the `next` of the page before."
+_ADVICE = N_("Send the `next` of the page before.")
 
 
 def pack(cursor: object) -> str | None:

@@ -7,12 +7,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-#: What each form shows without JavaScript. `page.js` shows the same in the form of the browser's language.
-_FORMS = {
-    "minute": "%Y-%m-%d %H:%M",
-    "second": "%Y-%m-%d %H:%M:%S",
-    "long": "%A %-d %B %Y, %H:%M",
-}
+from returns_pipeline.languages import moment_text
 
 
 @pass_context
@@ -24,8 +19,11 @@ def moment(context: Context, value: datetime | None, form: str = "minute") -> Ma
 
 
 def time_element(value: datetime, zone: ZoneInfo, form: str = "minute") -> Markup:
-    """Return an aware moment as a `time` element in a time zone; `form` is minute, second or long."""
+    """Return an aware moment as a `time` element in a time zone; `form` is minute, second or long.
+
+    `page.js` shows the same in the form of the browser's country.
+    """
     local = value.astimezone(zone)
     return Markup('<time datetime="{}" data-form="{}">{}</time>').format(
-        local.isoformat(timespec="seconds"), form, local.strftime(_FORMS[form])
+        local.isoformat(timespec="seconds"), form, moment_text(value, zone, form)
     )

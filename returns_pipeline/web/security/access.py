@@ -19,6 +19,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.languages import prefer
 from returns_pipeline.records.access import Role
 from returns_pipeline.report.words import with_article
 from returns_pipeline.settings import LOOPBACK, Settings
@@ -60,7 +61,16 @@ class Authenticator:
         self._log_ins, self._tokens = LogIns(), Tokens()
 
     def of_request(self, request: Request) -> Principal | None:
-        """Return the caller; None without credentials. Raises UnauthorizedError for an invalid token."""
+        """Return the caller; None without credentials. Raises UnauthorizedError for an invalid token.
+
+        From then on the request speaks the language that the caller has chosen.
+        """
+        found = self._of_request(request)
+        if found is not None:
+            prefer(getattr(found, "language", None))
+        return found
+
+    def _of_request(self, request: Request) -> Principal | None:
         if self._is_off:
             require_same_origin(request)
             if (request.url.hostname or "") not in LOOPBACK:

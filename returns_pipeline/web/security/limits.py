@@ -115,7 +115,7 @@ class _Meter:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, fault: PipelineError) -> None:
-    response = JSONResponse({"error": fault.message, "advice": fault.advice}, fault.http_status)
+    response = JSONResponse({"error": fault.shown_message, "advice": fault.shown_advice}, fault.http_status)
     # The client must not send the rest of the body.
     response.headers["Connection"] = "close"
     await response(scope, receive, send)

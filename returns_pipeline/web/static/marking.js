@@ -46,7 +46,9 @@ function count(all) {
   const marked = all.filter((box) => box.checked).length;
   const unmarked = marking.querySelector("[data-unmarked]");
   if (unmarked)
-    unmarked.textContent = `Accept ${all.length - marked}` + (marked ? `, put ${marked} aside` : "");
+    unmarked.textContent = marked
+      ? say("Accept {rest}, put {marked} aside", { rest: all.length - marked, marked })
+      : say("Accept {rest}", { rest: all.length });
   const shown = marking.querySelector("[data-marked]");
-  if (shown) shown.textContent = marked ? `${marked} marked` : "Mark photos to correct them together.";
+  if (shown) shown.textContent = marked ? say("Marked: {count}", { count: marked }) : say("Mark photos to correct them together.");
 }

@@ -1,6 +1,15 @@
 // Extras that every page also works without: keys, live progress, dropping a photo.
 "use strict";
 
+// The sentences of scripts in the language of the page, by their English ones: the page has them as a block of
+// JSON with the id `sentences`. A sentence may have fields like {count}; numbers are shown as the language does.
+const language = document.documentElement.lang || "en";
+const country = navigator.languages.find((each) => each.split("-")[0] === language) ?? language;
+const sentences = JSON.parse(document.getElementById("sentences")?.textContent || "{}");
+const numeral = (value) => (typeof value === "number" ? value.toLocaleString(language) : value);
+globalThis.say = (sentence, fields = {}) => (sentences[sentence] ?? sentence)
+  .replace(/\{(\w+)\}/g, (whole, name) => (name in fields ? numeral(fields[name]) : whole));
+
 // A key presses the button or link with its data-key, except while the person types in a field.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -79,7 +88,7 @@ const forms = {
   long: { dateStyle: "full", timeStyle: "short" },
 };
 for (const time of document.querySelectorAll("time[data-form]"))
-  time.textContent = new Intl.DateTimeFormat(undefined, { ...forms[time.dataset.form], timeZone: zone })
+  time.textContent = new Intl.DateTimeFormat(country, { ...forms[time.dataset.form], timeZone: zone })
     .format(new Date(time.dateTime));
 
 // An open run shows its progress; the page is loaded again when the run is closed.
@@ -103,8 +112,8 @@ function follow(live) {
     bar.max = Math.max(now.total, 1);
     bar.value = now.done;
     live.querySelector("output").textContent = (words[now.state] ?? now.state)
-      .replace("{done}", now.done.toLocaleString("en"))
-      .replace("{total}", now.total.toLocaleString("en"));
+      .replace("{done}", numeral(now.done))
+      .replace("{total}", numeral(now.total));
   });
 }
 
@@ -125,7 +134,7 @@ for (const open of document.querySelectorAll("[data-wait]")) wait(open, 20);
 async function wait(open, times) {
   const reply = await fetch(open.dataset.wait).catch(() => null);
   if (reply?.status === 503 && times > 1) setTimeout(wait, 2000, open, times - 1);
-  else if (reply && location.pathname.endsWith("/try")) open.querySelector("a").textContent = "Show it";
+  else if (reply && location.pathname.endsWith("/try")) open.querySelector("a").textContent = say("Show it");
   else if (reply) location.reload();
 }
 

@@ -30,7 +30,7 @@ async function ask(path, options = {}) {
         return await response.json();
       }
       if (![408, 429, 500, 502, 503, 504].includes(response.status)) {
-        const { error, advice } = await response.json().catch(() => ({ error: `The server refuses it (${response.status}).` }));
+        const { error, advice } = await response.json().catch(() => ({ error: say("The server refuses it ({status}).", { status: response.status }) }));
         throw new Refused([error, advice].filter(Boolean).join(" "));
       }
     } catch (fault) {
@@ -61,8 +61,8 @@ async function imageOf(sha256) {
 }
 
 async function send({ file, folder }) {
-  if (!file.size) throw new Refused("The file is empty.");
-  if (file.size > most) throw new Refused(`The file has ${file.size.toLocaleString("en")} bytes; at most ${most.toLocaleString("en")} are accepted.`);
+  if (!file.size) throw new Refused(say("The file is empty."));
+  if (file.size > most) throw new Refused(say("The file has {size} bytes; at most {most} are accepted.", { size: file.size, most }));
   const sha256 = await sha256Of(await file.arrayBuffer());
   const again = form.elements.again.checked;
   const before = again ? null : await imageOf(sha256);
@@ -100,10 +100,10 @@ async function work() {
     try {
       const known = await send(next);
       count[known ? "known" : "sent"] += 1;
-      if (known) note(next, "came in before: ", known);
+      if (known) note(next, `${say("It came in before:")} `, known);
     } catch (fault) {
       count.failed += 1;
-      note(next, fault instanceof Refused ? fault.message : "The browser cannot read the file.");
+      note(next, fault instanceof Refused ? fault.message : say("The browser cannot read the file."));
     }
     show();
   }
@@ -111,14 +111,16 @@ async function work() {
   show();
 }
 
-function note({ file, folder }, text, known) {
+function note(sent, text, known) {
   if (list.childElementCount >= MOST_LISTED) list.lastElementChild.remove();
   const line = document.createElement("li");
-  line.append(`${folder ? `${folder}/` : ""}${file.name}: ${text}`);
+  const name = sent ? `${sent.folder ? `${sent.folder}/` : ""}${sent.file.name}: ` : "";
+  line.append(`${name}${text}`);
   if (known) {
     const link = document.createElement("a");
     link.href = `${images}/${known.image}`;
-    link.textContent = `photo ${known.image}, ${new Date(known.received_at).toLocaleString()}`;
+    const moment = new Date(known.received_at).toLocaleString(country);
+    link.textContent = say("photo {number}, {moment}", { number: String(known.image), moment });
     line.append(link);
   }
   list.prepend(line);
@@ -130,11 +132,11 @@ function show() {
   const bar = sending.querySelector("progress");
   bar.max = count.all;
   bar.value = working ? Math.max(finished, 0.01) : finished;
-  const texts = [`${count.sent.toLocaleString("en")} of ${count.all.toLocaleString("en")} sent`];
-  if (count.known) texts.push(`${count.known} came in before`);
-  if (count.failed) texts.push(`${count.failed} not accepted`);
-  if (paused) texts.push("no connection, trying again");
-  sending.querySelector("[data-counts]").textContent = `${texts.join(", ")}.`;
+  const texts = [say("{sent} of {all} sent.", { sent: count.sent, all: count.all })];
+  if (count.known) texts.push(say("Came in before: {count}.", { count: count.known }));
+  if (count.failed) texts.push(say("Not accepted: {count}.", { count: count.failed }));
+  if (paused) texts.push(say("No connection, trying again."));
+  sending.querySelector("[data-counts]").textContent = texts.join(" ");
 }
 
 addEventListener("beforeunload", (event) => { if (working) event.preventDefault(); });
@@ -195,7 +197,7 @@ form.querySelector("[data-camera]").addEventListener("click", async () => {
     await video.play();
     camera.querySelector("[data-shutter]").focus();
   } catch {
-    note({ file: { name: "camera" }, folder: "" }, "The browser may not use it. Allow it, or use “Take a photo”.");
+    note(null, say("The browser may not use the camera. Allow it, or use “Take a photo”."));
     sending.hidden = false;
   }
 });

@@ -372,7 +372,7 @@ class VerdictResult(_Body):
     def of(cls, image_id: int, done: ReviewAction | RefusedError) -> "VerdictResult":
         """Return what became of an image."""
         if isinstance(done, RefusedError):
-            return cls(image=image_id, result="refused", error=done.message, advice=done.advice)
+            return cls(image=image_id, result="refused", error=done.shown_message, advice=done.shown_advice)
         result: Literal["accepted", "corrected"] = "accepted" if done is ReviewAction.ACCEPT else "corrected"
         return cls(image=image_id, result=result, error="", advice="")
 
