@@ -29,6 +29,7 @@ def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
         (Role.VIEWER, ["Tonight", "Runs", "Models"]),
         (Role.REVIEWER, ["Tonight", "Runs", "Review", "Try one", "Upload", "Models"]),
         (Role.OPERATOR, ["Tonight", "Runs", "Review", "Try one", "Upload", "Models"]),
+        (Role.ADMIN, ["Tonight", "Runs", "Review", "Try one", "Upload", "Models", "Users", "Audit"]),
     ],
 )
 def test_nobody_is_led_to_a_page_that_refuses_them(role: Role, titles: list[str]) -> None:
