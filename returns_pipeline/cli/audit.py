@@ -44,14 +44,11 @@ def _begin(day: str, zone: Any) -> datetime:
     from returns_pipeline.store.database import utc_now
     from returns_pipeline.web.downloads import Day, day_of, moments_of
 
-    chosen: Day
-    if day == "today" or day == "yesterday":
-        chosen = day
-    else:
-        try:
-            chosen = date.fromisoformat(day)
-        except ValueError:
-            raise typer.BadParameter(f"{day!r} is not a day like 2026-11-25, today or yesterday.") from None
+    moving: dict[str, Day] = {"today": "today", "yesterday": "yesterday"}
+    try:
+        chosen = moving.get(day) or date.fromisoformat(day)
+    except ValueError:
+        raise typer.BadParameter(f"{day!r} is not a day like 2026-11-25, today or yesterday.") from None
     first = day_of(chosen, utc_now(), zone)
     return moments_of(first, first, zone)[0]
 

@@ -314,21 +314,21 @@ def test_users_and_tokens_of_before_are_no_admins(database_url: str) -> None:
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0014")
-    user = (
+    add_user = (
         "INSERT INTO users (id, name, password_hash, role, created_at) "
         "VALUES ({0}, 'u{0}', 'x', 'operator', CURRENT_TIMESTAMP)"
     )
-    token = (
+    add_program = (
         "INSERT INTO api_tokens (id, name, sha256, role, created_at) "
         "VALUES ({0}, 't{0}', '{0}', 'operator', CURRENT_TIMESTAMP)"
     )
     with database.write() as connection:
-        connection.exec_driver_sql(user.format(1))
-        connection.exec_driver_sql(token.format(1))
+        connection.exec_driver_sql(add_user.format(1))
+        connection.exec_driver_sql(add_program.format(1))
     database.upgrade("0015")
     with database.write() as connection:
-        connection.exec_driver_sql(user.format(2))
-        connection.exec_driver_sql(token.format(2))
+        connection.exec_driver_sql(add_user.format(2))
+        connection.exec_driver_sql(add_program.format(2))
     assert {each.role for each in access.all_users(database)} == {Role.OPERATOR}
     assert {(each.role, each.owner) for each in access.all_tokens(database)} == {(Role.OPERATOR, None)}
     access.change_user(database, "u1", role=Role.ADMIN, by="root")
