@@ -315,12 +315,12 @@ def test_users_and_tokens_of_before_are_no_admins(database_url: str) -> None:
     database.downgrade("base")
     database.upgrade("0014")
     add_user = (
-        "INSERT INTO users (id, name, password_hash, role, created_at) "
-        "VALUES ({0}, 'u{0}', 'x', 'operator', CURRENT_TIMESTAMP)"
+        "INSERT INTO users (name, password_hash, role, created_at) "
+        "VALUES ('u{0}', 'x', 'operator', CURRENT_TIMESTAMP)"
     )
     add_program = (
-        "INSERT INTO api_tokens (id, name, sha256, role, created_at) "
-        "VALUES ({0}, 't{0}', '{0}', 'operator', CURRENT_TIMESTAMP)"
+        "INSERT INTO api_tokens (name, sha256, role, created_at) "
+        "VALUES ('t{0}', '{0}', 'operator', CURRENT_TIMESTAMP)"
     )
     with database.write() as connection:
         connection.exec_driver_sql(add_user.format(1))
