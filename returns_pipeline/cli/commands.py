@@ -4,6 +4,7 @@ import typer
 
 from returns_pipeline.cli import (
     access,
+    audit,
     data,
     db,
     demo,
@@ -45,5 +46,6 @@ app.add_typer(notify.app, name="notify")
 app.command("web")(web.web)
 app.add_typer(access.users_app, name="users")
 app.add_typer(access.tokens_app, name="tokens")
+app.add_typer(audit.app, name="audit")
 for command in (processes.worker, processes.beat, processes.flower):
     app.command(context_settings=processes.PASS_ON)(command)

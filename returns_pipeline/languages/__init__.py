@@ -38,7 +38,7 @@ __all__ = [
     "plural",
     "prefer",
     "retold",
-    "short",
     "script_sentences",
+    "short",
     "use",
 ]

@@ -63,7 +63,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(folder, **overrides) as running:
         (running.home.settings.incoming_dir / "broken.png").write_bytes(b"no picture")
         closed_run(running, 70)
-        access.add_user(running.home.database, "ann", hash_password(PASSWORD), Role.OPERATOR)
+        access.add_user(running.home.database, "ann", hash_password(PASSWORD), Role.ADMIN)
         # A model can be rolled back only if another version was active before.
         write_stub_bundle(running.home.settings.models_dir, version=2)
         promoted = running.ask("POST", "/api/v1/models/stub/2/promote", json={"reason": "newer"})
@@ -127,6 +127,8 @@ def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
     forms = {"/login", "/logout", "/try", "/review", "/runs/1/retry", "/models/stub/rollback"}
     forms.add("/models/stub/1/promote")
     forms |= {"/upload", "/upload/scan", "/runs/1/label", "/runs/2/label", "/review/grid"}
+    forms |= {f"/account/{each}" for each in ("password", "language", "tokens")}
+    forms |= {"/users", "/users/tokens", *(f"/users/person/{each}" for each in ("role", "state", "password"))}
     # The pages of images, and the review of each scope, have forms of their own.
     posted = {path.partition("?")[0] for path in posted if not path.startswith(f"{ROOT}/images/")}
     assert {ROOT + path for path in forms} == posted

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.access import Role
+from returns_pipeline.store import access
 from returns_pipeline.store.database import MIGRATIONS, Database
 from returns_pipeline.store.tables import metadata, schema_compatibility
 from tests.support import CLI, Installation
@@ -305,3 +307,39 @@ def test_a_migration_says_whether_it_expands_or_contracts(database_url: str, tmp
     assert forgetful.revision()[0] == _head(database_url)
     forgetful.downgrade("base")
     forgetful.close()
+
+
+def test_users_and_tokens_of_before_are_no_admins(database_url: str) -> None:
+    """0015 makes no admin; a program of 0014 goes on; a token with an owner is revoked on the way back."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0014")
+    add_user = (
+        "INSERT INTO users (name, password_hash, role, created_at) "
+        "VALUES ('u{0}', 'x', 'operator', CURRENT_TIMESTAMP)"
+    )
+    add_program = (
+        "INSERT INTO api_tokens (name, sha256, role, created_at) "
+        "VALUES ('t{0}', '{0}', 'operator', CURRENT_TIMESTAMP)"
+    )
+    with database.write() as connection:
+        connection.exec_driver_sql(add_user.format(1))
+        connection.exec_driver_sql(add_program.format(1))
+    database.upgrade("0015")
+    with database.write() as connection:
+        connection.exec_driver_sql(add_user.format(2))
+        connection.exec_driver_sql(add_program.format(2))
+    assert {each.role for each in access.all_users(database)} == {Role.OPERATOR}
+    assert {(each.role, each.owner) for each in access.all_tokens(database)} == {(Role.OPERATOR, None)}
+    access.change_user(database, "u1", role=Role.ADMIN, by="root")
+    access.add_token(database, "u1/till", "3", Role.ADMIN, owner="u1")
+    database.downgrade("0014")
+    with database.read() as connection:
+        roles = connection.exec_driver_sql("SELECT role FROM users").scalars()
+        assert list(roles) == ["operator"] * 2
+        valid = connection.exec_driver_sql("SELECT name FROM api_tokens WHERE revoked_at IS NULL ORDER BY id")
+        assert list(valid.scalars()) == ["t1", "t2"]
+    database.upgrade("0015")
+    assert {each.role for each in access.all_users(database)} == {Role.OPERATOR}
+    database.downgrade("base")
+    database.close()

@@ -70,6 +70,7 @@ READING = {
     "notify list": [],
     "users list": [],
     "tokens list": [],
+    "audit list": [],
 }
 #: The others: they change something, run for long, or need a model.
 OTHERS = {

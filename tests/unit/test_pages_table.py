@@ -26,9 +26,13 @@ def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("role", "titles"),
     [
-        (Role.VIEWER, ["Tonight", "Runs", "Models"]),
-        (Role.REVIEWER, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models"]),
-        (Role.OPERATOR, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models"]),
+        (Role.VIEWER, ["Tonight", "Runs", "Models", "Account"]),
+        (Role.REVIEWER, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models", "Account"]),
+        (Role.OPERATOR, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models", "Account"]),
+        (
+            Role.ADMIN,
+            ["Tonight", "Runs", "Review", "Upload", "Try one", "Models", "Users", "Audit", "Account"],
+        ),
     ],
 )
 def test_nobody_is_led_to_a_page_that_refuses_them(role: Role, titles: list[str]) -> None:

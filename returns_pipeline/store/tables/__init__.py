@@ -4,6 +4,7 @@ Importing this package completes the metadata.
 """
 
 from returns_pipeline.store.tables.access_tables import api_tokens, users
+from returns_pipeline.store.tables.audit_tables import audit_events
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import (
@@ -65,6 +66,7 @@ __all__ = [
     "PathText",
     "UtcDateTime",
     "api_tokens",
+    "audit_events",
     "chunks",
     "deliveries",
     "embeddings",

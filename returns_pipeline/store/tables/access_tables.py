@@ -1,4 +1,8 @@
-"""Users and API tokens of the web."""
+"""Users and API tokens of the web.
+
+The column `role` has OPERATOR for an admin, because programs before 0015 know no higher role, and `is_admin`
+tells the two apart. So an older program that lowers the role of an admin leaves no admin.
+"""
 
 import sqlalchemy as sa
 
@@ -14,7 +18,13 @@ users = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("disabled_at", UtcDateTime),
-    one_of("role", *Role),
+    sa.Column("is_admin", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The password was generated: the user must choose another one before anything else.
+    sa.Column("must_change_password", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("last_log_in_at", UtcDateTime),
+    # Of the pages: `de` or `en`. None: as the browser asks for.
+    sa.Column("language", sa.String(8)),
+    one_of("role", *Role.stored()),
 )
 
 api_tokens = sa.Table(
@@ -27,5 +37,8 @@ api_tokens = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
-    one_of("role", *Role),
+    sa.Column("is_admin", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The person whose token it is. It may do at most what this person may do. None: the token of a program.
+    sa.Column("owner_id", sa.ForeignKey("users.id"), index=True),
+    one_of("role", *Role.stored()),
 )

@@ -96,3 +96,8 @@ sa.Index("ix_review_changes_image", review_changes.c.image_id, review_changes.c.
 sa.Index("ix_review_changes_who", review_changes.c.who, review_changes.c.id)
 
 sa.Index("ix_review_changes_who_image", review_changes.c.who, review_changes.c.image_id)
+
+# The audit log shows reviews by time, of all persons or of one.
+sa.Index("ix_review_changes_at", review_changes.c.changed_at, review_changes.c.id)
+
+sa.Index("ix_review_changes_who_at", review_changes.c.who, review_changes.c.changed_at, review_changes.c.id)

@@ -97,7 +97,7 @@ def _page(
         task=reviews.task(db, web.bundle_of, image.id),
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         can_review=can_review,
-        can_retry=person.role is Role.OPERATOR and _can_be_retried(db, shown),
+        can_retry=person.may(Role.OPERATOR) and _can_be_retried(db, shown),
         history=image_history.history(db, image.id),
         image=image,
         name=file_name(image.path),

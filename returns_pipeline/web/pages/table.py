@@ -59,6 +59,9 @@ PAGES = (
     Page("/models", N_("Models"), "models", Role.VIEWER, icon="box"),
     Page("/images", N_("Image"), "images", Role.VIEWER, in_navigation=False),
     Page("/search", N_("Search"), "search", Role.VIEWER, in_navigation=False),
+    Page("/users", N_("Users"), "users", Role.ADMIN, icon="users", of_person=True),
+    Page("/audit", N_("Audit"), "audit", Role.ADMIN, icon="scroll-text", of_person=True),
+    Page("/account", N_("Account"), "account", Role.VIEWER, icon="user", of_person=True),
     Page("/login", N_("Log in"), "login", None, in_navigation=False),
 )
 
