@@ -41,6 +41,7 @@ from returns_pipeline.store.tables.run_tables import (
 )
 from returns_pipeline.store.tables.schema_tables import schema_compatibility
 from returns_pipeline.store.tables.search_tables import search_grams, search_progress
+from returns_pipeline.store.tables.view_tables import SHARED, views
 
 __all__ = [
     "COLOURED",
@@ -56,6 +57,7 @@ __all__ = [
     "OF_OLDER_RELEASE",
     "OPEN",
     "REVIEWED",
+    "SHARED",
     "UNDELIVERED",
     "UNFINISHED",
     "UNSURE",
@@ -90,4 +92,5 @@ __all__ = [
     "search_grams",
     "search_progress",
     "users",
+    "views",
 ]

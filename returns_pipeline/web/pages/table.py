@@ -12,7 +12,7 @@ class Page(NamedTuple):
     """One page: its path, its title, and the module that serves it and the paths below it.
 
     `role` is the lowest role that may see the page; with None it needs no log-in. `in_navigation`: each page
-    links to it.
+    links to it. `key` opens it from every page; no page has another use for this key.
     """
 
     path: str
@@ -20,19 +20,21 @@ class Page(NamedTuple):
     module: str
     role: Role | None
     in_navigation: bool = True
+    key: str = ""
 
 
 PAGES = (
-    Page("/", "Tonight", "tonight", Role.VIEWER),
-    Page("/runs", "Runs", "runs", Role.VIEWER),
+    Page("/", "Tonight", "tonight", Role.VIEWER, key="t"),
+    Page("/runs", "Runs", "runs", Role.VIEWER, key="l"),
     # A path below another page's path comes before it.
     Page("/review/grid", "Review many", "review_grid", Role.REVIEWER, in_navigation=False),
-    Page("/review", "Review", "review", Role.REVIEWER),
-    Page("/try", "Try one", "try_one", Role.REVIEWER),
-    Page("/upload", "Upload", "upload", Role.REVIEWER),
-    Page("/models", "Models", "models", Role.VIEWER),
+    Page("/review", "Review", "review", Role.REVIEWER, key="v"),
+    Page("/try", "Try one", "try_one", Role.REVIEWER, key="y"),
+    Page("/upload", "Upload", "upload", Role.REVIEWER, key="p"),
+    Page("/models", "Models", "models", Role.VIEWER, key="m"),
     Page("/images", "Image", "images", Role.VIEWER, in_navigation=False),
     Page("/search", "Search", "search", Role.VIEWER, in_navigation=False),
+    Page("/views", "Saved views", "views", Role.VIEWER, in_navigation=False),
     Page("/login", "Log in", "login", None, in_navigation=False),
 )
 

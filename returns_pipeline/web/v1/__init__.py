@@ -13,8 +13,9 @@ from returns_pipeline.web.v1 import (
     reviews,
     runs,
     uploads,
+    views,
 )
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices):
+for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, views):
     router.include_router(part.router)
