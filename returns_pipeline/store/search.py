@@ -97,11 +97,16 @@ def ids(
     *,
     also: Filter = Filter(),  # noqa: B008 - a tuple, never changed
     roots: Sequence[str] = (),
+    oldest_first: bool = False,
+    after: int | None = None,
 ) -> list[int]:
-    """Return the ids of the newest `most` images that fulfil a search and a filter, newest first."""
+    """Return the ids of the first `most` images that fulfil a search and a filter, behind one of them.
+
+    `most` is at most MOST_COUNTED.
+    """
     with db.read() as connection:
         query = _Query(connection, wanted, search_conditions.of(connection, wanted, also), roots)
-        return list(islice(query.matches(ascending=False, after=None), most))
+        return list(islice(query.matches(oldest_first, after), most))
 
 
 def _count(matches: Iterator[int], count: int, seconds: float = _COUNT_SECONDS) -> tuple[int, bool]:
@@ -144,7 +149,7 @@ class _Query:
         yield from self._by_names(conditions, ascending)
 
     def _by_conditions(self, conditions: Conditions, ascending: bool, limit: int) -> Iterator[int]:
-        """Yield the first ids that fulfil the conditions: about a page, and then many in each step."""
+        """Yield the first ids that fulfil the conditions: about a page, and then more in each step."""
         order = conditions.order.asc() if ascending else conditions.order.desc()
         step = _FIRST_CHECKED
         while limit > 0:
@@ -154,7 +159,7 @@ class _Query:
             if len(found) < step:
                 return
             conditions = conditions.behind(found[-1], ascending)
-            limit, step = limit - len(found), _AT_ONCE
+            limit, step = limit - len(found), min(10 * step, MOST_COUNTED)
 
     def _by_names(self, conditions: Conditions, ascending: bool) -> Iterator[int]:
         """Yield matches window by window; the windows grow while little is found."""

@@ -106,7 +106,7 @@ def of(connection: sa.Connection, wanted: Search, also: Filter) -> Conditions:
         )
     if wanted.since and wanted.until:
         first, last = _ids_between(connection, wanted.since, wanted.until)
-        in_time = _received(wanted.since, wanted.until)
+        in_time = _received(connection, wanted.since, wanted.until)
         found = replace(_add(found, in_time, tables=(runs, chunks)), first=first, last=last)
     if also != Filter():
         tables = (runs, predictions) if _needs_prediction(also) else ()
@@ -163,8 +163,15 @@ def _needs_prediction(also: Filter) -> bool:
     return any(value is not None for value in (also.predicted, also.decision, also.least, also.most))
 
 
-def _received(since: datetime, until: datetime) -> sa.ColumnElement[bool]:
-    """Condition: the image came in between two moments. PostgreSQL can estimate how many these are."""
+def _received(connection: sa.Connection, since: datetime, until: datetime) -> sa.ColumnElement[bool]:
+    """Condition: the image came in between two moments.
+
+    PostgreSQL can estimate how many fulfil the two ranges. SQLite would read all images of the time and sort
+    them; it has no index of the sum of both columns, and so reads the images in the order of their ids.
+    """
+    if connection.dialect.name == "sqlite":
+        received = sa.func.coalesce(chunks.c.received_at, runs.c.opened_at, type_=chunks.c.received_at.type)
+        return sa.and_(received >= since, received < until)
     return sa.or_(
         sa.and_(chunks.c.received_at >= since, chunks.c.received_at < until),
         sa.and_(chunks.c.received_at.is_(None), runs.c.opened_at >= since, runs.c.opened_at < until),

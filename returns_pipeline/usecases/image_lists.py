@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from returns_pipeline.records.images import Filter, ImageResult
-from returns_pipeline.records.search import Found, Place, Search
+from returns_pipeline.records.search import MOST_COUNTED, Found, Place, Search
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import browsing, search
 from returns_pipeline.store.browsing import Neighbours, Order
@@ -49,18 +49,27 @@ def batches(
     oldest_first: bool = False,
     now: datetime | None = None,
 ) -> Iterator[Sequence[ImageResult]]:
-    """Yield all images, 1,000 at a time: memory stays flat, and no transaction is long.
+    """Yield all images, 1,000 at a time, from 10,000 ids: memory stays flat, and no transaction is long.
 
     Days like `yesterday` are those of the first batch.
     """
-    wanted, place = understood(db, settings, query.text, now), None
+    wanted, after = understood(db, settings, query.text, now), None
+    roots = roots_of(settings)
     while True:
-        found = _page(db, settings, wanted, query, _AT_ONCE, oldest_first, place)
-        if found.images:
-            yield found.images
-        if found.next is None:
+        found = search.ids(
+            db,
+            wanted,
+            MOST_COUNTED,
+            also=query.also,
+            roots=roots,
+            oldest_first=oldest_first,
+            after=after,
+        )
+        for start in range(0, len(found), _AT_ONCE):
+            yield browsing.listed(db, found[start : start + _AT_ONCE])
+        if len(found) < MOST_COUNTED:
             return
-        place = found.next
+        after = found[-1]
 
 
 def sorted_ids(db: Database, settings: Settings, query: ImageQuery, order: Order) -> list[int] | None:
