@@ -313,10 +313,10 @@ def test_a_photo_is_found_by_a_part_of_its_name(page: Page) -> None:
     page.goto("/search?q=image&order=oldest")
     first = page.locator("figcaption").first.inner_text()
     page.wait_for_timeout(_PAUSE)
-    page.keyboard.press("n")
+    page.keyboard.press("ArrowRight")
     expect(page.locator("figcaption").first).not_to_have_text(first)
     page.wait_for_timeout(_PAUSE)
-    page.keyboard.press("p")
+    page.keyboard.press("ArrowLeft")
     expect(page.locator("figcaption").first).to_have_text(first)
 
 
