@@ -96,7 +96,7 @@ def test_a_view_is_saved_shared_and_found_by_another_person(page: Page) -> None:
 
 
 def test_every_page_lists_its_keys(page: Page) -> None:
-    """`?` opens a list that has each key of the page with its words; Escape closes it; no key has two uses."""
+    """`?` opens a list of the keys of the page with their words; Escape closes it; no key has two uses."""
     paths = [each.path for each in navigation(Role.REVIEWER)]
     for path in [*paths, "/search?q=image", "/runs/1", "/images/1", "/review/grid?of=all&run=1&label=dark"]:
         page.goto(path)
@@ -148,7 +148,7 @@ def test_many_photos_of_a_search_are_labelled_and_taken_back(page: Page) -> None
     expect(page.get_by_text("reviewed", exact=True)).to_have_count(0)
 
 
-def test_a_download_has_exactly_the_filtered_photos(here: Site, page: Page) -> None:
+def test_a_download_has_exactly_the_filtered_photos(page: Page) -> None:
     """The file of a filtered run and of a search has the rows that the list counts."""
     for address in ("/runs/1?label=dark", "/search?q=run+1&label=dark"):
         page.goto(address)

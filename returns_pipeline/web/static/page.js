@@ -70,7 +70,7 @@ function labelOf(element) {
   if (named) return named;
   const shown = (element.labels?.[0] ?? element).cloneNode(true);
   for (const part of shown.querySelectorAll("kbd, select, input, .count")) part.remove();
-  return shown.textContent.trim().replace(/\s+/g, " ");
+  return [...shown.childNodes].map((part) => part.textContent.trim()).join(" ").trim().replace(/\s+/g, " ");
 }
 
 // The filters of a list apply when one changes; then their button is not needed.
