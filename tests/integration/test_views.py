@@ -68,6 +68,19 @@ def test_only_pages_and_filters_that_exist_can_be_saved(here: Site, path: str, q
     assert here.ask("GET", "/api/v1/views").json() == {"views": []}
 
 
+def test_yesterday_of_a_review_stays_relative(here: Site) -> None:
+    """The saved day is a word; the page shows it as chosen, and keeps it when another filter is applied."""
+    sent = {"name": "Yesterday", "path": "/review", "query": "date=yesterday&kind=doubt"}
+    view = here.ask("POST", "/api/v1/views", json=sent).json()
+    assert view["address"] == "/review?date=yesterday&kind=doubt"
+    page = here.page(view["address"])
+    assert page.status_code == 200
+    assert '<option value="yesterday" selected>' in page.text
+    assert "Which photos: " in page.text
+    assert here.page("/review/grid?date=today").status_code == 200
+    assert here.ask("DELETE", f"/api/v1/views/{view['id']}").status_code == 204
+
+
 def test_a_filter_of_another_release_is_named(here: Site) -> None:
     """The page says which filter is unknown; the address is without it."""
     view = here.ask("POST", "/api/v1/views", json={"name": "Old", "path": "/search", "query": "q=bag"}).json()
