@@ -233,7 +233,7 @@ def test_marked_photos_get_one_category(page: Page) -> None:
     page.keyboard.press("c")
     page.get_by_label("The marked photos are").select_option("none of these")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("2 corrected.")
+    expect(page.locator(".toast")).to_contain_text("2 corrected.")
     expect(page).to_have_url(re.compile("label=white"))
     expect(photos).to_have_count(shown - 2)
     page.get_by_role("button", name="Undo").click()
@@ -376,6 +376,7 @@ def test_every_page_is_accessible(page: Page) -> None:
     pages |= {
         "search": "/search?q=image",
         "search-help": "/search",
+        "views": "/views",
         "run": "/runs/2",
         "image": "/images/40?why=1",
         "grid": "/review/grid?of=all&run=1&label=dark",
