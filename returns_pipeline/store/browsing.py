@@ -17,10 +17,27 @@ from returns_pipeline.store.tables import chunks, images, model_versions, predic
 
 
 class Order(StrEnum):
-    """The order of a page's images: newest first, or least probable first."""
+    """The order of a page's images: newest or oldest first, least or most probable first, by name."""
 
     ID = "id"
+    OLDEST = "oldest"
     DOUBT = "doubt"
+    SURE = "sure"
+    NAME = "name"
+
+    @property
+    def is_of_ids(self) -> bool:
+        """Whether it is the order of ids, or its reverse."""
+        return self in {Order.ID, Order.OLDEST}
+
+
+#: The orders of `page`, each with its reverse. No index has the names of a run in their order.
+REVERSED: Mapping[Order, Order] = {
+    Order.ID: Order.OLDEST,
+    Order.OLDEST: Order.ID,
+    Order.DOUBT: Order.SURE,
+    Order.SURE: Order.DOUBT,
+}
 
 
 #: Where a page ends: (probability, image id); the probability is None in the order of ids.
@@ -56,30 +73,59 @@ _SELECT = sa.select(*RESULT_COLUMNS.values(), *PAGE_COLUMNS.values()).select_fro
 def page(
     db: Database, wanted: Filter, order: Order, after: Cursor | None, limit: int
 ) -> tuple[Sequence[ImageResult], Cursor | None]:
-    """Return a page of images after a cursor, newest first or largest doubt first, and the next cursor.
+    """Return a page of images after a cursor, in an order of REVERSED, and the next cursor.
 
-    In the order of doubt, images without a prediction are left out.
+    In the orders of probability, images without a prediction are left out.
     """
     query = _SELECT.where(*conditions(wanted))
-    probability = predictions.c.probability
-    if order is Order.ID:
-        query = query.order_by(images.c.id.desc())
+    number, probability = images.c.id, predictions.c.probability
+    if order.is_of_ids:
+        query = query.order_by(number.desc() if order is Order.ID else number)
         if after:
-            query = query.where(images.c.id < after[1])
+            query = query.where(number < after[1] if order is Order.ID else number > after[1])
     else:
-        query = query.where(probability.is_not(None)).order_by(probability, images.c.id)
+        row = sa.tuple_(probability, number)
+        columns = (probability, number) if order is Order.DOUBT else (probability.desc(), number.desc())
+        query = query.where(probability.is_not(None)).order_by(*columns)
         if after:
-            query = query.where(
-                sa.tuple_(probability, images.c.id)
-                > sa.tuple_(sa.literal(after[0], probability.type), sa.literal(after[1], images.c.id.type))
-            )
+            end = sa.tuple_(sa.literal(after[0], probability.type), sa.literal(after[1], number.type))
+            query = query.where(row > end if order is Order.DOUBT else row < end)
     with db.read() as connection:
         rows = connection.execute(query.limit(limit + 1)).all()
     found = [ImageResult._make(row) for row in rows[:limit]]
     if len(rows) <= limit:
         return found, None
-    last = found[-1]
-    return found, (last.probability if order is Order.DOUBT else None, last.id)
+    return found, cursor_of(found[-1], order)
+
+
+def page_before(
+    db: Database, wanted: Filter, order: Order, before: Cursor, limit: int
+) -> tuple[Sequence[ImageResult], Cursor | None]:
+    """Return the page before a cursor, in an order of REVERSED, and the cursor of the page before that."""
+    found, earlier = page(db, wanted, REVERSED[order], before, limit)
+    return list(reversed(found)), earlier
+
+
+def cursor_of(image: ImageResult, order: Order) -> Cursor:
+    """Return the place of an image in an order of REVERSED."""
+    return (None if order.is_of_ids else image.probability, image.id)
+
+
+def in_order(db: Database, image_ids: Sequence[int], order: Order) -> list[int]:
+    """Return some thousand ids in an order of probability or name; images without a prediction come last."""
+    columns: Mapping[Order, sa.ColumnElement[Any]] = {
+        Order.DOUBT: predictions.c.probability.asc().nulls_last(),
+        Order.SURE: predictions.c.probability.desc().nulls_last(),
+        Order.NAME: images.c.source_path.asc(),
+    }
+    query = (
+        sa.select(images.c.id)
+        .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
+        .where(images.c.id.in_(image_ids))
+        .order_by(columns[order], images.c.id)
+    )
+    with db.read() as connection:
+        return list(connection.execute(query).scalars())
 
 
 class Neighbours(NamedTuple):
@@ -92,9 +138,12 @@ class Neighbours(NamedTuple):
 def neighbours(db: Database, wanted: Filter, order: Order, image: ImageResult) -> Neighbours:
     """Return what comes before and after an image in a list, in the order of `page`.
 
-    An image that the filter leaves out has neighbours where it would be. In the order of doubt, an image
-    without a prediction has none.
+    An image that the filter leaves out has neighbours where it would be. In the orders of probability, an
+    image without a prediction has none.
     """
+    if order in {Order.OLDEST, Order.SURE}:
+        around = neighbours(db, wanted, REVERSED[order], image)
+        return Neighbours(around.after, around.before)
     some = (
         sa.select(images.c.id)
         .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))

@@ -239,8 +239,10 @@ def undo(db: Database, who: str, seconds: float) -> Undone | None:
         skipped = [row.image_id for row in taken if row.action == ReviewAction.SKIP]
         connection.execute(sa.select(images.c.id).where(images.c.id.in_(ids)).with_for_update())
         now, before = utc_now(), corrections.counting(connection, ids)
-        for row in taken:
-            _add(connection, row.image_id, who, ReviewAction.UNDO, now, undoes=row.id)
+        connection.execute(
+            sa.insert(review_changes),
+            [_action(row.image_id, who, ReviewAction.UNDO, now, undoes=row.id) for row in taken],
+        )
         if skipped:
             _take_back_skips(connection, skipped)
         decided = [row.image_id for row in taken if row.action != ReviewAction.SKIP]
@@ -264,44 +266,63 @@ def _queue_again(
 
     An image that an earlier review settles does not wait again.
     """
-    held = None
-    for image_id in image_ids:
-        review_id = sa.select(images.c.review_id).where(images.c.id == image_id).scalar_subquery()
-        found = connection.execute(
-            sa.select(review_changes).where(review_changes.c.id == review_id)
-        ).one_or_none()
-        values: dict[str, object] = {
-            "reviewed_at": found.changed_at if found else None,
-            "reviewer": found.who if found else None,
-            "label": found.label if found else None,
-            "main_label": found.main_label if found else None,
-            "was_right": found.action == ReviewAction.ACCEPT if found else None,
-            "held_by": None if found else who,
-            "held_until": None if found else until,
-        }
-        is_free = free_for(who, utc_now())
-        queued = connection.execute(
-            sa.update(reviews).where(reviews.c.image_id == image_id, is_free).values(values)
-        )
-        if queued.rowcount and found is None:
-            held = item_of(connection, image_id)
-    return held
-
-
-def _add(
-    connection: sa.Connection,
-    image_id: int,
-    who: str,
-    action: ReviewAction,
-    now: datetime,
-    undoes: int | None = None,
-) -> None:
-    """Add an action that gives no label."""
-    connection.execute(
-        sa.insert(review_changes).values(
-            image_id=image_id, changed_at=now, who=who, action=action, outcome=action, undoes=undoes
-        )
+    of_queue = reviews.join(images, images.c.id == reviews.c.image_id).outerjoin(
+        review_changes, review_changes.c.id == images.c.review_id
     )
+    columns = (
+        review_changes.c.changed_at,
+        review_changes.c.who,
+        review_changes.c.label,
+        review_changes.c.main_label,
+        review_changes.c.action,
+    )
+    is_free = free_for(who, utc_now())
+    queued = connection.execute(
+        sa.select(reviews.c.image_id, *columns)
+        .select_from(of_queue)
+        .where(reviews.c.image_id.in_(image_ids), is_free)
+    ).all()
+    if not queued:
+        return None
+    connection.execute(
+        # Another person may take one meanwhile.
+        sa.update(reviews).where(reviews.c.image_id == sa.bindparam("of_image"), is_free),
+        [
+            {
+                "of_image": row.image_id,
+                "reviewed_at": row.changed_at,
+                "reviewer": row.who,
+                "label": row.label,
+                "main_label": row.main_label,
+                "was_right": row.action == ReviewAction.ACCEPT if row.action else None,
+                "held_by": None if row.action else who,
+                "held_until": None if row.action else until,
+            }
+            for row in queued
+        ],
+    )
+    waiting = {row.image_id for row in queued if row.action is None}
+    last = next((image_id for image_id in reversed(image_ids) if image_id in waiting), None)
+    return None if last is None else item_of(connection, last)
+
+
+def _add(connection: sa.Connection, image_id: int, who: str, action: ReviewAction, now: datetime) -> None:
+    """Add an action that gives no label."""
+    connection.execute(sa.insert(review_changes).values(_action(image_id, who, action, now)))
+
+
+def _action(
+    image_id: int, who: str, action: ReviewAction, now: datetime, undoes: int | None = None
+) -> dict[str, object]:
+    """Return the row of an action that gives no label."""
+    return {
+        "image_id": image_id,
+        "changed_at": now,
+        "who": who,
+        "action": action,
+        "outcome": action,
+        "undoes": undoes,
+    }
 
 
 def last_batch(db: Database, who: str, batch: str) -> BatchCounts | None:

@@ -225,13 +225,14 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
         return [(row.request_id, _path(row.directory)) for row in connection.execute(query)]
 
 
-_SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)
+#: The columns that `summary_of` reads.
+SUMMARY = sa.select(runs, model_versions.c.name, model_versions.c.version).select_from(RUNS_WITH_MODEL)
 
 
 def find(db: Database, run_id: int) -> RunSummary | None:
     """Return a run, or None if there is no such run."""
     with db.read() as connection:
-        row = connection.execute(_SUMMARY.where(runs.c.id == run_id)).one_or_none()
+        row = connection.execute(SUMMARY.where(runs.c.id == run_id)).one_or_none()
         return _whole_summary(connection, row) if row else None
 
 
@@ -267,23 +268,23 @@ def model_of(db: Database, run_id: int) -> ModelRef:
 
 def latest(db: Database, limit: int, before: int | None = None) -> list[RunSummary]:
     """Return the newest runs, newest first; with `before`, only runs with a smaller id."""
-    query = _SUMMARY if before is None else _SUMMARY.where(runs.c.id < before)
+    query = SUMMARY if before is None else SUMMARY.where(runs.c.id < before)
     with db.read() as connection:
         rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit)).all()
-        return [_summary(connection, row) for row in rows]
+        return [summary_of(connection, row) for row in rows]
 
 
 def opened_between(db: Database, begin: datetime, end: datetime) -> list[RunSummary]:
     """Return the runs that were opened at or after `begin` and before `end`, oldest first."""
-    query = _SUMMARY.where(runs.c.opened_at >= begin, runs.c.opened_at < end)
+    query = SUMMARY.where(runs.c.opened_at >= begin, runs.c.opened_at < end)
     with db.read() as connection:
         rows = connection.execute(query.order_by(runs.c.id)).all()
-        return [_summary(connection, row) for row in rows]
+        return [summary_of(connection, row) for row in rows]
 
 
 def newest_night(db: Database, *, finished: bool = False) -> RunSummary | None:
     """Return the newest run of a night, in time or late, or only a finished one; None before the first."""
-    query = _SUMMARY.where(runs.c.kind.in_(NIGHTS))
+    query = SUMMARY.where(runs.c.kind.in_(NIGHTS))
     if finished:
         query = query.where(runs.c.state == RunState.CLOSED)
     with db.read() as connection:
@@ -303,8 +304,8 @@ def version(db: Database) -> str:
 def unclosed(db: Database) -> list[RunSummary]:
     """Return the runs that are not closed, oldest first."""
     with db.read() as connection:
-        rows = connection.execute(_SUMMARY.where(NOT_CLOSED).order_by(runs.c.id)).all()
-        return [_summary(connection, row) for row in rows]
+        rows = connection.execute(SUMMARY.where(NOT_CLOSED).order_by(runs.c.id)).all()
+        return [summary_of(connection, row) for row in rows]
 
 
 def progress(db: Database, run_id: int) -> Progress:
@@ -320,7 +321,8 @@ def progress(db: Database, run_id: int) -> Progress:
     return Progress(RunState(state), int(counted.done), int(counted.total))
 
 
-def _summary(connection: sa.Connection, row: Any) -> RunSummary:
+def summary_of(connection: sa.Connection, row: Any) -> RunSummary:
+    """Return the run of a row of SUMMARY."""
     closed = row.state == RunState.CLOSED
     return RunSummary(
         id=row.id,
@@ -343,7 +345,7 @@ def _whole_summary(connection: sa.Connection, row: Any) -> RunSummary:
     """Return a summary with the count that lists leave out, because it reads each chunk of the run."""
     coloured = sa.func.sum(chunks.c.timings[COLOURED].as_integer())
     counted = connection.execute(sa.select(coloured).where(chunks.c.run_id == row.id)).scalar()
-    return replace(_summary(connection, row), coloured=int(counted or 0))
+    return replace(summary_of(connection, row), coloured=int(counted or 0))
 
 
 def _path(text: str | None) -> Path | None:

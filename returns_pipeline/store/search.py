@@ -30,6 +30,8 @@ _UNINDEXED_BLOCKS = 6
 _FEW = 2000
 #: Seconds for counting after the page is found. A count that takes longer is a lower bound.
 _COUNT_SECONDS = 0.03
+#: Seconds for a count that nothing waits for: longer than any search among millions of images takes.
+_MOST_COUNT_SECONDS = 20.0
 
 
 def find(
@@ -41,41 +43,75 @@ def find(
     roots: Sequence[str] = (),
     oldest_first: bool = False,
     place: Place | None = None,
+    is_counted: bool = True,
 ) -> Found:
     """Return a page of the images that fulfil a search and a filter, and how many there are.
 
-    `roots` are the folders of intakes that the settings name.
+    `roots` are the folders of intakes that the settings name. Without `is_counted`, the total is the number
+    of images of the page.
     """
     backwards = place is not None and place.backwards
     ascending = oldest_first != backwards
     with db.read() as connection:
         query = _Query(connection, wanted, search_conditions.of(connection, wanted, also), roots)
         matches = query.matches(ascending, place.after if place else None)
-        ids = list(islice(matches, limit + 1))
-        if len(ids) <= limit and place is None:
-            total, has_more = len(ids), False
+        found = list(islice(matches, limit + 1))
+        if not is_counted or (len(found) <= limit and place is None):
+            total, has_more = len(found), False
         elif place is None:
-            total, has_more = _count(matches, len(ids))
+            total, has_more = _count(matches, len(found))
         else:
             total, has_more = _count(query.matches(not oldest_first, None), 0)
-    extends = len(ids) > limit
-    ids = ids[:limit]
-    has_next, has_previous = (bool(ids), extends) if backwards else (extends, place is not None)
+    extends = len(found) > limit
+    found = found[:limit]
+    has_next, has_previous = (bool(found), extends) if backwards else (extends, place is not None)
     if backwards:
-        ids.reverse()
-    shown = browsing.listed(db, ids)
+        found.reverse()
     return Found(
-        shown,
+        browsing.listed(db, found),
         total,
         has_more,
-        Place(ids[0], backwards=True) if has_previous and ids else None,
-        Place(ids[-1]) if has_next and ids else None,
+        Place(found[0], backwards=True) if has_previous and found else None,
+        Place(found[-1]) if has_next and found else None,
     )
 
 
-def _count(matches: Iterator[int], count: int) -> tuple[int, bool]:
+def count(
+    db: Database,
+    wanted: Search,
+    *,
+    also: Filter = Filter(),  # noqa: B008 - a tuple, never changed
+    roots: Sequence[str] = (),
+    seconds: float = _MOST_COUNT_SECONDS,
+) -> tuple[int, bool]:
+    """Return how many images fulfil a search and a filter, up to MOST_COUNTED, and whether there are more."""
+    with db.read() as connection:
+        query = _Query(connection, wanted, search_conditions.of(connection, wanted, also), roots)
+        return _count(query.matches(ascending=False, after=None), 0, seconds)
+
+
+def ids(
+    db: Database,
+    wanted: Search,
+    most: int,
+    *,
+    also: Filter = Filter(),  # noqa: B008 - a tuple, never changed
+    roots: Sequence[str] = (),
+    oldest_first: bool = False,
+    after: int | None = None,
+) -> list[int]:
+    """Return the ids of the first `most` images that fulfil a search and a filter, behind one of them.
+
+    `most` is at most MOST_COUNTED.
+    """
+    with db.read() as connection:
+        query = _Query(connection, wanted, search_conditions.of(connection, wanted, also), roots)
+        return list(islice(query.matches(oldest_first, after), most))
+
+
+def _count(matches: Iterator[int], count: int, seconds: float = _COUNT_SECONDS) -> tuple[int, bool]:
     """Count the rest of the matches; return the number, and whether there are more."""
-    deadline = time.monotonic() + _COUNT_SECONDS
+    deadline = time.monotonic() + seconds
     for _ in matches:
         count += 1
         if count > MOST_COUNTED:
@@ -113,7 +149,7 @@ class _Query:
         yield from self._by_names(conditions, ascending)
 
     def _by_conditions(self, conditions: Conditions, ascending: bool, limit: int) -> Iterator[int]:
-        """Yield the first ids that fulfil the conditions: about a page, and then many in each step."""
+        """Yield the first ids that fulfil the conditions: about a page, and then more in each step."""
         order = conditions.order.asc() if ascending else conditions.order.desc()
         step = _FIRST_CHECKED
         while limit > 0:
@@ -123,7 +159,7 @@ class _Query:
             if len(found) < step:
                 return
             conditions = conditions.behind(found[-1], ascending)
-            limit, step = limit - len(found), _AT_ONCE
+            limit, step = limit - len(found), min(10 * step, MOST_COUNTED)
 
     def _by_names(self, conditions: Conditions, ascending: bool) -> Iterator[int]:
         """Yield matches window by window; the windows grow while little is found."""

@@ -88,12 +88,17 @@ def _most_alike_first(db: Database, found: Sequence[GridImage]) -> list[GridImag
 
 
 def decide_many(
-    db: Database, bundle_of: BundleLookup, reviewer: str, sent: Sequence[Sent], outcomes: Sequence[str]
+    db: Database,
+    bundle_of: BundleLookup,
+    reviewer: str,
+    sent: Sequence[Sent],
+    outcomes: Sequence[str],
+    batch: str | None = None,
 ) -> tuple[str | None, list[ReviewAction | RefusedError]]:
     """Store what a person says of up to MOST_TOGETHER images, in one transaction.
 
     Return the batch, None if nothing was stored, and the result of each image: what was done, or why it was
-    refused. One undo takes back the whole batch. `outcomes` are those of the settings.
+    refused. One undo takes back the whole batch: a new one, or `batch`. `outcomes` are those of the settings.
     """
     items = review_queue.find_many(db, {each.image_id for each in sent})
     without = outcomes_without_label(outcomes)
@@ -111,7 +116,7 @@ def decide_many(
         else:
             places.append(place)
             judged.append(Judgement(each.image_id, word, each.replaces))
-    batch = uuid.uuid4().hex
+    batch = batch or uuid.uuid4().hex
     for place, result in zip(places, reviews.decide_many(db, reviewer, judged, batch), strict=True):
         results[place] = result
     done = [result for result in results if result is not None]

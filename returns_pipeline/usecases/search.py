@@ -79,6 +79,15 @@ def find_images(
     now: datetime | None = None,
 ) -> tuple[Search, Found]:
     """Return what was understood of a text, and a page of the images that it finds, newest first."""
+    wanted = understood(db, settings, text, now)
+    found = search.find(
+        db, wanted, limit, also=also, roots=roots_of(settings), oldest_first=oldest_first, place=place
+    )
+    return wanted, found
+
+
+def understood(db: Database, settings: Settings, text: str, now: datetime | None = None) -> Search:
+    """Return the meaning of a text today, with the words of this installation."""
     timezone = ZoneInfo(settings.timezone)
     known = Known(
         search_words.labels(db),
@@ -87,19 +96,16 @@ def find_images(
         (now or utc_now()).astimezone(timezone).date(),
         timezone,
     )
-    wanted = parse(text, known)
-    found = search.find(
-        db, wanted, limit, also=also, roots=_roots(settings), oldest_first=oldest_first, place=place
-    )
-    return wanted, found
+    return parse(text, known)
 
 
 def index_names(db: Database, settings: Settings) -> int:
     """Add new images to the index of names for about INDEX_SECONDS; return how many."""
-    return search_index.index(db, _roots(settings), INDEX_SECONDS)
+    return search_index.index(db, roots_of(settings), INDEX_SECONDS)
 
 
-def _roots(settings: Settings) -> tuple[str, ...]:
+def roots_of(settings: Settings) -> tuple[str, ...]:
+    """Return the folders of intakes, with symbolic links and without."""
     folders = [*(intake.folder for intake in settings.every_intake), settings.spool_dir]
     return tuple(dict.fromkeys(str(path) for each in folders for path in (each, each.resolve())))
 

@@ -57,6 +57,12 @@ def name_of_days(first: date, last: date, found: Iterable[RunSummary], intake: s
     return _joined("returns", *days, sources.pop() if len(sources) == 1 else "")
 
 
+def name_of_list(day: date, run: RunSummary | None, intake: str, *chosen: str | None) -> str:
+    """Return the file name of a list's images, without its ending: the day it is made, and what it is."""
+    source = [f"run-{run.id}", _source(run, intake)] if run else ["search"]
+    return _joined("returns", f"{day}", *source, *(each for each in chosen if each))
+
+
 def disposition(name: str, ending: str) -> str:
     """Return the header Content-Disposition of a file, in ASCII and in full. RFC 6266, RFC 8187."""
     plain = name.encode("ascii", "replace").decode().replace("?", "_")

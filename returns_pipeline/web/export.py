@@ -112,6 +112,15 @@ class _Sink(io.RawIOBase):
         return b"".join(parts)
 
 
+def _json_lines(found: Batches, _: Settings) -> Iterator[bytes]:
+    names = [column.name for column in _COLUMNS]
+    for batch in found:
+        rows = zip(*values(_COLUMNS, batch), strict=True)
+        yield "".join(
+            json.dumps(dict(zip(names, row, strict=True)), default=iso) + "\n" for row in rows
+        ).encode()
+
+
 class Format(NamedTuple):
     """A file format: the function that writes it, and its media type."""
 
@@ -123,5 +132,6 @@ FORMATS = {
     "csv": Format(_csv, "text/csv"),
     "xlsx": Format(_excel, excel.MEDIA_TYPE),
     "json": Format(_json, "application/json"),
+    "jsonl": Format(_json_lines, "application/x-ndjson"),
     "parquet": Format(_parquet, "application/vnd.apache.parquet"),
 }

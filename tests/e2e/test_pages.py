@@ -233,7 +233,7 @@ def test_marked_photos_get_one_category(page: Page) -> None:
     page.keyboard.press("c")
     page.get_by_label("The marked photos are").select_option("none of these")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("2 corrected.")
+    expect(page.locator(".toast")).to_contain_text("2 corrected.")
     expect(page).to_have_url(re.compile("label=white"))
     expect(photos).to_have_count(shown - 2)
     page.get_by_role("button", name="Undo").click()
@@ -313,10 +313,10 @@ def test_a_photo_is_found_by_a_part_of_its_name(page: Page) -> None:
     page.goto("/search?q=image&order=oldest")
     first = page.locator("figcaption").first.inner_text()
     page.wait_for_timeout(_PAUSE)
-    page.keyboard.press("n")
+    page.keyboard.press("ArrowRight")
     expect(page.locator("figcaption").first).not_to_have_text(first)
     page.wait_for_timeout(_PAUSE)
-    page.keyboard.press("p")
+    page.keyboard.press("ArrowLeft")
     expect(page.locator("figcaption").first).to_have_text(first)
 
 
@@ -378,6 +378,7 @@ def test_every_page_is_accessible(page: Page) -> None:
         "user": "/users/person?name=viewer",
         "search": "/search?q=image",
         "search-help": "/search",
+        "views": "/views",
         "run": "/runs/2",
         "image": "/images/40?why=1",
         "grid": "/review/grid?of=all&run=1&label=dark",

@@ -42,6 +42,7 @@ from returns_pipeline.store.tables.run_tables import (
 )
 from returns_pipeline.store.tables.schema_tables import schema_compatibility
 from returns_pipeline.store.tables.search_tables import search_grams, search_progress
+from returns_pipeline.store.tables.view_tables import SHARED, views
 
 __all__ = [
     "COLOURED",
@@ -57,6 +58,7 @@ __all__ = [
     "OF_OLDER_RELEASE",
     "OPEN",
     "REVIEWED",
+    "SHARED",
     "UNDELIVERED",
     "UNFINISHED",
     "UNSURE",
@@ -92,4 +94,5 @@ __all__ = [
     "search_grams",
     "search_progress",
     "users",
+    "views",
 ]

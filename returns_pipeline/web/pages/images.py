@@ -16,7 +16,7 @@ from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, shown
 from returns_pipeline.store import browsing, image_history, runs
 from returns_pipeline.store.database import Database
-from returns_pipeline.usecases import originals, reviews
+from returns_pipeline.usecases import image_lists, originals, reviews
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.web.dependencies import ImageId, Web
 from returns_pipeline.web.pages import photo_file
@@ -88,7 +88,6 @@ def _page(
         for found in browsing.all_predictions(db, image.id)
     ]
     has_picture = not shown.is_missing and browsing.picture(db, image.id) is not None
-    wanted = in_list.filter(shown.image.run_id or 0)
     return show(
         request,
         "image.html",
@@ -107,12 +106,24 @@ def _page(
         picture_size=photo_file.SHOWN_SIZE if has_picture else None,
         zoom=photo_file.zoom(shown.file, can_review) if has_picture else None,
         unusable=words.unusable(image.code) if image.code else None,
-        neighbours=browsing.neighbours(db, wanted, in_list.by, image),
+        neighbours=_neighbours(web, image, in_list),
         in_list=in_list.address(),
+        list_path=f"/search{in_list._replace(within='').address()}"
+        if in_list.is_of_search
+        else f"/runs/{image.run_id}{in_list.address()}",
+        is_of_search=in_list.is_of_search,
         why_address=f"{in_list.address(why='1')}#why",
         predictions=predictions,
         why=explained,
     )
+
+
+def _neighbours(web: Resources, image: ImageResult, in_list: ImageList) -> browsing.Neighbours:
+    db, query = web.context.db, in_list.query(image.run_id or 0)
+    if in_list.is_of_search:
+        return image_lists.neighbours(db, web.context.settings, query, in_list.by, image.id)
+    by = in_list.by if in_list.by in browsing.REVERSED else browsing.Order.ID
+    return browsing.neighbours(db, query.also, by, image)
 
 
 def _can_be_retried(db: Database, found: _Shown) -> bool:

@@ -33,10 +33,11 @@ class Judged(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What a person did last, if it can be taken back, and how many images were refused then."""
+    """What a person did last, if it can be taken back; how many images were refused, or taken back, then."""
 
     counts: BatchCounts | None
     refused: int
+    undone: int = 0
 
 
 async def form_of_many(request: Request, person: Principal) -> FormData:
@@ -83,6 +84,11 @@ def judge(web: Resources, person: Principal, sent: Iterable[Sent]) -> Judged:
 
 def notice_of(request: Request, web: Resources, person: Principal) -> Notice:
     """Return the notice that the address of a page asks for."""
-    batch, refused = request.query_params.get("done", "")[:32], request.query_params.get("refused", "")
+    batch = request.query_params.get("done", "")[:32]
     counts = reviews.last_batch(web.context.db, person.name, batch) if batch.isalnum() else None
-    return Notice(counts, int(refused) if refused.isascii() and refused.isdigit() and len(refused) < 4 else 0)
+    return Notice(counts, _number(request, "refused"), _number(request, "undone"))
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0

@@ -1,7 +1,7 @@
 """What all pages share: the frame around each, its visitor, and its forms."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,9 @@ from returns_pipeline.web.dependencies import Auth
 from returns_pipeline.web.errors import TooManyAttemptsError, UnauthorizedError
 from returns_pipeline.web.language import say_language
 from returns_pipeline.web.pages.table import Places, page_at, places
+from returns_pipeline.web.queries import saved_views
 from returns_pipeline.web.queries.explanations import similar_images
+from returns_pipeline.web.queries.saved_views import ShownView
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.addresses import icon, static
 from returns_pipeline.web.render.moments import moment
@@ -63,10 +65,35 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
         "places": places(person.role) if person and not person.must_change_password else Places((), (), ()),
         "q": "",
         "waiting": _waiting(resources_of(request).context.db) if person else "",
+        "saving": _saving(request, person) if person else None,
+        "may_share": person is not None and person.role.rank >= Role.REVIEWER.rank,
     }
     response = HTMLResponse(_templates.get_template(template).render(frame | values), status)
     say_language(response)
     return response
+
+
+class _Saving(NamedTuple):
+    """What the form that saves a list needs: its path and filters, and the views that the person sees.
+
+    `current` is the view that has this address.
+    """
+
+    path: str
+    query: str
+    views: list[ShownView]
+    current: ShownView | None
+    may_share: bool
+
+
+def _saving(request: Request, person: Principal) -> _Saving | None:
+    path = request.url.path.removeprefix(root_of(request))
+    if saved_views.page_of(path) is None:
+        return None
+    query = saved_views.filters_of(path, request.url.query)
+    found = saved_views.listed(resources_of(request).context.db, person)
+    same = (each for each in found if (each.view.path, each.view.query) == (path, query))
+    return _Saving(path, query, found, next(same, None), person.role.rank >= Role.REVIEWER.rank)
 
 
 def _waiting(db: Database) -> str:

@@ -1,113 +1,172 @@
 """Runs and their images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode
+from typing import Annotated, NamedTuple
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 
 from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
-from returns_pipeline.records.reviews import ReviewAction
-from returns_pipeline.records.runs import RunState, RunSummary
+from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report import words
-from returns_pipeline.report.columns import Output, as_dict
 from returns_pipeline.report.page import Content, render_body
 from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS
-from returns_pipeline.store import browsing, run_statistics, runs
-from returns_pipeline.store.browsing import Order
+from returns_pipeline.store import browsing, run_lists, run_statistics, runs
+from returns_pipeline.store.browsing import Cursor, Order
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.run_lists import RunFilter
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import request_job
-from returns_pipeline.usecases.review_grid import Sent
-from returns_pipeline.usecases.reviews import outcomes_without_label, task, undo
 from returns_pipeline.web.dependencies import Db, Pipeline, RunId, Web
-from returns_pipeline.web.pages.judged import chosen_of, form_of_many, ids_of, judge, notice_of
-from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show, text_of
+from returns_pipeline.web.pages import labelling
+from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
 from returns_pipeline.web.queries.cursors import image_cursor, pack
-from returns_pipeline.web.queries.lists import ImageList
+from returns_pipeline.web.queries.lists import ImageList, ListOfAddress
 from returns_pipeline.web.queries.lookups import RUN_ID_END
 from returns_pipeline.web.resources import Resources
-from returns_pipeline.web.security.access import Principal, require_role
+from returns_pipeline.web.security.access import require_role
 
 router = APIRouter()
 
 _RUNS, _IMAGES = 50, 60
+_RunPlace = Annotated[int | None, Query(ge=1, lt=RUN_ID_END)]
+#: The states of a run that a person filters by.
+_STATES: Mapping[str, str] = {"finished": "finished", "open": "not finished"}
 
 
 @router.get("/runs")
 def list_runs(
-    request: Request, db: Db, _: Person, before: Annotated[int | None, Query(ge=1, lt=RUN_ID_END)] = None
+    request: Request,
+    db: Db,
+    _: Person,
+    kind: Annotated[str, Query(max_length=16)] = "",
+    state: Annotated[str, Query(max_length=16)] = "",
+    order: Annotated[str, Query(max_length=10)] = "",
+    before: _RunPlace = None,
+    after: _RunPlace = None,
 ) -> HTMLResponse:
-    """Show the newest runs."""
-    found = runs.latest(db, _RUNS + 1, before)
-    shown = found[:_RUNS]
+    """Show runs, newest or oldest first: those with a smaller id than `before`, or a larger than `after`."""
+    wanted = RunFilter(
+        RunKind(kind) if kind in RunKind.written() else None,
+        state == "finished" if state in _STATES else None,
+    )
+    oldest = order == "oldest"
+    found = run_lists.page(db, wanted, _RUNS, oldest_first=oldest, before=before, after=after)
+    kept = {
+        "kind": wanted.kind,
+        "state": state if state in _STATES else "",
+        "order": "oldest" if oldest else "",
+    }
+
+    def link(place: run_lists.Place | None) -> str | None:
+        query = {name: value for name, value in kept.items() if value}
+        return f"{root_of(request)}/runs?{urlencode(query | place.parameters())}" if place else None
+
     return show(
         request,
         "runs.html",
         version=runs.version(db),
-        runs=shown,
-        next=shown[-1].id if len(found) > _RUNS else None,
+        runs=found.runs,
+        total=run_lists.count(db, wanted),
+        kinds=RunKind.written(),
+        states=_STATES,
+        kept=kept,
+        previous=link(found.previous),
+        next=link(found.next),
     )
 
 
 @router.get("/runs/{run_id}")
 def show_run(
     request: Request,
-    db: Db,
     web: Web,
     person: Person,
     run_id: RunId,
-    state: Annotated[str, Query(max_length=20)] = "",
-    label: Annotated[str, Query(max_length=100)] = "",
-    decision: Annotated[str, Query(max_length=10)] = "",
-    code: Annotated[str, Query(max_length=32)] = "",
-    order: Annotated[str, Query(max_length=10)] = "id",
+    in_list: ListOfAddress,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
+    before: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
-    """Show a run and a page of its images."""
+    """Show a run and a page of its images: those after a cursor, or those before one."""
     db = web.context.db
     run = runs.existing(db, run_id)
-    # An empty or unknown value filters nothing: forms send every field.
-    wanted = Filter(
-        run_id=run_id,
-        state=ImageState(state) if state in ImageState.written() else None,
-        label=label or None,
-        decision=decision or None,
-        code=code or None,
-    )
-    by = Order(order) if order in set(Order) else Order.ID
-    found, following = browsing.page(db, wanted, by, image_cursor(cursor, by), _IMAGES)
-    query = {"state": state, "label": label, "decision": decision, "code": code, "order": by}
+    in_list = _of_run(in_list)
+    shown = _images(db, in_list, run_id, cursor, before)
+    path = f"/runs/{run_id}"
     return show(
         request,
         "run.html",
         run=run,
         coloured=warning(web, run),
-        images=[_tile(image) for image in found],
+        images=[labelling.tile(image) for image in shown.images],
         labels=sorted(run_statistics.labels(db, [run_id])[run_id].items()),
-        wanted=wanted,
-        order=by,
-        in_list=ImageList(state, label, decision, code, order).address(),
+        wanted=in_list.filter(run_id),
+        order=in_list.by,
+        in_list=in_list.address(),
+        total=_total(run, in_list, shown),
+        count_address=f"/api/v1/images/count{in_list.filter_address(run=str(run_id))}",
+        is_filtered=in_list.query(run_id).also != Filter(run_id=run_id),
+        export=f"/api/v1/runs/{run_id}/export{in_list.filter_address()}",
         can_operate=person.may(Role.OPERATOR),
-        labels_of_model=_labels_of_model(web, found) if person.role.rank >= Role.REVIEWER.rank else (),
-        outcomes=outcomes_without_label(web.context.settings.review_outcomes),
-        notice=notice_of(request, web, person),
-        here=_link(request, run_id, query | {"cursor": cursor}).removeprefix(root_of(request)),
-        next=_link(request, run_id, query | {"cursor": pack(following)}) if following else None,
+        label_action=f"{path}/label{in_list.address(**_place(cursor, before))}",
+        **labelling.values_of_form(request, web, person, shown.images),
+        previous=_page_address(request, path, in_list, "before", shown.previous),
+        next=_page_address(request, path, in_list, "cursor", shown.next),
     )
 
 
-def _labels_of_model(web: Resources, found: Sequence[ImageResult]) -> tuple[str, ...]:
-    """Return the labels that the photos of a page can get."""
-    return task(web.context.db, web.bundle_of, found[0].id).labels if found else ()
+class _Page(NamedTuple):
+    """A page of a run's images, and the cursors of the pages around it."""
+
+    images: Sequence[ImageResult]
+    previous: Cursor | None
+    next: Cursor | None
+
+
+def _images(db: Database, in_list: ImageList, run_id: int, cursor: str | None, before: str | None) -> _Page:
+    """Return a page of images. A place that is no cursor of this order raises RefusedError."""
+    by, wanted = in_list.by, in_list.filter(run_id)
+    if before:
+        place = image_cursor(before, by)
+        if place:
+            found, earlier = browsing.page_before(db, wanted, by, place, _IMAGES)
+            first = browsing.cursor_of(found[0], by) if found and earlier else None
+            return _Page(found, first, browsing.cursor_of(found[-1], by) if found else None)
+    after = image_cursor(cursor, by)
+    found, following = browsing.page(db, wanted, by, after, _IMAGES)
+    return _Page(found, browsing.cursor_of(found[0], by) if found and after else None, following)
+
+
+def _total(run: RunSummary, in_list: ImageList, shown: _Page) -> tuple[int, bool]:
+    """Return how many images a list has, and whether there are more: what the page knows without counting."""
+    wanted = in_list.query(run.id).also
+    if wanted == Filter(run_id=run.id) and in_list.by.is_of_ids:
+        return run.counts.seen, False
+    is_whole = shown.previous is None and shown.next is None
+    return len(shown.images), not is_whole
+
+
+def _of_run(in_list: ImageList) -> ImageList:
+    """Return a list of a run: without a search, in an order that a run's list has."""
+    order = in_list.by if in_list.by in browsing.REVERSED else Order.ID
+    return in_list._replace(q="", within="", order=order.value)
+
+
+def _place(cursor: str | None, before: str | None) -> dict[str, str]:
+    return {name: value for name, value in (("cursor", cursor), ("before", before)) if value}
+
+
+def _page_address(
+    request: Request, path: str, in_list: ImageList, name: str, place: Cursor | None
+) -> str | None:
+    packed = pack(place)
+    return f"{root_of(request)}{path}{in_list.address(**{name: packed})}" if packed else None
 
 
 def warning(web: Resources, run: RunSummary) -> str:
@@ -119,16 +178,6 @@ def warning(web: Resources, run: RunSummary) -> str:
     except PipelineError:
         return words.coloured(run.coloured, run.counts.seen, run.model)
     return words.coloured(run.coloured, run.counts.seen, run.model, knows)
-
-
-def _tile(image: ImageResult) -> dict[str, Any]:
-    """Return an image for the grid: the fields of the REST interface, and the review that counts."""
-    return {**as_dict(Output.REST, image), "review_id": image.review_id}
-
-
-def _link(request: Request, run_id: int, query: dict[str, Any]) -> str:
-    kept = {name: value for name, value in query.items() if value}
-    return f"{root_of(request)}/runs/{run_id}?{urlencode(kept)}"
 
 
 @router.get("/runs/{run_id}/report")
@@ -183,28 +232,22 @@ def _is_file(path: Path) -> bool:
     return os.path.isfile(path) and os.access(path, os.R_OK)  # noqa: PTH113 - raises nothing
 
 
-@router.post("/runs/{run_id}/label")
-async def label(request: Request, web: Web, person: Person, run_id: RunId) -> RedirectResponse:
-    """Give the marked photos one category, or take back the last action; then show the same page again."""
-    form = await form_of_many(request, person)
-    done = await run_in_threadpool(_label, web, person, form)
-    kept = parse_qsl(request.url.query)
-    query = {name: value for name, value in kept if name in _FILTERS} | done
-    return redirect(request, _link(request, run_id, query).removeprefix(root_of(request)))
-
-
-#: The parameters of a run's page that its form keeps.
-_FILTERS = {"state", "label", "decision", "code", "order", "cursor"}
-
-
-def _label(web: Resources, person: Principal, form: FormData) -> dict[str, object]:
-    """Store a form; return the parameters of the page after it."""
-    if text_of(form, "action") == ReviewAction.UNDO:
-        undo(web.context.db, person.name)
-        return {}
-    label, outcome = chosen_of(form)
-    marked = ids_of(form, "wrong").items()
-    return judge(web, person, (Sent(each, label, outcome, seen) for each, seen in marked)).parameters()
+@router.post("/runs/{run_id}/label", response_model=None)
+async def label(
+    request: Request,
+    web: Web,
+    person: Person,
+    run_id: RunId,
+    in_list: ListOfAddress,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    before: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """Give photos one category, or take back the last action; then show the same page again."""
+    in_list = _of_run(in_list)
+    at = in_list.address(**_place(cursor, before))
+    path = f"/runs/{run_id}"
+    query = in_list.query(run_id)
+    return await labelling.answer(request, web, person, query, f"{path}/label{at}", f"{path}{at}")
 
 
 @router.post("/runs/{run_id}/retry")

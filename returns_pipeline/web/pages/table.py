@@ -15,7 +15,8 @@ class Page(NamedTuple):
 
     `role` is the lowest role that may see the page; with None it needs no log-in. `in_navigation`: each page
     links to it, with a symbol of `icons.svg`. Pages `of_person` are listed below the person's name.
-    `on_phone`: the link is in the bar at the bottom of a phone, not under "More", where not all fit.
+    `on_phone`: the link is in the bar at the bottom of a phone, not under "More", where not all fit. `key`
+    opens it from every page; no page has another use for this key.
     """
 
     path: str
@@ -26,6 +27,7 @@ class Page(NamedTuple):
     icon: str = "info"
     on_phone: bool = False
     of_person: bool = False
+    key: str = ""
 
     @property
     def shown_title(self) -> str:
@@ -49,19 +51,20 @@ _ROOM = 5
 
 
 PAGES = (
-    Page("/", N_("Tonight"), "tonight", Role.VIEWER, icon="moon", on_phone=True),
-    Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", on_phone=True),
+    Page("/", N_("Tonight"), "tonight", Role.VIEWER, icon="moon", on_phone=True, key="t"),
+    Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", on_phone=True, key="l"),
     # A path below another page's path comes before it.
     Page("/review/grid", N_("Review many"), "review_grid", Role.REVIEWER, in_navigation=False),
-    Page("/review", N_("Review"), "review", Role.REVIEWER, icon="circle-check", on_phone=True),
-    Page("/upload", N_("Upload"), "upload", Role.REVIEWER, icon="upload", on_phone=True),
-    Page("/try", N_("Try one"), "try_one", Role.REVIEWER, icon="scan-search"),
-    Page("/models", N_("Models"), "models", Role.VIEWER, icon="box"),
+    Page("/review", N_("Review"), "review", Role.REVIEWER, icon="circle-check", on_phone=True, key="v"),
+    Page("/upload", N_("Upload"), "upload", Role.REVIEWER, icon="upload", on_phone=True, key="p"),
+    Page("/try", N_("Try one"), "try_one", Role.REVIEWER, icon="scan-search", key="y"),
+    Page("/models", N_("Models"), "models", Role.VIEWER, icon="box", key="m"),
     Page("/images", N_("Image"), "images", Role.VIEWER, in_navigation=False),
     Page("/search", N_("Search"), "search", Role.VIEWER, in_navigation=False),
-    Page("/users", N_("Users"), "users", Role.ADMIN, icon="users", of_person=True),
-    Page("/audit", N_("Audit"), "audit", Role.ADMIN, icon="scroll-text", of_person=True),
-    Page("/account", N_("Account"), "account", Role.VIEWER, icon="user", of_person=True),
+    Page("/views", N_("Saved views"), "views", Role.VIEWER, in_navigation=False),
+    Page("/users", N_("Users"), "users", Role.ADMIN, icon="users", of_person=True, key="e"),
+    Page("/audit", N_("Audit"), "audit", Role.ADMIN, icon="scroll-text", of_person=True, key="d"),
+    Page("/account", N_("Account"), "account", Role.VIEWER, icon="user", of_person=True, key="o"),
     Page("/login", N_("Log in"), "login", None, in_navigation=False),
 )
 

@@ -24,6 +24,7 @@ from returns_pipeline.usecases.schedule import PUNCTUAL, last_due, next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
 from returns_pipeline.web.pages.runs import warning
+from returns_pipeline.web.queries import saved_views
 
 router = APIRouter()
 
@@ -42,7 +43,7 @@ class Share(NamedTuple):
 
 
 @router.get("/")
-def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLResponse:
+def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HTMLResponse:
     """Show the last night, open runs and the trend."""
     db, now = context.db, utc_now()
     work = images.open_work(db)
@@ -56,6 +57,7 @@ def tonight(request: Request, context: Pipeline, web: Web, _: Person) -> HTMLRes
     return show(
         request,
         "tonight.html",
+        views=saved_views.listed(db, person),
         next_night=next_due(context.settings, now),
         faults=[
             *map(retold, web.obstacles()),

@@ -78,7 +78,7 @@ def _unpack(text: str | None) -> Any:
 def _fits(probability: object, image_id: object, order: Order) -> bool:
     if not _is_whole(image_id) or not 0 <= image_id < IMAGE_ID_END:
         return False
-    if order is Order.ID:
+    if order.is_of_ids:
         return probability is None
     return (isinstance(probability, float) or _is_whole(probability)) and 0 <= probability <= 1
 

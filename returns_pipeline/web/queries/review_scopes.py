@@ -1,6 +1,7 @@
 """Which images a person reviews, as the parameters of an address."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -9,22 +10,29 @@ from fastapi import Query, Request
 
 from returns_pipeline.records.reviews import ReviewKind, ReviewScope
 from returns_pipeline.settings import Settings
+from returns_pipeline.store.database import utc_now
+from returns_pipeline.web.downloads import Day, day_of
 from returns_pipeline.web.queries.lookups import RUN_ID_END
 
 #: Each of these days has an end, and its bounds can be converted to any time zone.
 _FIRST_DAY, _LAST_DAY = dt.date(1970, 1, 2), dt.date(9998, 12, 30)
+#: Days that move with the calendar.
+_RELATIVE: Mapping[str, Day] = {"today": "today", "yesterday": "yesterday"}
 #: Text that databases can compare.
 _TEXT = r"^[^\x00]*$"
 
 
 class ScopeInAddress(NamedTuple):
-    """The parameters of a scope; None chooses all. `label` is the predicted one, `date` that of the run."""
+    """The parameters of a scope; None chooses all. `label` is the predicted one, `date` that of the run.
+
+    `today` and `yesterday` are days that move with the calendar, so that a saved view stays right.
+    """
 
     run: int | None = None
     label: str | None = None
     intake: str | None = None
     kind: ReviewKind | None = None
-    date: dt.date | None = None
+    date: Day | None = None
 
     @classmethod
     def of_page(cls, request: Request) -> Self:
@@ -45,8 +53,9 @@ class ScopeInAddress(NamedTuple):
         since = until = None
         if self.date is not None:
             zone = ZoneInfo(settings.timezone)
-            since = dt.datetime.combine(self.date, dt.time(), zone)
-            until = dt.datetime.combine(self.date + dt.timedelta(days=1), dt.time(), zone)
+            day = day_of(self.date, utc_now(), zone)
+            since = dt.datetime.combine(day, dt.time(), zone)
+            until = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone)
         return ReviewScope(self.run, self.label, self.intake, self.kind, since, until)
 
     def address(self, **more: object) -> str:
@@ -55,7 +64,9 @@ class ScopeInAddress(NamedTuple):
         return f"?{urlencode(values)}" if values else ""
 
 
-def _date(text: str) -> dt.date | None:
+def _date(text: str) -> Day | None:
+    if text in _RELATIVE:
+        return _RELATIVE[text]
     try:
         found = dt.date.fromisoformat(text)
     except ValueError:

@@ -6,17 +6,53 @@ if (marking) {
   const boxes = [...marking.querySelectorAll("input[type=checkbox]")];
   const accept = marking.querySelector("[data-key=enter]");
   if (accept) acceptOnceShown(boxes, accept);
+  for (const part of marking.querySelectorAll(".with-script")) part.hidden = false;
+  for (const button of marking.querySelectorAll("[data-mark]"))
+    button.addEventListener("click", () => mark(boxes, button.dataset.mark === "all"));
+  // Where a range begins: the box that was marked, or that had the focus, before.
+  let anchor = 0;
+  let shifted = false;
   marking.addEventListener("change", () => count(boxes));
   window.addEventListener("pageshow", () => count(boxes));
+  marking.addEventListener("click", (event) => {
+    // A click on a label clicks its box too, without the keys that are held.
+    if (event.isTrusted && event.target.type !== "checkbox") shifted = event.shiftKey;
+    const at = boxes.indexOf(event.target);
+    if (at < 0) return;
+    if (event.shiftKey || shifted)
+      mark(boxes.slice(Math.min(anchor, at), Math.max(anchor, at) + 1), event.target.checked);
+    shifted = false;
+    anchor = at;
+  });
   marking.addEventListener("keydown", (event) => {
     const at = boxes.indexOf(event.target);
     // In a check box, Enter would press the form's first button: the keys of page.js decide, never a held key.
     if (at >= 0 && event.key === "Enter") event.preventDefault();
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key.toLowerCase() === "x") {
+      event.preventDefault();
+      if (!event.repeat) boxes[at].click();
+      return;
+    }
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(boxes), ArrowDown: columns(boxes) }[event.key];
-    if (at < 0 || !step || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!step) return;
     event.preventDefault();
-    boxes[at + step]?.focus();
+    const to = boxes[at + step];
+    if (!to) return;
+    if (event.shiftKey) mark(boxes.slice(Math.min(at, at + step), Math.max(at, at + step) + 1), true);
+    to.focus();
+    anchor = boxes.indexOf(to);
   });
+  // Without the focus in a photo, x goes to the first one.
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "x" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (boxes.length && document.activeElement === document.body) boxes[0].focus();
+  });
+}
+
+function mark(some, checked) {
+  for (const box of some) box.checked = checked;
+  marking.dispatchEvent(new Event("change"));
 }
 
 // The button works once all photos are shown, and not within 250 ms: a second key press was meant for the page

@@ -13,6 +13,7 @@ globalThis.say = (sentence, fields = {}) => (sentences[sentence] ?? sentence)
 // A key presses the button or link with its data-key, except while the person types in a field.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (document.querySelector("dialog[open]")) return;
   const focused = event.target;
   if (focused.matches("input:not([type=hidden], [type=checkbox]), select, textarea")) {
     if (event.key === "Escape") focused.blur();
@@ -23,8 +24,9 @@ document.addEventListener("keydown", (event) => {
   }
   // Enter activates the link or button that has the focus.
   if (event.key === "Enter" && focused.matches("a, button, summary, label")) return;
-  // Arrows move a photo that is larger than the window.
-  if (event.key.startsWith("Arrow") && document.querySelector(".zoom.full")) return;
+  // Arrows move a photo that is larger than the window, scroll a wide table, and go from photo to photo.
+  if (event.key.startsWith("Arrow")
+    && (event.shiftKey || event.defaultPrevented || focused.matches(".scroll") || document.querySelector(".zoom.full"))) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target) return;
   event.preventDefault();
@@ -35,6 +37,50 @@ document.addEventListener("keydown", (event) => {
   if (target.matches("select, input")) target.focus();
   else target.click();
 });
+
+// All keys of the page: those of its elements with data-key, and those that an element lists in data-keys.
+const keys = document.getElementById("keys");
+if (keys) {
+  const names = JSON.parse(keys.dataset.names);
+  const open = document.querySelector("[data-open=keys]");
+  open.hidden = false;
+  open.addEventListener("click", () => {
+    const rows = keys.querySelector("tbody");
+    rows.replaceChildren(...keysOfPage(names).map(([key, text]) => {
+      const row = document.createElement("tr");
+      row.append(document.createElement("td"), document.createElement("td"));
+      const shown = document.createElement("kbd");
+      shown.textContent = key;
+      row.firstChild.append(shown);
+      row.lastChild.textContent = text;
+      return row;
+    }));
+    keys.showModal();
+  });
+  // The same key closes it. Escape does so in every dialog.
+  keys.addEventListener("keydown", (event) => { if (event.key === "?") keys.close(); });
+}
+
+function keysOfPage(names) {
+  const found = new Map();
+  for (const element of document.querySelectorAll("[data-key], [data-keys]")) {
+    if (element.closest("[hidden]")) continue;
+    const { key, keys: more } = element.dataset;
+    for (const [name, text] of more ? JSON.parse(more) : []) found.set(name, text);
+    const name = names[key] ?? key;
+    if (key && !found.has(name)) found.set(name, labelOf(element));
+  }
+  return [...found];
+}
+
+// What a person reads on an element, without the keys that it shows.
+function labelOf(element) {
+  const named = element.ariaLabel || element.title;
+  if (named) return named;
+  const shown = (element.labels?.[0] ?? element).cloneNode(true);
+  for (const part of shown.querySelectorAll("kbd, select, input, .count")) part.remove();
+  return [...shown.childNodes].map((part) => part.textContent.trim()).join(" ").trim().replace(/\s+/g, " ");
+}
 
 // The filters of a list apply when one changes; then their button is not needed.
 for (const filters of document.querySelectorAll("form[data-apply]")) {
@@ -72,7 +118,8 @@ for (const button of document.querySelectorAll("[data-print]")) {
 
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
-  if ("download" in event.target.dataset) return; // a download leaves the page as it is
+  // A download leaves the page as it is, and a dialog only closes.
+  if ("download" in event.target.dataset || event.target.getAttribute("method") === "dialog") return;
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
 });
@@ -115,6 +162,27 @@ function follow(live) {
       .replace("{done}", numeral(now.done))
       .replace("{total}", numeral(now.total));
   });
+}
+
+// The name is what is typed next when the form that saves a list opens.
+for (const part of document.querySelectorAll(".lists details"))
+  part.addEventListener("toggle", () => { if (part.open) part.querySelector("input[type=text]")?.focus(); });
+
+// A total that took too long for the page is counted now.
+for (const total of document.querySelectorAll("[data-count]")) count(total);
+
+async function count(total) {
+  const before = total.textContent;
+  const words = total.dataset;
+  total.textContent = words.counting;
+  const reply = await fetch(words.count).catch(() => null);
+  if (!reply?.ok) {
+    total.textContent = before;
+    return;
+  }
+  const found = await reply.json();
+  const form = !found.total_is_exact ? words.more : found.total > 1 ? words.many : found.total ? words.one : words.none;
+  total.textContent = form.replace("{count}", found.total.toLocaleString("en"));
 }
 
 // A page that was opened before a run began or ended says so; it is loaded again if it is not in use.

@@ -15,8 +15,9 @@ from returns_pipeline.web.v1 import (
     runs,
     uploads,
     users,
+    views,
 )
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit):
+for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit, views):
     router.include_router(part.router)

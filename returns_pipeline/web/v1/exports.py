@@ -1,5 +1,6 @@
-"""Files with the images of one run, or of every run of some days."""
+"""Files with the images of one run, of every run of some days, or of a search."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -10,13 +11,17 @@ from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, runs
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases import image_lists
+from returns_pipeline.usecases.image_lists import ImageQuery
+from returns_pipeline.usecases.search import MOST_CHARACTERS
 from returns_pipeline.web import downloads, export
 from returns_pipeline.web.dependencies import Pipeline, RunId, Viewer
 from returns_pipeline.web.downloads import Day
+from returns_pipeline.web.queries.filters import FilterInAddress
 
 router = APIRouter(tags=["exports"])
 
-_Format = Annotated[Literal["csv", "xlsx", "json", "parquet"], Query()]
+_Format = Annotated[Literal["csv", "xlsx", "json", "jsonl", "parquet"], Query()]
 _Bom = Annotated[
     bool,
     Query(
@@ -42,15 +47,49 @@ def export_run(
     context: Pipeline,
     person: Viewer,
     run_id: RunId,
+    wanted: FilterInAddress,
     format: _Format = "csv",  # noqa: A002 - the parameter's name
     bom: _Bom = False,
 ) -> StreamingResponse:
-    """Send every image of a run with its prediction and its final label, row by row."""
+    """Send the images of a run, or those that pass a filter, with prediction and final label, row by row."""
     settings = context.settings
     run = runs.existing(context.db, run_id)
     audit.note(context.db, person.name, AuditAction.EXPORT, AuditSubject.RUN, run_id, format=format)
     name = downloads.name_of_run(run, settings.incoming_dir.name, ZoneInfo(settings.timezone))
-    return _download(settings, export.batches(context.db, [run_id]), format, bom, name)
+    if wanted == wanted.nothing():
+        return _download(settings, export.batches(context.db, [run_id]), format, bom, name)
+    query = ImageQuery("", wanted.filter(run_id))
+    found = image_lists.batches(context.db, settings, query, oldest_first=True)
+    name = downloads.name_of_list(_today(settings), run, settings.incoming_dir.name, *wanted.words())
+    return _download(settings, found, format, bom, name)
+
+
+@router.get(
+    "/images/export",
+    summary="The images of a search as a file",
+    response_class=StreamingResponse,
+    responses=_FILE,
+)
+def export_search(
+    context: Pipeline,
+    _: Viewer,
+    wanted: FilterInAddress,
+    q: Annotated[str, Query(max_length=MOST_CHARACTERS, description="As in the search box.")] = "",
+    oldest_first: bool = False,
+    format: _Format = "csv",  # noqa: A002 - the parameter's name
+    bom: _Bom = False,
+) -> StreamingResponse:
+    """Send every image that a text finds and that passes a filter, newest first, row by row."""
+    settings = context.settings
+    found = image_lists.batches(
+        context.db, settings, ImageQuery(q, wanted.filter()), oldest_first=oldest_first
+    )
+    name = downloads.name_of_list(_today(settings), None, "", q, *wanted.words())
+    return _download(settings, found, format, bom, name)
+
+
+def _today(settings: Settings) -> date:
+    return utc_now().astimezone(ZoneInfo(settings.timezone)).date()
 
 
 @router.get(

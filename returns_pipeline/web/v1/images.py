@@ -10,17 +10,19 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.explanations import Explanation
-from returns_pipeline.records.images import Filter, ImageState
+from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.search import Place
 from returns_pipeline.records.text import pathless
 from returns_pipeline.store import browsing, image_history
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import Database
-from returns_pipeline.usecases import search
+from returns_pipeline.usecases import image_lists, search
+from returns_pipeline.usecases.image_lists import ImageQuery
 from returns_pipeline.web.dependencies import Db, ImageId, Pipeline, Viewer, Web, Workers
 from returns_pipeline.web.errors import NoReplyError
 from returns_pipeline.web.queries.cursors import image_cursor, pack
 from returns_pipeline.web.queries.explanations import similar_images
+from returns_pipeline.web.queries.filters import FilterInAddress
 from returns_pipeline.web.queries.lookups import RUN_ID_END, image_by_id
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.orders import Heat
@@ -32,6 +34,7 @@ from returns_pipeline.web.v1.schemas import (
     Image,
     ImageExplanation,
     Images,
+    ImageTotal,
     ImageWithPredictions,
     ModelPrediction,
     SimilarImage,
@@ -55,60 +58,66 @@ _WEBP: dict[int | str, dict[str, Any]] = {
 }
 #: A browser shows a picture for a minute before it asks whether it is still the same.
 _FRESH = "private, max-age=60"
-_Probability = Annotated[float | None, Query(ge=0, le=1)]
+_Run = Annotated[int | None, Query(ge=1, lt=RUN_ID_END)]
+_Text = Annotated[
+    str,
+    Query(
+        max_length=search.MOST_CHARACTERS,
+        description="As in the search box: part of a file name or folder, photo number, category, run, "
+        "date, reviewer, state.",
+    ),
+]
 
 
 @router.get("/images", summary="Images, filtered")
 def list_images(
     context: Pipeline,
     _: Viewer,
-    q: Annotated[
-        str,
-        Query(
-            max_length=search.MOST_CHARACTERS,
-            description="As in the search box: part of a file name or folder, photo number, category, run, "
-            "date, reviewer, state.",
-        ),
-    ] = "",
-    run: Annotated[int | None, Query(ge=1, lt=RUN_ID_END)] = None,
-    state: Literal["pending", "classified", "quarantined", "failed"] | None = None,
-    label: Annotated[str | None, Query(max_length=100, description="The final label.")] = None,
-    predicted: Annotated[str | None, Query(max_length=100, description="The model's label.")] = None,
-    decision: Literal["auto", "review"] | None = None,
-    code: Annotated[str | None, Query(max_length=32, description="Why there is no prediction.")] = None,
-    min_probability: _Probability = None,
-    max_probability: _Probability = None,
-    order: Annotated[Order, Query(description="id: newest first; doubt: least probable first.")] = Order.ID,
+    sent: FilterInAddress,
+    q: _Text = "",
+    run: _Run = None,
+    order: Annotated[
+        Literal["id", "oldest", "doubt", "sure"],
+        Query(description="id: newest first; doubt: least probable first; sure: most probable first."),
+    ] = "id",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> Images:
     """Return a page of images with the predictions of their runs' models."""
-    if order is Order.DOUBT and run is None:
+    by, wanted = Order(order), sent.filter(run)
+    if not by.is_of_ids and run is None:
         raise RefusedError("Only the images of one run can be ordered by doubt.", "Name the run: `run=ID`.")
-    wanted = Filter(
-        run_id=run,
-        state=ImageState(state) if state else None,
-        label=label,
-        predicted=predicted,
-        decision=decision,
-        code=code,
-        least=min_probability,
-        most=max_probability,
-    )
-    after = image_cursor(cursor, order)
+    after = image_cursor(cursor, by)
     if not q.strip():
-        found, following = browsing.page(context.db, wanted, order, after, limit)
+        found, following = browsing.page(context.db, wanted, by, after, limit)
         return Images(images=[Image.of(image) for image in found], next=pack(following))
-    if order is Order.DOUBT:
+    if not by.is_of_ids:
         raise RefusedError("A search cannot be ordered by doubt.", "Leave out `q` or `order`.")
-    place = Place(after[1]) if after else None
-    _meaning, page = search.find_images(context.db, context.settings, q, limit, also=wanted, place=place)
+    _meaning, page = search.find_images(
+        context.db,
+        context.settings,
+        q,
+        limit,
+        also=wanted,
+        oldest_first=by is Order.OLDEST,
+        place=Place(after[1]) if after else None,
+    )
     return Images(
         images=[Image.of(image) for image in page.images],
         next=pack((None, page.next.after)) if page.next else None,
         total=page.total,
         total_is_exact=not page.has_more,
     )
+
+
+@router.get("/images/count", summary="How many images there are, filtered")
+def count_images(
+    context: Pipeline, _: Viewer, sent: FilterInAddress, q: _Text = "", run: _Run = None
+) -> ImageTotal:
+    """Count images up to 10,000. Rare words in millions of names can take a second."""
+    query = ImageQuery(q, sent.filter(run))
+    total, has_more = image_lists.count(context.db, context.settings, query)
+    return ImageTotal(total=total, total_is_exact=not has_more)
 
 
 @router.get("/images/{image_id}", summary="One image with the predictions of all models")

@@ -103,6 +103,13 @@ class Image(_ImageFields):
         return cls(**as_dict(Output.REST, image))
 
 
+class ImageTotal(_Body):
+    """A number of images: exact, or at least this many."""
+
+    total: int
+    total_is_exact: bool
+
+
 class Images(_Body):
     """A page of images; `next` is the cursor of the next page."""
 
