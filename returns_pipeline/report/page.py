@@ -44,6 +44,7 @@ def render(summary: RunSummary, tally: Tally, folder: Path, zone: tzinfo) -> str
         review=tally.decisions[Decision.REVIEW],
         bars=[_Bar(label, count, count / longest) for label, count in tally.labels.most_common()],
         codes=codes,
+        deleted=tally.deleted,
         faults=tally.faults,
         more_faults=sum(tally.codes.values()) - len(tally.faults),
         doubtful=[_Picture(_link(result, folder), result) for result in tally.doubtful],
@@ -51,5 +52,8 @@ def render(summary: RunSummary, tally: Tally, folder: Path, zone: tzinfo) -> str
 
 
 def _link(result: ImageResult, folder: Path) -> str:
+    """Return a relative link to a photo; empty if the photo was removed because of its age."""
+    if not result.has_photo:
+        return ""
     relative = os.path.relpath(result.archived_path or result.path, folder)
     return quote(os.fsencode(relative))

@@ -74,6 +74,7 @@ STEPS: Mapping[str, str] = {
     "received": "The photo came in.",
     "predicted": "Classified as {detail}.",
     "finished": "The result was stored: {detail}.",
+    "photo_removed": "The photo was removed, because it was older than photos are kept. Its result stays.",
     "moved": "The file was moved to {detail}.",
     ReviewAction.ACCEPT: "Confirmed as {detail}.",
     ReviewAction.CORRECT: "Corrected to {detail}.",
@@ -95,6 +96,8 @@ FILE_PLACES: Mapping[str, str] = {
     FilePlace.NAMED: "in the folder it came from: a photo that is named by hand stays there",
     FilePlace.ARCHIVE: "in the archive",
     FilePlace.QUARANTINE: "in quarantine, the folder of photos without a prediction",
+    FilePlace.REMOVED: "removed, because photos are kept for a limited time; its result is kept",
+    FilePlace.DELETED: "deleted",
     FilePlace.GONE: "gone: it was no longer in its folder when the program wanted to read or move it",
 }
 

@@ -26,6 +26,8 @@ def find(db: Database, image_id: int) -> ImageFile | None:
             images.c.format,
             images.c.width,
             images.c.height,
+            images.c.deleted_at,
+            images.c.photo_removed_at,
             chunks.c.state.label("chunk_state"),
             sa.func.coalesce(runs.c.intake, runs.c.directory, type_=runs.c.intake.type).label("intake"),
             runs.c.kind,
@@ -55,6 +57,10 @@ def find(db: Database, image_id: int) -> ImageFile | None:
 
 
 def _place(row: Any) -> FilePlace:
+    if row.deleted_at is not None:
+        return FilePlace.DELETED
+    if row.photo_removed_at is not None:
+        return FilePlace.REMOVED
     if row.state == ImageState.PENDING:
         return FilePlace.WAITING
     if row.in_intake:

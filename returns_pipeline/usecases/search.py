@@ -64,17 +64,18 @@ def find_images(
     )
     wanted = parse(text, known)
     found = search.find(
-        db, wanted, limit, also=also, roots=_roots(settings), oldest_first=oldest_first, place=place
+        db, wanted, limit, also=also, roots=roots_of(settings), oldest_first=oldest_first, place=place
     )
     return wanted, found
 
 
 def index_names(db: Database, settings: Settings) -> int:
     """Add new images to the index of names for about INDEX_SECONDS; return how many."""
-    return search_index.index(db, _roots(settings), INDEX_SECONDS)
+    return search_index.index(db, roots_of(settings), INDEX_SECONDS)
 
 
-def _roots(settings: Settings) -> tuple[str, ...]:
+def roots_of(settings: Settings) -> tuple[str, ...]:
+    """Return the folders below which `search_index.searchable` finds the names of images."""
     folders = [*(intake.folder for intake in settings.every_intake), settings.spool_dir]
     return tuple(dict.fromkeys(str(path) for each in folders for path in (each, each.resolve())))
 

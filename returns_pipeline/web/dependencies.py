@@ -79,6 +79,7 @@ def _at_least(role: Role) -> Callable[[Principal], Any]:
 Viewer = Annotated[Principal, Depends(_at_least(Role.VIEWER))]
 Reviewer = Annotated[Principal, Depends(_at_least(Role.REVIEWER))]
 Operator = Annotated[Principal, Depends(_at_least(Role.OPERATOR))]
+Admin = Annotated[Principal, Depends(_at_least(Role.ADMIN))]
 
 #: An id out of bounds is answered with 422, an unknown one with 404.
 RunId = Annotated[int, Path(ge=1, lt=RUN_ID_END)]

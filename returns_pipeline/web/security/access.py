@@ -70,7 +70,7 @@ class Authenticator:
                     "It is one of {loopback}.",
                     loopback=", ".join(sorted(LOOPBACK)),
                 )
-            return Principal(LOCAL, Role.OPERATOR)
+            return Principal(LOCAL, Role.ADMIN)
         session = self._of_session(request.cookies.get(COOKIE))
         token = _token_of(request.headers.get("authorization", ""))
         # A proxy may add credentials of its own: a session counts more than a token.
@@ -84,7 +84,7 @@ class Authenticator:
     def _of_token(self, token: str, address: str) -> Principal | None:
         """Return the owner of a token; None for an unknown one. Raises TooManyAttemptsError."""
         if self._is_local(token):
-            return Principal(LOCAL, Role.OPERATOR)
+            return Principal(LOCAL, Role.ADMIN)
         stamp = digest(token)
         self._tokens.require_attempts_left(stamp, address)
         found = access.token(self._db, stamp)
@@ -94,7 +94,7 @@ class Authenticator:
     def of_local_token(self, token: str, address: str) -> Principal | None:
         """Return the owner of the token of this machine; None for another. Raises TooManyAttemptsError."""
         if self._is_local(token):
-            return Principal(LOCAL, Role.OPERATOR)
+            return Principal(LOCAL, Role.ADMIN)
         stamp = digest(token)
         self._tokens.require_attempts_left(stamp, address)
         self._tokens.count(stamp, address, is_right=False)
@@ -138,7 +138,7 @@ class Authenticator:
         if not hmac.compare_digest(stamp, self._stamp(name)):
             return None
         if name == LOCAL:
-            return Principal(LOCAL, Role.OPERATOR, csrf)
+            return Principal(LOCAL, Role.ADMIN, csrf)
         found = access.user(self._db, name)
         return Principal(found[0].name, found[0].role, csrf) if found else None
 
