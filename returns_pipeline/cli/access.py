@@ -7,7 +7,7 @@ import typer
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 from returns_pipeline.cli.options import Json
-from returns_pipeline.records.access import Access, Role
+from returns_pipeline.records.access import LEAST_PASSWORD, LOCAL, MOST_NAME, Role, Token, User, is_valid_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,13 +17,16 @@ tokens_app = typer.Typer(help="Tokens of programs that use the REST interface.",
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 RoleOption = Annotated[
-    Role, typer.Option(help="viewer: read only; reviewer: send and review photos too; operator: everything.")
+    Role,
+    typer.Option(
+        help="viewer: read only; reviewer: send and review photos too; operator: scan, retry and choose the "
+        "model too; admin: manage users and delete photos too."
+    ),
 ]
 Password = Annotated[
     str,
     typer.Option(prompt=True, confirmation_prompt=True, hide_input=True, help="Prompted for if left out."),
 ]
-_MIN_PASSWORD_LENGTH = 8
 
 
 @users_app.command("add")
@@ -31,11 +34,11 @@ def add_user(name: Name, password: Password, role: RoleOption = Role.REVIEWER) -
     """Add a user."""
     from returns_pipeline.report.words import with_article
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
     from returns_pipeline.web.security.access import hash_password
 
-    access.add_user(
-        open_database(), _require_valid_name(name), hash_password(_require_long_password(password)), role
-    )
+    password_hash = hash_password(_require_long_password(password))
+    access.add_user(open_database(), _require_valid_name(name), password_hash, role, by=person())
     console.print_line(f"{name} is {with_article(role)} and can log in.")
 
 
@@ -43,9 +46,11 @@ def add_user(name: Name, password: Password, role: RoleOption = Role.REVIEWER) -
 def change_password(name: Name, password: Password) -> None:
     """Change a user's password; all sessions of the user end."""
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
     from returns_pipeline.web.security.access import hash_password
 
-    access.change_user(open_database(), name, password_hash=hash_password(_require_long_password(password)))
+    password_hash = hash_password(_require_long_password(password))
+    access.change_user(open_database(), name, password_hash=password_hash, by=person())
     console.print_line(f"The password of {name} is changed.")
 
 
@@ -54,8 +59,9 @@ def change_role(name: Name, role: Annotated[Role, typer.Argument()]) -> None:
     """Change a user's role; it takes effect immediately."""
     from returns_pipeline.report.words import with_article
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
 
-    access.change_user(open_database(), name, role=role)
+    access.change_user(open_database(), name, role=role, by=person())
     console.print_line(f"{name} is {with_article(role)}.")
 
 
@@ -63,8 +69,9 @@ def change_role(name: Name, role: Annotated[Role, typer.Argument()]) -> None:
 def disable_user(name: Name) -> None:
     """Forbid a user to log in; all sessions of the user end. The user's reviews stay."""
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
 
-    access.change_user(open_database(), name, is_disabled=True)
+    access.change_user(open_database(), name, is_disabled=True, by=person())
     console.print_line(f"{name} cannot log in any more. To undo: `returns-pipeline users enable {name}`.")
 
 
@@ -72,8 +79,9 @@ def disable_user(name: Name) -> None:
 def enable_user(name: Name) -> None:
     """Let a user log in again."""
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
 
-    access.change_user(open_database(), name, is_disabled=False)
+    access.change_user(open_database(), name, is_disabled=False, by=person())
     console.print_line(f"{name} can log in.")
 
 
@@ -89,10 +97,11 @@ def list_users(as_json: Json = False) -> None:
 def add_token(name: Name, role: RoleOption = Role.REVIEWER) -> None:
     """Create a token for a program and print it; it is not shown again."""
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
     from returns_pipeline.web.security.access import digest, new_token
 
     token = new_token()
-    access.add_token(open_database(), _require_valid_name(name), digest(token), role)
+    access.add_token(open_database(), _require_valid_name(name), digest(token), role, by=person())
     console.print_line(token)
     console.print_note("Keep it: it is not shown again. Send it as `Authorization: Bearer TOKEN`.")
 
@@ -101,8 +110,9 @@ def add_token(name: Name, role: RoleOption = Role.REVIEWER) -> None:
 def revoke_token(name: Name) -> None:
     """Revoke a token; it takes effect immediately."""
     from returns_pipeline.store import access
+    from returns_pipeline.usecases.models import person
 
-    access.revoke_token(open_database(), name)
+    access.revoke_token(open_database(), name, by=person())
     console.print_line(f"The token {name} is revoked.")
 
 
@@ -115,22 +125,20 @@ def list_tokens(as_json: Json = False) -> None:
 
 
 def _require_valid_name(name: str) -> str:
-    from returns_pipeline.web.security.access import LOCAL
-
-    if name == LOCAL or not name.isprintable() or not 0 < len(name.strip()) <= 100:
+    if not is_valid_name(name):
         raise typer.BadParameter(
-            f"{name!r} is not a valid name: 1 to 100 printable characters, not {LOCAL!r}."
+            f"{name!r} is not a valid name: 1 to {MOST_NAME} printable characters, not {LOCAL!r}."
         )
     return name
 
 
 def _require_long_password(password: str) -> str:
-    if len(password) < _MIN_PASSWORD_LENGTH:
-        raise typer.BadParameter(f"A password needs at least {_MIN_PASSWORD_LENGTH} characters.")
+    if len(password) < LEAST_PASSWORD:
+        raise typer.BadParameter(f"A password needs at least {LEAST_PASSWORD} characters.")
     return password
 
 
-def _show(found: "Sequence[Access]", ended: str, as_json: bool) -> None:
+def _show(found: "Sequence[User] | Sequence[Token]", ended: str, as_json: bool) -> None:
     """Print users or tokens; `ended` is the word for one that is not valid any more."""
     from returns_pipeline.terminal import Terminal, framed_table
 

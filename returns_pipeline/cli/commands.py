@@ -14,6 +14,7 @@ from returns_pipeline.cli import (
     notify,
     processes,
     requests,
+    retention,
     runs,
     status,
     train,
@@ -34,6 +35,7 @@ app.command("classify")(requests.classify)
 app.add_typer(runs.app, name="runs")
 app.add_typer(images.app, name="images")
 app.command("retry")(requests.retry)
+app.command("retention")(retention.retention)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")

@@ -57,10 +57,14 @@ def list_undelivered(
 def retry() -> None:
     """Deliver everything again that is not delivered, also what was given up."""
     from returns_pipeline.broker.celery_queue import open_queue
+    from returns_pipeline.records.audit import AuditAction, AuditSubject
+    from returns_pipeline.store.audit import note
+    from returns_pipeline.usecases.models import person
     from returns_pipeline.usecases.notices import try_again
 
     settings, database = open_installation()
     count = try_again(database, open_queue(settings))
+    note(database, person(), AuditAction.NOTICE_RETRY, AuditSubject.NOTICE, count)
     console.print_line(f"{count:,} deliveries are tried again now." if count else "Nothing is undelivered.")
 
 

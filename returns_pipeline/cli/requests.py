@@ -27,13 +27,17 @@ def scan(
     from returns_pipeline.cli.output import runs as output
     from returns_pipeline.host.follow import follow
     from returns_pipeline.host.requests import send_scan
+    from returns_pipeline.records.audit import AuditAction, AuditSubject
     from returns_pipeline.settings import load_settings
+    from returns_pipeline.store.audit import note
+    from returns_pipeline.usecases.models import person
 
     settings = load_settings()
-    database = open_database(settings) if wait else None
+    database = open_database(settings)
     queue = open_queue(settings)
     requests = send_scan(settings, queue, directory)
-    if database is None:
+    note(database, person(), AuditAction.SCAN, AuditSubject.INTAKE, directory or "")
+    if not wait:
         _print_sent(requests[0].sent_as, as_json=as_json)
         return
     summaries = [follow(database, queue, request) for request in requests]
@@ -116,11 +120,16 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Classify quarantined and failed images again, in a new run."""
+    from returns_pipeline.records.audit import AuditAction, AuditSubject
     from returns_pipeline.records.tasks import Task
-    from returns_pipeline.store import runs
+    from returns_pipeline.store import audit, runs
+    from returns_pipeline.usecases.models import person
 
+    database = open_database()
+    subject, subject_id = (AuditSubject.INTAKE, "") if run_id is None else (AuditSubject.RUN, str(run_id))
     if run_id is not None:
-        runs.existing(open_database(), run_id)
+        runs.existing(database, run_id)
+    audit.note(database, person(), AuditAction.RETRY, subject, subject_id)
     _request(Task.RETRY, run_id, wait=wait, as_json=as_json, show_images=True)
 
 

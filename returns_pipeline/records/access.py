@@ -4,6 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+#: The user name of a caller with the token of this machine.
+LOCAL = "local"
+#: Characters of a name of a user or a token, and the fewest characters of a password.
+MOST_NAME, LEAST_PASSWORD = 100, 8
+#: The languages of the pages.
+LANGUAGES = ("en", "de")
+
 
 class Role(StrEnum):
     """What a user or a token may do: view; also review; also operate; also manage users and delete images."""
@@ -24,10 +31,31 @@ class Role(StrEnum):
         return tuple(role for role in cls if role is not cls.ADMIN)
 
 
-class Access(NamedTuple):
-    """A user or an API token; `ended_at` is when it was disabled or revoked."""
+class User(NamedTuple):
+    """A user; `ended_at` is when the user was disabled."""
 
     name: str
     role: Role
     created_at: datetime
     ended_at: datetime | None
+    last_log_in_at: datetime | None
+    must_change_password: bool
+    language: str | None
+
+
+class Token(NamedTuple):
+    """An API token; `ended_at` is when it was revoked.
+
+    The token of a person has an `owner`, the name ANNA/NAME, and at most the role of the owner.
+    """
+
+    name: str
+    role: Role
+    created_at: datetime
+    ended_at: datetime | None
+    owner: str | None
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether a user or a token may have a name."""
+    return name != LOCAL and name.isprintable() and 0 < len(name.strip()) <= MOST_NAME

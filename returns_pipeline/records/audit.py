@@ -25,11 +25,13 @@ class AuditAction(StrEnum):
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
     SHADOW = "shadow"
+    MODEL_ADD = "model_add"
     DOWNLOAD = "download"
+    VIEW = "view"
     EXPORT = "export"
     NOTICE_RETRY = "notice_retry"
     IMAGE_DELETE = "image_delete"
-    #: Every action on an image of the review queue or any other list: kept in `review_changes`.
+    #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 
 
@@ -44,10 +46,14 @@ class AuditSubject(StrEnum):
     LIST = "list"
     NOTICE = "notice"
     INTAKE = "intake"
+    JOB = "job"
 
 
 class AuditEvent(NamedTuple):
-    """One action: when, by whom, what, and to which thing. `detail` depends on the action."""
+    """One action: when, by whom, what, and to which thing. `detail` depends on the action.
+
+    A review is an event too; its `id` is that of its row in `review_changes`.
+    """
 
     id: int
     at: datetime
@@ -56,3 +62,25 @@ class AuditEvent(NamedTuple):
     subject: str
     subject_id: str
     detail: dict[str, Any]
+
+    @property
+    def place(self) -> "AuditPlace":
+        """Where the event is in the log."""
+        return AuditPlace(self.at, self.action == AuditAction.REVIEW, self.id)
+
+
+class AuditPlace(NamedTuple):
+    """A place in the log. Of events at the same moment, reviews are the newer ones."""
+
+    at: datetime
+    is_review: bool
+    id: int
+
+
+class AuditFilter(NamedTuple):
+    """Which events: those of a person, of an action, from a moment on, before a moment; None: all."""
+
+    who: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None

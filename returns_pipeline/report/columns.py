@@ -4,10 +4,10 @@ A new column is a field of ImageResult, a line in `returns_pipeline.store.images
 COLUMNS. Report, export, REST interface, page and command line follow from the row.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
@@ -108,12 +108,21 @@ def columns_of(output: Output) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS if output in column.outputs)
 
 
-def values(columns: Iterable[Column], images: Sequence[ImageResult]) -> list[Sequence[Any]]:
-    """Return the values of each column for some images, one sequence for each column.
+class Record(Protocol):
+    """A NamedTuple, whose fields columns are read from: an image, or a row of another list."""
+
+    @property
+    def _fields(self) -> tuple[str, ...]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...  # noqa: D105
+
+
+def values(columns: Iterable[Column], records: Sequence[Record]) -> list[Sequence[Any]]:
+    """Return the values of each column for some records, one sequence for each column.
 
     Converting a whole column costs less than converting each image: a run's report may have millions of rows.
     """
-    fields = dict(zip(ImageResult._fields, zip(*images, strict=True), strict=True)) if images else {}
+    fields = dict(zip(records[0]._fields, zip(*records, strict=True), strict=True)) if records else {}
     return [_converted(column, fields.get(column.field, ())) for column in columns]
 
 

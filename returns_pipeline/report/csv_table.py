@@ -8,7 +8,7 @@ from typing import TextIO
 
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.text import iso
-from returns_pipeline.report.columns import Output, columns_of, values
+from returns_pipeline.report.columns import Column, Output, Record, columns_of, values
 
 #: Where a sheet would find a formula: at the start of a cell, also after spaces and quotation marks, and
 #: after a character that separates cells in some countries. OWASP, "CSV Injection"; the wide forms are those
@@ -46,11 +46,19 @@ def writer(
 ) -> Callable[[Sequence[ImageResult]], None]:
     """Write the header of an output to `stream`; return the function that writes the rows of some images.
 
-    The column `prediction` is the class index. Without a prediction it is empty and `code` says why. Numbers
-    and codes stay as they are; other texts are written by `as_text`. Moments are ISO 8601 in UTC; with `zone`
-    they are its wall times, in the form that sheets take for dates.
+    The column `prediction` is the class index. Without a prediction it is empty and `code` says why.
     """
-    columns = columns_of(output)
+    return table_writer(stream, columns_of(output), zone)
+
+
+def table_writer(
+    stream: TextIO, columns: Sequence[Column], zone: tzinfo | None = None
+) -> Callable[[Sequence[Record]], None]:
+    """Write the header of columns to `stream`; return the function that writes the rows of some records.
+
+    Numbers and codes stay as they are; other texts are written by `as_text`. Moments are ISO 8601 in UTC;
+    with `zone` they are its wall times, in the form that sheets take for dates.
+    """
     out = csv.writer(stream, lineterminator="\n")
     out.writerow(column.name for column in columns)
     probabilities = [place for place, column in enumerate(columns) if column.type is float]
@@ -58,8 +66,8 @@ def writer(
     # The codes are this program's own words.
     texts = [place for place, column in enumerate(columns) if column.type is str and column.words is None]
 
-    def write(images: Sequence[ImageResult]) -> None:
-        found = values(columns, images)
+    def write(records: Sequence[Record]) -> None:
+        found = values(columns, records)
         for place in probabilities:
             found[place] = ["" if value is None else f"{value:.6f}" for value in found[place]]
         for place in moments:

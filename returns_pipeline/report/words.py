@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from returns_pipeline.errors import FaultCode
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.audit import AuditAction, AuditEvent, AuditSubject
 from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.notices import DeliveryCounts
@@ -101,6 +103,15 @@ FILE_PLACES: Mapping[str, str] = {
     FilePlace.GONE: "gone: it was no longer in its folder when the program wanted to read or move it",
 }
 
+#: What retention keeps back: the fields of RetentionCounts.
+RETENTION_KEPT: Mapping[str, str] = {
+    "waiting": "Kept because they wait for a review: {count}.",
+    "open_runs": "Kept because their run is not finished: {count}.",
+    "different": "Kept because another file lies in their place: {count}.",
+    "failed": "Kept because they could not be removed: {count}.",
+    "gone": "Not there any more: {count}.",
+}
+
 #: Where the file of an image was when it disappeared.
 FILE_MISSING = "gone: it was {place}, and is not there any more"
 
@@ -193,6 +204,72 @@ MODEL_ACTIONS: Mapping[str, str] = {
     ModelAction.UNKNOWN: "unknown",
 }
 
+ROLES: Mapping[str, str] = {
+    Role.VIEWER: "viewer",
+    Role.REVIEWER: "reviewer",
+    Role.OPERATOR: "operator",
+    Role.ADMIN: "admin",
+}
+
+#: What each role may do, the rights of the roles before it included.
+RIGHTS: Mapping[str, str] = {
+    Role.VIEWER: "sees runs, photos and models",
+    Role.REVIEWER: "also sends and reviews photos, and downloads originals",
+    Role.OPERATOR: "also starts scans, tries photos again and chooses the model",
+    Role.ADMIN: "also manages users and tokens, sees the audit log and deletes photos",
+}
+
+#: The actions of the audit log.
+AUDIT_ACTIONS: Mapping[str, str] = {
+    AuditAction.LOG_IN: "logged in",
+    AuditAction.LOG_OUT: "logged out",
+    AuditAction.LOG_IN_REFUSED: "log-in refused after wrong passwords",
+    AuditAction.USER_ADD: "user added",
+    AuditAction.USER_ROLE: "role changed",
+    AuditAction.USER_PASSWORD: "password changed",
+    AuditAction.USER_DISABLE: "user disabled",
+    AuditAction.USER_ENABLE: "user enabled",
+    AuditAction.TOKEN_ADD: "token added",
+    AuditAction.TOKEN_REVOKE: "token revoked",
+    AuditAction.SCAN: "scan asked for",
+    AuditAction.RETRY: "photos tried again",
+    AuditAction.CANCEL: "job cancelled",
+    AuditAction.UPLOAD: "photo uploaded",
+    AuditAction.MODEL_ADD: "model added",
+    AuditAction.PROMOTE: "model promoted",
+    AuditAction.ROLL_BACK: "model rolled back",
+    AuditAction.SHADOW: "comparison at night changed",
+    AuditAction.DOWNLOAD: "original downloaded",
+    AuditAction.VIEW: "original looked at",
+    AuditAction.EXPORT: "list downloaded",
+    AuditAction.NOTICE_RETRY: "notices sent again",
+    AuditAction.IMAGE_DELETE: "photo deleted",
+    AuditAction.REVIEW: "reviewed",
+}
+
+#: What an action was done to. `{id}` is a number or a name.
+AUDIT_SUBJECTS: Mapping[str, str] = {
+    AuditSubject.USER: "user {id}",
+    AuditSubject.TOKEN: "token {id}",
+    AuditSubject.RUN: "run {id}",
+    AuditSubject.IMAGE: "photo {id}",
+    AuditSubject.MODEL: "model {id}",
+    AuditSubject.LIST: "list {id}",
+    AuditSubject.NOTICE: "notices: {id}",
+    AuditSubject.INTAKE: "intake {id}",
+    AuditSubject.JOB: "job {id}",
+}
+
+#: What the detail of an event says; another detail is shown as `name: value`.
+AUDIT_DETAILS: Mapping[str, str] = {
+    "role": "role: {value}",
+    "before": "before: {value}",
+    "address": "from the address {value}",
+    "reason": "reason: {value}",
+    "name": "file: {value}",
+    "format": "as {value}",
+}
+
 
 def counted(count: int, one: str, many: str = "") -> str:
     """Return a number with its noun: `1 photo`, `1,200 photos`. `many` is needed if it is not `one` + s."""
@@ -276,3 +353,22 @@ def step(event: Event) -> str:
 def outcome(code: str | None) -> str:
     """Return the outcome of a review for people."""
     return REVIEW_OUTCOMES.get(code, code) if code else ""
+
+
+def audit_subject(event: AuditEvent) -> str:
+    """Return what an action was done to."""
+    words = AUDIT_SUBJECTS.get(event.subject)
+    return words.format(id=event.subject_id) if words else f"{event.subject} {event.subject_id}".strip()
+
+
+def audit_details(event: AuditEvent) -> list[str]:
+    """Return what is known about an action beside its subject; empty values are left out."""
+    if event.action == AuditAction.REVIEW:
+        detail = event.detail
+        said = detail["label"] or detail["outcome"] or ""
+        return [step(Event(event.at, detail["action"], event.who, said))]
+    return [
+        AUDIT_DETAILS.get(name, "{name}: {value}").format(name=name, value=value)
+        for name, value in event.detail.items()
+        if value not in (None, "", False)
+    ]

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.jobs import Job, JobKind
+from returns_pipeline.store import audit
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import OPEN, jobs, runs
 
@@ -29,7 +31,17 @@ def add(db: Database, job_id: str, kind: JobKind, run_id: int | None, who: str) 
             .returning(jobs.c.id)
         ).first()
         row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+        if added is not None:
+            _record(connection, who, kind, run_id)
     return _job(row), added is not None
+
+
+def _record(connection: sa.Connection, who: str, kind: str, run_id: int | None) -> None:
+    action = AuditAction.SCAN if kind == JobKind.SCAN else AuditAction.RETRY
+    if run_id is not None:
+        audit.record(connection, who, action, AuditSubject.RUN, run_id)
+    else:
+        audit.record(connection, who, action, AuditSubject.INTAKE, "")
 
 
 def find(db: Database, job_id: str) -> Job | None:
@@ -52,14 +64,16 @@ def mark_sent(db: Database, job_id: str) -> None:
         connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(sent_at=utc_now()))
 
 
-def cancel(db: Database, job_id: str) -> bool:
-    """Cancel a job that has no run yet; return whether this call cancelled it."""
+def cancel(db: Database, job_id: str, by: str) -> bool:
+    """Cancel a job that has no run yet; return whether this call cancelled it. `by` is who cancels it."""
     with db.write() as connection:
         cancelled = connection.execute(
             sa.update(jobs)
             .where(jobs.c.id == job_id, jobs.c.cancelled_at.is_(None), ~_HAS_BEGUN)
             .values(cancelled_at=utc_now(), is_open=False)
         )
+        if cancelled.rowcount:
+            audit.record(connection, by, AuditAction.CANCEL, AuditSubject.JOB, job_id)
         return bool(cancelled.rowcount)
 
 
@@ -70,14 +84,15 @@ def is_cancelled(db: Database, job_id: str) -> bool:
         return connection.execute(query).scalar() is not None
 
 
-def reopen(db: Database, job_id: str) -> None:
-    """Open a cancelled or failed job again."""
+def reopen(db: Database, job: Job, by: str) -> None:
+    """Open a cancelled or failed job again; `by` is who asks for it."""
     with db.write() as connection:
         connection.execute(
             sa.update(jobs)
-            .where(jobs.c.id == job_id)
+            .where(jobs.c.id == job.id)
             .values(cancelled_at=None, sent_at=None, error=None, is_open=True)
         )
+        _record(connection, by, job.kind, job.run_id)
 
 
 def fail(db: Database, job_id: str, error: str) -> None:

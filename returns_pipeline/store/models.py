@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.models import (
     ModelAction,
     ModelChange,
@@ -17,8 +18,17 @@ from returns_pipeline.records.models import (
     PredictionPair,
 )
 from returns_pipeline.records.runs import OF_INTAKE
+from returns_pipeline.store import audit
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import IS_ACTIVE, images, model_changes, model_versions, predictions, runs
+
+#: Changes that a person makes. A first use is the program's own.
+_AUDITED = {
+    ModelAction.REGISTER: AuditAction.MODEL_ADD,
+    ModelAction.PROMOTE: AuditAction.PROMOTE,
+    ModelAction.ROLLBACK: AuditAction.ROLL_BACK,
+    ModelAction.SHADOW: AuditAction.SHADOW,
+}
 
 
 def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
@@ -223,6 +233,12 @@ def _record(
             reason=reason,
         )
     )
+    if action in _AUDITED:
+        before, after = versions
+        model = name if after is None else f"{name}/{after}"
+        audit.record(
+            connection, who, _AUDITED[action], AuditSubject.MODEL, model, before=before, reason=reason
+        )
 
 
 def _is_version(ref: ModelRef) -> sa.ColumnElement[bool]:

@@ -4,7 +4,7 @@ A chunk whose photos are all removed leaves the index, so a pass costs what is l
 after which chunk it goes on, in the transaction that records what was removed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -137,8 +137,13 @@ def last(db: Database) -> RetentionPass | None:
         ).one_or_none()
     if row is None:
         return None
-    counts = RetentionCounts(**{name: row.counts.get(name, 0) for name in RetentionCounts._fields})
-    return RetentionPass(row.id, row.keep_days, row.started_at, row.finished_at, counts, row.error)
+    return RetentionPass(
+        row.id, row.keep_days, row.started_at, row.finished_at, _counts(row.counts), row.error
+    )
+
+
+def _counts(stored: Mapping[str, int]) -> RetentionCounts:
+    return RetentionCounts(**{name: stored.get(name, 0) for name in RetentionCounts._fields})
 
 
 class Held(NamedTuple):
@@ -168,9 +173,9 @@ def begin(db: Database, keep_days: int, now: datetime) -> Held | None:
             )
             if not taken.rowcount:
                 return None
-            after = Place(opened.after_received_at, opened.after_chunk_id) if opened.after_received_at else None
-            counts = RetentionCounts(**{name: opened.counts.get(name, 0) for name in RetentionCounts._fields})
-            return Held(opened.id, now, after, counts)
+            at = opened.after_received_at
+            after = Place(at, opened.after_chunk_id) if at else None
+            return Held(opened.id, now, after, _counts(opened.counts))
         if opened is not None:
             this = retention_passes.c.id == opened.id
             connection.execute(sa.update(retention_passes).where(this).values(finished_at=now))

@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos import folder_uploads
 from returns_pipeline.photos.intake_rules import SkipRule
+from returns_pipeline.records.audit import AuditAction, AuditSubject
+from returns_pipeline.records.text import printable
+from returns_pipeline.store import audit
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.context import Context
 
@@ -67,6 +70,10 @@ def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> A
     if offset < upload.size:
         return Arrival(offset, is_done=False)
     folder_uploads.finish(root, key, upload.sha256, target)
+    intake = context.settings.every_intake[upload.intake].folder.name
+    audit.note(
+        context.db, upload.who, AuditAction.UPLOAD, AuditSubject.INTAKE, intake, name=printable(upload.name)
+    )
     return Arrival(offset, is_done=True)
 
 

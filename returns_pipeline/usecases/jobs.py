@@ -39,8 +39,8 @@ def request_job(context: Context, kind: JobKind, run_id: int | None, who: str, k
     return job
 
 
-def resend_job(context: Context, job: Job) -> None:
-    """Send a failed or cancelled job again.
+def resend_job(context: Context, job: Job, who: str) -> None:
+    """Send a failed or cancelled job again; `who` asks for it.
 
     Raises ConflictError for a kind of job that only a newer version knows, TransientFault if the broker does
     not answer.
@@ -49,7 +49,7 @@ def resend_job(context: Context, job: Job) -> None:
         raise ConflictError("This version does not know this kind of job.", "Update this program.")
     # Before the job is open again: with the old error, it would count as failed immediately.
     context.queue.forget(job.id)
-    jobs.reopen(context.db, job.id)
+    jobs.reopen(context.db, job, who)
     send_job(context, job)
 
 

@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Path, Request
 from returns_pipeline.records.access import Role
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.web.errors import UnauthorizedError
+from returns_pipeline.web.errors import ForbiddenError, UnauthorizedError
 from returns_pipeline.web.queries.lookups import IMAGE_ID_END, RUN_ID_END
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.resources import Resources, resources_of
@@ -63,6 +63,8 @@ def _principal(request: Request, authenticator: Auth) -> Principal:
     found = authenticator.of_request(request)
     if found is None:
         raise UnauthorizedError("Log in, or send a token: `Authorization: Bearer TOKEN`.")
+    if found.must_change_password:
+        raise ForbiddenError("Choose a password of your own first.", "The page Account asks for it.")
     if request.method not in SAFE_METHODS:
         require_csrf_token(found, request.headers.get("x-csrf-token"))
     return found

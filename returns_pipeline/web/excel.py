@@ -17,8 +17,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from returns_pipeline.records.images import ImageResult
-from returns_pipeline.report.columns import Column, values
+from returns_pipeline.report.columns import Column, Record, values
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 #: Rows of a sheet, its header included. https://support.microsoft.com, "Excel specifications and limits"
@@ -28,7 +27,7 @@ _DAY_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet has wall times with
 _DAY_SECONDS = 86_400
 #: Widths in characters: of a column of each type, and of those with long texts.
 _WIDTHS = {int: 8, float: 12, datetime: 19, str: 16}
-_LONG = {"filename": 40, "detail": 50}
+_LONG = {"filename": 40, "detail": 50, "details": 50}
 _SENT_BYTES = 1 << 18
 #: Unfinished workbooks lie in hidden folders of this name. One this old belongs to a process that was killed.
 _PREFIX = ".workbook-"
@@ -45,12 +44,13 @@ _OPTIONS = {
 
 def workbook(
     columns: Sequence[Column],
-    batches: Iterator[Sequence[ImageResult]],
+    batches: Iterator[Sequence[Record]],
     zone: tzinfo,
     folder: Path,
     most_rows: int = MOST_ROWS,
+    title: str = "Returns",
 ) -> Iterator[bytes]:
-    """Yield the bytes of a workbook with a row for each image; moments are wall times of `zone`.
+    """Yield the bytes of a workbook with a row for each record; moments are wall times of `zone`.
 
     Rows beyond `most_rows` go to further sheets. The unfinished workbook takes about 700 MB below `folder`
     for a million images. While it grows, empty bytes are yielded: a client that has gone ends the work.
@@ -58,7 +58,7 @@ def workbook(
     _remove_abandoned(folder)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder) as scratch:
         path = Path(scratch) / "workbook.xlsx"
-        book = _Book(path, columns, zone, most_rows)
+        book = _Book(path, columns, zone, most_rows, title)
         for batch in batches:
             book.write(batch)
             yield b""
@@ -80,10 +80,12 @@ class _Styles(NamedTuple):
 class _Book:
     """A workbook that is written row by row."""
 
-    def __init__(self, path: Path, columns: Sequence[Column], zone: tzinfo, most_rows: int) -> None:
-        """Begin a workbook with one sheet."""
+    def __init__(
+        self, path: Path, columns: Sequence[Column], zone: tzinfo, most_rows: int, title: str
+    ) -> None:
+        """Begin a workbook with one sheet, which has the `title` as its name."""
         self._book = Workbook(str(path), {**_OPTIONS, "tmpdir": str(path.parent)})
-        self._columns, self._zone, self._most = columns, zone, most_rows
+        self._columns, self._zone, self._most, self._title = columns, zone, most_rows, title
         self._styles = _Styles(
             self._book.add_format({"bold": True, "bottom": 1}),
             # Without the prefix, Excel makes a formula of such a text when a person edits its cell.
@@ -94,10 +96,10 @@ class _Book:
         self._sheets = 0
         self._sheet = self._begin_sheet()
 
-    def write(self, images: Sequence[ImageResult]) -> None:
-        """Write a row for each image."""
+    def write(self, records: Sequence[Record]) -> None:
+        """Write a row for each record."""
         found = [
-            self._cells(*pair) for pair in zip(self._columns, values(self._columns, images), strict=True)
+            self._cells(*pair) for pair in zip(self._columns, values(self._columns, records), strict=True)
         ]
         kinds = [(place, *self._kind(column)) for place, column in enumerate(self._columns)]
         for cells in zip(*found, strict=True):
@@ -121,7 +123,9 @@ class _Book:
 
     def _begin_sheet(self) -> Worksheet:
         self._sheets += 1
-        sheet = self._book.add_worksheet("Returns" if self._sheets == 1 else f"Returns {self._sheets}")
+        sheet = self._book.add_worksheet(
+            self._title if self._sheets == 1 else f"{self._title} {self._sheets}"
+        )
         for place, column in enumerate(self._columns):
             sheet.set_column(place, place, _LONG.get(column.name, _WIDTHS.get(column.type, _WIDTHS[str])))
             sheet.write_string(0, place, column.name, self._styles.header)

@@ -4,18 +4,22 @@ An ignored `?detial=1` or `?stat=failed` would give a right-looking response to 
 """
 
 from collections.abc import Iterator
-from typing import get_args
+from datetime import date
+from typing import Annotated, get_args
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.text import printable
 
 _MOST_SHOWN = 100
+
+#: A day of a form, which sends an empty text for none.
+DayOfForm = Annotated[date | None, BeforeValidator(lambda text: text or None)]
 
 
 class UnknownParameterError(RefusedError):

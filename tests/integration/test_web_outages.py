@@ -114,7 +114,7 @@ class SomeJobs:
         for job_id in self.sent:
             jobs.mark_sent(database, job_id)
         self.cancelled = self._added()
-        assert jobs.cancel(database, self.cancelled)
+        assert jobs.cancel(database, self.cancelled, "ann")
 
     def _added(self) -> str:
         job_id = f"job-{uuid.uuid4().hex}"

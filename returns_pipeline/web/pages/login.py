@@ -50,16 +50,17 @@ async def log_in(request: Request, authenticator: Auth) -> Response:
         person = await authenticator.log_in(name, password, address_of(request), device)
     except (UnauthorizedError, TooManyAttemptsError) as fault:
         return show(request, "login.html", fault.http_status, next=where, fault=str(fault))
-    response = await run_in_threadpool(_open_session, request, authenticator, person, where)
+    response = await run_in_threadpool(open_session, request, authenticator, person, where)
     known = authenticator.devices.with_user(device, person.name)
     _set_cookie(request, response, DEVICE_COOKIE, known, DEVICE_SECONDS)
     return response
 
 
 @router.post("/logout")
-async def log_out(request: Request, person: Person) -> RedirectResponse:
+async def log_out(request: Request, authenticator: Auth, person: Person) -> RedirectResponse:
     """Forget the session."""
     await form_of(request, person, Role.VIEWER)
+    await run_in_threadpool(authenticator.note_log_out, person)
     response = redirect(request, "/login")
     response.delete_cookie(COOKIE, path=root_of(request) or "/")
     return response
@@ -78,12 +79,14 @@ def log_in_with_token(
     person = authenticator.of_local_token(token, address_of(request))
     if person is None:
         raise RedirectError(redirect(request, "/login"))
-    raise RedirectError(_open_session(request, authenticator, person, "/"))
+    authenticator.note_local_log_in(address_of(request))
+    raise RedirectError(open_session(request, authenticator, person, "/"))
 
 
-def _open_session(
+def open_session(
     request: Request, authenticator: Authenticator, person: Principal, where: str
 ) -> RedirectResponse:
+    """Return a redirect that carries a new session."""
     response = redirect(request, where)
     _set_cookie(request, response, COOKIE, authenticator.open_session(person), SESSION_SECONDS)
     return response

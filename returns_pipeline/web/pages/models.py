@@ -43,7 +43,7 @@ def list_models(request: Request, context: Pipeline, person: Person) -> HTMLResp
         "models.html",
         models=listed,
         changes=newest,
-        can_operate=person.role is Role.OPERATOR,
+        can_operate=person.may(Role.OPERATOR),
         can_roll_back={name for name, _ in listed if models.can_roll_back(context.db, name)},
         used=_used(context),
         names=_names(context),

@@ -55,7 +55,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> H
         "zone": ZoneInfo(resources_of(request).context.settings.timezone),
         "title": page.title if page else "",
         "person": person,
-        "navigation": navigation(person.role) if person else [],
+        "navigation": navigation(person.role) if person and not person.must_change_password else [],
         "q": "",
         "waiting": _waiting(resources_of(request).context.db) if person else "",
     }
@@ -91,7 +91,14 @@ def person_of(request: Request, authenticator: Auth) -> Principal:
         wanted = quote(path + query if request.method == "GET" else "/", safe="")
         raise RedirectError(redirect(request, f"/login?next={wanted}"))
     request.state.person = person
+    if person.must_change_password and not _is_open_to_all(request):
+        raise RedirectError(redirect(request, "/account"))
     return person
+
+
+def _is_open_to_all(request: Request) -> bool:
+    """Whether a person may see a page who must choose a password first."""
+    return request.url.path.removeprefix(root_of(request)) in {"/account", "/account/password", "/logout"}
 
 
 Person = Annotated[Principal, Depends(person_of)]

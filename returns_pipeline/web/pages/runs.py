@@ -91,7 +91,7 @@ def show_run(
         wanted=wanted,
         order=by,
         in_list=ImageList(state, label, decision, code, order).address(),
-        can_operate=person.role is Role.OPERATOR,
+        can_operate=person.may(Role.OPERATOR),
         labels_of_model=_labels_of_model(web, found) if person.role.rank >= Role.REVIEWER.rank else (),
         outcomes=outcomes_without_label(web.context.settings.review_outcomes),
         notice=notice_of(request, web, person),

@@ -33,6 +33,9 @@ PAGES = (
     Page("/models", "Models", "models", Role.VIEWER),
     Page("/images", "Image", "images", Role.VIEWER, in_navigation=False),
     Page("/search", "Search", "search", Role.VIEWER, in_navigation=False),
+    Page("/users", "Users", "users", Role.ADMIN),
+    Page("/audit", "Audit", "audit", Role.ADMIN),
+    Page("/account", "Account", "account", Role.VIEWER, in_navigation=False),
     Page("/login", "Log in", "login", None, in_navigation=False),
 )
 

@@ -101,5 +101,5 @@ def _page(request: Request, context: Context, person: Principal, results: list[_
         new=sum(result.known is None and not result.fault for result in results),
         most=settings.max_file_bytes,
         part=min(PART, settings.api_max_bytes) // 2,
-        can_scan=person.role is Role.OPERATOR,
+        can_scan=person.may(Role.OPERATOR),
     )

@@ -2,9 +2,11 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.records.audit import AuditPlace
 from returns_pipeline.store.browsing import Cursor, Order
 from returns_pipeline.web.queries.lookups import IMAGE_ID_END, RUN_ID_END
 
@@ -41,6 +43,26 @@ def image_cursor(text: str | None, order: Order) -> Cursor | None:
     if not isinstance(value, list) or len(value) != 2 or not _fits(value[0], value[1], order):
         raise RefusedError("This is not a cursor of this order.", _ADVICE)
     return value[0], value[1]
+
+
+def pack_audit(place: AuditPlace) -> str:
+    """Return a place in the audit log as text."""
+    return pack([place.at.isoformat(), place.is_review, place.id]) or ""
+
+
+def audit_cursor(text: str | None) -> AuditPlace | None:
+    """Return where the page of the audit log before ended. Raises RefusedError for other text."""
+    value = _unpack(text)
+    if value is None:
+        return None
+    try:
+        moment, is_review, number = value
+        at = datetime.fromisoformat(moment).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise RefusedError("This is not a cursor of this list.", _ADVICE) from None
+    if not _is_whole(number) or not 0 < number < IMAGE_ID_END:
+        raise RefusedError("This is not a cursor of this list.", _ADVICE)
+    return AuditPlace(at, bool(is_review), number)
 
 
 def _unpack(text: str | None) -> Any:

@@ -1,14 +1,10 @@
 """Authentication and roles: machines' tokens, people's sessions, and the token of this machine."""
 
 import base64
-import contextlib
 import functools
 import hashlib
 import hmac
-import os
 import secrets
-import tempfile
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,32 +15,63 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records.access import Role
+from returns_pipeline.records.access import LOCAL, Role, User
+from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.report.words import with_article
 from returns_pipeline.settings import LOOPBACK, Settings
-from returns_pipeline.store import access
+from returns_pipeline.store import access, audit
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.errors import ForbiddenError, UnauthorizedError
 from returns_pipeline.web.security.attempts import Attempt, LogIns, Tokens
 from returns_pipeline.web.security.devices import Devices
+from returns_pipeline.web.security.secret_files import new_token, secret_file, secret_of
 
 COOKIE = "returns_session"
 #: Seconds that a session lasts: a long working day.
 SESSION_SECONDS = 12 * 3600
-#: The user name of a caller with the token of this machine.
-LOCAL = "local"
 #: Methods that change nothing.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+__all__ = [
+    "COOKIE",
+    "LOCAL",
+    "SAFE_METHODS",
+    "SESSION_SECONDS",
+    "Authenticator",
+    "Principal",
+    "address_of",
+    "digest",
+    "hash_password",
+    "new_token",
+    "require_csrf_token",
+    "require_role",
+    "require_same_origin",
+]
 
 _hasher = PasswordHasher()
 
 
 class Principal(NamedTuple):
-    """The caller of a request. `csrf` is the token that its session's forms carry; None without a session."""
+    """The caller of a request. `csrf` is the token that its session's forms carry; None without a session.
+
+    `language` is the one that the person has chosen. `must_change_password`: the person has one that was
+    generated, and may do nothing else before choosing another.
+    """
 
     name: str
     role: Role
     csrf: str | None = None
+    language: str | None = None
+    must_change_password: bool = False
+
+    def may(self, role: Role) -> bool:
+        """Whether the caller has the rights of a role."""
+        return self.role.rank >= role.rank
+
+    @property
+    def has_account(self) -> bool:
+        """Whether the caller is a person who has logged in with a password."""
+        return self.csrf is not None and self.name != LOCAL
 
 
 class Authenticator:
@@ -53,9 +80,9 @@ class Authenticator:
     def __init__(self, settings: Settings, database: Database) -> None:
         """Read the secrets of this installation; create them if they do not exist."""
         self._db, self._is_off = database, settings.api_auth == "off"
-        secret = settings.web_secret.get_secret_value() or _secret(settings, "web-secret")
+        secret = settings.web_secret.get_secret_value() or secret_of(settings, "web-secret")
         self._signer = URLSafeTimedSerializer(secret, salt="session")
-        self.local_token = _secret(settings, "web-token") if settings.web_host in LOOPBACK else None
+        self.local_token = secret_of(settings, "web-token") if settings.web_host in LOOPBACK else None
         self.devices = Devices(secret)
         self._log_ins, self._tokens = LogIns(), Tokens()
 
@@ -89,7 +116,8 @@ class Authenticator:
         self._tokens.require_attempts_left(stamp, address)
         found = access.token(self._db, stamp)
         self._tokens.count(stamp, address, is_right=found is not None)
-        return Principal(found.name, found.role) if found else None
+        # What a person's program does, the person does.
+        return Principal(found.owner or found.name, found.role) if found else None
 
     def of_local_token(self, token: str, address: str) -> Principal | None:
         """Return the owner of the token of this machine; None for another. Raises TooManyAttemptsError."""
@@ -105,13 +133,38 @@ class Authenticator:
 
     async def log_in(self, name: str, password: str, address: str, device_cookie: str | None) -> Principal:
         """Return the user. Raises UnauthorizedError, and TooManyAttemptsError after several attempts."""
+        found = await self.check_password(name, password, address, device_cookie)
+        await run_in_threadpool(access.note_log_in, self._db, found.name, address)
+        return found
+
+    async def check_password(
+        self, name: str, password: str, address: str, device_cookie: str | None
+    ) -> Principal:
+        """Return the user of a password. Raises UnauthorizedError and TooManyAttemptsError as `log_in`."""
         attempt = Attempt(name, address, self.devices.known(device_cookie, name))
         found = await self._log_ins.attempt(
             attempt, lambda: run_in_threadpool(self._of_password, name, password)
         )
         if found is None:
+            if self._log_ins.is_worth_a_record(attempt):
+                await run_in_threadpool(self._record_refusal, attempt)
             raise UnauthorizedError("Name or password is wrong.")
         return found
+
+    def _record_refusal(self, attempt: Attempt) -> None:
+        self._record(attempt.name, AuditAction.LOG_IN_REFUSED, address=attempt.address)
+
+    def note_local_log_in(self, address: str) -> None:
+        """Record that a browser has logged in with the token of this machine."""
+        self._record(LOCAL, AuditAction.LOG_IN, address=address)
+
+    def note_log_out(self, person: Principal) -> None:
+        """Record that a person has logged out."""
+        self._record(person.name, AuditAction.LOG_OUT)
+
+    def _record(self, name: str, action: AuditAction, **detail: object) -> None:
+        with self._db.write() as connection:
+            audit.record(connection, name, action, AuditSubject.USER, name, **detail)
 
     def _of_password(self, name: str, password: str) -> Principal | None:
         found = access.user(self._db, name)
@@ -122,7 +175,7 @@ class Authenticator:
             _hasher.verify(found[1] if found else unmatched, password)
         except (VerificationError, InvalidHashError):
             return None
-        return Principal(found[0].name, found[0].role) if found else None
+        return _principal(found[0]) if found else None
 
     def open_session(self, principal: Principal) -> str:
         """Return the cookie value of a new session."""
@@ -135,12 +188,13 @@ class Authenticator:
             name, csrf, stamp = self._signer.loads(cookie, max_age=SESSION_SECONDS)
         except (BadData, ValueError):
             return None
-        if not hmac.compare_digest(stamp, self._stamp(name)):
-            return None
         if name == LOCAL:
-            return Principal(LOCAL, Role.ADMIN, csrf)
+            is_same = hmac.compare_digest(stamp, self._stamp(LOCAL))
+            return Principal(LOCAL, Role.ADMIN, csrf) if is_same else None
         found = access.user(self._db, name)
-        return Principal(found[0].name, found[0].role, csrf) if found else None
+        if found is None or not hmac.compare_digest(stamp, digest(found[1])[:16]):
+            return None
+        return _principal(found[0], csrf)
 
     def _stamp(self, name: str) -> str:
         """Return a digest that changes with the password, so that a new password ends all sessions."""
@@ -154,7 +208,7 @@ class Authenticator:
         if settings.web_host not in LOOPBACK and not access.has_accounts(self._db):
             raise ConfigFault(
                 "RETURNS_WEB_HOST={web_host} lets other machines in, but there is no user and no token.",
-                "Add a user: `returns-pipeline users add NAME --role operator`.",
+                "Add a user: `returns-pipeline users add NAME --role admin`.",
                 web_host=settings.web_host,
             )
 
@@ -169,8 +223,12 @@ class Authenticator:
             return address
         if is_private:
             return f"{address}?token={self.local_token}"
-        file = _secret_file(settings, "web-token")
+        file = secret_file(settings, "web-token")
         return f"{address} (to log in without a user, add ?token= and the content of {file})"
+
+
+def _principal(user: User, csrf: str | None = None) -> Principal:
+    return Principal(user.name, user.role, csrf, user.language, user.must_change_password)
 
 
 def address_of(request: Request) -> str:
@@ -203,29 +261,6 @@ def digest(token: str) -> str:
 def _unmatched_hash() -> str:
     # Computed at the first log-in, not at import: it takes as long as a log-in.
     return hash_password(secrets.token_urlsafe(16))
-
-
-def new_token() -> str:
-    """Return a token of 256 random bits."""
-    return secrets.token_urlsafe(32)
-
-
-def _secret_file(settings: Settings, name: str) -> Path:
-    return settings.home / name
-
-
-def _secret(settings: Settings, name: str) -> str:
-    """Return a secret of this installation, created once in a file that only its user can read."""
-    path = _secret_file(settings, name)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=settings.home, prefix=f".{name}-") as draft:
-            draft.write(new_token())
-            draft.flush()
-            # A link appears whole, and never replaces the file of another process.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft.name, path)
-    return path.read_text(encoding="ascii").strip()
 
 
 def _token_of(header: str) -> str | None:

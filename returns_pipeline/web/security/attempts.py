@@ -23,6 +23,8 @@ WINDOW = 60.0
 #: Failures in WINDOW after which attempts are refused: with one name from one network, with all names from
 #: one network, with one name in a browser that has logged in with it before, with tokens from one network.
 _OF_NAME, _OF_NETWORK, _OF_DEVICE, _OF_TOKENS = 5, 30, 10, 30
+#: Names and networks in WINDOW whose refusal is recorded: an attacker must not fill the audit log.
+_RECORDED = 10
 #: Failures of all callers in WINDOW that make an attempt of an unknown browser wait; its longest wait.
 _FLOOD, _LONGEST_WAIT = 100, 5.0
 #: Attempts that may wait at the same time, of known and of unknown browsers.
@@ -85,6 +87,7 @@ class LogIns:
     def __init__(self) -> None:
         """Begin with no failure."""
         self._failures = Failures()
+        self._recorded = Failures()
         #: The times of the newest failures of all callers.
         self._newest: deque[float] = deque(maxlen=round(_FLOOD * _LONGEST_WAIT))
         self._waiting = Counter[bool]()
@@ -110,6 +113,17 @@ class LogIns:
     def _require_attempts_left(self, attempt: Attempt) -> None:
         if any(self._failures.reach(key, most) for key, most in attempt.limits.items()):
             raise TooManyAttemptsError("Too many attempts to log in. Wait a minute.")
+
+    def is_worth_a_record(self, attempt: Attempt) -> bool:
+        """Whether a failed attempt has reached a limit, so that the next one is refused.
+
+        True once for each limit, and for some attempts of all callers in WINDOW at most.
+        """
+        is_refused = any(self._failures.reach(key, most) for key, most in attempt.limits.items())
+        if not is_refused or self._recorded.reach("all", _RECORDED):
+            return False
+        self._recorded.add("all", _RECORDED)
+        return True
 
     @contextmanager
     def _place(self, attempt: Attempt) -> Iterator[None]:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from returns_pipeline.web.errors import FAULTS
 from returns_pipeline.web.v1 import (
+    audit,
     exports,
     images,
     jobs,
@@ -13,8 +14,9 @@ from returns_pipeline.web.v1 import (
     reviews,
     runs,
     uploads,
+    users,
 )
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices):
+for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit):
     router.include_router(part.router)

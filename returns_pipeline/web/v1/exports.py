@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import runs
+from returns_pipeline.store import audit, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.web import downloads, export
 from returns_pipeline.web.dependencies import Pipeline, RunId, Viewer
@@ -39,7 +40,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
 )
 def export_run(
     context: Pipeline,
-    _: Viewer,
+    person: Viewer,
     run_id: RunId,
     format: _Format = "csv",  # noqa: A002 - the parameter's name
     bom: _Bom = False,
@@ -47,6 +48,7 @@ def export_run(
     """Send every image of a run with its prediction and its final label, row by row."""
     settings = context.settings
     run = runs.existing(context.db, run_id)
+    audit.note(context.db, person.name, AuditAction.EXPORT, AuditSubject.RUN, run_id, format=format)
     name = downloads.name_of_run(run, settings.incoming_dir.name, ZoneInfo(settings.timezone))
     return _download(settings, export.batches(context.db, [run_id]), format, bom, name)
 
@@ -59,7 +61,7 @@ def export_run(
 )
 def export_days(
     context: Pipeline,
-    _: Viewer,
+    person: Viewer,
     first: Annotated[Day, Query(alias="from", description="The first day, like 2026-11-25.")] = "yesterday",
     last: Annotated[Day | None, Query(alias="to", description="The last day; by default the first.")] = None,
     format: _Format = "csv",  # noqa: A002 - the parameter's name
@@ -70,6 +72,8 @@ def export_days(
     zone = ZoneInfo(settings.timezone)
     days = downloads.day_of(first, now, zone), downloads.day_of(last or first, now, zone)
     found = runs.opened_between(context.db, *downloads.moments_of(*days, zone))
+    period = f"{days[0]}" if days[0] == days[1] else f"{days[0]}..{days[1]}"
+    audit.note(context.db, person.name, AuditAction.EXPORT, AuditSubject.LIST, period, format=format)
     name = downloads.name_of_days(*days, found, settings.incoming_dir.name)
     return _download(settings, export.batches(context.db, [run.id for run in found]), format, bom, name)
 

@@ -56,10 +56,10 @@ def show_job(context: Pipeline, _: Viewer, job_id: str) -> JobStatus:
 
 
 @router.delete("/jobs/{job_id}", summary="Cancel a job that has not begun")
-def cancel(context: Pipeline, _: Operator, job_id: str) -> JobStatus:
+def cancel(context: Pipeline, person: Operator, job_id: str) -> JobStatus:
     """Cancel a job. A job whose run is open cannot be cancelled: its images are already in the run."""
     _existing(context.db, job_id)
-    if not jobs.cancel(context.db, job_id):
+    if not jobs.cancel(context.db, job_id, person.name):
         raise ConflictError("This job has begun or is already cancelled.", "Look at its run.")
     return _status(context, job_id)
 
@@ -69,7 +69,7 @@ def cancel(context: Pipeline, _: Operator, job_id: str) -> JobStatus:
     status_code=status.HTTP_202_ACCEPTED,
     summary="Retry a job that failed or was cancelled",
 )
-def retry_job(context: Pipeline, _: Operator, job_id: str) -> JobStatus:
+def retry_job(context: Pipeline, person: Operator, job_id: str) -> JobStatus:
     """Request a job again."""
     job = _existing(context.db, job_id)
     state = progress_of(context, job).state
@@ -77,7 +77,7 @@ def retry_job(context: Pipeline, _: Operator, job_id: str) -> JobStatus:
         raise ConflictError(
             "This job is {state}.", "Only a failed or cancelled job can be retried.", state=state
         )
-    resend_job(context, job)
+    resend_job(context, job, person.name)
     return _status(context, job_id)
 
 

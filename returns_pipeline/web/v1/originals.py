@@ -9,7 +9,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.images import ImageFile
+from returns_pipeline.store import audit
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.originals import open_original
 from returns_pipeline.web.dependencies import ImageId, Pipeline, Reviewer
 from returns_pipeline.web.queries.media_types import BYTES, SHOWN, TYPES
@@ -35,7 +38,7 @@ _UNSAFE = re.compile(r'[^ -~]|["\\\\%/]')
 async def download(
     request: Request,
     context: Pipeline,
-    _: Reviewer,
+    person: Reviewer,
     image_id: ImageId,
     inline: Annotated[
         bool, Query(description="Let a browser show it, if it can, in place of saving it.")
@@ -53,6 +56,9 @@ async def download(
         return Response(status_code=304, headers=headers)
     wanted = request.headers.get("range") if request.headers.get("if-range", tag) == tag else None
     part = _range(wanted, file.size)
+    if part is None or part[0] == 0:
+        # A player or a download that goes on asks for many parts.
+        await run_in_threadpool(_record, context, person.name, image_id, inline)
     if part is None:
         return _stream(content, file.size, 200, headers)
     start, end = part
@@ -62,6 +68,11 @@ async def download(
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     content.seek(start)
     return _stream(content, end - start, 206, headers)
+
+
+def _record(context: Context, who: str, image_id: int, inline: bool) -> None:
+    action = AuditAction.VIEW if inline else AuditAction.DOWNLOAD
+    audit.note(context.db, who, action, AuditSubject.IMAGE, image_id)
 
 
 def _headers(file: ImageFile, image_id: int, inline: bool) -> dict[str, str]:
