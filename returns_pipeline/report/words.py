@@ -13,6 +13,7 @@ from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.notices import DeliveryCounts
 from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.removal import RetentionPass
 from returns_pipeline.records.reviews import Event, ReviewAction, ReviewKind, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
@@ -317,6 +318,18 @@ def undelivered(counts: DeliveryCounts) -> str:
     if counts.given_up:
         sentences.append(f"{counted(counts.given_up, 'notice')} could not be delivered.")
     return " ".join(sentences)
+
+
+def retention(last: RetentionPass) -> list[str]:
+    """Return what a pass over old photos did, a sentence for each count."""
+    removed = counted(last.counts.removed, "photo")
+    sentences = [f"{removed} older than {counted(last.keep_days, 'day')} removed."]
+    for name, sentence in RETENTION_KEPT.items():
+        if count := getattr(last.counts, name):
+            sentences.append(sentence.format(count=f"{count:,}"))
+    if last.finished_at is None:
+        sentences.append("This goes on while no night runs.")
+    return sentences
 
 
 def coloured(count: int, total: int, model: object, knows: str = "grey pictures only") -> str:
