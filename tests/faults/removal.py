@@ -53,6 +53,7 @@ def kill_deletions(night: Night) -> int:
 
     until(is_told, 60, "the reports are written again")
     for row in chosen:
-        folder = Path(row.archived_path).parent
-        assert not folder.exists() or all(str(row.id) not in path.name for path in folder.iterdir())
+        place = Path(row.archived_path)
+        assert not place.exists()
+        assert not (place.parent / f".returns-removing-{row.id}").exists()
     return len(chosen)
