@@ -141,8 +141,8 @@ class ImageResult(NamedTuple):
     reviewed_at: datetime | None
     received_at: datetime
     run_id: int
-    deleted_at: datetime | None = None
-    photo_removed_at: datetime | None = None
+    deleted_at: datetime | None
+    photo_removed_at: datetime | None
     main_probability: float | None = None
     review_id: int | None = None
     deleted_by: str | None = None

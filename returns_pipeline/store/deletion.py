@@ -293,8 +293,8 @@ def failed(db: Database, image_id: int, error: str) -> None:
 
 
 def gone_among(db: Database, image_ids: Iterable[int]) -> set[int]:
-    """Return which of these images were deleted, or have no photo any more, or do not exist."""
-    wanted = set(image_ids)
+    """Return which of these images were deleted, have no photo any more, or do not exist; 0 is no image."""
+    wanted = set(image_ids) - {0}
     kept = sa.select(images.c.id).where(
         images.c.id.in_(wanted), images.c.deleted_at.is_(None), images.c.photo_removed_at.is_(None)
     )
