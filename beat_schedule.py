@@ -26,7 +26,7 @@ class Every(schedule):
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return Celery's schedule: entry -> task name, time, queue, expiry in seconds."""
-    return {
+    entries: dict[str, dict[str, Any]] = {
         # A scan takes every photo that is present, so a message older than a day adds nothing. `scheduled`:
         # two beats request the same run, and the sweep requests a night that was missed.
         "nightly-scan": {
@@ -42,3 +42,11 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "options": {"queue": CONTROL, "expires": 55},
         },
     }
+    if settings.keep_days:
+        # Each message removes photos for some seconds, once a day and while no run is open.
+        entries["retention"] = {
+            "task": Task.RETENTION.value,
+            "schedule": Every(60.0),
+            "options": {"queue": CONTROL, "expires": 55},
+        }
+    return entries

@@ -144,6 +144,12 @@ class NotFoundError(RefusedError):
     http_status = 404
 
 
+class GoneError(RefusedError):
+    """A request for something that was deleted."""
+
+    http_status = 410
+
+
 class ConflictError(RefusedError):
     """A request that conflicts with the present state; it may succeed later."""
 

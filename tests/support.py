@@ -153,9 +153,13 @@ def audit(
         )
         open_chunks = connection.execute(unfinished).scalar_one()
     rows = [row for row in rows if run_id in (None, row.run_id)]
-    # A file that changed or vanished before it was read is not counted as come in; its row has the code.
-    gone = [row for row in rows if row.code in {FaultCode.CHANGED, FaultCode.VANISHED}]
-    rows = [row for row in rows if row.code not in {FaultCode.CHANGED, FaultCode.VANISHED}]
+    # A file that changed or vanished before it was read is not counted as come in; its row has the code. A
+    # deleted image keeps its row.
+    left_out = {
+        row.id for row in rows if row.code in {FaultCode.CHANGED, FaultCode.VANISHED} or row.deleted_at
+    }
+    gone = [row for row in rows if row.id in left_out]
+    rows = [row for row in rows if row.id not in left_out]
     if len(rows) != came_in.total() or len(rows) + len(gone) != sum(run.counts.seen for run in summaries):
         wrong.append(f"{len(rows)} seen and {len(gone)} changed, {came_in.total()} came in")
     wrong += [f"{open_chunks} chunks are open"] if open_chunks else []

@@ -9,7 +9,7 @@ from typing import Any
 
 from returns_pipeline.broker.client_paths import ClientPathsTask
 from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
-from returns_pipeline.usecases import chunks, closing, explanations, notices, runs
+from returns_pipeline.usecases import chunks, closing, explanations, notices, retention, runs
 from returns_pipeline.usecases import sweep as sweeping
 from workers.app import app
 from workers.process import context
@@ -88,3 +88,9 @@ def deliver_notices() -> None:
 def sweep() -> None:
     """Send open work again that no process works on."""
     sweeping.sweep(context())
+
+
+@app.task(ignore_result=True, **_RETRY)
+def remove_old_photos() -> None:
+    """Remove some of the photos that are older than RETURNS_KEEP_DAYS, if no run is open."""
+    retention.remove_some(context())

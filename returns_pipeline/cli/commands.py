@@ -15,6 +15,7 @@ from returns_pipeline.cli import (
     notify,
     processes,
     requests,
+    retention,
     runs,
     status,
     train,
@@ -35,6 +36,7 @@ app.command("classify")(requests.classify)
 app.add_typer(runs.app, name="runs")
 app.add_typer(images.app, name="images")
 app.command("retry")(requests.retry)
+app.command("retention")(retention.retention)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")

@@ -1,5 +1,6 @@
 """`returns-pipeline images`: the result of each image."""
 
+import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,3 +65,32 @@ def list_images(
         output.print_images(found)
         if left:
             console.print_line(left)
+
+
+@app.command("delete")
+def delete(
+    image_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST_ID, help="The image's id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an image for ever: its file, pictures, name, prediction, and the categories it was given.
+
+    A row without name and content stays, so that the counts of its run stand.
+    """
+    from returns_pipeline.report.words import counted
+    from returns_pipeline.store.deletion import same_file
+    from returns_pipeline.usecases import deletion
+
+    settings, database = open_installation()
+    others = [each for each in same_file(database, image_id) if each != image_id]
+    if others:
+        listed = ", ".join(map(str, others))
+        console.print_note(f"The same file was classified more than once. Deleted with it: {listed}.")
+    if not yes:
+        typer.confirm(f"Delete image {image_id} for ever?", abort=True)
+    done = deletion.delete(settings, database, image_id, who=getpass.getuser())
+    console.print_line(f"Deleted {counted(len(done.images), 'image')}.")
+    if done.files_left:
+        left = counted(done.files_left, "file")
+        console.print_note(
+            f"Not removed yet: {left}. The program tries again; `returns-pipeline doctor` says why."
+        )

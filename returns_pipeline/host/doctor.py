@@ -22,10 +22,10 @@ from returns_pipeline.photos.folder_clocks import read_clock
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.tasks import QUEUES
-from returns_pipeline.report.words import undelivered
+from returns_pipeline.report.words import counted, undelivered
 from returns_pipeline.settings import Settings
 from returns_pipeline.settings.places import sqlite_file
-from returns_pipeline.store import outbox
+from returns_pipeline.store import deletion, outbox, retention
 from returns_pipeline.store.database import Database, safe, utc_now
 from returns_pipeline.usecases import intakes, models
 from returns_pipeline.usecases.schedule import next_due
@@ -58,6 +58,7 @@ def examine(settings: Settings) -> list[Check]:
         ("disk", _disk),
         ("clock", _clock),
         ("notices", _notices),
+        ("retention", _retention),
     ]
     return [_run(name, check, settings) for name, check in checks]
 
@@ -230,6 +231,36 @@ def _notices(settings: Settings) -> str:
     if not known:
         return "no address gets notices; RETURNS_WEBHOOKS and RETURNS_APPRISE set some"
     return "every notice is delivered: " + ", ".join(address.recipient.shown for address in known)
+
+
+def _retention(settings: Settings) -> str:
+    kept = f"photos are kept for {counted(settings.keep_days, 'day')}"
+    if not settings.keep_days:
+        kept = "photos are kept for ever; RETURNS_KEEP_DAYS sets a limit"
+    if not _run("database", _database, settings).ok:
+        return kept
+    with _opened(settings) as database:
+        left = [each for each in deletion.open_removals(database) if each.error]
+        last = retention.last(database)
+    if left:
+        raise ConfigFault(
+            "The files of {count} deleted images are still there. The first: {reason}",
+            "Correct the cause; the program tries again. Once a file is gone, the deletion is complete.",
+            count=len(left),
+            reason=left[0].error,
+        )
+    if last is None:
+        return kept
+    if last.error and (last.counts.failed or last.counts.different):
+        raise ConfigFault(
+            "{count} photos older than {days} days could not be removed. The last: {reason}",
+            "Correct the cause; the program tries again after the next night.",
+            count=last.counts.failed + last.counts.different,
+            days=last.keep_days,
+            reason=last.error,
+        )
+    removed = counted(last.counts.removed, "photo")
+    return f"{kept}; the last pass began {last.started_at:%Y-%m-%d %H:%M} UTC and removed {removed}"
 
 
 def _nearest(folder: Path) -> Path:

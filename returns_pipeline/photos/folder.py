@@ -6,17 +6,18 @@ Plain strings and `os` instead of `Path` where code runs once for every photo.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
-from returns_pipeline.photos import file_systems, folder_moves, intake_rules
+from returns_pipeline.photos import file_systems, folder_moves, folder_removals, intake_rules
 from returns_pipeline.photos.file_identity import identity_of, is_copy
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.photos.folder_search import FolderSearch, found_file
 from returns_pipeline.private_files import make_folder, open_private
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
+from returns_pipeline.records.removal import StoredFile
 
 #: Errors of `open` and `read` that are caused by the file, not by the disk or the machine.
 _FILE_ERRNOS = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
@@ -152,6 +153,14 @@ class FolderSource:
                 reason=error.strerror,
             ) from error
         return self.describe(place)
+
+    def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
+        """Delete files that are the recorded ones. See PhotoSource.remove_originals."""
+        return folder_removals.remove_all(files)
+
+    def remove_empty(self, folders: Iterable[str], root: str) -> None:
+        """Delete empty folders. See PhotoSource.remove_empty."""
+        folder_removals.remove_empty(folders, root)
 
     def remove(self, place: str) -> None:
         """Delete a file. See PhotoSource.remove."""

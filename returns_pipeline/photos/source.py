@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
-from returns_pipeline.errors import TransientFault
+from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
+from returns_pipeline.records.removal import StoredFile
 
 
 class ImmovableFault(TransientFault):
@@ -108,6 +109,19 @@ class PhotoSource(Protocol):
 
     def put(self, place: str, content: bytes) -> FoundFile:
         """Write a new photo and return it. Raises TransientFault if there is no room or no permission."""
+        ...
+
+    def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
+        """Delete the files of images, durably; return a result for each by the image's id.
+
+        True: deleted. False: there was none any more. ImageFault: another file lies there, by size, time or
+        sha256, or the place leads out of its root by a link; it stays. TransientFault: it could not be
+        deleted. Safe to repeat after any interruption.
+        """
+        ...
+
+    def remove_empty(self, folders: Iterable[str], root: str) -> None:
+        """Delete those of these folders that are empty, and the empty ones above them up to `root`."""
         ...
 
     def remove(self, place: str) -> None:

@@ -117,8 +117,9 @@ class ImageResult(NamedTuple):
     None in a field means that there is no such value. `archived_path` is where the file has been moved to.
     `final_label` is the label of the newest review, else the prediction's; `final_source`, one of
     LabelSource, says which. After a review without a label, `final_label` is None and `review_outcome` says
-    why. Fields with a default are read for pages and lists only, not for the report and the export of a
-    whole run.
+    why. A deleted image has no name, prediction or label. After `photo_removed_at` the photo is not kept any
+    more, but its result is. The last three fields are read for pages and lists only, not for the report and
+    the export of a whole run.
     """
 
     id: int
@@ -140,13 +141,21 @@ class ImageResult(NamedTuple):
     reviewed_at: datetime | None
     received_at: datetime
     run_id: int
+    deleted_at: datetime | None
+    photo_removed_at: datetime | None
     main_probability: float | None = None
     review_id: int | None = None
+    deleted_by: str | None = None
 
     @property
     def lies_at(self) -> str:
         """The present path of the file: in the archive once it has been moved, else its source path."""
         return self.archived_path or self.path
+
+    @property
+    def has_photo(self) -> bool:
+        """Whether the image was not deleted, and its photo was not removed because of its age."""
+        return self.deleted_at is None and self.photo_removed_at is None
 
     @property
     def name(self) -> str:
@@ -157,7 +166,7 @@ class ImageResult(NamedTuple):
 class Picture(NamedTuple):
     """An image's file: its present path, `size` in bytes, `width` and `height` in pixels or None.
 
-    `is_damaged`: only a part of it may be readable.
+    `is_damaged`: only a part of it may be readable. `image_id` is 0 for a file of no image.
     """
 
     path: str
@@ -165,6 +174,7 @@ class Picture(NamedTuple):
     width: int | None
     height: int | None
     is_damaged: bool = False
+    image_id: int = 0
 
 
 class FilePlace(StrEnum):
@@ -177,6 +187,8 @@ class FilePlace(StrEnum):
     ARCHIVE = "archive"
     QUARANTINE = "quarantine"
     GONE = "gone"
+    REMOVED = "removed"
+    DELETED = "deleted"
 
 
 class ImageFile(NamedTuple):

@@ -29,6 +29,7 @@ class Task(StrEnum):
     RETRY = "workers.tasks.retry_images"
     DELIVER_NOTICES = "workers.tasks.deliver_notices"
     SWEEP = "workers.tasks.sweep"
+    RETENTION = "workers.tasks.remove_old_photos"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -39,6 +40,7 @@ TASK_QUEUES = {
     Task.RETRY: CONTROL,
     Task.DELIVER_NOTICES: CONTROL,
     Task.SWEEP: CONTROL,
+    Task.RETENTION: CONTROL,
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,

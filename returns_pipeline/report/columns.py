@@ -124,6 +124,9 @@ COLUMNS = (
     Column("reviewed_by", "reviewer", str, N_("Reviewed by"), _NOT_TABLE, printable),
     Column("reviewed_at", "reviewed_at", datetime, N_("Reviewed at"), _NOT_TABLE),
     Column("received_at", "received_at", datetime, N_("Came in"), _NOT_TABLE, is_optional=False),
+    Column("photo_removed_at", "photo_removed_at", datetime, N_("Photo removed"), _REST_PAGE),
+    Column("deleted_at", "deleted_at", datetime, N_("Deleted"), frozenset({Output.REST})),
+    Column("deleted_by", "deleted_by", str, N_("Deleted by"), frozenset({Output.REST})),
     # The last column, because clients read the earlier ones by their places.
     Column("run", "run_id", int, N_("Run"), frozenset({Output.EXPORT}), is_optional=False),
 )

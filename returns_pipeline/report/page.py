@@ -24,6 +24,7 @@ class Content:
 
     `labels` and `codes` have the number of images of each final label and of each reason, most frequent
     first. `faults` and `doubtful` are some images. `accuracy` and `review` are None if they were not counted.
+    `deleted` images count in no label.
     """
 
     labels: Sequence[tuple[str, int]]
@@ -32,6 +33,7 @@ class Content:
     doubtful: Sequence[ImageResult]
     accuracy: float | None = None
     review: int | None = None
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def render(summary: RunSummary, tally: Tally, folder: Path, zone: tzinfo) -> str
         tally.doubtful,
         tally.accuracy.share,
         tally.decisions[Decision.REVIEW],
+        tally.deleted,
     )
     values = _values(summary, content, lambda result: _link(result, folder))
     template = template_environment("returns_pipeline.report").get_template("report.html")
@@ -80,6 +83,7 @@ def _values(summary: RunSummary, content: Content, picture: Callable[[ImageResul
         "run": summary,
         "accuracy": content.accuracy,
         "review": content.review,
+        "deleted": content.deleted,
         "labels": content.labels,
         "labelled": labelled,
         "plot": _plot(content.labels, labelled),
@@ -100,5 +104,8 @@ def _plot(labels: Iterable[tuple[str, int]], labelled: int) -> Markup:
 
 
 def _link(result: ImageResult, folder: Path) -> str:
+    """Return a relative link to a photo; empty if the photo was removed because of its age."""
+    if not result.has_photo:
+        return ""
     relative = os.path.relpath(result.archived_path or result.path, folder)
     return quote(os.fsencode(relative))

@@ -53,10 +53,14 @@ class Tally:
     faults: list[ImageResult] = field(default_factory=list)
     labelled: int = 0
     correct: int = 0
+    deleted: int = 0
     _doubtful: list[tuple[float, int, ImageResult]] = field(default_factory=list)
 
     def add(self, result: ImageResult) -> None:
-        """Count one image."""
+        """Count one image. A deleted one has no result any more."""
+        if result.deleted_at is not None:
+            self.deleted += 1
+            return
         if result.final_label is not None:
             self.labels[result.final_label] += 1
         if result.label is None or result.probability is None:

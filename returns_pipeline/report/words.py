@@ -14,6 +14,7 @@ from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.models import ModelAction, ModelStage
 from returns_pipeline.records.notices import DeliveryCounts
 from returns_pipeline.records.predictions import Decision
+from returns_pipeline.records.removal import RetentionPass
 from returns_pipeline.records.reviews import Event, ReviewAction, ReviewKind, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
 
@@ -92,6 +93,9 @@ STEPS = Words(
         "received": N_("The photo came in."),
         "predicted": N_("Classified as {detail}."),
         "finished": N_("The result was stored: {detail}."),
+        "photo_removed": N_(
+            "The photo was removed, because it was older than photos are kept. Its result stays."
+        ),
         "moved": N_("The file was moved to {detail}."),
         ReviewAction.ACCEPT: N_("Confirmed as {detail}."),
         ReviewAction.CORRECT: N_("Corrected to {detail}."),
@@ -117,7 +121,20 @@ FILE_PLACES = Words(
         FilePlace.NAMED: N_("in the folder it came from: a photo that is named by hand stays there"),
         FilePlace.ARCHIVE: N_("in the archive"),
         FilePlace.QUARANTINE: N_("in quarantine, the folder of photos without a prediction"),
+        FilePlace.REMOVED: N_("removed, because photos are kept for a limited time; its result is kept"),
+        FilePlace.DELETED: N_("deleted"),
         FilePlace.GONE: N_("gone: it was no longer in its folder when the program wanted to read or move it"),
+    }
+)
+
+#: What retention keeps back: the fields of RetentionCounts.
+RETENTION_KEPT = Words(
+    {
+        "waiting": N_("Kept because they wait for a review: {count}."),
+        "open_runs": N_("Kept because their run is not finished: {count}."),
+        "different": N_("Kept because another file lies in their place: {count}."),
+        "failed": N_("Kept because they could not be removed: {count}."),
+        "gone": N_("Not there any more: {count}."),
     }
 )
 
@@ -373,6 +390,24 @@ def undelivered(counts: DeliveryCounts) -> str:
             )
         )
     return " ".join(sentences)
+
+
+def retention(last: RetentionPass) -> list[str]:
+    """Return what a pass over old photos did, a sentence for each count."""
+    sentences = [
+        ngettext(
+            "{count} photo older than {days} days removed.",
+            "{count} photos older than {days} days removed.",
+            last.counts.removed,
+            days=last.keep_days,
+        )
+    ]
+    for name, sentence in RETENTION_KEPT.items():
+        if count := getattr(last.counts, name):
+            sentences.append(sentence.format(count=number(count)))
+    if last.finished_at is None:
+        sentences.append(gettext("This goes on while no night runs."))
+    return sentences
 
 
 def coloured(count: int, total: int, model: object, knows: str = N_("grey pictures only")) -> str:

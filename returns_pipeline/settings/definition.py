@@ -70,6 +70,14 @@ class Settings(BaseSettings):
         Path(),
         description="Folder for images that were sent over HTTP and wait for a worker. Default: HOME/spool.",
     )
+    keep_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days for which photos are kept in the archive, in quarantine and in the spool, counted "
+        "from the moment at which each came in. Older ones are removed every day, except those that wait for "
+        "a review; their results stay. 0: photos are kept for ever.",
+    )
     models_dir: Path = Field(
         SHIPPED / "models",
         description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",

@@ -51,6 +51,7 @@ _FROM = (
 )
 #: The columns that `picture_of` reads.
 PICTURE = (
+    images.c.id,
     images.c.source_path,
     images.c.archived_path,
     images.c.in_intake,
@@ -59,6 +60,8 @@ PICTURE = (
     images.c.height,
     images.c.code,
 )
+#: Condition: the image was not deleted, and its photo was not removed because of its age.
+HAS_PHOTO = sa.and_(images.c.deleted_at.is_(None), images.c.photo_removed_at.is_(None))
 #: Faults of images that are drawn: a part of a damaged file may be readable, and GAVE_UP is no fault of a
 #: file. A file that ended a worker or took too long is not decoded again for a page.
 _DRAWN = (FaultCode.TRUNCATED, FaultCode.GAVE_UP)
@@ -66,6 +69,7 @@ _DRAWN = (FaultCode.TRUNCATED, FaultCode.GAVE_UP)
 PAGE_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "main_probability": predictions.c.main_probability,
     "review_id": images.c.review_id,
+    "deleted_by": images.c.deleted_by,
 }
 _SELECT = sa.select(*RESULT_COLUMNS.values(), *PAGE_COLUMNS.values()).select_from(_FROM)
 
@@ -213,7 +217,7 @@ def find(db: Database, image_id: int) -> ImageResult | None:
 def picture(db: Database, image_id: int) -> Picture | None:
     """Return where the file of an image that can be drawn lies now; None for any other image."""
     can_be_drawn = sa.or_(images.c.state == ImageState.CLASSIFIED, images.c.code.in_(_DRAWN))
-    query = sa.select(*PICTURE).where(images.c.id == image_id, can_be_drawn)
+    query = sa.select(*PICTURE).where(images.c.id == image_id, can_be_drawn, HAS_PHOTO)
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
     return picture_of(row) if row else None
@@ -222,7 +226,7 @@ def picture(db: Database, image_id: int) -> Picture | None:
 def picture_of(row: Any) -> Picture:
     """Return the file of a row with the columns PICTURE, and where it lies now."""
     path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path
-    return Picture(path, row.size, row.width, row.height, row.code == FaultCode.TRUNCATED)
+    return Picture(path, row.size, row.width, row.height, row.code == FaultCode.TRUNCATED, row.id)
 
 
 def all_predictions(db: Database, image_id: int) -> list[StoredPrediction]:

@@ -204,10 +204,18 @@ def store(
 
 
 def store_shadow(db: Database, shadow: Shadow, predicted: Sequence[tuple[int, Prediction]]) -> None:
-    """Write a shadow's (image id, prediction) pairs. A second write of the same pairs changes nothing."""
+    """Write a shadow's (image id, prediction) pairs. A second write of the same pairs changes nothing.
+
+    Nothing stays for an image that was deleted meanwhile: a shadow writes after its chunk is done.
+    """
     rows = [_prediction(image_id, shadow.model_version_id, each) for image_id, each in predicted]
     with db.write() as connection:
         bulk.insert(connection, predictions, _PREDICTION, rows)
+        ids = [image_id for image_id, _ in predicted]
+        deleted = sa.select(images.c.id).where(
+            images.c.id.between(min(ids, default=0), max(ids, default=0)), images.c.deleted_at.is_not(None)
+        )
+        connection.execute(sa.delete(predictions).where(predictions.c.image_id.in_(deleted)))
 
 
 def moves(db: Database, chunk_id: int) -> list[Move]:

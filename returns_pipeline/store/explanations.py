@@ -8,7 +8,7 @@ from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded
-from returns_pipeline.store.browsing import PICTURE, picture_of
+from returns_pipeline.store.browsing import HAS_PHOTO, PICTURE, picture_of
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
@@ -35,7 +35,7 @@ def to_explain(db: Database, image_id: int) -> ToExplain | None:
             predictions.c.label_index,
         )
         .select_from(images.join(RUNS_WITH_MODEL).join(predictions, PREDICTION_OF_RUN))
-        .where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED)
+        .where(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED, HAS_PHOTO)
     )
     with db.read() as connection:
         row = connection.execute(query).one_or_none()
@@ -80,7 +80,10 @@ def find(db: Database, image_id: int) -> Explanation | None:
 
 
 def save(db: Database, image_id: int, model_version_id: int, explanation: Explanation) -> None:
-    """Store an explanation. It replaces a failed one; a successful one stays."""
+    """Store an explanation. It replaces a failed one; a successful one stays.
+
+    Stores nothing for an image that was deleted, or whose photo was removed, meanwhile.
+    """
     values = {**explanation._asdict(), "created_at": utc_now()}
     key = [explanations.c.image_id, explanations.c.model_version_id]
     with db.write() as connection:
@@ -89,6 +92,9 @@ def save(db: Database, image_id: int, model_version_id: int, explanation: Explan
             .values(image_id=image_id, model_version_id=model_version_id, **values)
             .on_conflict_do_update(index_elements=key, set_=values, where=explanations.c.fault.is_not(None))
         )
+        # A removal locks the image, so it is either seen here or sees this row.
+        is_gone = sa.select(images.c.id).where(images.c.id == image_id, sa.not_(HAS_PHOTO))
+        connection.execute(sa.delete(explanations).where(explanations.c.image_id.in_(is_gone)))
 
 
 def earlier_embeddings(db: Database, model_version_id: int, chunk_id: int, most: int) -> Iterator[Embedded]:

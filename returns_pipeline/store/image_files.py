@@ -1,5 +1,6 @@
 """The file of an image: what is known of it, and where it is now."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from returns_pipeline.records.images import FilePlace, ImageFile, ImageState
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.text import file_name
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import IDENTITY, chunks, images, runs
+from returns_pipeline.store.tables import IDENTITY, chunks, file_removals, images, runs
 
 
 def find(db: Database, image_id: int) -> ImageFile | None:
@@ -26,6 +27,8 @@ def find(db: Database, image_id: int) -> ImageFile | None:
             images.c.format,
             images.c.width,
             images.c.height,
+            images.c.deleted_at,
+            images.c.photo_removed_at,
             chunks.c.state.label("chunk_state"),
             sa.func.coalesce(runs.c.intake, runs.c.directory, type_=runs.c.intake.type).label("intake"),
             runs.c.kind,
@@ -55,6 +58,10 @@ def find(db: Database, image_id: int) -> ImageFile | None:
 
 
 def _place(row: Any) -> FilePlace:
+    if row.deleted_at is not None:
+        return FilePlace.DELETED
+    if row.photo_removed_at is not None:
+        return FilePlace.REMOVED
     if row.state == ImageState.PENDING:
         return FilePlace.WAITING
     if row.in_intake:
@@ -62,3 +69,26 @@ def _place(row: Any) -> FilePlace:
     if row.archived_path is not None:
         return FilePlace.ARCHIVE if row.state == ImageState.CLASSIFIED else FilePlace.QUARANTINE
     return FilePlace.NAMED if row.kind == RunKind.ADHOC else FilePlace.GONE
+
+
+def unknown(db: Database, paths: Sequence[str]) -> list[str]:
+    """Return which of these paths below archive and quarantine belong to no image: see photos.destinations.
+
+    A file that is still to be removed belongs to its deleted image. At most some hundred paths.
+    """
+    owners = {path: _owner(path) for path in paths}
+    ids = sorted({owner for owner in owners.values() if owner is not None})
+    of_images = sa.select(images.c.id, images.c.archived_path).where(images.c.id.in_(ids))
+    of_removals = sa.select(file_removals.c.image_id, file_removals.c.path).where(
+        file_removals.c.image_id.in_(ids)
+    )
+    with db.read() as connection:
+        known = {(int(row[0]), row[1]) for row in connection.execute(of_images)}
+        known |= {(int(row[0]), row[1]) for row in connection.execute(of_removals)}
+    return [path for path in paths if (owners[path], path) not in known]
+
+
+def _owner(path: str) -> int | None:
+    """Return the id of the image that a file's name begins with."""
+    number = path.rpartition("/")[2].partition("-")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 19 else None

@@ -30,6 +30,7 @@ def history(db: Database, image_id: int) -> list[Event]:
                 images.c.state,
                 images.c.in_intake,
                 images.c.archived_path,
+                images.c.photo_removed_at,
             )
             .select_from(images.join(chunks, chunks.c.id == images.c.chunk_id).join(runs))
             .where(images.c.id == image_id)
@@ -56,6 +57,8 @@ def history(db: Database, image_id: int) -> list[Event]:
         if not image.in_intake and image.archived_path is not None:
             place = FilePlace.ARCHIVE if image.state == ImageState.CLASSIFIED else FilePlace.QUARANTINE
             events.append(Event(image.finished_at, "moved", "", place))
+    if image.photo_removed_at is not None:
+        events.append(Event(image.photo_removed_at, "photo_removed", "", ""))
     events += [
         Event(row.changed_at, row.action, row.who, row.label or row.outcome or "")
         if row.action in DECISIONS

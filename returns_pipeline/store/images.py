@@ -11,7 +11,7 @@ from returns_pipeline.records.images import FoundFile, ImageResult, ImageState
 from returns_pipeline.records.models import PredictionPair
 from returns_pipeline.records.runs import OpenWork
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.joins import PREDICTION_OF_RUN, RECEIVED_AT
+from returns_pipeline.store.joins import PREDICTION_OF_RUN, RECEIVED_AT, SHOWN_PATH
 from returns_pipeline.store.tables import (
     IDENTITY,
     UNFINISHED,
@@ -27,7 +27,7 @@ from returns_pipeline.store.tables import (
 #: show it.
 RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "id": images.c.id,
-    "path": images.c.source_path,
+    "path": SHOWN_PATH,
     "state": images.c.state,
     "code": images.c.code,
     "detail": images.c.detail,
@@ -47,6 +47,8 @@ RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "reviewed_at": review_changes.c.changed_at,
     "received_at": RECEIVED_AT,
     "run_id": images.c.run_id,
+    "deleted_at": images.c.deleted_at,
+    "photo_removed_at": images.c.photo_removed_at,
 }
 #: The review of an image that counts.
 REVIEW_OF_IMAGE = review_changes.c.id == images.c.review_id
@@ -147,5 +149,5 @@ def replayed(db: Database, run_id: int, replay_id: int) -> Iterator[PredictionPa
     """
     labels = {image.path: image.label for image in results(db, replay_id)}
     for image in results(db, run_id, ImageState.CLASSIFIED):
-        if image.label is not None:
+        if image.label is not None and image.has_photo:
             yield PredictionPair(image.path, image.label, labels.get(image.lies_at))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from returns_pipeline.errors import ConflictError, GoneError, NotFoundError, RefusedError
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.reviews import (
     BatchCounts,
@@ -82,6 +82,8 @@ class _Standing:
         these = images.c.id.in_(ids)
         connection.execute(sa.select(images.c.id).where(these).order_by(images.c.id).with_for_update())
         self._items = items_of(connection, ids)
+        deleted = sa.select(images.c.id).where(these, images.c.deleted_at.is_not(None))
+        self._deleted = set(connection.execute(deleted).scalars())
         newest = sa.select(review_changes).where(
             review_changes.c.id.in_(sa.select(images.c.review_id).where(these))
         )
@@ -98,6 +100,8 @@ class _Standing:
         item, newest = self._items.get(image_id), self._newest.get(image_id)
         if item is None:
             return NotFoundError("There is no image {image}.", image=image_id)
+        if image_id in self._deleted:
+            return GoneError("Image {image} was deleted.", image=image_id)
         if image_id in self._seen:
             return ConflictError("Image {image} is named twice.", "Name each image once.", image=image_id)
         self._seen.add(image_id)
@@ -218,6 +222,8 @@ def undo(db: Database, who: str, seconds: float) -> Undone | None:
         review_changes.c.who == who,
         review_changes.c.action != ReviewAction.UNDO,
         final_labels.STANDS,
+        # An action on a deleted image cannot be taken back.
+        ~sa.exists().where(images.c.id == review_changes.c.image_id, images.c.deleted_at.is_not(None)),
     )
     columns = (
         review_changes.c.id,

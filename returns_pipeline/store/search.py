@@ -10,6 +10,7 @@ from returns_pipeline.records.images import Filter
 from returns_pipeline.records.search import MOST_COUNTED, Found, Place, Search, Term
 from returns_pipeline.store import browsing, search_conditions, search_index
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.joins import SHOWN_PATH
 from returns_pipeline.store.search_conditions import Conditions
 from returns_pipeline.store.search_index import BLOCK, ROOT, grams_of_term, key, searchable, unpacked
 from returns_pipeline.store.tables import images, runs, search_grams
@@ -242,7 +243,7 @@ class _Query:
     ) -> Iterator[int]:
         """Yield the images `within` a range or a list that fulfil conditions and terms."""
         order = images.c.id.asc() if ascending else images.c.id.desc()
-        query = conditions.select(images.c.id, images.c.source_path, ROOT, joined=(runs,))
+        query = conditions.select(images.c.id, SHOWN_PATH, ROOT, joined=(runs,))
         for image_id, path, root in self._connection.execute(query.where(within).order_by(order)).all():
             if self._fits(image_id, searchable(path, root, self._roots)):
                 yield image_id

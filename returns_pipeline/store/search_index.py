@@ -5,7 +5,8 @@ names have the trigram, so a search reads a few rows for each block, newest bloc
 page is full. Databases' own trigram indexes read every match of a frequent trigram first.
 
 Only blocks that are settled are indexed, in the sweep: the statements that insert images cost nothing. The
-rows of one block are written together and never changed. Newer images are few; a search reads their names.
+rows of one block are written together, and again only if one of its images is deleted. Newer images are few;
+a search reads their names.
 """
 
 import struct
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from returns_pipeline.records.text import fold
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.joins import SHOWN_PATH
 from returns_pipeline.store.tables import images, runs, search_grams, search_progress
 
 #: Ids in a block.
@@ -80,13 +82,16 @@ def index(db: Database, roots: Sequence[str], seconds: float) -> int:
         end = start + BLOCK
         if end > settled_end:
             break
-        rows, found = _rows(db, start, roots)
+        with db.read() as connection:
+            rows, found, deleted = _rows(connection, start, roots)
         with db.write() as connection:
             mine = connection.execute(
                 sa.update(search_progress).where(search_progress.c.indexed_end < end).values(indexed_end=end)
             )
             if not mine.rowcount:
                 break
+            if _deleted(connection, start) != deleted:
+                rows, found, deleted = _rows(connection, start, roots)
             connection.execute(sa.delete(search_grams).where(search_grams.c.block == start // BLOCK))
             bulk.insert(connection, search_grams, _COLUMNS, rows)
         indexed_end = end
@@ -103,11 +108,7 @@ def _settle(db: Database) -> tuple[int, int]:
     """
     newest = sa.select(sa.func.coalesce(sa.func.max(images.c.id), -1) + 1).scalar_subquery()
     with db.write() as connection:
-        connection.execute(
-            db.insert(search_progress)
-            .values(id=1, indexed_end=0, settled_end=0, seen_end=0, seen_transaction=0)
-            .on_conflict_do_nothing(index_elements=[search_progress.c.id])
-        )
+        _add_progress(db, connection)
         row = connection.execute(sa.select(search_progress)).one()
         if db.is_sqlite:
             return row.indexed_end, int(connection.execute(sa.select(newest)).scalar_one())
@@ -122,6 +123,14 @@ def _settle(db: Database) -> tuple[int, int]:
             )
         )
         return row.indexed_end, row.seen_end
+
+
+def _add_progress(db: Database, connection: sa.Connection) -> None:
+    connection.execute(
+        db.insert(search_progress)
+        .values(id=1, indexed_end=0, settled_end=0, seen_end=0, seen_transaction=0)
+        .on_conflict_do_nothing(index_elements=[search_progress.c.id])
+    )
 
 
 def _transaction(which: str) -> sa.ColumnElement[int]:
@@ -139,22 +148,46 @@ def _next_image(db: Database, first: int) -> int:
     return first if found is None else int(found)
 
 
-def _rows(db: Database, start: int, roots: Sequence[str]) -> tuple[list[bulk.Row], int]:
-    """Return the rows of the block that begins at `start`, and how many images it has."""
+def lock(db: Database, connection: sa.Connection) -> None:
+    """Let no other transaction extend the index until this one ends."""
+    _add_progress(db, connection)
+    connection.execute(sa.select(search_progress.c.id).with_for_update())
+
+
+def rebuild(connection: sa.Connection, image_ids: Iterable[int], roots: Sequence[str]) -> None:
+    """Write the blocks of images again whose names have changed. Call `lock` before the names change."""
+    end = progress(connection)
+    for start in {image_id // BLOCK * BLOCK for image_id in image_ids}:
+        if start < end:
+            rows, _, _ = _rows(connection, start, roots)
+            connection.execute(sa.delete(search_grams).where(search_grams.c.block == start // BLOCK))
+            bulk.insert(connection, search_grams, _COLUMNS, rows)
+
+
+def _deleted(connection: sa.Connection, start: int) -> int:
+    """Return how many images of a block are deleted."""
+    query = sa.select(sa.func.count()).where(
+        images.c.id >= start, images.c.id < start + BLOCK, images.c.deleted_at.is_not(None)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _rows(connection: sa.Connection, start: int, roots: Sequence[str]) -> tuple[list[bulk.Row], int, int]:
+    """Return the rows of the block that begins at `start`, its images and its deleted images as numbers."""
     query = (
-        sa.select(images.c.id, images.c.source_path, ROOT)
+        sa.select(images.c.id, SHOWN_PATH, ROOT)
         .join_from(images, runs)
         .where(images.c.id >= start, images.c.id < start + BLOCK)
         .order_by(images.c.id)
     )
     places: dict[str, list[int]] = defaultdict(list)
-    with db.read() as connection:
-        found = connection.execute(query).all()
+    deleted = _deleted(connection, start)
+    found = connection.execute(query).all()
     for image_id, path, root in found:
         for gram in _grams_of_name(searchable(path, root, roots)):
             places[gram].append(image_id - start)
     block = start // BLOCK
-    return [(block, key(gram), _packed(those)) for gram, those in places.items()], len(found)
+    return [(block, key(gram), _packed(those)) for gram, those in places.items()], len(found), deleted
 
 
 def _packed(places: Sequence[int]) -> bytes:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from returns_pipeline.errors import GoneError
 from returns_pipeline.records.images import ImageState, Received
 from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.store import bulk
@@ -43,7 +44,10 @@ def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
 
 
 def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
-    """Return these images with their results, by id. Predictions are those of each run's model."""
+    """Return these images with their results, by id. Predictions are those of each run's model.
+
+    Raises GoneError if one of them was deleted, for example before a request was repeated.
+    """
     query = (
         sa.select(
             images.c.id,
@@ -59,13 +63,15 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
             predictions.c.decision,
         )
         .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
-        .where(images.c.id.in_(sa.bindparam("some", expanding=True)))
+        .where(images.c.id.in_(sa.bindparam("some", expanding=True)), images.c.deleted_at.is_(None))
     )
     found = {}
     with db.read() as connection:
         for part in bulk.parts(wanted):
             for row in connection.execute(query, {"some": part}):
                 found[int(row.id)] = Received._make(row)
+    if missing := set(wanted) - set(found):
+        raise GoneError("Image {image} was deleted.", image=min(missing))
     return found
 
 

@@ -3,7 +3,14 @@
 import hashlib
 from typing import BinaryIO
 
-from returns_pipeline.errors import ConflictError, FaultCode, ImageFault, NotFoundError, TransientFault
+from returns_pipeline.errors import (
+    ConflictError,
+    FaultCode,
+    GoneError,
+    ImageFault,
+    NotFoundError,
+    TransientFault,
+)
 from returns_pipeline.records.images import FilePlace, ImageFile
 from returns_pipeline.store import image_files
 from returns_pipeline.usecases.context import Context
@@ -12,10 +19,12 @@ _BLOCK = 1024 * 1024
 
 
 def existing(context: Context, image_id: int) -> ImageFile:
-    """Return the file of an image. Raises NotFoundError for an unknown id."""
+    """Return the file of an image. Raises NotFoundError for an unknown id, GoneError for a deleted image."""
     found = image_files.find(context.db, image_id)
     if found is None:
         raise NotFoundError("There is no image {image}.", image=image_id)
+    if found.place is FilePlace.DELETED:
+        raise GoneError("Image {image} was deleted.", image=image_id)
     return found
 
 
@@ -24,9 +33,13 @@ def open_original(context: Context, image_id: int) -> tuple[ImageFile, BinaryIO]
 
     Its size and modification time are compared, and its sha256 if it is known: that reads the file once more.
     Raises NotFoundError if the file is gone, ConflictError if another file lies in its place or if it may
-    not be read, TransientFault if the disk fails.
+    not be read, TransientFault if the disk fails, GoneError if the image was deleted or its photo removed.
     """
     file = existing(context, image_id)
+    if file.place is FilePlace.REMOVED:
+        raise GoneError(
+            "The photo of image {image} is not kept any more.", "A backup may have it.", image=image_id
+        )
     if file.place is FilePlace.GONE:
         raise _gone(image_id)
     try:

@@ -182,7 +182,7 @@ def replay(context: Context, request_id: str, run_id: int, model: str) -> int:
         raise ConflictError("Run {run_id} is still open.", "Replay it when it is closed.", run_id=run_id)
     classified = images.results(context.db, run_id, ImageState.CLASSIFIED)
     # With the same path as in the database, by which old and new predictions are paired.
-    paths = dict.fromkeys(image.lies_at for image in classified)
+    paths = dict.fromkeys(image.lies_at for image in classified if image.has_photo)
     files = (context.photos.describe(path)._replace(path=path) for path in paths)
     return _open_complete(context, request_id, RunKind.ADHOC, files, model)
 

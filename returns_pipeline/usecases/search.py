@@ -105,7 +105,10 @@ def index_names(db: Database, settings: Settings) -> int:
 
 
 def roots_of(settings: Settings) -> tuple[str, ...]:
-    """Return the folders of intakes, with symbolic links and without."""
+    """Return the folders below which `search_index.searchable` finds the names of images.
+
+    They are those of intakes, with symbolic links and without.
+    """
     folders = [*(intake.folder for intake in settings.every_intake), settings.spool_dir]
     return tuple(dict.fromkeys(str(path) for each in folders for path in (each, each.resolve())))
 

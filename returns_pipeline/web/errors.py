@@ -98,6 +98,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     404: {"model": Fault, "description": "There is no such run, image, model or job."},
     408: {"model": Fault, "description": "The request arrives too slowly."},
     409: {"model": Fault, "description": "The request does not fit the present state."},
+    410: {"model": Fault, "description": "The image was deleted, or its photo was removed."},
     413: {"model": Fault, "description": "The request is too large."},
     422: {"model": Fault, "description": "A value is missing, out of bounds or of a wrong form."},
     429: {"model": Fault, "description": "Too many wrong tokens come from this address."},

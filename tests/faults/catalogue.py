@@ -35,6 +35,7 @@ from tests.faults.intake import (
 )
 from tests.faults.night import Night, log_of, scanned, signal_all, until
 from tests.faults.redis import fail_over, full_redis, read_only_redis
+from tests.faults.removal import kill_deletions
 from tests.faults.up import kill_a_child_of_up
 from tests.support import states
 
@@ -312,6 +313,7 @@ FAULTS = [
         settings={"lease_seconds": 2, "chunk_seconds": 60},
     ),
     Fault("an intake that is not mounted", unmounted_intake, tested_on=_SQLITE),
+    Fault("deletions are killed in the middle", kill_deletions),
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
 ]
 

@@ -341,5 +341,34 @@ def test_users_and_tokens_of_before_are_no_admins(database_url: str) -> None:
         assert list(valid.scalars()) == ["t1", "t2"]
     database.upgrade("0015")
     assert {each.role for each in access.all_users(database)} == {Role.OPERATOR}
+
+
+def test_0016_gives_every_chunk_a_moment_and_its_downgrade_keeps_the_images(database_url: str) -> None:
+    """Retention finds chunks of older releases by the moment of their run; images survive up, down, up."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0015")
+    with database.write() as connection:
+        for statement in (
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, created_at, stage) "
+            "VALUES (1, 'm', 1, 'x', '{}', CURRENT_TIMESTAMP, 'active')",
+            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+            "VALUES (1, 'r', 'nightly', 'running', 1, '2026-01-02 03:04:05', CURRENT_TIMESTAMP)",
+            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
+            "VALUES (1, 1, 'done', 1, CURRENT_TIMESTAMP)",
+            "INSERT INTO images (id, run_id, chunk_id, source_path, in_intake, size, mtime_ns, state) "
+            "VALUES (1, 1, 1, '/in/a.png', false, 1, 1, 'pending')",
+        ):
+            connection.exec_driver_sql(statement)
+    for step, revision in (
+        (database.upgrade, "0016"),
+        (database.downgrade, "0015"),
+        (database.upgrade, "0016"),
+    ):
+        step(revision)
+        with database.read() as connection:
+            moments = "SELECT count(*) FROM chunks JOIN runs ON received_at = opened_at"
+            assert connection.exec_driver_sql(moments).scalar_one() == 1
+            assert connection.exec_driver_sql("SELECT source_path FROM images").all() == [("/in/a.png",)]
     database.downgrade("base")
     database.close()

@@ -4,17 +4,18 @@ import asyncio
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
 import pytest
 
 from returns_pipeline.broker.in_process import InProcessQueue
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
+from returns_pipeline.records.removal import StoredFile
 from returns_pipeline.store import browsing, explanations, images, runs, uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.explanations import explain
@@ -93,6 +94,12 @@ class MemorySource:
     def put(self, place: str, content: bytes) -> FoundFile:
         self.photos[place] = content
         return self.describe(place)
+
+    def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
+        return {file.image_id: self.photos.pop(file.path, None) is not None for file in files}
+
+    def remove_empty(self, folders: Iterable[str], root: str) -> None:
+        """Do nothing: there are no folders."""
 
     def remove(self, place: str) -> None:
         self.photos.pop(place, None)

@@ -21,6 +21,7 @@ from returns_pipeline.store.tables.image_tables import (
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
+from returns_pipeline.store.tables.removal_tables import file_removals, retention_passes
 from returns_pipeline.store.tables.review_tables import (
     HELD,
     IN_BATCH,
@@ -32,6 +33,7 @@ from returns_pipeline.store.tables.review_tables import (
 from returns_pipeline.store.tables.run_tables import (
     COLOURED,
     CORRECTED,
+    KEPT,
     NOT_CLOSED,
     UNFINISHED,
     chunks,
@@ -52,6 +54,7 @@ __all__ = [
     "IDENTITY",
     "IN_BATCH",
     "IS_ACTIVE",
+    "KEPT",
     "NOT_CLASSIFIED",
     "NOT_CLOSED",
     "NOT_SPREAD",
@@ -74,6 +77,7 @@ __all__ = [
     "embeddings",
     "escape_path",
     "explanations",
+    "file_removals",
     "image_fingerprints",
     "images",
     "jobs",
@@ -85,6 +89,7 @@ __all__ = [
     "outbox",
     "predictions",
     "request_keys",
+    "retention_passes",
     "review_changes",
     "reviews",
     "run_labels",

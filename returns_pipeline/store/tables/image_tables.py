@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.predictions import Decision
-from returns_pipeline.store.tables.columns import BigId, PathText, metadata, one_of
+from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, metadata, one_of
 
 #: Term of the partial index of images whose final label a person gave.
 REVIEWED = sa.text(f"final_source = '{LabelSource.PERSON}'")
@@ -43,6 +43,11 @@ images = sa.Table(
     sa.Column("final_source", sa.String(8)),
     # The row of review_changes that counts. No foreign key, because that table refers to this one.
     sa.Column("review_id", sa.BigInteger),
+    # A deleted image keeps its row, without name and content, so that counts stand.
+    sa.Column("deleted_at", UtcDateTime),
+    sa.Column("deleted_by", sa.String(100)),
+    # When the photo was removed because of its age; the result stays.
+    sa.Column("photo_removed_at", UtcDateTime),
     one_of("state", *ImageState.written()),
     sa.CheckConstraint(
         f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"

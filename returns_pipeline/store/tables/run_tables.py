@@ -12,7 +12,10 @@ from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, 
 #: infer the term from a parameter.
 NOT_CLOSED = sa.text(f"runs.state <> '{RunState.CLOSED}'")
 CORRECTED = sa.text("corrected_at IS NOT NULL")
+
 UNFINISHED = sa.text(f"chunks.state <> '{ChunkState.DONE}'")
+#: Term of the partial index of chunks whose photos may still be there.
+KEPT = sa.text("photos_removed_at IS NULL")
 
 #: Key in `timings`: pictures whose colours the model does not see. There is none if it is 0.
 COLOURED = "coloured_images"
@@ -81,6 +84,8 @@ chunks = sa.Table(
     # When its images were found or sent. NULL in rows of releases before 0010: then when the run was opened.
     sa.Column("received_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
+    # When the last of its photos was removed because of its age.
+    sa.Column("photos_removed_at", UtcDateTime),
     sa.Column("worker", sa.String(255)),
     # The error of the last attempt; NULL if its process died.
     sa.Column("error", sa.Text),
@@ -92,6 +97,8 @@ chunks = sa.Table(
 sa.Index("ix_chunks_run", chunks.c.run_id, chunks.c.state)
 
 sa.Index("ix_chunks_received", chunks.c.received_at, chunks.c.id)
+
+sa.Index("ix_chunks_kept", chunks.c.received_at, chunks.c.id, postgresql_where=KEPT, sqlite_where=KEPT)
 
 sa.Index(
     "ix_chunks_unfinished",

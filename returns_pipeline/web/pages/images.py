@@ -7,25 +7,27 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.errors import PipelineError, RefusedError
+from returns_pipeline.errors import ConflictError, PipelineError, RefusedError
 from returns_pipeline.records.access import Role
-from returns_pipeline.records.images import ImageFile, ImageResult, ImageState
+from returns_pipeline.records.images import FilePlace, ImageFile, ImageResult, ImageState
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.text import file_name
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, shown
 from returns_pipeline.store import browsing, image_history, runs
 from returns_pipeline.store.database import Database
-from returns_pipeline.usecases import image_lists, originals, reviews
+from returns_pipeline.store.deletion import same_file
+from returns_pipeline.usecases import deletion, image_lists, originals, reviews
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
-from returns_pipeline.web.dependencies import ImageId, Web
+from returns_pipeline.web.dependencies import ImageId, Pipeline, Web
 from returns_pipeline.web.pages import photo_file
 from returns_pipeline.web.pages.page import Person, explanation, form_of, redirect, show
 from returns_pipeline.web.pages.sent_review import SentReview
 from returns_pipeline.web.queries.lists import ImageList, ListOfAddress
 from returns_pipeline.web.queries.lookups import image_by_id
 from returns_pipeline.web.resources import Resources
-from returns_pipeline.web.security.access import Principal
+from returns_pipeline.web.security.access import Principal, require_role
 
 router = APIRouter()
 
@@ -53,7 +55,7 @@ async def show_image(
 ) -> HTMLResponse:
     """Show one image; with `why` also what the model of its run looked at."""
     shown = await _find(web, image_id, in_list)
-    wanted = why and shown.image.state == ImageState.CLASSIFIED
+    wanted = why and shown.image.state == ImageState.CLASSIFIED and shown.image.has_photo
     explained = await explanation(web.workers, web.context.db, image_id) if wanted else None
     return await run_in_threadpool(_page, request, web, person, shown, explained)
 
@@ -70,6 +72,40 @@ async def review(
         shown = (await _find(web, image_id, in_list))._replace(fault=fault.shown_message)
         return await run_in_threadpool(_page, request, web, person, shown, None)
     return redirect(request, f"/images/{image_id}{in_list.address()}")
+
+
+@router.get("/images/{image_id}/delete")
+def ask_delete(request: Request, context: Pipeline, person: Person, image_id: ImageId) -> HTMLResponse:
+    """Ask whether this image and everything that came from it should be deleted."""
+    require_role(person, Role.ADMIN)
+    return _confirm_deletion(request, context, image_id, "")
+
+
+@router.post("/images/{image_id}/delete", response_model=None)
+async def delete(request: Request, context: Pipeline, person: Person, image_id: ImageId) -> Response:
+    """Delete an image and everything that came from it."""
+    await form_of(request, person, Role.ADMIN)
+    try:
+        await run_in_threadpool(
+            deletion.delete, context.settings, context.db, image_id, person.name, context.photos
+        )
+    except ConflictError as fault:
+        return await run_in_threadpool(_confirm_deletion, request, context, image_id, str(fault))
+    return redirect(request, f"/images/{image_id}")
+
+
+def _confirm_deletion(request: Request, context: Context, image_id: int, fault: str) -> HTMLResponse:
+    image = image_by_id(context.db, image_id)
+    return show(
+        request,
+        "delete_image.html",
+        409 if fault else 200,
+        image=image,
+        name=file_name(image.path),
+        others=[each for each in same_file(context.db, image_id) if each != image_id],
+        has_picture=browsing.picture(context.db, image_id) is not None,
+        fault=fault,
+    )
 
 
 async def _find(web: Resources, image_id: int, in_list: ImageList) -> _Shown:
@@ -96,13 +132,16 @@ def _page(
         task=reviews.task(db, web.bundle_of, image.id),
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         can_review=can_review,
+        can_delete=person.may(Role.ADMIN) and image.state != ImageState.PENDING,
         can_retry=person.may(Role.OPERATOR) and _can_be_retried(db, shown),
         history=image_history.history(db, image.id),
         image=image,
         name=file_name(image.path),
         facts=_facts(image),
         file=photo_file.facts(shown.file, shown.is_missing),
-        has_original=can_review and not shown.is_missing and shown.file.place != "gone",
+        has_original=can_review
+        and not shown.is_missing
+        and shown.file.place not in {FilePlace.GONE, FilePlace.REMOVED},
         picture_size=photo_file.SHOWN_SIZE if has_picture else None,
         zoom=photo_file.zoom(shown.file, can_review) if has_picture else None,
         unusable=words.unusable(image.code) if image.code else None,

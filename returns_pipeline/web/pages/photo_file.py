@@ -27,7 +27,7 @@ _FROM_ELSEWHERE = {
 
 async def is_missing(context: Context, file: ImageFile) -> bool:
     """Whether the file is not where the database has it. False if the file server does not answer in time."""
-    if file.place is FilePlace.GONE:
+    if file.place in {FilePlace.GONE, FilePlace.REMOVED}:
         return False
     with anyio.move_on_after(_WAIT_SECONDS):
         found = await to_thread.run_sync(partial(context.photos.describe, file.path), abandon_on_cancel=True)

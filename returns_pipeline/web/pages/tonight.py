@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from returns_pipeline.languages import category, gettext, moment_text, ngettext, retold
+from returns_pipeline.records.access import Role
 from returns_pipeline.records.notices import StoredNotice
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import charts, words
 from returns_pipeline.report.words import counted
-from returns_pipeline.store import images, outbox, run_statistics, runs
+from returns_pipeline.store import deletion, images, outbox, retention, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.intakes import alarms
@@ -40,6 +41,12 @@ class Share(NamedTuple):
     images: int
     share: float
     usual: float | None
+
+
+def _old_photos(db: Database) -> list[str]:
+    """Return what the last pass over old photos did, in sentences; none before the first."""
+    last = retention.last(db)
+    return words.retention(last) if last else []
 
 
 @router.get("/")
@@ -74,6 +81,8 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
         work_fault=pathless(retold(work.fault or "")),
         last=last,
         undelivered=words.undelivered(outbox.counts(db)),
+        old_photos=_old_photos(db) if person.may(Role.OPERATOR) else [],
+        files_left=len(deletion.open_removals(db)) if person.may(Role.OPERATOR) else 0,
         unusual=_unusual(db, last) if last else None,
         reasons=[(code, words.fault(code), count) for code, count in run_statistics.reasons(db, last.id)]
         if last

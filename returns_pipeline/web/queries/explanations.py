@@ -20,5 +20,5 @@ def similar_images(db: Database, explanation: Explanation) -> list[SimilarReturn
     return [
         SimilarReturn(image, similarity)
         for image_id, similarity in explanation.similar
-        if (image := browsing.find(db, image_id))
+        if (image := browsing.find(db, image_id)) and image.has_photo
     ]

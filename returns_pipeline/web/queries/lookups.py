@@ -4,14 +4,20 @@ from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.store import browsing
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.deletion import already_deleted
 
 #: Ids are below these bounds, which are those of the database columns.
 RUN_ID_END, IMAGE_ID_END = 2**31, 2**63
 
 
 def image_by_id(db: Database, image_id: int) -> ImageResult:
-    """Return an image with the prediction of its run's model. Raises NotFoundError for an unknown id."""
+    """Return an image with the prediction of its run's model. Raises NotFoundError for an unknown id.
+
+    Raises GoneError for a deleted image.
+    """
     found = browsing.find(db, image_id)
     if found is None:
         raise NotFoundError("There is no image {image}.", image=image_id)
+    if found.deleted_at is not None:
+        raise already_deleted(image_id, found.deleted_at, found.deleted_by)
     return found

@@ -3,19 +3,25 @@
 import asyncio
 import hashlib
 import queue
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import ImageFault, TransientFault
+from returns_pipeline.photos import kept_pictures
 from returns_pipeline.records.images import Picture
+from returns_pipeline.store import deletion
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web.errors import BusyError
 from returns_pipeline.web.render.drawing_client import DrawingClient
 from returns_pipeline.web.render.orders import Heat, Order, Reply
 from returns_pipeline.web.render.picture_cache import PictureCache
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
 #: The sizes of pictures in pixels. Few, so that each photo is decoded and kept only a few times.
 SIZES = (16, 32, 48, 64, 96, 128, 160, 200, 256, 320, 400, 512, 640, 800, 1024, 1440, 2048)
@@ -25,6 +31,8 @@ _AT_ONCE = 2
 _MOST_WAITING = 64
 #: Seconds that a request waits for its picture.
 _WAIT_SECONDS = 30.0
+#: Seconds between two looks for pictures of photos that were removed.
+_CHECK_SECONDS = 3600.0
 #: Part of every key: raised when pictures are drawn in another way.
 _FORM = "1"
 
@@ -48,7 +56,9 @@ class Pictures:
         """Start no process yet."""
         settings = context.settings
         self._context = context
-        self._cache = PictureCache(settings.home / "thumbnails", settings.thumbnail_cache_mb * 1024 * 1024)
+        self._cache = PictureCache(
+            settings.home / kept_pictures.FOLDER, settings.thumbnail_cache_mb * 1024 * 1024
+        )
         self._threads = ThreadPoolExecutor(_AT_ONCE, "pictures")
         self._clients: queue.SimpleQueue[DrawingClient] = queue.SimpleQueue()
         self._every_client = [DrawingClient(settings.thumbnail_memory_mb) for _ in range(_AT_ONCE)]
@@ -56,6 +66,7 @@ class Pictures:
             self._clients.put(client)
         self._drawing: dict[str, asyncio.Future[Reply]] = {}
         self._is_closed = False
+        self._next_check = 0.0
 
     def wanted(self, picture: Picture | None, size: int, heat: Heat | None = None) -> Wanted:
         """Return what to draw, with its key. Looks at the file."""
@@ -64,9 +75,8 @@ class Pictures:
             return Wanted(None, size, None, "")
         drawn = hashlib.sha256(heat.values).hexdigest() if heat else ""
         text = "\n".join((_FORM, picture.path, identity, str(size), drawn, *["damaged"] * picture.is_damaged))
-        return Wanted(
-            picture, size, heat, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-        )
+        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return Wanted(picture, size, heat, kept_pictures.key(picture.image_id, digest))
 
     async def draw(self, wanted: Wanted) -> bytes | None:
         """Return a WebP; None if the photo is gone or cannot be decoded.
@@ -120,7 +130,23 @@ class Pictures:
         # A process that `close` ends says nothing about its photo.
         if not self._is_closed:
             self._cache.put(wanted.key, reply)
+            self._remove_gone(picture.image_id)
         return reply
+
+    def _remove_gone(self, image_id: int) -> None:
+        """Remove what was kept of a photo that was removed while it was drawn; now and then of all.
+
+        A worker on another machine, which removes photos, does not reach this folder.
+        """
+        db, folder = self._context.db, self._context.settings.home / kept_pictures.FOLDER
+        try:
+            if image_id and deletion.gone_among(db, [image_id]):
+                kept_pictures.remove(folder, [image_id])
+            if time.monotonic() > self._next_check:
+                self._next_check = time.monotonic() + _CHECK_SECONDS
+                kept_pictures.remove_those(folder, lambda ids: deletion.gone_among(db, ids))
+        except TransientFault as fault:
+            log.warning("pictures_not_checked", reason=fault.message)
 
     def close(self) -> None:
         """End the processes."""

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.errors import NotFoundError, RefusedError
+from returns_pipeline.errors import GoneError, NotFoundError, RefusedError
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.search import Place
@@ -16,9 +16,9 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.store import browsing, image_history
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import Database
-from returns_pipeline.usecases import image_lists, search
+from returns_pipeline.usecases import deletion, image_lists, search
 from returns_pipeline.usecases.image_lists import ImageQuery
-from returns_pipeline.web.dependencies import Db, ImageId, Pipeline, Viewer, Web, Workers
+from returns_pipeline.web.dependencies import Admin, Db, ImageId, Pipeline, Viewer, Web, Workers
 from returns_pipeline.web.errors import NoReplyError
 from returns_pipeline.web.queries.cursors import image_cursor, pack
 from returns_pipeline.web.queries.explanations import similar_images
@@ -29,6 +29,7 @@ from returns_pipeline.web.render.orders import Heat
 from returns_pipeline.web.render.pictures import SIZES, Pictures, Wanted
 from returns_pipeline.web.render.placeholder import placeholder
 from returns_pipeline.web.v1.schemas import (
+    DeletedImages,
     History,
     HistoryEvent,
     Image,
@@ -128,6 +129,18 @@ def show_image(db: Db, _: Viewer, image_id: ImageId) -> ImageWithPredictions:
     return ImageWithPredictions(**image.model_dump(), predictions=predictions)
 
 
+@router.delete("/images/{image_id}", summary="Delete an image and everything that came from it")
+async def delete_image(context: Pipeline, admin: Admin, image_id: ImageId) -> DeletedImages:
+    """Delete an image for ever: file, pictures, name, prediction, labels. Images of the same file go with it.
+
+    A row without name and content stays, so that the counts of its run stand. Afterwards the image is 410.
+    """
+    done = await run_in_threadpool(
+        deletion.delete, context.settings, context.db, image_id, admin.name, context.photos
+    )
+    return DeletedImages(images=list(done.images), files_left=done.files_left)
+
+
 @router.get("/images/{image_id}/history", summary="What happened to an image")
 def show_history(db: Db, _: Viewer, image_id: ImageId) -> History:
     """Return when an image came in, its predictions, every review and undo, oldest first."""
@@ -203,6 +216,8 @@ async def _explanation(db: Database, workers: WorkerClient, image_id: int) -> Ex
     image = await run_in_threadpool(image_by_id, db, image_id)
     if image.state != ImageState.CLASSIFIED:
         raise NotFoundError("Image {image} has no prediction to explain.", image=image_id)
+    if not image.has_photo:
+        raise GoneError("The photo of image {image} is not kept any more.", image=image_id)
     found = await workers.explain(image_id)
     if found is None:
         raise NoReplyError("No worker has explained this image in time.", "Try again later.")

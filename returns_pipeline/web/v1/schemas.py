@@ -121,6 +121,13 @@ class Images(_Body):
     )
 
 
+class DeletedImages(_Body):
+    """What a deletion did."""
+
+    images: list[int] = Field(description="The deleted images: all that were made of the same file.")
+    files_left: int = Field(description="Files that could not be removed yet; the program tries again.")
+
+
 class ModelPrediction(_Body):
     """The prediction of one version of a model; `top` holds label indices and probabilities."""
 
