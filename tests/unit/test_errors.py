@@ -70,6 +70,7 @@ def test_every_family_states_its_exit_code_and_status() -> None:
         "RefusedError": (3, 400),
         "NotFoundError": (3, 404),
         "ConflictError": (3, 409),
+        "GoneError": (3, 410),
     }
     assert issubclass(ConfigFault, PipelineError)
 
