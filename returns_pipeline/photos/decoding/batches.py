@@ -136,9 +136,10 @@ class Decoder:
             data = self._source.read(image, self._limits.max_bytes)
             # The time limit is for decoding only: a slow disk is not a fault of the image.
             self._time_limit.began = begun = time.perf_counter()
-            result, picture = bytes_to_pixels.decode_with_picture(
-                data, self._want, self._limits, self._codes is not None
-            )
+            if self._codes is None:
+                result = bytes_to_pixels.decode(data, self._want, self._limits)
+            else:
+                result, picture = bytes_to_pixels.decode_with_picture(data, self._want, self._limits)
             self._time_limit.began = math.inf
         except ImageFault as fault:
             self._time_limit.began = math.inf

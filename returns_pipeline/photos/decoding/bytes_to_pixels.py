@@ -72,20 +72,23 @@ _EIGHT_BITS = bytes(24) + b"\x08"
 
 
 def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
-    """Return the first frame of a photo; see `decode_with_picture`."""
-    return decode_with_picture(data, want, limits, False)[0]
-
-
-def decode_with_picture(
-    data: bytes, want: ImageInput, limits: Limits, for_codes: bool
-) -> tuple[Decoded, CodePicture | None]:
     """Return the first frame of a photo as uint8 [want.height, want.width, want.channels].
 
-    With `for_codes`, return the picture in which codes are searched too: the model's pixels stay the same.
     Applies the orientation, composites transparency on white, reduces 16 bits to 8, converts the colours that
     the file states to sRGB and stretches the picture to the model's size. Raises ImageFault: empty_file,
     not_an_image, unsupported_format, truncated, too_many_pixels.
     """
+    return _decode_file(data, want, limits, for_codes=False)[0]
+
+
+def decode_with_picture(data: bytes, want: ImageInput, limits: Limits) -> tuple[Decoded, CodePicture | None]:
+    """Return what `decode` returns, and the picture in which codes are searched. Raises ImageFault too."""
+    return _decode_file(data, want, limits, for_codes=True)
+
+
+def _decode_file(
+    data: bytes, want: ImageInput, limits: Limits, for_codes: bool
+) -> tuple[Decoded, CodePicture | None]:
     if not data:
         raise ImageFault(FaultCode.EMPTY_FILE)
     sha256 = hashlib.sha256(data).hexdigest()
