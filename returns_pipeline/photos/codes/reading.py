@@ -24,8 +24,9 @@ from returns_pipeline.records.codes import LONGEST_CODE, Code, CodeFormat, CodeR
 
 #: Codes of one photo that are kept, in the order in which they are found.
 MOST_CODES = 16
-#: The longer side, in pixels, in which matrix codes are searched.
-_MATRIX_SIDE = 1400
+#: The longer side, in pixels, in which matrix codes are searched: half of what phones take, and a quarter for
+#: formats whose search takes long. Those are not searched light on dark either.
+_SIDE, _SHORT_SIDE = 2100, 1050
 #: Characters of a code's text that a pattern is matched against. A QR code holds at most 7,089.
 _LONGEST_TEXT = 512
 #: Spreadsheets take a text that begins so for a formula.
@@ -37,6 +38,7 @@ _MATRIX = {
     CodeFormat.AZTEC: zxingcpp.BarcodeFormat.Aztec,
     CodeFormat.PDF417: zxingcpp.BarcodeFormat.PDF417,
 }
+_SLOW = frozenset({CodeFormat.DATA_MATRIX, CodeFormat.AZTEC})
 _LINEAR = {
     CodeFormat.EAN13: zxingcpp.BarcodeFormat.EAN13,
     CodeFormat.EAN8: zxingcpp.BarcodeFormat.EAN8,
@@ -74,11 +76,15 @@ def _all_codes(grey: NDArray[np.uint8], names: Sequence[str]) -> Iterator[Code]:
                 binarizer=zxingcpp.Binarizer.BoolCast,
             )
             yield from _codes(found, lines.along, lines.across, lines.are_columns)
-    if matrix := _formats(tuple(name for name in names if name in _MATRIX)):
-        factor = -(-max(grey.shape) // _MATRIX_SIDE)
-        smaller = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
-        found = zxingcpp.read_barcodes(smaller, matrix, text_mode=zxingcpp.TextMode.Plain)
-        yield from _codes(found, factor, factor)
+    for side, is_slow in ((_SIDE, False), (_SHORT_SIDE, True)):
+        names_here = tuple(name for name in names if name in _MATRIX and (name in _SLOW) is is_slow)
+        if matrix := _formats(names_here):
+            factor = -(-max(grey.shape) // side)
+            smaller = np.asarray(Image.fromarray(grey).reduce(factor)) if factor > 1 else grey
+            found = zxingcpp.read_barcodes(
+                smaller, matrix, try_invert=not is_slow, text_mode=zxingcpp.TextMode.Plain
+            )
+            yield from _codes(found, factor, factor)
 
 
 def _codes(
