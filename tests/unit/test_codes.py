@@ -12,6 +12,8 @@ import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.codes import FORMATS as FORMATS_OF_BENCHMARK
+from benchmarks.data.codes import SIZE, Disturbance, draw_picture, text_of
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.photos.codes import reader, reading_process
 from returns_pipeline.photos.codes.picture import CodePicture, grey_picture, to_grey
@@ -303,6 +305,16 @@ def test_an_interrupted_read_leaves_no_reply_behind(
         with pytest.raises(TimeoutError):
             codes.read(first)
     assert codes.read(second)[0].text == "A-2"
+
+
+@pytest.mark.parametrize("name", FORMATS_OF_BENCHMARK)
+def test_the_pictures_of_the_benchmark_show_their_codes(name: CodeFormat) -> None:
+    """A label on 12 megapixels, tilted and blurred a little, is read; blurred too much, it is not."""
+    text = text_of(name, np.random.default_rng(5))
+    behind = Image.new("L", SIZE, 120)
+    for spoilt, expected in ((Disturbance(tilt=15, blur=1), [text]), (Disturbance(blur=40), [])):
+        content = draw_picture(behind, name, text, 0.2, spoilt, 5)
+        assert texts(to_grey(CodePicture(content)), CodeRules((name,))) == expected
 
 
 def test_a_worker_does_not_load_the_library() -> None:
