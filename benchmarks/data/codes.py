@@ -52,10 +52,10 @@ class Disturbance(NamedTuple):
 
 
 def text_of(name: CodeFormat, random: np.random.Generator) -> str:
-    """Return a text for a code: a link of 37 characters, 13 digits, or a number of 12 characters."""
+    """Return a text for a code: a link of 40 characters, 13 digits, or a number of 12 characters."""
     number = int(random.integers(10**7, 10**8))
     if name is CodeFormat.QR:
-        return f"https://shop.example/return/RMA-{number}"[:40]
+        return f"https://shop.example/return/RMA-{number}"
     if name is CodeFormat.EAN13:
         digits = f"40{number}{int(random.integers(0, 100)):02}"
         odd, even = sum(map(int, digits[::2])), sum(map(int, digits[1::2]))

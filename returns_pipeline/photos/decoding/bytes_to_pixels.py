@@ -136,8 +136,8 @@ def _decode(
 def _code_picture(image: Image.Image, full_size: tuple[int, int], data: bytes) -> CodePicture:
     """Return the picture in which codes are searched, after the model's pixels have been made."""
     if image.size != full_size and image.format in {"JPEG", "MPO"}:
-        # It was scaled down in the decoder, to too few pixels for codes. Decoding it again in grey costs less
-        # than decoding it once in full size and colour.
+        # It was scaled down in the decoder, to too few pixels for codes. It is decoded again, in grey: one
+        # picture in full size for both would change the model's pixels.
         return CodePicture(data)
     if is_simple(image):
         return grey_picture(image)
