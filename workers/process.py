@@ -88,7 +88,7 @@ def _check_before_start(**_: Any) -> None:
 def _close(**_: Any) -> None:
     opened = _opened.pop(os.getpid(), None)
     if opened:
-        opened.db.close()
+        opened.close()
 
 
 @setup_logging.connect

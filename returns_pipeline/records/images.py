@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from returns_pipeline.errors import FaultCode
+from returns_pipeline.records.codes import Code
 from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.records.stored_enum import StoredEnum
 from returns_pipeline.records.text import client_name
@@ -91,7 +92,10 @@ class PendingImage(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of one image: facts and a prediction, or a fault code with a sentence."""
+    """The result of one image: facts and a prediction, or a fault code with a sentence.
+
+    `codes` are those in the photo, if codes are read.
+    """
 
     image_id: int
     state: ImageState
@@ -100,6 +104,7 @@ class Outcome(NamedTuple):
     code: FaultCode | None = None
     detail: str | None = None
     destination: str | None = None
+    codes: tuple[Code, ...] = ()
 
 
 class Move(NamedTuple):

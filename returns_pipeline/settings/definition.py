@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from returns_pipeline.records.codes import CodeFormat
 from returns_pipeline.records.models import ReviewThreshold
 from returns_pipeline.records.notices import EVENTS, NoticeKind
 from returns_pipeline.settings.broker_url import parse_broker_url
+from returns_pipeline.settings.codes import parse_code_pattern, parse_formats
 from returns_pipeline.settings.notices import (
     parse_apprise,
     parse_events,
@@ -265,6 +267,18 @@ class Settings(BaseSettings):
     )
     api_max_bytes: int = Field(
         256 * Megabytes, ge=1, description="Maximum bytes of one request, with all its images."
+    )
+    codes: Annotated[tuple[CodeFormat, ...], NoDecode, PlainValidator(parse_formats)] = Field(
+        (),
+        description="Codes that are read in photos, like `qr,ean13,code128`; see codes. Default: none.",
+        json_schema_extra={"allowed": ", ".join(CodeFormat)},
+    )
+    code_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+        "",
+        description="Regular expression of Python that the whole text of a code must match; its group is "
+        "the number of a return, like `https://shop\\.example/r/(RMA-[0-9]{8})`. Default: every text is a "
+        "number.",
+        json_schema_extra={"allowed": "regular expression with one group"},
     )
     audit_share: float = Field(
         0.02,

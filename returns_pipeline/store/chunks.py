@@ -18,7 +18,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.records.text import printable
-from returns_pipeline.store import bulk, final_labels, fingerprints
+from returns_pipeline.store import bulk, codes, final_labels, fingerprints
 from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
@@ -198,6 +198,7 @@ def store(
         bulk.update(connection, images, _RESULT, results)
         bulk.insert(connection, predictions, _PREDICTION, predicted)
         fingerprints.add(connection, outcomes)
+        codes.add(connection, outcomes)
         if embedded:
             row = (held.model_version_id, held.chunk_id, *embedded)
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())

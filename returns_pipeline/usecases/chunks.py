@@ -178,7 +178,8 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     settings = context.settings
     bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
-    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
+    codes = context.code_reader
+    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds, codes)
     # Clients of the API get the probability of every label.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
     lease = _LeaseRenewal(context, claim)
@@ -203,11 +204,15 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
             outcomes.append(Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target))
         for place in batch.coloured:
             outcomes[first + place] = _to_review(outcomes[first + place])
+        for place, found in batch.codes:
+            outcomes[first + place] = outcomes[first + place]._replace(codes=found)
         coloured += len(batch.coloured)
     # The decoder adds up the seconds of its threads, which run in parallel.
     threads = max(1, settings.decode_threads)
     timings["read"] = decoder.read_seconds / threads
     timings["decode"] = decoder.decode_seconds / threads
+    if codes:
+        timings["codes"] = decoder.code_seconds / threads
     if not ids:
         return _Results(outcomes, None, coloured)
     embedded = Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes())

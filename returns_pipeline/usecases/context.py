@@ -6,6 +6,7 @@ A worker opens its context in `workers.process`, the web in `web.app`, a test in
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import structlog
 
@@ -13,8 +14,10 @@ from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import use
+from returns_pipeline.photos.codes.reader import CodeReader
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import PhotoSource
+from returns_pipeline.records.codes import CodeRules
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, Task
 from returns_pipeline.settings import Settings
@@ -37,7 +40,7 @@ _MOST_LOADED = 2
 class Context:
     """One process's settings, database, queue and models. Every use case takes it as its first argument.
 
-    A process opens it once, after any fork, and closes `db` when it ends. `loaded` holds the models that
+    A process opens it once, after any fork, and closes it when it ends. `loaded` holds the models that
     `model` has loaded, by the bundle's digest.
     """
 
@@ -47,6 +50,18 @@ class Context:
     load_classifier: ClassifierLoader
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
     photos: PhotoSource = field(default_factory=FolderSource)
+
+    @cached_property
+    def code_reader(self) -> CodeReader | None:
+        """What reads codes in photos; None if RETURNS_CODES is off."""
+        formats = self.settings.codes
+        return CodeReader(CodeRules(formats, self.settings.code_pattern)) if formats else None
+
+    def close(self) -> None:
+        """Close the database and end the processes that read codes."""
+        self.db.close()
+        if self.code_reader:
+            self.code_reader.close()
 
     def model(self, name: str, sha256: str) -> tuple[Bundle, Classifier]:
         """Return the loaded model NAME/VERSION. The two most recently used stay in memory.

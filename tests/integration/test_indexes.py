@@ -21,6 +21,7 @@ from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import (
     browsing,
     chunks,
+    codes,
     fingerprints,
     image_files,
     image_history,
@@ -167,6 +168,8 @@ def _look_at_a_photo(home: Installation, image: ImageResult) -> None:
     image_files.find(home.database, image.id)
     image_history.history(home.database, image.id)
     assert fingerprints.known(home.database, ["0" * 64]) == {}
+    assert codes.of_images(home.database, [image.id]) == {}
+    assert codes.images_with(home.database, "RMA-1") == []
 
 
 def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos: int) -> None:

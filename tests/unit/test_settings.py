@@ -49,6 +49,13 @@ def refusal(**overrides: Any) -> str:
         ("TIMEZONE", "Berlin", "IANA time zone, like Europe/Berlin"),
         ("TIMEZONE", "../etc/passwd", "IANA time zone, like Europe/Berlin"),
         ("LOG_LEVEL", "info", "'INFO'"),
+        ("CODES", "qr,bars", "names of formats, separated by commas: qr, datamatrix"),
+        ("CODE_PATTERN", "(RMA-[0-9", "should be a regular expression of Python: unterminated"),
+        ("CODE_PATTERN", "RMA-[0-9]{8}", "should have one group"),
+        ("CODE_PATTERN", "(RMA)-([0-9]{8})", "should have one group"),
+        ("CODE_PATTERN", "(" * 400, "regular expression of Python"),
+        ("CODE_PATTERN", "(a{99999999999})", "regular expression of Python"),
+        ("CODE_PATTERN", "(" + "a" * 500 + ")", "at most 500 characters"),
     ],
 )
 def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str) -> None:
@@ -313,3 +320,15 @@ def test_a_fault_elsewhere_shows_no_secret() -> None:
     assert SECRET not in refusal(
         database_url=url, flower_password=SECRET, incoming_dir="/a", archive_dir="/a"
     )
+
+
+def test_codes_are_read_from_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Formats are named in any case, once each, and pass to another process as they are."""
+    assert load_settings().codes == ()
+    monkeypatch.setenv(f"{PREFIX}CODES", " QR, ean13 ,qr,")
+    monkeypatch.setenv(f"{PREFIX}CODE_PATTERN", r"https://shop\.example/r/(RMA-[0-9]{8})")
+    settings = load_settings()
+    assert settings.codes == ("qr", "ean13")
+    variables = environment_of(settings)
+    assert variables[f"{PREFIX}CODES"] == "qr,ean13"
+    assert variables[f"{PREFIX}CODE_PATTERN"] == r"https://shop\.example/r/(RMA-[0-9]{8})"

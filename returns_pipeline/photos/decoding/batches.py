@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.errors import FaultCode, ImageFault
+from returns_pipeline.photos.codes.reader import CodeReader
 from returns_pipeline.photos.decoding import bytes_to_pixels
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.formats import detect_format
 from returns_pipeline.photos.decoding.lookahead import map_ahead
 from returns_pipeline.photos.source import PhotoSource
+from returns_pipeline.records.codes import Code
 from returns_pipeline.records.images import Decoded, FaultyFacts, ImageFacts, PendingImage
 from returns_pipeline.records.models import ImageInput
 
@@ -41,7 +43,8 @@ class Batch(NamedTuple):
     """What a model takes in one call: `pixels` uint8 [n, h, w, c], `images` and `facts` of the same n.
 
     `pixels` is overwritten by the next batch. `failed`: the images in between that could not be read or
-    decoded. `coloured`: the places, 0 to n - 1, of pictures whose colours a grey model does not see.
+    decoded. `coloured`: the places, 0 to n - 1, of pictures whose colours a grey model does not see. `codes`:
+    the codes in photos, each with its place.
     """
 
     pixels: NDArray[np.uint8]
@@ -49,6 +52,7 @@ class Batch(NamedTuple):
     facts: list[ImageFacts]
     failed: list[tuple[PendingImage, Failure]]
     coloured: list[int]
+    codes: list[tuple[int, tuple[Code, ...]]]
 
 
 class _Attempt(NamedTuple):
@@ -57,16 +61,31 @@ class _Attempt(NamedTuple):
     result: Decoded | Failure
     read_seconds: float
     decode_seconds: float
+    codes: tuple[Code, ...] = ()
+    code_seconds: float = 0.0
 
 
 class Decoder:
-    """Reads and decodes images. `read_seconds` and `decode_seconds` are sums over its threads."""
+    """Reads and decodes images, and reads the codes in them.
 
-    def __init__(self, source: PhotoSource, want: ImageInput, limits: Limits, image_seconds: float) -> None:
-        """Decode photos of `source` to what the model takes; an image may take `image_seconds` to decode."""
-        self._source, self._want, self._limits = source, want, limits
+    `read_seconds`, `decode_seconds` and `code_seconds` are sums over its threads.
+    """
+
+    def __init__(
+        self,
+        source: PhotoSource,
+        want: ImageInput,
+        limits: Limits,
+        image_seconds: float,
+        codes: CodeReader | None = None,
+    ) -> None:
+        """Decode photos of `source` to what the model takes; an image may take `image_seconds` to decode.
+
+        Without `codes`, no codes are read.
+        """
+        self._source, self._want, self._limits, self._codes = source, want, limits, codes
         self._time_limit = _TimeLimit(image_seconds)
-        self.read_seconds = self.decode_seconds = 0.0
+        self.read_seconds = self.decode_seconds = self.code_seconds = 0.0
 
     def batches(
         self, images: Sequence[PendingImage], size: int, threads: int, progress: Callable[[], None]
@@ -78,22 +97,25 @@ class Decoder:
         fails.
         """
         pixels = np.empty((min(size, len(images)), *self._want.shape), np.uint8)
-        batch = Batch(pixels, [], [], [], [])
+        batch = Batch(pixels, [], [], [], [], [])
         for image, attempt in zip(images, self._attempts(images, size, threads), strict=True):
             progress()
             self.read_seconds += attempt.read_seconds
             self.decode_seconds += attempt.decode_seconds
+            self.code_seconds += attempt.code_seconds
             if isinstance(attempt.result, Failure):
                 batch.failed.append((image, attempt.result))
                 continue
             pixels[len(batch.images)] = attempt.result.pixels
             if attempt.result.lost_colours:
                 batch.coloured.append(len(batch.images))
+            if attempt.codes:
+                batch.codes.append((len(batch.images), attempt.codes))
             batch.images.append(image)
             batch.facts.append(attempt.result.facts)
             if len(batch.images) == size:
                 yield batch
-                batch = Batch(pixels, [], [], [], [])
+                batch = Batch(pixels, [], [], [], [], [])
         if batch.images or batch.failed:
             yield batch._replace(pixels=pixels[: len(batch.images)])
 
@@ -109,16 +131,25 @@ class Decoder:
         began = begun = time.perf_counter()
         result: Decoded | Failure
         data: bytes | None = None
+        picture = None
         try:
             data = self._source.read(image, self._limits.max_bytes)
             # The time limit is for decoding only: a slow disk is not a fault of the image.
             self._time_limit.began = begun = time.perf_counter()
-            result = bytes_to_pixels.decode(data, self._want, self._limits)
+            if self._codes is None:
+                result = bytes_to_pixels.decode(data, self._want, self._limits)
+            else:
+                result, picture = bytes_to_pixels.decode_with_picture(data, self._want, self._limits)
             self._time_limit.began = math.inf
         except ImageFault as fault:
             self._time_limit.began = math.inf
             result = Failure(fault.code, fault.detail, _faulty_facts(data))
-        return _Attempt(result, begun - began, time.perf_counter() - begun)
+        decoded = time.perf_counter()
+        if self._codes is None or picture is None:
+            return _Attempt(result, begun - began, decoded - begun)
+        # The process that reads codes has limits of its own.
+        codes = self._codes.read(picture)
+        return _Attempt(result, begun - began, decoded - begun, codes, time.perf_counter() - decoded)
 
 
 def _faulty_facts(data: bytes | None) -> FaultyFacts | None:

@@ -18,6 +18,7 @@ from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, UnidentifiedI
 from pillow_heif import register_heif_opener
 
 from returns_pipeline.errors import FaultCode, ImageFault
+from returns_pipeline.photos.codes.picture import CodePicture, grey_picture, is_simple, size_to_convert
 from returns_pipeline.photos.decoding.bounds import Limits, pixels_to_decode, require_few_pixels, webp_pixels
 from returns_pipeline.photos.decoding.colourfulness import has_colours
 from returns_pipeline.photos.decoding.formats import RAW, detect_format
@@ -66,6 +67,8 @@ silence_libtiff()
 
 #: Pillow's messages for a valid file of a kind that it cannot decode.
 _UNSUPPORTED = re.compile(r"(?i)unsupported|not supported|cannot handle|unknown pixel mode|unknown data org")
+#: The head of a PNG with 8 bits for each sample.
+_EIGHT_BITS = bytes(24) + b"\x08"
 
 
 def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
@@ -75,28 +78,43 @@ def decode(data: bytes, want: ImageInput, limits: Limits) -> Decoded:
     the file states to sRGB and stretches the picture to the model's size. Raises ImageFault: empty_file,
     not_an_image, unsupported_format, truncated, too_many_pixels.
     """
+    return _decode_file(data, want, limits, for_codes=False)[0]
+
+
+def decode_with_picture(data: bytes, want: ImageInput, limits: Limits) -> tuple[Decoded, CodePicture | None]:
+    """Return what `decode` returns, and the picture in which codes are searched. Raises ImageFault too."""
+    return _decode_file(data, want, limits, for_codes=True)
+
+
+def _decode_file(
+    data: bytes, want: ImageInput, limits: Limits, for_codes: bool
+) -> tuple[Decoded, CodePicture | None]:
     if not data:
         raise ImageFault(FaultCode.EMPTY_FILE)
     sha256 = hashlib.sha256(data).hexdigest()
     if (plain := decode_plain_png(data, limits)) is not None:
         facts = ImageFacts(sha256, "PNG", *plain.size)
-        return Decoded(fit(plain, want), facts, want.channels == 1 and has_colours(plain))
+        decoded = Decoded(fit(plain, want), facts, want.channels == 1 and has_colours(plain))
+        return decoded, grey_picture(plain) if for_codes else None
     name = detect_format(data)
     try:
-        pixels, (width, height), lost_colours = _decode(data, name, want, limits)
+        pixels, (width, height), lost_colours, picture = _decode(data, name, want, limits, for_codes)
     except (ImageFault, MemoryError):
         raise
     except UnidentifiedImageError:
         raise _header_fault(data, name) from None
     except Exception as error:  # Pillow's decoders raise anything on a damaged file
         raise _damaged(error) from error
-    return Decoded(pixels, ImageFacts(sha256, name, width, height), lost_colours)
+    return Decoded(pixels, ImageFacts(sha256, name, width, height), lost_colours), picture
 
 
 def _decode(
-    data: bytes, name: str, want: ImageInput, limits: Limits
-) -> tuple[NDArray[np.uint8], tuple[int, int], bool]:
-    """Return the pixels, the size of the upright picture, and whether the model takes its colours away."""
+    data: bytes, name: str, want: ImageInput, limits: Limits, for_codes: bool
+) -> tuple[NDArray[np.uint8], tuple[int, int], bool, CodePicture | None]:
+    """Return the pixels, the size of the upright picture, and whether the model takes its colours away.
+
+    The last is the picture in which codes are searched.
+    """
     stated: Preview | None = None
     if name == RAW:
         stated = require_preview(data, want)
@@ -106,10 +124,27 @@ def _decode(
     if stated:
         orientation = orientation or stated.orientation
         profile = profile or stated.profile
+    full_size = size
     if orientation >= 5:
         size = size[::-1]
     lost_colours = want.channels == 1 and has_colours(image)
-    return to_model_pixels(image, want, data, orientation, profile), size, lost_colours
+    pixels = to_model_pixels(image, want, data, orientation, profile)
+    picture = _code_picture(image, full_size, data) if for_codes else None
+    return pixels, size, lost_colours, picture
+
+
+def _code_picture(image: Image.Image, full_size: tuple[int, int], data: bytes) -> CodePicture:
+    """Return the picture in which codes are searched, after the model's pixels have been made."""
+    if image.size != full_size and image.format in {"JPEG", "MPO"}:
+        # It was scaled down in the decoder, to too few pixels for codes. It is decoded again, in grey: one
+        # picture in full size for both would change the model's pixels.
+        return CodePicture(data)
+    if is_simple(image):
+        return grey_picture(image)
+    width, height = size_to_convert(image)
+    # A clear colour has been converted to 8 bits with the model's pixels.
+    grey = to_model_pixels(image, ImageInput(height, width, 1), _EIGHT_BITS)
+    return CodePicture(grey.tobytes(), width, height)
 
 
 class _Loaded(NamedTuple):

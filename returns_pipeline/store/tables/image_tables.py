@@ -134,6 +134,17 @@ image_fingerprints = sa.Table(
 
 sa.Index("ix_image_fingerprints_sha256_head", image_fingerprints.c.sha256_head)
 
+#: Codes that were read in photos. The order of the key's columns: the codes of one image are read together.
+image_codes = sa.Table(
+    "image_codes",
+    metadata,
+    sa.Column("image_id", sa.ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    sa.Column("format", sa.String(16), primary_key=True),
+    sa.Column("text", sa.String(100), primary_key=True),
+)
+
+sa.Index("ix_image_codes_text", image_codes.c.text, image_codes.c.image_id)
+
 #: Embeddings of the classified images of each chunk of a night, one row for all of them.
 embeddings = sa.Table(
     "embeddings",

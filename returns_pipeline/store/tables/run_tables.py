@@ -89,7 +89,7 @@ chunks = sa.Table(
     sa.Column("worker", sa.String(255)),
     # The error of the last attempt; NULL if its process died.
     sa.Column("error", sa.Text),
-    # Milliseconds by stage: read, decode, predict, store, archive. And COLOURED, a number of images.
+    # Milliseconds by stage: read, decode, codes, predict, store, archive. And COLOURED, a number of images.
     sa.Column("timings", sa.JSON),
     one_of("state", *ChunkState),
 )

@@ -1,0 +1,1 @@
+"""Codes in photos: bar codes, QR and other matrix codes."""
