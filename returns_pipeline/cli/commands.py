@@ -14,6 +14,7 @@ from returns_pipeline.cli import (
     notify,
     processes,
     requests,
+    returns,
     runs,
     status,
     train,
@@ -39,6 +40,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
+app.add_typer(returns.app, name="returns")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(notify.app, name="notify")

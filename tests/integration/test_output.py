@@ -77,7 +77,15 @@ OTHERS = {
     *("train fashion-mnist", "train fashion-mnist-plus", "train cnn", "train transfer", "train outfit"),
     *("models register", "models promote", "models rollback", "models shadow"),
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
-    *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
+    *(
+        "returns evaluate",
+        "notify test",
+        "notify retry",
+        "notify secret",
+        "users enable",
+        "tokens add",
+        "tokens revoke",
+    ),
 }
 
 
