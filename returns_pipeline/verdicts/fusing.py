@@ -65,4 +65,5 @@ def fuse(probabilities: "NDArray[np.floating]", correlation: float = CORRELATION
     logs = np.sort(np.log(np.maximum(rows, _SMALLEST)), axis=0).sum(axis=0)
     logs *= effective_photos(photos, correlation) / photos
     fused: NDArray[np.float64] = np.exp(logs - logs.max())
-    return fused / fused.sum()
+    fused /= fused.sum()
+    return fused
