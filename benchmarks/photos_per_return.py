@@ -1,7 +1,7 @@
-"""How much better several photos of one return are than one: `python -m benchmarks.photos_per_return MODEL DATA`.
+"""How much better several photos of one return are than one.
 
-DATA is a folder of labelled photos, with one photo of each item. So several photos of an item are simulated in
-two ways, and real ones are between both:
+`python -m benchmarks.photos_per_return MODEL DATA`. DATA is a folder of labelled photos, with one photo of each
+item. So several photos of an item are simulated in two ways, and real ones are between both:
 
 - others: photos of other items with the same label, as if each photo were independent evidence;
 - variants: the photo mirrored, and its middle 85 %, so most of its faults are in each of them.
@@ -72,7 +72,7 @@ def main(model: str, data: str) -> None:
     predicted = np.stack([tempered(np.concatenate(kept), bundle.temperature) for kept in rows])
     chosen = choose(bundle.label_rates, len(bundle.labels), settings.false_alarms)
     draw = np.random.default_rng(0)
-    print("photos   of         correlation  false alarms   found  unsure")  # noqa: T201
+    print("photos   of         correlation  false alarms   found  unsure")
     for count in range(1, _MOST_PHOTOS + 1):
         for way in ("variants", "others") if count > 1 else ("itself",):
             for correlation in _CORRELATIONS if count > 1 else (0.0,):
@@ -89,7 +89,7 @@ def main(model: str, data: str) -> None:
                     sums += [share.value or 0 for share in shares]
                 alarms, wrong, unsure = sums / draws
                 row = f"{count:<8} {way:10} {correlation:>11} {alarms:>13.1%} {wrong:>7.1%} {unsure:>7.1%}"
-                print(row)  # noqa: T201
+                print(row)
 
 
 def _others(truth: "NDArray[np.int64]", draw: np.random.Generator) -> "NDArray[np.int64]":
