@@ -1,7 +1,7 @@
 """How much better several photos of one return are than one.
 
-`python -m benchmarks.photos_per_return MODEL DATA`. DATA is a folder of labelled photos, with one photo of each
-item. So several photos of an item are simulated in two ways, and real ones are between both:
+`python -m benchmarks.photos_per_return MODEL DATA`. DATA is a folder of labelled photos, with one photo of
+each item. So several photos of an item are simulated in two ways, and real ones are between both:
 
 - others: photos of other items with the same label, as if each photo were independent evidence;
 - variants: the photo mirrored, and its middle 85 %, so most of its faults are in each of them.
