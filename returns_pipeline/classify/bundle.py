@@ -18,12 +18,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from returns_pipeline.classify.manifest import MANIFEST_BYTES, Manifest, is_model_name, read_manifest
+from returns_pipeline.classify.manifest import (
+    MANIFEST_BYTES,
+    Manifest,
+    ManifestRates,
+    is_model_name,
+    read_manifest,
+)
 from returns_pipeline.classify.models_folder import is_version, names_in, unreadable, versions_of
 from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput, ModelRef
 from returns_pipeline.records.text import printable
+from returns_pipeline.records.verdicts import ExpectationRates
 
 MANIFEST = "bundle.json"
 KERAS_MODEL = "model.keras"
@@ -52,6 +59,9 @@ class Bundle:
 
     `names` has for languages, by their codes, what labels and main categories are called there. A label is
     still the id in database and files. Names may change at any time: they do not change the digest.
+    The thresholds of verdicts are chosen from `label_rates` for an expected label, and from `main_rates` for
+    an expected main category; None if they were not measured. They change no prediction, so they do not
+    change the digest.
 
     `unknown` has the keys of bundle.json that this version does not know, with their values. They do not
     change the digest.
@@ -71,6 +81,8 @@ class Bundle:
     temperature: float = 1.0
     reliability: tuple[PrecisionSteps, ...] = ()
     names: dict[str, dict[str, str]] = field(default_factory=dict)
+    label_rates: ExpectationRates | None = None
+    main_rates: ExpectationRates | None = None
     unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -134,14 +146,20 @@ class Bundle:
             del content[name]
         if not self.names:
             del content["names"]
+        for name in _OPTIONAL:
+            if content[name] is None:
+                del content[name]
         content |= self.unknown
         text = _NUMBER_PAIR.sub(
             lambda pair: "".join(pair[0].split()).replace(",", ", "), json.dumps(content, indent=2)
         )
-        (self.folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        draft = self.folder / f".{MANIFEST}"
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(self.folder / MANIFEST)
 
 
 _NOT_IN_MANIFEST = {"folder", "unknown"}
+_OPTIONAL = {"label_rates", "main_rates"}
 
 
 def file_sha256(path: Path) -> str:
@@ -220,8 +238,20 @@ def _of_manifest(folder: Path, content: Manifest) -> Bundle:
             for steps in content.reliability
         ),
         names=content.names,
+        label_rates=_rates(content.label_rates),
+        main_rates=_rates(content.main_rates),
         unknown=content.model_extra or {},
     )
+
+
+def _rates(content: ManifestRates | None) -> ExpectationRates | None:
+    if content is None:
+        return None
+    right, wrong = (
+        tuple((float(threshold), float(share)) for threshold, share in steps)
+        for steps in (content.right, content.wrong)
+    )
+    return ExpectationRates(content.images, right, wrong)
 
 
 def find_bundle(models_dir: Path, model: str) -> Bundle:

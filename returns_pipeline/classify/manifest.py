@@ -107,6 +107,16 @@ class ManifestInput(BaseModel):
     channels: Literal[1, 3]
 
 
+class ManifestRates(BaseModel):
+    """How probable right and wrong expected categories are. Unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    images: Annotated[int, Field(ge=1, le=2**53)]
+    right: _Steps
+    wrong: _Steps
+
+
 class Manifest(BaseModel):
     """The content of bundle.json. Unknown keys are kept in `model_extra`."""
 
@@ -127,6 +137,8 @@ class Manifest(BaseModel):
     temperature: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = 1.0
     reliability: list[_Steps] = []
     names: Annotated[dict[_Language, dict[_Label, _Label]], Field(max_length=_MOST_LANGUAGES)] = {}
+    label_rates: ManifestRates | None = None
+    main_rates: ManifestRates | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":

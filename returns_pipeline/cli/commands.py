@@ -16,6 +16,7 @@ from returns_pipeline.cli import (
     processes,
     requests,
     retention,
+    returns,
     runs,
     status,
     train,
@@ -42,6 +43,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
+app.add_typer(returns.app, name="returns")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(notify.app, name="notify")

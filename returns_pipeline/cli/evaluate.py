@@ -67,7 +67,7 @@ def evaluate(
     from returns_pipeline.training.report.evaluation_report import write_report
 
     settings = load_settings()
-    bundle = _bundle(settings, model)
+    bundle = named_bundle(settings, model)
     review_thresholds(bundle, settings.review_threshold)  # refuses a wrong threshold before the long part
     root = data.absolute()
     photos = find_labelled_photos(root, bundle, mapping, limit)
@@ -155,7 +155,7 @@ def compare_models(
     )
 
     settings = load_settings()
-    bundles = [_bundle(settings, first), _bundle(settings, second)]
+    bundles = [named_bundle(settings, first), named_bundle(settings, second)]
     photos = find_labelled_photos(data.absolute(), bundles[0], mapping, limit)
     truths = [photos.truth, _truth_for_second(bundles, photos)]
     results: list[tuple[PhotoPredictions, NDArray[np.bool_]]] = []
@@ -234,7 +234,7 @@ def _require_matplotlib() -> None:
         ) from error
 
 
-def _bundle(settings: "Settings", model: str) -> "Bundle":
+def named_bundle(settings: "Settings", model: str) -> "Bundle":
     """Return the bundle with this name or, if there is none, the bundle in this folder."""
     from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
 

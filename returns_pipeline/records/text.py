@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 #: How the name of a file in the spool begins: the request's id, and the image's place in the request.
 SPOOLED = re.compile(r"^[0-9a-f]{32}-[0-9]{6}-")
+_SEPARATORS = re.compile(r"[\s_/-]+")
 _URL = re.compile(r"\b[a-z][a-z0-9+]*://\S+")
 _PATH = re.compile(r"(?<![\w./])/(?:[^\s/,;:'\"()]+/)+([^\s/,;:'\"()]*)")
 
@@ -62,3 +63,9 @@ _FOLDED = _Folded()
 def fold(text: str) -> str:
     """Return text as a search compares it, without case and accents: `muller` is the same as `Müller`."""
     return text.lower() if text.isascii() else text.translate(_FOLDED)
+
+
+def label_key(label: str) -> str:
+    """Return a key that all spellings of a label share: case, `_`, `-`, `/` and spaces do not matter."""
+    text = unicodedata.normalize("NFC", label).casefold()
+    return _SEPARATORS.sub(" ", text).strip() or text

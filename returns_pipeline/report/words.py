@@ -17,6 +17,7 @@ from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.removal import RetentionPass
 from returns_pipeline.records.reviews import Event, ReviewAction, ReviewKind, ReviewOutcome
 from returns_pipeline.records.runs import LeftBehind, RunKind, RunState
+from returns_pipeline.records.verdicts import Verdict, VerdictKind, VerdictReason
 
 RUN_KINDS = Words(
     {
@@ -201,6 +202,77 @@ UNUSABLE: Mapping[str, tuple[str, str]] = {
         N_("Ask an operator to repair the cause, which is in the reason below, and to try the photo again."),
     ),
 }
+
+VERDICTS: Mapping[str, str] = {
+    VerdictKind.MATCH: "as expected",
+    VerdictKind.MISMATCH: "another category",
+    VerdictKind.UNSURE: "unsure",
+    VerdictKind.UNEXPECTED: "not announced",
+    VerdictKind.NO_PHOTO: "no photo",
+    VerdictKind.REUSED_PHOTO: "photo used before",
+    VerdictKind.UNREADABLE: "photo empty or unreadable",
+    VerdictKind.UNKNOWN: "unknown",
+}
+
+#: Why a return has its verdict, by kind and reason: the sentences for one photo and for several. `{expected}`
+#: and `{found}` are categories, `{sure}` is a percentage, `{count}` a number of photos.
+VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
+    (VerdictKind.MATCH, VerdictReason.PROBABLE): (
+        "Expected: {expected}. The photo shows that, with a probability of {sure}.",
+        "Expected: {expected}. The {count} photos show that, with a probability of {sure}.",
+    ),
+    (VerdictKind.MATCH, VerdictReason.REVIEWED): (
+        "Expected: {expected}. A reviewer saw that in the photo.",
+        "Expected: {expected}. Reviewers saw that in {count} photos.",
+    ),
+    (VerdictKind.MISMATCH, VerdictReason.PROBABLE): (
+        "Expected: {expected}. The photo shows: {found}. The category is another one with a probability of "
+        "{sure}.",
+        "Expected: {expected}. The {count} photos show: {found}. The category is another one with a "
+        "probability of {sure}.",
+    ),
+    (VerdictKind.MISMATCH, VerdictReason.REVIEWED): (
+        "Expected: {expected}. A reviewer saw in the photo: {found}.",
+        "Expected: {expected}. Reviewers saw in {count} photos: {found}.",
+    ),
+    (VerdictKind.UNSURE, VerdictReason.PROBABLE): (
+        "Expected: {expected}. The photo shows that with a probability of {sure}; most probable is: {found}. "
+        "A person must decide.",
+        "Expected: {expected}. The {count} photos show that with a probability of {sure}; most probable is: "
+        "{found}. A person must decide.",
+    ),
+    (VerdictKind.UNSURE, VerdictReason.REVIEWS_DIFFER): (
+        "Expected: {expected}. Reviewers saw that and also: {found}.",
+        "Expected: {expected}. In {count} photos, reviewers saw that and also: {found}.",
+    ),
+    (VerdictKind.UNSURE, VerdictReason.NO_CATEGORY): (
+        "No category was announced. The photo shows: {found}.",
+        "No category was announced. The {count} photos show: {found}.",
+    ),
+    (VerdictKind.UNSURE, VerdictReason.UNKNOWN_CATEGORY): (
+        "Expected: {expected}. The model does not know this category. The photo shows: {found}.",
+        "Expected: {expected}. The model does not know this category. The {count} photos show: {found}.",
+    ),
+    (VerdictKind.UNEXPECTED, VerdictReason.NOT_ANNOUNCED): (
+        "No return with this number was announced.",
+        "No return with this number was announced.",
+    ),
+    (VerdictKind.NO_PHOTO, VerdictReason.NOTHING_CAME): (
+        "The return was announced, but no photo of it came in time.",
+        "The return was announced, but no photo of it came in time.",
+    ),
+    (VerdictKind.REUSED_PHOTO, VerdictReason.SEEN_BEFORE): (
+        "A photo of this return came in before, with another return.",
+        "{count} photos of this return came in before, with other returns.",
+    ),
+    (VerdictKind.UNREADABLE, VerdictReason.NOTHING_READABLE): (
+        "The photo is empty or cannot be read.",
+        "All {count} photos are empty or cannot be read.",
+    ),
+}
+
+#: Follows the sentence of a verdict whose thresholds were not measured.
+VERDICT_ASSUMED = "How sure the model must be was assumed, because it was not measured for this model."
 
 #: What the search box has understood: the kinds of `Search.meanings`.
 SEARCHED = Words(
@@ -457,6 +529,27 @@ def step(event: Event) -> str:
     else:
         detail = REVIEW_OUTCOMES.get(event.detail) or category(event.detail)
     return STEPS.get(event.what, event.what).format(detail=detail)
+
+
+def verdict(found: Verdict) -> list[str]:
+    """Return why a return has its verdict, and how sure that is, in sentences."""
+    one, several = VERDICT_SENTENCES.get((found.kind, found.reason), (found.kind.value, found.kind.value))
+    sentence = (several if found.photos > 1 else one).format(
+        expected=outcome(found.expected),
+        found=outcome(found.found),
+        sure="" if found.sureness is None else percentage(found.sureness),
+        count=f"{found.photos:,}",
+    )
+    return [sentence] if found.measured else [sentence, VERDICT_ASSUMED]
+
+
+def percentage(share: float) -> str:
+    """Return a share, 0 to 1, as a percentage. One that is neither 0 nor 1 is not rounded to 0 % or 100 %."""
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    if 0.99 < share < 1:
+        return "more than 99 %"
+    return f"{share:.0%}".replace("%", " %")
 
 
 def outcome(code: str | None) -> str:

@@ -181,6 +181,14 @@ class Settings(BaseSettings):
             "allowed": "number, at least 0, at most 1; or `precision:` and a number above 0, at most 1"
         },
     )
+    false_alarms: float = Field(
+        0.02,
+        gt=0,
+        le=0.2,
+        description="Wanted share of right returns that are called a mismatch. The thresholds of verdicts "
+        "are chosen for it from the model's validation images. At most the same share of wrong returns is "
+        "called a match.",
+    )
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."
     )

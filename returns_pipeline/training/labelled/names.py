@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from returns_pipeline.classify.manifest import LABEL_LENGTH
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.records.text import label_key
 
 #: `0_pants`, `3-dress`, `12 hat`, or only a number.
 _NUMBERED = re.compile(r"([0-9]+)(?:[ _.-]+(?=\S)(.*))?", re.DOTALL)
-_SEPARATORS = re.compile(r"[\s_/-]+")
+#: All spellings of a label share a key.
+key = label_key
 
 
 class FolderName(NamedTuple):
@@ -27,12 +29,6 @@ def parse(name: str) -> FolderName:
     text = unicodedata.normalize("NFC", name).strip()  # macOS may store é as two characters
     match = _NUMBERED.fullmatch(text)
     return FolderName(int(match[1]), match[2] or match[1]) if match else FolderName(None, text)
-
-
-def key(label: str) -> str:
-    """Return a key that all spellings of a label share: case, `_`, `-`, `/` and spaces do not matter."""
-    text = unicodedata.normalize("NFC", label).casefold()
-    return _SEPARATORS.sub(" ", text).strip() or text
 
 
 def require_label(label: str, origin: Path) -> None:

@@ -1,11 +1,14 @@
 """The pixels and labels that a network is trained and judged with."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from returns_pipeline.classify.bundle import file_sha256
 from returns_pipeline.training.labelled.folders import Labels
 
 if TYPE_CHECKING:
@@ -71,3 +74,14 @@ def describe(parts: Mapping[str, Part], seed: int, source: Mapping[str, Any]) ->
         "judged_on": used,
         "seed": seed,
     }
+
+
+def fingerprint(paths: "Sequence[Path | str]", truth: "NDArray[np.integer]", names: Sequence[str]) -> str:
+    """Return a sha256 in hex over the contents of labelled files and their labels, wherever the files are.
+
+    `truth` integer [n] has the indices of the files' labels in `names`.
+    """
+    lines = sorted(
+        f"{file_sha256(Path(path))} {names[label]}\n" for path, label in zip(paths, truth, strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -14,6 +14,7 @@ from returns_pipeline.classify.confidence import review_thresholds, tempered
 from returns_pipeline.classify.publishing import draft_folder, publish
 from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
 from returns_pipeline.records.models import ImageInput
+from returns_pipeline.training.evaluation.verdicts import with_rates
 from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.pipeline import export
 from returns_pipeline.training.pipeline.calibration import calibrate
@@ -61,6 +62,8 @@ def make_bundle(
             temperature=calibration.temperature,
             reliability=calibration.precision_steps,
         )
+        served = tempered(predictions["validation"], bundle.temperature)
+        bundle = with_rates(bundle, data.parts["validation"].truth, served)
         bundle, agreement = _export(bundle, data, fitted, predictions)
         bundle = replace(bundle, metrics={**bundle.metrics, "openvino_agreement": agreement})
         content = _report_content(request, bundle, data, fitted, predictions[data.judged_on], seconds)

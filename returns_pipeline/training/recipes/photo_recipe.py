@@ -3,7 +3,6 @@
 What differs between `cnn`, `transfer` and `outfit` is the `PhotoNetwork` alone.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import keras
 import numpy as np
 
-from returns_pipeline.classify.bundle import file_sha256
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled import checks
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels, Photos, Tree, read_tree
-from returns_pipeline.training.labelled.parts import Part, TrainingData, describe
+from returns_pipeline.training.labelled.parts import Part, TrainingData, describe, fingerprint
 from returns_pipeline.training.labelled.photos import load_pixels
 from returns_pipeline.training.labelled.split import stratified
 from returns_pipeline.training.networks.heads import MAIN, SUB, Network
@@ -124,7 +122,7 @@ class PhotoRecipe:
             listener.stage(f"Decoding {name}")
             pixels, readable = load_pixels(photos, self.network.size, listener.progress, scratch)
             kept = _take(photos, readable)
-            parts[name] = Part(pixels, kept.truth, _fingerprint(kept, tree.labels))
+            parts[name] = Part(pixels, kept.truth, fingerprint(kept.paths, kept.truth, tree.labels.names))
         return TrainingData(tree.labels, parts, describe(parts, request.seed, {"name": tree.root.name}))
 
     def fit(self, request: Request, data: TrainingData, listener: Listener) -> Fitted:
@@ -242,12 +240,3 @@ def _head_metrics(trained: Any, data: TrainingData) -> dict[str, float]:
         "main_head_accuracy": float((main == main_of[truth]).mean()),
         "heads_contradict": float((main_of[sub] != main).mean()),
     }
-
-
-def _fingerprint(photos: Photos, labels: Labels) -> str:
-    """Return a sha256 in hex over the contents of the files and their labels, wherever the files are."""
-    lines = sorted(
-        f"{file_sha256(path)} {labels.names[label]}\n"
-        for path, label in zip(photos.paths, photos.truth, strict=True)
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
