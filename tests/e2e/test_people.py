@@ -75,7 +75,7 @@ def test_a_colleague_comes_and_goes(here: Site, browser: Browser) -> None:
     expect(anna.get_by_text("anna/till")).to_be_visible()
 
     boss.goto("/users")
-    boss.get_by_role("link", name="Account").click()
+    boss.locator("main").get_by_role("link", name="anna").click()
     boss.get_by_role("button", name="Disable anna").click()
     expect(boss.get_by_role("status")).to_contain_text("anna cannot log in any more")
     assert here.ask("GET", "/api/v1/runs", token=token).status_code == 401
@@ -83,7 +83,7 @@ def test_a_colleague_comes_and_goes(here: Site, browser: Browser) -> None:
     expect(anna).to_have_url(re.compile("/login"))
 
     boss.get_by_role("link", name="What anna did").click()
-    rows = boss.locator("tbody tr")
+    rows = boss.locator("main tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.nth(0)).to_contain_text("token added")
     expect(rows.nth(1)).to_contain_text("password changed")

@@ -131,7 +131,7 @@ def test_many_photos_of_a_search_are_labelled_and_taken_back(page: Page) -> None
     page.keyboard.press("Shift+ArrowRight")
     expect(page.locator("[data-marked]")).to_have_text("Marked: 3")
     page.locator(".pick input").nth(5).click(modifiers=["Shift"])
-    expect(page.locator("[data-marked]")).to_have_text("6 marked")
+    expect(page.locator("[data-marked]")).to_have_text("Marked: 6")
     page.get_by_label("The marked photos are").select_option("none of these")
     page.get_by_role("button", name="Save for the marked").click()
     expect(page.locator(".toast")).to_contain_text("6 corrected.")
