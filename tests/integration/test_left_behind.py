@@ -165,7 +165,7 @@ def test_the_doctor_finds_a_share_that_went_after_the_last_scan(home: Installati
     assert _alarms(context) == []
     check = _check(home)
     assert not check.ok
-    assert "instead of nfs4 nas:/photos" in check.message
+    assert "instead of nfs4 nas:/photos" in check.advice
     write_images(home.settings.incoming_dir, 1, start=5)
     assert _check(home).ok
 

@@ -127,4 +127,9 @@ def test_numbers_and_articles_fit_their_nouns() -> None:
         "1,200 photos",
     ]
     assert words.counted(2, "category", "categories") == "2 categories"
-    assert [words.with_article(role) for role in Role] == ["a viewer", "a reviewer", "an operator"]
+    assert [words.with_article(role) for role in Role] == [
+        "a viewer",
+        "a reviewer",
+        "an operator",
+        "an admin",
+    ]
