@@ -328,7 +328,7 @@ def test_a_model_is_promoted_and_rolled_back(here: Site, page: Page) -> None:
     page.get_by_role("link", name="Promote …").click()
     page.get_by_label("Why").fill("it is <newer>")
     page.get_by_role("button", name="Promote").click()
-    rows = page.locator("tbody").last
+    rows = page.locator("main tbody").last
     expect(rows).to_contain_text("it is <newer>")
     expect(rows).to_contain_text("operator")
     page.get_by_role("link", name="Roll back …").click()
@@ -340,7 +340,7 @@ def test_a_viewer_is_not_led_to_pages_that_refuse(page: Page) -> None:
     """A viewer's navigation has no page for reviewers, and such a page refuses in a sentence."""
     log_in(page, "viewer")
     links = page.get_by_role("navigation").get_by_role("link")
-    expect(links).to_have_text(["Tonight", "Runs", "Models"])
+    expect(links).to_have_text(["Tonight", "Runs", "Models", "Account"])
     refused = page.request.get("/review", headers={"Accept": "text/html"})
     assert refused.status == 403
     assert "viewer is a viewer; this needs a reviewer." in refused.text()
