@@ -139,7 +139,7 @@ def test_many_photos_of_a_search_are_labelled_and_taken_back(page: Page) -> None
     expect(page.locator(".toast")).to_contain_text("Taken back: 6 photos.")
     page.get_by_label("The marked photos are").select_option("dark")
     page.get_by_role("button", name="Save for all that match").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"Give {_COUNT} photos the category dark?")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Save {_COUNT} photos as “dark”?")
     page.get_by_role("button", name=f"Yes, all {_COUNT}").click()
     expect(page.locator(".toast")).to_contain_text("accepted")
     expect(page.get_by_text("reviewed", exact=True)).to_have_count(60)
@@ -155,7 +155,7 @@ def test_a_download_has_exactly_the_filtered_photos(page: Page) -> None:
         expect(page.get_by_role("status").first).not_to_contain_text("ounting")
         shown = re.match(r"([\d,]+) photo", page.get_by_role("status").first.inner_text())
         assert shown, address
-        page.get_by_text("Download these photos").click()
+        page.get_by_text("Download these photos as a list").click()
         with page.expect_download() as download:
             page.get_by_role("link", name="JSON lines").click()
         lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
