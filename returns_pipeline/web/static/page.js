@@ -182,7 +182,7 @@ async function count(total) {
   }
   const found = await reply.json();
   const form = !found.total_is_exact ? words.more : found.total > 1 ? words.many : found.total ? words.one : words.none;
-  total.textContent = form.replace("{count}", found.total.toLocaleString("en"));
+  total.textContent = form.replace("{count}", numeral(found.total));
 }
 
 // A page that was opened before a run began or ended says so; it is loaded again if it is not in use.
