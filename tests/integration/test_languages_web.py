@@ -124,7 +124,7 @@ def test_a_users_own_language_wins_on_every_page(
     here: Site, chosen: str, browser: str, words: tuple[str, str, str]
 ) -> None:
     """The page Account stores it; from then on pages, faults and REST speak it, and no other user's do."""
-    name, language = f"reader {chosen}", words[0]
+    name, language = f"reader {chosen or 'browser'}", words[0]
     hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     access.add_user(here.home.database, name, hashed, Role.VIEWER)
     access.add_user(here.home.database, f"{name} 2", hashed, Role.VIEWER)
