@@ -503,7 +503,9 @@ def audit_details(event: AuditEvent) -> list[str]:
         said = detail["label"] or detail["outcome"] or ""
         return [step(Event(event.at, detail["action"], event.who, said))]
     return [
-        AUDIT_DETAILS.get(name, "{name}: {value}").format(name=name, value=value)
+        AUDIT_DETAILS.get(name, "{name}: {value}").format(
+            name=name, value=role(str(value)) if name == "role" else value
+        )
         for name, value in event.detail.items()
         if value not in (None, "", False)
     ]

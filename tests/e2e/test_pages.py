@@ -298,7 +298,7 @@ def test_a_photo_is_found_by_a_part_of_its_name(page: Page) -> None:
     expect(page.get_by_label("Search photos")).to_be_focused()
     page.keyboard.type("MAGE_129_lab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("1 photo where name contains")).to_be_visible()
+    expect(page.get_by_text("1 photo · Searched for: name contains")).to_be_visible()
     expect(page.locator(".grid li")).to_have_count(1)
     page.locator(".grid a").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("image_129_label")

@@ -60,6 +60,7 @@ def make_bundle(
             metrics=recipe.metrics(data, fitted, predictions, calibration.temperature),
             temperature=calibration.temperature,
             reliability=calibration.precision_steps,
+            names={language: dict(names) for language, names in request.names.items()},
         )
         bundle, agreement = _export(bundle, data, fitted, predictions)
         bundle = replace(bundle, metrics={**bundle.metrics, "openvino_agreement": agreement})
