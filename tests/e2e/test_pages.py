@@ -1,5 +1,6 @@
 """What people do in a morning, in a real browser with real workers; every page is accessible."""
 
+import itertools
 import os
 import re
 import shutil
@@ -370,7 +371,7 @@ def test_the_interface_is_documented(page: Page) -> None:
 
 
 def test_every_page_is_accessible(page: Page) -> None:
-    """axe-core finds nothing serious on any page, light and dark, on a phone too; no page is too wide."""
+    """axe-core finds nothing serious on any page, light and dark, at a desk and on a phone; none is too wide."""
     log_in(page, "admin")
     pages = {each.module: each.path for each in navigation(Role.ADMIN)}
     pages |= {
@@ -384,10 +385,13 @@ def test_every_page_is_accessible(page: Page) -> None:
         "grid": "/review/grid?of=all&run=1&label=dark",
         "scope": "/review?run=1",
         "confirm": "/models/stub/rollback",
+        "report": "/runs/2/report",
+        "delete": "/images/40/delete",
+        "try": "/try",
     }
     found = []
-    schemes: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1200, "light"), (390, "dark"))
-    for width, scheme in schemes:
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for width, scheme in itertools.product((1200, 390), schemes):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         for name, path in pages.items():
@@ -395,8 +399,8 @@ def test_every_page_is_accessible(page: Page) -> None:
             page.wait_for_load_state("load")
             for fault in Axe().run(page).response["violations"]:
                 if fault["impact"] in {"serious", "critical"}:
-                    found.append((name, scheme, fault["id"], fault["nodes"][0]["html"]))
+                    found.append((name, width, scheme, fault["id"], fault["nodes"][0]["html"]))
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
             if SCREENSHOTS:
-                page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{scheme}.png", full_page=True)
+                page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}-{scheme}.png", full_page=True)
     assert found == []

@@ -68,8 +68,8 @@ def test_a_colleague_comes_and_goes(here: Site, browser: Browser) -> None:
     anna.get_by_role("link", name="Account").click()
     anna.get_by_role("combobox", name="Language").select_option("Deutsch")
     anna.get_by_role("button", name="Store").click()
-    anna.get_by_label("Name of the token").fill("till")
-    anna.get_by_role("button", name="Add a token").click()
+    anna.get_by_label("Name des Tokens").fill("till")
+    anna.get_by_role("button", name="Token anlegen").click()
     token = anna.locator(".secret").inner_text()
     assert here.ask("GET", "/api/v1/runs", token=token).status_code == 200
     expect(anna.get_by_text("anna/till")).to_be_visible()

@@ -15,20 +15,21 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (document.querySelector("dialog[open]")) return;
   const focused = event.target;
-  if (focused.matches("input:not([type=hidden], [type=checkbox]), select, textarea")) {
+  if (focused.matches("input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), select, textarea")) {
     if (event.key === "Escape") focused.blur();
     // `data-send` may name the button that sends the form.
     if (event.key === "Enter" && focused.matches("select[data-send]") && focused.value)
       focused.form.requestSubmit(document.getElementById(focused.dataset.send));
     return;
   }
-  // Enter activates the link or button that has the focus.
-  if (event.key === "Enter" && focused.matches("a, button, summary, label")) return;
+  // Enter activates the link or button that has the focus; Space does so with a button.
+  if (event.key === "Enter" && focused.matches("a, button, summary, label, input[type=file]")) return;
+  if (event.key === " " && focused.matches("button, summary, input")) return;
   // Arrows move a photo that is larger than the window, scroll a wide table, and go from photo to photo.
   if (event.key.startsWith("Arrow")
     && (event.shiftKey || event.defaultPrevented || focused.matches(".scroll") || document.querySelector(".zoom.full"))) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
-  if (!target) return;
+  if (!target || target.closest("[hidden]")) return;
   event.preventDefault();
   // A second press so soon was meant for the photo before, which another page showed.
   const since = Date.now() - Number(sessionStorage.getItem("pressed"));
