@@ -100,8 +100,10 @@ def test_photos_are_reviewed_by_keys(page: Page) -> None:
     reach(page, ".chips a")
     page.keyboard.press("Enter")
     expect(page.locator(".marks input").first).to_be_attached()
+    # The page takes Enter when each photo has been visible for a moment.
+    page.wait_for_function("[...document.querySelectorAll('.marks img')].every((each) => each.complete)")
     press(page, " ")
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(600)
     press(page, "Enter")
     expect(page.locator(".toast")).to_be_visible()
     press(page, "u")
