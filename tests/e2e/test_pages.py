@@ -371,7 +371,7 @@ def test_the_interface_is_documented(page: Page) -> None:
 
 
 def test_every_page_is_accessible(page: Page) -> None:
-    """axe-core finds nothing serious on any page, in both schemes, at a desk and on a phone; none is too wide."""
+    """axe-core finds nothing serious on any page, in both schemes and widths, and none is too wide."""
     log_in(page, "admin")
     pages = {each.module: each.path for each in navigation(Role.ADMIN)}
     pages |= {
