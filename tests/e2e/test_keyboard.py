@@ -101,7 +101,7 @@ def test_photos_are_reviewed_by_keys(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".marks input").first).to_be_attached()
     # The page takes Enter when each photo has been visible for a moment.
-    page.wait_for_function("[...document.querySelectorAll('.marks img')].every((each) => each.complete)")
+    page.wait_for_load_state("networkidle")
     press(page, " ")
     page.wait_for_timeout(600)
     press(page, "Enter")
