@@ -28,6 +28,7 @@ from returns_pipeline.classify.manifest import (
 from returns_pipeline.classify.models_folder import is_version, names_in, unreadable, versions_of
 from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.languages import N_, gettext
 from returns_pipeline.records.models import ImageInput, ModelRef
 from returns_pipeline.records.text import printable
 from returns_pipeline.records.verdicts import ExpectationRates
@@ -42,6 +43,10 @@ MOST_FILE_BYTES = 4 * 1024**3
 
 #: (threshold, precision) pairs of one label, both ascending.
 PrecisionSteps = tuple[tuple[float, float], ...]
+#: What a model knows whose bundle does not say it, and what the shipped models say.
+_GREY = N_("grey pictures, scaled to {width} x {height} pixels")
+_COLOUR = N_("colour pictures, scaled to {width} x {height} pixels")
+_SHIPPED = N_("grey pictures of clothes, 28 x 28 pixels (Fashion-MNIST)")
 #: A pair of numbers in bundle.json: written on one line, so that a person can read the file.
 _NUMBER_PAIR = re.compile(r"\[\s+[-\d.e]+,\s+[-\d.e]+\s+\]")
 
@@ -92,13 +97,16 @@ class Bundle:
 
     @property
     def knows(self) -> str:
-        """The pictures that the model was trained on, for people: `data.knows`, else what its input tells."""
+        """The pictures that the model was trained on, for people, in the reader's language.
+
+        They are `data.knows`, else what its input tells.
+        """
         stated = self.data.get("knows")
         if isinstance(stated, str) and stated.strip():
-            return printable(stated.strip())
+            return printable(gettext(stated.strip()))
         size = self.input
-        kind = "grey" if size.channels == 1 else "colour"
-        return f"{kind} pictures, scaled to {size.width} x {size.height} pixels"
+        derived = _GREY if size.channels == 1 else _COLOUR
+        return gettext(derived, width=size.width, height=size.height)
 
     @property
     def digest(self) -> str:

@@ -6,7 +6,15 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from returns_pipeline.records.text import printable
 
@@ -94,6 +102,7 @@ _Labels = Annotated[list[_Label], Field(min_length=1, max_length=_MOST_LABELS)]
 _Pair = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)]
 _Steps = Annotated[list[_Pair], Field(max_length=_MOST_STEPS), AfterValidator(_ascending)]
 _Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
+_Names = Annotated[dict[_Language, dict[_Label, _Label]], Field(max_length=_MOST_LANGUAGES)]
 _Metric = Annotated[Any, AfterValidator(_finite), AfterValidator(_number)]
 
 
@@ -136,7 +145,7 @@ class Manifest(BaseModel):
     metrics: Annotated[dict[_Key, _Metric], Field(max_length=_MOST_ENTRIES)] = {}
     temperature: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = 1.0
     reliability: list[_Steps] = []
-    names: Annotated[dict[_Language, dict[_Label, _Label]], Field(max_length=_MOST_LANGUAGES)] = {}
+    names: _Names = {}
     label_rates: ManifestRates | None = None
     main_rates: ManifestRates | None = None
 
@@ -157,6 +166,7 @@ class Manifest(BaseModel):
         return self
 
 
+_NO_OBJECT = "it is not a JSON object"
 _CALIBRATION = "it must have a temperature above 0, and reliability for each label or for none"
 
 
@@ -166,17 +176,35 @@ def read_manifest(content: Any) -> Manifest:
     Raises ValueError that names the first wrong field and its fault.
     """
     if not isinstance(content, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004 - as every other fault
+        raise ValueError(_NO_OBJECT)  # noqa: TRY004 - as every other fault
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        place = ".".join(map(str, first["loc"])).removesuffix(".[key]")
-        if first["loc"][:1] in {("temperature",), ("reliability",)}:
-            message = f"{_CALIBRATION}. {message}"
-        message = message[0].lower() + message[1:]
-        raise ValueError(f"the field `{_short(place)}`: {message}" if place else message) from None
+        raise ValueError(_first_fault(error)) from None
+
+
+def read_category_names(content: Any) -> dict[str, dict[str, str]]:
+    """Return checked names of categories, `{"de": {"Bag": "Tasche"}}`, as JSON is read in Python.
+
+    Raises ValueError that names the first wrong field and its fault.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(_NO_OBJECT)  # noqa: TRY004 - as every other fault
+    try:
+        names: dict[str, dict[str, str]] = TypeAdapter(_Names).validate_python(content, strict=True)
+    except ValidationError as error:
+        raise ValueError(_first_fault(error)) from None
+    return names
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    place = ".".join(map(str, first["loc"])).removesuffix(".[key]")
+    if first["loc"][:1] in {("temperature",), ("reliability",)}:
+        message = f"{_CALIBRATION}. {message}"
+    message = message[0].lower() + message[1:]
+    return f"the field `{_short(place)}`: {message}" if place else message
 
 
 def _short(text: str) -> str:

@@ -38,6 +38,10 @@ Mapping = Annotated[
     Path | None,
     typer.Option("--mapping", help="CSV (sub,main) or JSON file with the main category of each label."),
 ]
+Names = Annotated[
+    Path | None,
+    typer.Option("--names", help='JSON file with names of the categories: {"de": {"Bag": "Tasche"}}.'),
+]
 Epochs = Annotated[int, typer.Option(min=1, max=MOST, help="Passes over the training images.")]
 Batch = Annotated[int, typer.Option(min=1, max=MOST, help="Photos in one training step.")]
 Rate = Annotated[float, typer.Option(min=0.0, help="Learning rate.")]
@@ -90,6 +94,7 @@ def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
         from returns_pipeline.training.pipeline.recipe import Request
         from returns_pipeline.training.recipes.photo_recipe import PhotoFolders, PhotoRecipe
 
+        names = _names(options["names"])
         options["models_dir"] = models_dir = _models_dir(options["models_dir"])
         network = make_network(**{option: options[option] for option in own})
         folders = PhotoFolders(data, mapping, options["validation"], options["test"], options["force"])
@@ -101,6 +106,7 @@ def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
             smoke=options["smoke"],
             resume=options["resume"],
             photos=options["photos"],
+            names=names,
         )
         _train(request, PhotoRecipe(network, folders, options["mixed_precision"]))
 
@@ -128,6 +134,7 @@ def _last_options(
     resume: Resume = False,
     photos: Photos = True,
     mixed_precision: Mixed = False,
+    names: Names = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Options of all photo recipes, shown after their own."""
@@ -139,6 +146,7 @@ def fashion_mnist(
     epochs: Epochs = 10,
     seed: Seed = DEFAULT_SEED,
     smoke: Smoke = False,
+    names: Names = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Train the published small CNN on Fashion-MNIST: about 90 s on two cores."""
@@ -150,9 +158,10 @@ def fashion_mnist(
     request = Request(
         name=_bundle_name(name, smoke),
         models_dir=_models_dir(models_dir),
-        command=command + (" --smoke" if smoke else ""),
+        command=command + (" --smoke" if smoke else "") + (f" --names {_quoted(names)}" if names else ""),
         seed=seed,
         smoke=smoke,
+        names=_names(names),
     )
     _train(request, FashionMnist(epochs))
 
@@ -164,6 +173,7 @@ def fashion_mnist_plus(
     seed: Seed = 0,
     smoke: Smoke = False,
     resume: Resume = False,
+    names: Names = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Train a better CNN on Fashion-MNIST that predicts as fast: about 30 minutes on two cores."""
@@ -178,6 +188,7 @@ def fashion_mnist_plus(
         seed=seed,
         smoke=smoke,
         resume=resume,
+        names=_names(names),
     )
     _train(request, FashionMnistPlus(epochs))
 
@@ -294,6 +305,16 @@ def _require_valid(name: str, data: Path | None = None, mapping: Path | None = N
         from returns_pipeline.training.labelled.folders import read_tree
 
         read_tree(data, mapping)
+
+
+def _names(path: Path | None) -> dict[str, dict[str, str]]:
+    from returns_pipeline.training.labelled.category_names import read_names
+
+    return read_names(path) if path else {}
+
+
+def _quoted(path: Path) -> str:
+    return printable(shlex.quote(str(path)))
 
 
 def _require_backbone(backbone: str, known: tuple[str, ...]) -> None:

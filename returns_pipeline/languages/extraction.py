@@ -29,6 +29,8 @@ _PACKAGE = Path(__file__).parents[1]
 _TERMINAL = frozenset(
     {"broker", "cli", "host", "languages", "private_files.py", "settings", "terminal.py", "training"}
 )
+#: Files in these folders whose sentences pages show, too.
+_SHOWN = frozenset({Path("training/report/figures.py")})
 _SUFFIXES = ("Error", "Fault")
 _NOT_OURS = {*dir(builtins), "Error", "RedirectError"}
 #: Lines of the header that Babel adds.
@@ -50,7 +52,7 @@ def messages() -> Iterator[Message]:
     """Yield every sentence, in the order of files and lines."""
     for path in sorted(_PACKAGE.rglob("*")):
         inner = path.relative_to(_PACKAGE)
-        if inner.parts[0] in _TERMINAL:
+        if inner.parts[0] in _TERMINAL and inner not in _SHOWN:
             continue
         finder = {".py": _of_python, ".html": _of_template, ".js": _of_script}.get(path.suffix)
         if finder is not None:

@@ -8,8 +8,6 @@ from typing import NamedTuple
 LOCAL = "local"
 #: Characters of a name of a user or a token, and the fewest characters of a password.
 MOST_NAME, LEAST_PASSWORD = 100, 8
-#: The languages of the pages.
-LANGUAGES = ("en", "de")
 
 
 class Role(StrEnum):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from returns_pipeline.languages import category, gettext
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.runs import RunSummary
@@ -87,7 +88,7 @@ def _values(summary: RunSummary, content: Content, picture: Callable[[ImageResul
         "labels": content.labels,
         "labelled": labelled,
         "plot": _plot(content.labels, labelled),
-        "codes": [(code, words.fault(code), count) for code, count in content.codes],
+        "codes": [(words.fault(code), count) for code, count in content.codes],
         "faults": content.faults,
         "more_faults": sum(count for _, count in content.codes) - len(content.faults),
         "doubtful": [_Picture(picture(result), result) for result in content.doubtful],
@@ -98,9 +99,15 @@ def _plot(labels: Iterable[tuple[str, int]], labelled: int) -> Markup:
     """Return the bars of the categories."""
     bars = []
     for label, count in labels:
-        share = count / labelled
-        bars.append(charts.Bar(label, share, f"{label}: {words.counted(count, 'photo')}, {share:.1%}"))
-    return charts.lying("Share of each category", bars, charts.share, charts.percent)
+        share, name = count / labelled, category(label)
+        title = gettext(
+            "{category}: {photos}, {share:.1%}",
+            category=name,
+            photos=words.counted(count, "photo"),
+            share=share,
+        )
+        bars.append(charts.Bar(name, share, title))
+    return charts.lying(gettext("Share of each category"), bars, charts.share, charts.percent)
 
 
 def _link(result: ImageResult, folder: Path) -> str:

@@ -482,8 +482,25 @@ def retention(last: RetentionPass) -> list[str]:
     return sentences
 
 
-def coloured(count: int, total: int, model: object, knows: str = N_("grey pictures only")) -> str:
-    """Return the warning that a model for grey pictures was given colour photos; `knows` says for which."""
+#: What the shipped models know, as their bundles say it.
+_KNOWN = (
+    N_("grey pictures of clothes, 28 x 28 pixels (Fashion-MNIST)"),
+    N_("colour photos of clothes that people took at home"),
+)
+
+
+def coloured(
+    count: int,
+    total: int,
+    model: object,
+    knows: str = N_("grey pictures only"),
+    *,
+    may_choose: bool = True,
+) -> str:
+    """Return the warning that a model for grey pictures was given colour photos; `knows` says for which.
+
+    `may_choose`: whether the reader chooses the model of this installation.
+    """
     known = gettext(knows)
     if count == total == 1:
         which = gettext(
@@ -497,11 +514,15 @@ def coloured(count: int, total: int, model: object, knows: str = N_("grey pictur
             model=model,
             knows=known,
         )
-    advice = gettext(
-        "Predictions for colour photos are unsure, so a person must review each. For colour photos choose "
-        "another model, for example clothing: RETURNS_MODEL=clothing."
+    review = gettext("Predictions for colour photos are unsure, so a person must review each.")
+    advice = (
+        gettext(
+            "For colour photos choose another model, for example clothing: set RETURNS_MODEL to clothing."
+        )
+        if may_choose
+        else gettext("Tell the operator of this system: another model may know them.")
     )
-    return f"{which} {advice}"
+    return f"{which} {review} {advice}"
 
 
 def fault(code: str) -> str:
@@ -575,7 +596,9 @@ def audit_details(event: AuditEvent) -> list[str]:
         said = detail["label"] or detail["outcome"] or ""
         return [step(Event(event.at, detail["action"], event.who, said))]
     return [
-        AUDIT_DETAILS.get(name, "{name}: {value}").format(name=name, value=value)
+        AUDIT_DETAILS.get(name, "{name}: {value}").format(
+            name=name, value=role(str(value)) if name == "role" else value
+        )
         for name, value in event.detail.items()
         if value not in (None, "", False)
     ]

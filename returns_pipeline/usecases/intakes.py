@@ -18,10 +18,17 @@ from returns_pipeline.usecases import schedule
 _MOUNT = N_(
     "If it is a network drive, connect it again; if photos arrive elsewhere, correct RETURNS_INCOMING_DIR."
 )
+_MOVED = N_(
+    "It lies on {now} instead of {before}. If it is a network drive, connect it again; if photos arrive "
+    "elsewhere, correct RETURNS_INCOMING_DIR."
+)
 
 
 def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]:
-    """Return what is wrong with the intakes at `now`, an aware moment; each says what to do."""
+    """Return what is wrong with the intakes at `now`, an aware moment.
+
+    The message is for everyone; the advice, with settings and commands, is for operators.
+    """
     found = []
     due = schedule.last_due(settings, now)
     night = schedule.night_request(due)
@@ -31,7 +38,8 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
         if is_late and nights.night_is_missing(db, request, due):
             found.append(
                 ConfigFault(
-                    "The folder {folder} was not scanned for the night of {due:%Y-%m-%d %H:%M} ({zone}).",
+                    "The photos in the folder {folder} were not taken in for the night of "
+                    "{due:%Y-%m-%d %H:%M} ({zone}).",
                     "Run `returns-pipeline doctor` to see why.",
                     folder=intake.folder,
                     due=due.astimezone(ZoneInfo(settings.timezone)),
@@ -80,9 +88,8 @@ def _moved(folder: Path, now: str, before: str) -> ConfigFault | None:
     if not before or not now or before == now:
         return None
     return ConfigFault(
-        "The folder {folder} is empty and lies on another file system than its photos did: {now} instead "
-        "of {before}.",
-        _MOUNT,
+        "The folder {folder} is empty, and perhaps it is not the folder where photos arrive.",
+        _MOVED,
         folder=folder,
         now=now,
         before=before,

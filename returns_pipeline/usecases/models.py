@@ -22,6 +22,7 @@ from returns_pipeline.errors import (
     RefusedError,
     TransientFault,
 )
+from returns_pipeline.languages import N_
 from returns_pipeline.records.models import (
     ModelAction,
     ModelChange,
@@ -104,7 +105,7 @@ def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle
         bundle = find_bundle(settings.models_dir, _pinned(model, db))
         if "/" in model or models.active(db, model) is not None:
             return bundle
-        reason = "the first run of this model; the highest version on disk"
+        reason = N_("the first run of this model; the highest version on disk")
         models.activate(db, _facts(bundle), ModelAction.FIRST_USE, person(), reason, expected=None)
         # Another process may have activated another version first; then that one is used.
 

@@ -1,6 +1,7 @@
 """`make screenshots`: the README's pictures, from a real installation with the shipped model and samples.
 
-With a folder as its argument it writes every page there instead, for desk and phone, light and dark.
+With a folder as its argument it writes every page there instead, for desk and phone, light and dark, in each
+language.
 """
 
 import io
@@ -8,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from returns_pipeline.languages import LANGUAGES
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store.tables import runs
@@ -45,31 +48,37 @@ PAGES = {
     "found": "/search?q=image",
     "found-nothing": "/search?q=nothing-has-this-name",
     "image": "/images/20?why=1",
+    "delete": "/images/20/delete",
+    "users": "/users",
+    "audit": "/audit",
+    "account": "/account",
     "missing": "/no-such-page",
 }
 _SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def take_all(browser: Browser, here: Site, folder: Path) -> None:
-    """Write every page, as a desk and a phone show it, light and dark."""
+    """Write every page, as a desk and a phone show it, light and dark, in each language."""
     folder.mkdir(parents=True, exist_ok=True)
-    for scheme in _SCHEMES:
+    for scheme, language in product(_SCHEMES, LANGUAGES):
         for device, width, height in (("desk", 1440, 900), ("phone", 390, 844)):
+            kind = f"{device}-{scheme}-{language}"
             context = browser.new_context(
                 base_url=here.url,
                 viewport={"width": width, "height": height},
                 color_scheme=scheme,
+                locale=language,
                 has_touch=device == "phone",
                 is_mobile=device == "phone",
             )
             page = context.new_page()
             page.goto("/login")
-            page.screenshot(path=folder / f"log-in-{device}-{scheme}.png")
+            page.screenshot(path=folder / f"log-in-{kind}.png")
             page.goto(f"/?token={here.token}")
             for name, path in PAGES.items():
                 page.goto(path)
                 page.wait_for_load_state("networkidle")
-                page.screenshot(path=folder / f"{name}-{device}-{scheme}.png", full_page=True)
+                page.screenshot(path=folder / f"{name}-{kind}.png", full_page=True)
             context.close()
 
 

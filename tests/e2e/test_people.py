@@ -65,17 +65,17 @@ def test_a_colleague_comes_and_goes(here: Site, browser: Browser) -> None:
         anna.get_by_label(label).fill("my own words")
     anna.get_by_role("button", name="Change the password").click()
     expect(anna.get_by_role("heading", level=1)).to_have_text("Tonight")
-    anna.get_by_role("link", name="anna").click()
+    anna.get_by_role("link", name="Account").click()
     anna.get_by_role("combobox", name="Language").select_option("Deutsch")
     anna.get_by_role("button", name="Store").click()
-    anna.get_by_label("Name of the token").fill("till")
-    anna.get_by_role("button", name="Add a token").click()
+    anna.get_by_label("Name des Tokens").fill("till")
+    anna.get_by_role("button", name="Token anlegen").click()
     token = anna.locator(".secret").inner_text()
     assert here.ask("GET", "/api/v1/runs", token=token).status_code == 200
     expect(anna.get_by_text("anna/till")).to_be_visible()
 
     boss.goto("/users")
-    boss.get_by_role("link", name="anna").click()
+    boss.locator("main").get_by_role("link", name="anna").click()
     boss.get_by_role("button", name="Disable anna").click()
     expect(boss.get_by_role("status")).to_contain_text("anna cannot log in any more")
     assert here.ask("GET", "/api/v1/runs", token=token).status_code == 401
@@ -83,7 +83,7 @@ def test_a_colleague_comes_and_goes(here: Site, browser: Browser) -> None:
     expect(anna).to_have_url(re.compile("/login"))
 
     boss.get_by_role("link", name="What anna did").click()
-    rows = boss.locator("tbody tr")
+    rows = boss.locator("main tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.nth(0)).to_contain_text("token added")
     expect(rows.nth(1)).to_contain_text("password changed")

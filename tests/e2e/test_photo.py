@@ -230,7 +230,7 @@ def test_an_admin_deletes_a_photo(here: Site, page: Page) -> None:
     page.get_by_role("button", name="Delete for ever").click()
     expect(page.get_by_text(f"Image {image} was deleted by local")).to_be_visible()
     page.goto("/runs/1")
-    expect(page.get_by_text("This photo was deleted.")).to_be_visible()
+    expect(page.locator(".badge.deleted")).to_be_visible()
     assert name not in page.content()
     assert here.ask("GET", f"/api/v1/images/{image}/thumbnail").status_code == 410
     assert here.ask("GET", f"/api/v1/images?q={name}").json()["total"] == 0

@@ -125,7 +125,7 @@ def test_every_link_of_every_page_stays_under_the_path(url: str) -> None:
     for part in ("/events", "/thumbnail", "/images/", "cursor="):
         assert any(part in path for path in seen), part
     forms = {"/login", "/logout", "/try", "/review", "/runs/1/retry", "/models/stub/rollback"}
-    forms.add("/models/stub/1/promote")
+    forms |= {"/models/stub/1/promote", "/views"}
     forms |= {"/upload", "/upload/scan", "/runs/1/label", "/runs/2/label", "/review/grid"}
     forms |= {f"/account/{each}" for each in ("password", "language", "tokens")}
     forms |= {"/users", "/users/tokens", *(f"/users/person/{each}" for each in ("role", "state", "password"))}

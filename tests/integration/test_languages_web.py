@@ -1,21 +1,26 @@
 """The web in two languages: what a browser prefers, a user's setting, and programs."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
 import requests
+from argon2 import PasswordHasher
 from openpyxl import load_workbook
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.languages import gettext, prefer
+from returns_pipeline.records.access import Role
+from returns_pipeline.store import access
 from returns_pipeline.web.language import Language
 from tests.web import Site, closed_run, site
 
+PASSWORD = "correct horse"  # noqa: S105 - of a home that lives as long as this test
 GERMAN, ENGLISH = "de-DE,de;q=0.9,en;q=0.5", "en-GB,en;q=0.9,de;q=0.1"
 
 
@@ -105,6 +110,42 @@ def test_a_users_setting_wins_over_the_browser(setting: str | None, browser: str
     scope: Scope = {"type": "http", "headers": [(b"accept-language", browser.encode())]}
     asyncio.run(Language(app, "en", dict)(scope, receive, send))
     assert said == [heading, heading]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "browser", "words"),
+    [
+        ("de", ENGLISH, ("de", "Passwort ändern", "Es gibt kein Foto 77.")),
+        ("en", GERMAN, ("en", "Change the password", "There is no image 77.")),
+        ("", GERMAN, ("de", "Passwort ändern", "Es gibt kein Foto 77.")),
+    ],
+)
+def test_a_users_own_language_wins_on_every_page(
+    here: Site, chosen: str, browser: str, words: tuple[str, str, str]
+) -> None:
+    """The page Account stores it; from then on pages, faults and REST speak it, and no other user's do."""
+    name, language = f"reader {chosen or 'browser'}", words[0]
+    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    access.add_user(here.home.database, name, hashed, Role.VIEWER)
+    access.add_user(here.home.database, f"{name} 2", hashed, Role.VIEWER)
+    with requests.Session() as mine, requests.Session() as other:
+        for session, who in ((mine, name), (other, f"{name} 2")):
+            session.headers.update({"Accept": "text/html", "Accept-Language": browser})
+            session.post(f"{here.url}/login", {"name": who, "password": PASSWORD}).raise_for_status()
+        page = mine.get(f"{here.url}/account").text
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+        assert csrf is not None
+        stored = mine.post(f"{here.url}/account/language", {"csrf": csrf[1], "language": chosen})
+        assert stored.headers["Content-Language"] == language
+        account = mine.get(f"{here.url}/account")
+        assert f'<html lang="{language}"' in account.text
+        assert words[1] in account.text
+        assert words[2] in mine.get(f"{here.url}/images/77").text
+        assert mine.get(f"{here.url}/api/v1/images/77").json()["error"] == words[2]
+        assert other.get(f"{here.url}/account").headers["Content-Language"] == browser[:2]
+    found = access.user(here.home.database, name)
+    assert found is not None
+    assert found[0].language == (chosen or None)
 
 
 def test_pages_and_workbooks_name_categories_in_the_readers_language(

@@ -145,7 +145,7 @@ def test_an_empty_intake_on_another_file_system_is_an_alarm(home: Installation) 
         queue.deliver(context)
         found = _alarms(context)
         assert len(found) == (place == "ext4 /dev/sda1")
-        assert all("ext4 /dev/sda1 instead of nfs4 nas:/photos" in alarm for alarm in found)
+        assert all("It lies on ext4 /dev/sda1 instead of nfs4 nas:/photos." in alarm for alarm in found)
     share.place = "ext4 /dev/sdb1"
     write_images(home.settings.incoming_dir, 1, start=5)
     for request in ("moved", "empty again"):
@@ -165,7 +165,7 @@ def test_the_doctor_finds_a_share_that_went_after_the_last_scan(home: Installati
     assert _alarms(context) == []
     check = _check(home)
     assert not check.ok
-    assert "instead of nfs4 nas:/photos" in check.message
+    assert "instead of nfs4 nas:/photos" in check.advice
     write_images(home.settings.incoming_dir, 1, start=5)
     assert _check(home).ok
 
@@ -198,7 +198,7 @@ def test_a_night_that_was_not_scanned_is_an_alarm(home: Installation) -> None:
     assert alarms(context.settings, context.db, now) == []
     later = now + timedelta(minutes=2)
     (alarm,) = alarms(context.settings, context.db, later)
-    assert "was not scanned for the night of" in str(alarm)
+    assert "were not taken in for the night of" in str(alarm)
     home.settings.incoming_dir.mkdir()
     scan_night(context, later)
     queue.deliver(context)

@@ -238,7 +238,7 @@ def test_before_and_after_are_those_of_the_list(home: Installation) -> None:
     run_id = _classify(home, "night")
     write_images(home.settings.incoming_dir, 2, start=50)
     _classify(home, "another")
-    for order in Order:
+    for order in browsing.REVERSED:
         for wanted in (
             Filter(run_id=run_id),
             Filter(run_id=run_id, label="white"),

@@ -44,11 +44,15 @@ def test_three_commands_lead_from_folders_to_an_active_model(
 ) -> None:
     """Train, evaluate, promote: the bundle has its labels, its data and the command that made it."""
     root, home = photos(tmp_path / "photos"), sqlite_home
-    done = home.run("train", "cnn", "--data", str(root), "--name", "shop", "--smoke", timeout=600)
+    names = {"de": {"red skirt": "roter Rock"}}
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    chosen = ("--data", str(root), "--name", "shop", "--names", str(tmp_path / "names.json"))
+    done = home.run("train", "cnn", *chosen, "--smoke", timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     bundle = load_bundle(home.settings.models_dir / "shop-smoke" / "1")
     assert bundle.labels == bundle.main_categories == tuple(COLOURS)
     assert bundle.data["validation"] == 9
+    assert bundle.names == names
     assert f"train cnn --data {root}" in bundle.command
     assert (bundle.folder / "report" / "index.html").is_file()
     # Neither checkpoints nor pixels are left.

@@ -424,6 +424,19 @@ def test_an_alarm_about_the_intake_is_on_the_first_page(here: Site) -> None:
     assert "ALARM" in here.home.run("status").stdout
 
 
+def test_settings_and_commands_are_only_for_operators(here: Site) -> None:
+    """Of an alarm a clerk reads what it means and whom to tell; an operator also reads what to do."""
+    with here.home.database.write() as connection:
+        connection.execute(sa.update(tables.runs).values(intake="/elsewhere", state="closed"))
+    closed_run(here, 0)
+    html = {"Accept": "text/html"}
+    for role in Role:
+        page = here.ask("GET", "/", here.token_for(role), headers=html).text
+        assert "no photo ever arrived there." in page
+        is_clerk = role in {Role.VIEWER, Role.REVIEWER}
+        assert ("RETURNS_INCOMING_DIR" in page, "Tell the operator" in page) == (not is_clerk, is_clerk)
+
+
 def test_many_reviews_are_sent_in_one_request(here: Site, night: int) -> None:
     """Each image has its own result; one undo takes back all that were stored; 200 are the most."""
     listed = here.ask("GET", f"/api/v1/images?run={night}&state=classified&limit=3").json()["images"]

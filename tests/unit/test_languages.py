@@ -4,11 +4,13 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import UTC, date, datetime
+from pathlib import Path
 from string import Formatter
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import returns_pipeline
 from returns_pipeline import languages
 from returns_pipeline.errors import FaultCode, ImageFault, NotFoundError
 from returns_pipeline.languages import LANGUAGES, gettext, negotiated, ngettext, retold, use
@@ -239,6 +241,45 @@ def test_a_sentence_of_a_template_escapes_its_values() -> None:
     assert shown == "Photo <b>&lt;i&gt;\\u202egnp</b>|Log in|1,200 photos, 5 %"
     with use("de"):
         assert "|Anmelden|1.200 photos" in environment.from_string(source).render(name="", count=1200)
+
+
+#: Words that are the same in every language: names of formats and of the program, units, keys.
+_SAME = {
+    "CSV",
+    "Excel",
+    "F1",
+    "REST",
+    "JSON",
+    "Parquet",
+    "Returns",
+    "returns",
+    "returns-pipeline",
+    "s",
+    "Enter",
+    "Space",
+}
+_PACKAGE = Path(returns_pipeline.__file__).parent
+# The page of the OpenAPI document is English, as the document is.
+_TEMPLATES = sorted(
+    each
+    for part in ("report", "web")
+    for each in (_PACKAGE / part).rglob("templates/*.html")
+    if each.name != "docs.html"
+)
+
+
+@pytest.mark.parametrize("template", _TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_has_no_words_beside_its_sentences(template: Path) -> None:
+    """Text of elements and of attributes that people read is inside of `_()` or `{% trans %}`."""
+    text = re.sub(
+        r"{#.*?#}|{% *trans.*?endtrans *%}", "", template.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    text = re.sub(r"{{.*?}}|{%.*?%}", "\0", text, flags=re.DOTALL)
+    text = re.sub(r"<(script|style|kbd)\b.*?</\1>|<!.*?>", "", text, flags=re.DOTALL)
+    shown = re.findall(r'\b(?:aria-label|alt|title|placeholder|label)="([^"]*)"', text)
+    shown.append(re.sub(r"<[^>]*>|&\w+;", " ", text))
+    words_found = {word for each in shown for word in re.findall(r"[^\W\d_][\w-]*", each)}
+    assert words_found - _SAME == set()
 
 
 def test_ngettext_says_the_number_once() -> None:

@@ -61,6 +61,7 @@ def make_bundle(
             metrics=recipe.metrics(data, fitted, predictions, calibration.temperature),
             temperature=calibration.temperature,
             reliability=calibration.precision_steps,
+            names={language: dict(names) for language, names in request.names.items()},
         )
         served = tempered(predictions["validation"], bundle.temperature)
         bundle = with_rates(bundle, data.parts["validation"].truth, served)

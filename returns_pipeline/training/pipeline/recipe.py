@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from returns_pipeline.training.labelled.category_names import Names
 from returns_pipeline.training.labelled.parts import TrainingData
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Request:
     `command` is the command line that repeats the training. `seed` decides the first weights, the order of
     the images, how they are varied and, for folders that are not divided yet, their division. `smoke` trains
     on a few images. `resume` continues an interrupted training. Without `photos` the report has no photos.
+    `names` has for languages, by their codes, what labels and main categories are called there.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Request:
     smoke: bool = False
     resume: bool = False
     photos: bool = True
+    names: Names = field(default_factory=dict)
 
     @property
     def checkpoint_folder(self) -> Path:

@@ -5,6 +5,7 @@ import time
 import uuid
 
 from returns_pipeline.classify.bundle import Bundle
+from returns_pipeline.training.labelled.category_names import require_labels
 from returns_pipeline.training.pipeline.make_bundle import make_bundle
 from returns_pipeline.training.pipeline.recipe import Listener, Recipe, Request
 
@@ -13,12 +14,13 @@ def train(request: Request, recipe: Recipe, listener: Listener) -> Bundle:
     """Train, judge, export and publish one bundle; return it with its final folder.
 
     An interrupted training leaves at most its checkpoints. Raises RefusedError or ConfigFault when the data
-    is not available or not fit for training, when a package is missing, or when the export does not predict
-    what Keras predicts.
+    is not available or not fit for training, when a category that has a name is not in the data, when a
+    package is missing, or when the export does not predict what Keras predicts.
     """
     scratch = request.models_dir / f".pixels-{uuid.uuid4().hex}"
     try:
         data = recipe.load(request, listener, scratch)
+        require_labels(request.names, data.labels)
         listener.stage("Training")
         began = time.perf_counter()
         fitted = recipe.fit(request, data, listener)

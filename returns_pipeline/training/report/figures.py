@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from returns_pipeline.languages import N_
+
 
 class Explanation(NamedTuple):
     """The heading of a figure, and what it shows; empty if the heading says all."""
@@ -13,36 +15,55 @@ class Explanation(NamedTuple):
 #: The heading and the explanation of each figure, in the order of the page.
 EXPLANATIONS = {
     "confusion-matrix": Explanation(
-        "Confusion matrix",
-        "Each row is a true label, each column a predicted label. Correct predictions are on the diagonal.",
+        N_("Confusion matrix"),
+        N_(
+            "Each row is a true label, each column a predicted label. Correct predictions are on "
+            "the diagonal."
+        ),
     ),
     "scores": Explanation(
-        "Scores of each label",
-        "Precision: the share of the images predicted as this label that have it. Recall: the share of the "
-        "images with this label that are predicted as it. F1 is the harmonic mean of the two.",
+        N_("Scores of each label"),
+        N_(
+            "Precision: the share of the images predicted as this label that have it. Recall: the "
+            "share of the images with this label that are predicted as it. F1 is the harmonic "
+            "mean of the two."
+        ),
     ),
     "reliability": Explanation(
-        "Are the probabilities reliable?",
-        "Of a hundred predictions with a probability of 80 %, about eighty should be correct. Then the "
-        "points are on the dashed line. The expected calibration error (ECE) is the distance from that line, "
-        "averaged over all images. A hollow point stands for fewer than ten images.",
+        N_("Are the probabilities reliable?"),
+        N_(
+            "Of a hundred predictions with a probability of 80 %, about eighty should be correct. "
+            "Then the points are on the dashed line. The expected calibration error (ECE) is the "
+            "distance from that line, averaged over all images. A hollow point stands for fewer "
+            "than ten images."
+        ),
     ),
     "coverage": Explanation(
-        "What a review achieves",
-        "The model decides only the images with the highest probabilities; people review the others. The "
-        "fewer images the model decides, the more of its predictions are correct.",
+        N_("What a review achieves"),
+        N_(
+            "The model decides only the images with the highest probabilities; people review the "
+            "others. The fewer images the model decides, the more of its predictions are correct."
+        ),
     ),
     "mistakes": Explanation(
-        "Mistakes with the highest probabilities",
-        "Some of these images may have a wrong true label.",
+        N_("Mistakes with the highest probabilities"),
+        N_("Some of these images may have a wrong true label."),
     ),
     "predictions": Explanation(
-        "Random images", "Green titles are correct predictions, red titles are mistakes."
+        N_("Random images"),
+        N_("Green titles are correct predictions, red titles are mistakes."),
     ),
-    "label-distribution": Explanation("Number of images", "The number of images of each label."),
-    "training-images": Explanation("Random training images", ""),
+    "label-distribution": Explanation(
+        N_("Number of images"),
+        N_("The number of images of each label."),
+    ),
+    "training-images": Explanation(
+        N_("Random training images"),
+        "",
+    ),
     "curves": Explanation(
-        "Training history", "Accuracy and loss after each epoch, one pass over the training images."
+        N_("Training history"),
+        N_("Accuracy and loss after each epoch, one pass over the training images."),
     ),
 }
 #: Figures with photos: their colours stay as they are on a dark page.

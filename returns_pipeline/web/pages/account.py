@@ -8,7 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.records.access import LANGUAGES, MOST_NAME, Role
+from returns_pipeline.languages import LANGUAGES
+from returns_pipeline.records.access import MOST_NAME, Role
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Auth, Db
@@ -54,9 +55,7 @@ async def choose_language(request: Request, db: Db, person: Person) -> RedirectR
     """Store the language of the pages."""
     form = await _own_form(request, person)
     chosen = text_of(form, "language")
-    await run_in_threadpool(
-        access.set_language, db, person.name, chosen if chosen in set(LANGUAGES) else None
-    )
+    await run_in_threadpool(access.set_language, db, person.name, chosen if chosen in LANGUAGES else None)
     return redirect(request, "/account?done=language")
 
 
@@ -105,6 +104,7 @@ def _page(
     frame = {
         "tokens": accounts.valid_tokens(db, person.name) if person.has_account else [],
         "roles": [role for role in Role if person.may(role)],
-        "fault": str(fault or ""),
+        "fault": fault.shown if fault else "",
+        "languages": LANGUAGES,
     }
     return show(request, "account.html", fault.http_status if fault else 200, **(frame | blank | values))

@@ -90,7 +90,7 @@ async def delete(request: Request, context: Pipeline, person: Person, image_id: 
             deletion.delete, context.settings, context.db, image_id, person.name, context.photos
         )
     except ConflictError as fault:
-        return await run_in_threadpool(_confirm_deletion, request, context, image_id, str(fault))
+        return await run_in_threadpool(_confirm_deletion, request, context, image_id, fault.shown)
     return redirect(request, f"/images/{image_id}")
 
 

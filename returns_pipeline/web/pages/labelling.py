@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.languages import category
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.reviews import ReviewAction
@@ -92,7 +93,7 @@ def _every(
             back=back,
             count=len(found),
             choice=text_of(form, "choice", 120),
-            chosen=label or words.outcome(outcome),
+            chosen=category(label) if label else words.outcome(outcome),
         )
     done = label_all(db, web.bundle_of, person.name, found, label, outcome, outcomes=settings.review_outcomes)
     return _back(request, back, Judged(*done).parameters())

@@ -188,7 +188,9 @@ async def _change(
 
 
 @router.get("/models/{name}/{version}/evaluation")
-def show_evaluation(request: Request, context: Pipeline, _: Person, name: str, version: int) -> HTMLResponse:
+def show_evaluation(
+    request: Request, context: Pipeline, person: Person, name: str, version: int
+) -> HTMLResponse:
     """Show a version's evaluation: the numbers and figures that the training has written."""
     folder = _folder(context, name, version)
     if _report_file(folder, "index.html") is None:
@@ -200,7 +202,8 @@ def show_evaluation(request: Request, context: Pipeline, _: Person, name: str, v
         name=name,
         version=version,
         shown=evaluations.read(numbers) if numbers else evaluations.NOTHING,
-        figures=[each for each in evaluations.FIGURES if _report_file(folder, f"{each.name}.png")],
+        figures=[each for each in evaluations.figures() if _report_file(folder, f"{each.name}.png")],
+        can_operate=person.may(Role.OPERATOR),
     )
 
 

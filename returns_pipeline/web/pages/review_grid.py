@@ -104,6 +104,5 @@ def _page(request: Request, web: Resources, person: Principal, fault: str = "") 
         labels=labels,
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         notice=notice_of(request, web, person),
-        undone=request.query_params.get("undone", "")[:3],
         fault=fault,
     )

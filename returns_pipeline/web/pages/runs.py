@@ -1,7 +1,7 @@
 """Runs and their images."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import ConflictError, NotFoundError, PipelineError
+from returns_pipeline.languages import N_, Words, category
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
@@ -31,14 +32,14 @@ from returns_pipeline.web.queries.cursors import image_cursor, pack
 from returns_pipeline.web.queries.lists import ImageList, ListOfAddress
 from returns_pipeline.web.queries.lookups import RUN_ID_END
 from returns_pipeline.web.resources import Resources
-from returns_pipeline.web.security.access import require_role
+from returns_pipeline.web.security.access import Principal, require_role
 
 router = APIRouter()
 
 _RUNS, _IMAGES = 50, 60
 _RunPlace = Annotated[int | None, Query(ge=1, lt=RUN_ID_END)]
 #: The states of a run that a person filters by.
-_STATES: Mapping[str, str] = {"finished": "finished", "open": "not finished"}
+_STATES = Words({"finished": N_("finished"), "open": N_("not finished")})
 
 
 @router.get("/runs")
@@ -103,9 +104,11 @@ def show_run(
         request,
         "run.html",
         run=run,
-        coloured=warning(web, run),
+        coloured=warning(web, person, run),
         images=[labelling.tile(image) for image in shown.images],
-        labels=sorted(run_statistics.labels(db, [run_id])[run_id].items()),
+        labels=sorted(
+            run_statistics.labels(db, [run_id])[run_id].items(), key=lambda each: category(each[0])
+        ),
         wanted=in_list.filter(run_id),
         order=in_list.by,
         in_list=in_list.address(),
@@ -169,15 +172,16 @@ def _page_address(
     return f"{root_of(request)}{path}{in_list.address(**{name: packed})}" if packed else None
 
 
-def warning(web: Resources, run: RunSummary) -> str:
+def warning(web: Resources, person: Principal, run: RunSummary) -> str:
     """Return that a run's model was given photos that it does not know; empty if it was given none."""
     if not run.coloured:
         return ""
+    may_choose = person.may(Role.OPERATOR)
     try:
         knows = web.bundle_of(str(run.model)).knows
     except PipelineError:
-        return words.coloured(run.coloured, run.counts.seen, run.model)
-    return words.coloured(run.coloured, run.counts.seen, run.model, knows)
+        return words.coloured(run.coloured, run.counts.seen, run.model, may_choose=may_choose)
+    return words.coloured(run.coloured, run.counts.seen, run.model, knows, may_choose=may_choose)
 
 
 @router.get("/runs/{run_id}/report")

@@ -19,6 +19,7 @@ from returns_pipeline.report.words import counted
 from returns_pipeline.store import deletion, images, outbox, retention, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.causes import unusual_cause
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.intakes import alarms
 from returns_pipeline.usecases.notice_texts import told
 from returns_pipeline.usecases.schedule import PUNCTUAL, last_due, next_due
@@ -26,6 +27,8 @@ from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, show
 from returns_pipeline.web.pages.runs import warning
 from returns_pipeline.web.queries import saved_views
+from returns_pipeline.web.resources import Resources
+from returns_pipeline.web.security.access import Principal
 
 router = APIRouter()
 
@@ -56,6 +59,7 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
     work = images.open_work(db)
     newest = runs.latest(db, 3 * _TREND)
     last = _last(db, newest)
+    is_last_night = last is not None and _is_of(last, last_due(context.settings, now))
     before = _before(newest, last) if last else []
     shares = _shares(db, last, before) if last else []
     closed = [run for run in newest if run.state is RunState.CLOSED and run.counts.seen][:_TREND]
@@ -66,19 +70,17 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
         "tonight.html",
         views=saved_views.listed(db, person),
         next_night=next_due(context.settings, now),
-        faults=[
-            *map(retold, web.obstacles()),
-            *(pathless(each.shown) for each in alarms(context.settings, db, now)),
-        ],
+        faults=_faults(context, web, person, now),
         version=runs.version(db),
         open_runs=open_runs,
         night_runs=any(run.kind.is_night for run in open_runs),
-        heading=_heading(last, last_due(context.settings, now)) if last else "",
+        heading=_heading(last, is_last_night) if last else "",
+        is_last_night=is_last_night,
         same_night=_same_night(newest, last) if last else [],
-        coloured=warning(web, last) if last else "",
+        coloured=warning(web, person, last) if last else "",
         today=now.astimezone(zone).date(),
         work=work,
-        work_fault=pathless(retold(work.fault or "")),
+        work_fault=pathless(retold(work.fault or "")) if person.may(Role.OPERATOR) else "",
         last=last,
         undelivered=words.undelivered(outbox.counts(db)),
         old_photos=_old_photos(db) if person.may(Role.OPERATOR) else [],
@@ -113,12 +115,28 @@ def _unusual(db: Database, last: RunSummary) -> StoredNotice | None:
     return told(found) if found else None
 
 
-def _heading(last: RunSummary, due: datetime) -> str:
-    """Return what the newest finished run is: of last night only if it was due then, or came later."""
+def _faults(context: Context, web: Resources, person: Principal, now: datetime) -> list[str]:
+    """Return what is wrong now. An operator also reads the cause and what to do about it."""
+    found = alarms(context.settings, context.db, now)
+    if person.may(Role.OPERATOR):
+        return [*map(retold, web.obstacles()), *(pathless(each.shown) for each in found)]
+    tell = gettext("Tell the operator of this system.")
+    sentences = [pathless(each.shown_message) for each in found]
+    if web.obstacles():
+        sentences.insert(0, gettext("No photo can be classified now. New photos wait; none is lost."))
+    return [f"{each} {tell}" for each in sentences]
+
+
+def _is_of(last: RunSummary, due: datetime) -> bool:
+    """Whether a run is the night that was due then, or a later one."""
+    return last.kind.is_night and last.opened_at >= due - PUNCTUAL
+
+
+def _heading(last: RunSummary, is_last_night: bool) -> str:
+    """Return what the newest finished run is."""
     if not last.kind.is_night:
         return gettext("Newest photos")
-    is_last = last.opened_at >= due - PUNCTUAL
-    return gettext("Last night") if is_last else gettext("The newest finished night")
+    return gettext("Last night") if is_last_night else gettext("The newest finished night")
 
 
 def _same_night(newest: Sequence[RunSummary], last: RunSummary) -> list[RunSummary]:
@@ -205,5 +223,5 @@ def _trend_plot(closed: Sequence[RunSummary], zone: ZoneInfo) -> str:
             for run in reversed(closed)
         ],
         charts.number,
-        "Run",
+        gettext("Run"),
     )

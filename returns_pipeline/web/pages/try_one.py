@@ -43,7 +43,8 @@ async def classify(
         return await run_in_threadpool(_refused, request, RefusedError("Choose a photo first."))
     shown = _shown(found, (time.perf_counter() - began) * 1000)
     why = await explanation(workers, db, found.images[0].id)
-    return await run_in_threadpool(show, request, "try.html", found=shown, fault="", why=why)
+    may = person.may(Role.OPERATOR)
+    return await run_in_threadpool(show, request, "try.html", found=shown, fault="", why=why, can_operate=may)
 
 
 def _refused(request: Request, fault: RefusedError) -> HTMLResponse:

@@ -122,7 +122,12 @@ def _list(request: Request, db: Database, fault: RefusedError | None = None, **v
     blank = {"added": "", "password": "", "token": "", "name": "", "token_name": ""}
     tokens = [token for token in accounts.valid_tokens(db) if token.owner is None]
     status = fault.http_status if fault else 200
-    frame = {"users": access.all_users(db), "tokens": tokens, "roles": list(Role), "fault": str(fault or "")}
+    frame = {
+        "users": access.all_users(db),
+        "tokens": tokens,
+        "roles": list(Role),
+        "fault": fault.shown if fault else "",
+    }
     return show(request, "users.html", status, **(frame | blank | values))
 
 
@@ -142,7 +147,7 @@ def _one(
         user=accounts.user_of(db, name),
         tokens=accounts.valid_tokens(db, name),
         roles=list(Role),
-        fault=str(fault or ""),
+        fault=fault.shown if fault else "",
         done=done,
         password=password,
     )

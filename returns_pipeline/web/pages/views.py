@@ -37,7 +37,7 @@ async def change(request: Request, db: Db, person: Person, view_id: RunId) -> Re
     try:
         await run_in_threadpool(_change, db, person, view_id, form)
     except ConflictError as fault:
-        return await run_in_threadpool(_page, request, db, person, fault.message)
+        return await run_in_threadpool(_page, request, db, person, fault.shown_message)
     return redirect(request, "/views")
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query
 
+from returns_pipeline.languages import DEFAULT, N_, gettext, use
 from returns_pipeline.records.audit import AuditEvent, AuditFilter
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import Column
@@ -71,18 +72,21 @@ class _Row(NamedTuple):
 
 
 _COLUMNS = [
-    Column("at", "at", datetime, "When", frozenset(), is_optional=False),
-    Column("who", "who", str, "Who", frozenset()),
-    Column("action", "action", str, "Action", frozenset()),
-    Column("what", "what", str, "What", frozenset()),
-    Column("subject", "subject", str, "To what", frozenset()),
-    Column("subject_id", "subject_id", str, "Number or name", frozenset()),
-    Column("details", "details", str, "Details", frozenset()),
+    Column("at", "at", datetime, N_("When"), frozenset(), is_optional=False),
+    Column("who", "who", str, N_("Who"), frozenset()),
+    Column("action", "action", str, N_("Action"), frozenset()),
+    Column("what", "what", str, N_("What"), frozenset()),
+    Column("subject", "subject", str, N_("To what"), frozenset()),
+    Column("subject_id", "subject_id", str, N_("Number or name"), frozenset()),
+    Column("details", "details", str, N_("Details"), frozenset()),
 ]
 
 
 def csv_of(db: Database, wanted: AuditFilter, settings: Settings) -> Iterator[bytes]:
-    """Yield a list as CSV that Excel opens with a double click, row by row; see `export.csv_for_excel`."""
+    """Yield a list as CSV that Excel opens with a double click, row by row; see `export.csv_for_excel`.
+
+    It is English in every language, as programs read it.
+    """
     stream = io.StringIO("\ufeff")
     stream.seek(1)
     write = table_writer(stream, _COLUMNS, ZoneInfo(settings.timezone))
@@ -90,7 +94,9 @@ def csv_of(db: Database, wanted: AuditFilter, settings: Settings) -> Iterator[by
     for batch in audit.batches(db, wanted):
         stream.seek(0)
         stream.truncate()
-        write(list(map(_row, batch)))
+        with use(DEFAULT):
+            rows = list(map(_row, batch))
+        write(rows)
         yield stream.getvalue().encode()
 
 
@@ -98,7 +104,9 @@ def excel_of(db: Database, wanted: AuditFilter, settings: Settings) -> Iterator[
     """Yield the bytes of a list as a workbook; see `excel.workbook`."""
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
     rows = (list(map(_row, batch)) for batch in audit.batches(db, wanted))
-    return excel.workbook(_COLUMNS, rows, ZoneInfo(settings.timezone), settings.spool_dir, title="Audit")
+    return excel.workbook(
+        _COLUMNS, rows, ZoneInfo(settings.timezone), settings.spool_dir, title=gettext("Audit")
+    )
 
 
 def _row(event: AuditEvent) -> _Row:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from returns_pipeline.languages import gettext, number, percent
 from returns_pipeline.training.report.figures import EXPLANATIONS, PHOTOS
 
 #: A larger file is no evaluation.
@@ -22,10 +23,12 @@ class Figure(NamedTuple):
     kind: str
 
 
-FIGURES = tuple(
-    Figure(name, each.heading, each.text, "photos" if name in PHOTOS else "drawn")
-    for name, each in EXPLANATIONS.items()
-)
+def figures() -> list[Figure]:
+    """Return the figures of an evaluation in the order of the page, in the reader's language."""
+    return [
+        Figure(name, gettext(each.heading), gettext(each.text), "photos" if name in PHOTOS else "drawn")
+        for name, each in EXPLANATIONS.items()
+    ]
 
 
 class Score(NamedTuple):
@@ -69,17 +72,17 @@ def read(path: Path) -> Shown:
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     review = found["review"]
     facts = [
-        ("Evaluated images", f"{int(found['n']):,}"),
-        ("Correct predictions", _percent(found["accuracy"], 2)),
-        ("Decided without review", _percent(review["automatic"])),
+        (gettext("Evaluated photos"), number(int(found["n"]))),
+        (gettext("Correct predictions"), _percent(found["accuracy"], 2)),
+        (gettext("Decided without review"), _percent(review["automatic"])),
     ]
     if review["accuracy"] is not None:
-        facts.append(("Of these correct", _percent(review["accuracy"])))
-    return [*facts, ("Error of the probabilities", _percent(found["ece"]))]
+        facts.append((gettext("Of these correct"), _percent(review["accuracy"])))
+    return [*facts, (gettext("Error of the probabilities"), _percent(found["ece"]))]
 
 
 def _percent(value: Any, digits: int = 1) -> str:
-    return f"{100 * float(value):.{digits}f} %"
+    return percent(float(value), digits)
 
 
 def _pairs(found: dict[str, Any]) -> list[tuple[str, str, int, float]]:

@@ -15,20 +15,21 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   if (document.querySelector("dialog[open]")) return;
   const focused = event.target;
-  if (focused.matches("input:not([type=hidden], [type=checkbox]), select, textarea")) {
+  if (focused.matches("input:not([type=hidden], [type=checkbox], [type=radio], [type=file]), select, textarea")) {
     if (event.key === "Escape") focused.blur();
     // `data-send` may name the button that sends the form.
     if (event.key === "Enter" && focused.matches("select[data-send]") && focused.value)
       focused.form.requestSubmit(document.getElementById(focused.dataset.send));
     return;
   }
-  // Enter activates the link or button that has the focus.
-  if (event.key === "Enter" && focused.matches("a, button, summary, label")) return;
+  // Enter activates the link or button that has the focus; Space does so with a button.
+  if (event.key === "Enter" && focused.matches("a, button, summary, label, input[type=file]")) return;
+  if (event.key === " " && focused.matches("button, summary, input")) return;
   // Arrows move a photo that is larger than the window, scroll a wide table, and go from photo to photo.
   if (event.key.startsWith("Arrow")
     && (event.shiftKey || event.defaultPrevented || focused.matches(".scroll") || document.querySelector(".zoom.full"))) return;
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
-  if (!target) return;
+  if (!target || target.closest("[hidden]")) return;
   event.preventDefault();
   // A second press so soon was meant for the photo before, which another page showed.
   const since = Date.now() - Number(sessionStorage.getItem("pressed"));
@@ -182,7 +183,7 @@ async function count(total) {
   }
   const found = await reply.json();
   const form = !found.total_is_exact ? words.more : found.total > 1 ? words.many : found.total ? words.one : words.none;
-  total.textContent = form.replace("{count}", found.total.toLocaleString("en"));
+  total.textContent = form.replace("{count}", numeral(found.total));
 }
 
 // A page that was opened before a run began or ended says so; it is loaded again if it is not in use.
