@@ -19,6 +19,8 @@ _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _NUMBER = sa.String(100).with_variant(postgresql.VARCHAR(100, collation="C"), "postgresql")
 _MOMENT = sa.DateTime(timezone=True)
 _AWAITED = sa.text("verdict IS NULL AND due_at IS NOT NULL")
+_OPEN = sa.text("decision IS NULL")
+_DECIDED = sa.text("decision IS NOT NULL")
 _BELONGS = sa.text("return_id IS NOT NULL")
 
 
@@ -52,10 +54,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_returns")),
         sa.UniqueConstraint("number", name=op.f("uq_returns_number")),
     )
-    op.create_index("ix_returns_verdict", "returns", ["verdict", "id"])
+    for name, where in (("open", _OPEN), ("decided", _DECIDED)):
+        for kind, column in ((name, "id"), (f"{name}_day", "announced_on")):
+            op.create_index(
+                f"ix_returns_{kind}",
+                "returns",
+                list(dict.fromkeys(["verdict", column, "id"])),
+                postgresql_where=where,
+                sqlite_where=where,
+            )
     op.create_index("ix_returns_customer", "returns", ["customer", "id"])
     op.create_index("ix_returns_order", "returns", ["order_number"])
-    op.create_index("ix_returns_announced", "returns", ["announced_on", "id"])
     op.create_index("ix_returns_due", "returns", ["due_at"], postgresql_where=_AWAITED, sqlite_where=_AWAITED)
     _history()
     _imports()
@@ -138,9 +147,17 @@ def _photos() -> None:
     op.create_index(
         "ix_images_return", "images", ["return_id"], postgresql_where=_BELONGS, sqlite_where=_BELONGS
     )
+    op.create_index(
+        "ix_images_run_return",
+        "images",
+        ["run_id", "return_id"],
+        postgresql_where=_BELONGS,
+        sqlite_where=_BELONGS,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_images_run_return", "images")
     op.drop_index("ix_images_return", "images")
     for column in ("return_conflict", "return_source", "return_id"):
         op.drop_column("images", column)

@@ -101,6 +101,15 @@ sa.Index(
 
 sa.Index("ix_images_return", images.c.return_id, postgresql_where=OF_RETURN, sqlite_where=OF_RETURN)
 
+# The returns of which a photo came with a run.
+sa.Index(
+    "ix_images_run_return",
+    images.c.run_id,
+    images.c.return_id,
+    postgresql_where=OF_RETURN,
+    sqlite_where=OF_RETURN,
+)
+
 sa.Index("ix_images_chunk", images.c.chunk_id)
 
 sa.Index("ix_images_run", images.c.run_id, images.c.id)

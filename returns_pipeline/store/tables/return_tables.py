@@ -11,6 +11,10 @@ ReturnNumber = sa.String(100).with_variant(postgresql.VARCHAR(100, collation="C"
 #: Term of the partial index of returns that have no verdict and will get `no photo` at `due_at`.
 AWAITED = sa.text("verdict IS NULL AND due_at IS NOT NULL")
 
+#: Terms of the partial indexes of returns that no person has decided, and of the others.
+OPEN = sa.text("decision IS NULL")
+DECIDED = sa.text("decision IS NOT NULL")
+
 returns = sa.Table(
     "returns",
     metadata,
@@ -49,13 +53,34 @@ returns = sa.Table(
     sa.Column("decision_note", sa.String(2000)),
 )
 
-sa.Index("ix_returns_verdict", returns.c.verdict, returns.c.id)
+# Lists of returns, by verdict and id or by verdict and day: see store/return_lists.py.
+sa.Index("ix_returns_open", returns.c.verdict, returns.c.id, postgresql_where=OPEN, sqlite_where=OPEN)
+
+sa.Index(
+    "ix_returns_open_day",
+    returns.c.verdict,
+    returns.c.announced_on,
+    returns.c.id,
+    postgresql_where=OPEN,
+    sqlite_where=OPEN,
+)
+
+sa.Index(
+    "ix_returns_decided", returns.c.verdict, returns.c.id, postgresql_where=DECIDED, sqlite_where=DECIDED
+)
+
+sa.Index(
+    "ix_returns_decided_day",
+    returns.c.verdict,
+    returns.c.announced_on,
+    returns.c.id,
+    postgresql_where=DECIDED,
+    sqlite_where=DECIDED,
+)
 
 sa.Index("ix_returns_customer", returns.c.customer, returns.c.id)
 
 sa.Index("ix_returns_order", returns.c.order_number)
-
-sa.Index("ix_returns_announced", returns.c.announced_on, returns.c.id)
 
 sa.Index("ix_returns_due", returns.c.due_at, postgresql_where=AWAITED, sqlite_where=AWAITED)
 
