@@ -1,7 +1,7 @@
 """Lists of returns. Each query finds its rows by an index, in their order, however many returns there are.
 
-A list is made of streams: one for each verdict, of the open and of the decided returns. Each is the order of a
-partial index. They are merged, or follow each other in the order of WORST_FIRST.
+A list is made of streams: one for each verdict, of the open and of the decided returns. Each has the order of
+a partial index. They are merged, or follow each other in the order of WORST_FIRST.
 """
 
 import heapq
@@ -22,11 +22,11 @@ from returns_pipeline.records.return_lists import (
     ReturnPage,
     ReturnPlace,
 )
-from returns_pipeline.records.returns import Return
+from returns_pipeline.records.returns import Return, ReturnAction
 from returns_pipeline.store import return_search
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.returns import COLUMNS
-from returns_pipeline.store.tables import images, returns
+from returns_pipeline.store.tables import images, return_events, returns
 
 #: A total is counted up to this number.
 MOST_COUNTED = 10_000
@@ -70,8 +70,10 @@ def page(
 def around(
     db: Database, wanted: ReturnFilter, order: ReturnOrder, item: Return
 ) -> tuple[str | None, str | None]:
-    """Return the numbers of the returns before and after one in a list; of one that is not in it, where it
-    would be."""
+    """Return the numbers of the returns before and after one in a list.
+
+    A return that the filter leaves out has neighbours where it would be.
+    """
     rank = 0
     if order is ReturnOrder.WORST:
         ranks = [str(each) if each else None for each in WORST_FIRST]
@@ -108,7 +110,19 @@ def open_counts(db: Database) -> dict[str | None, int]:
         .group_by(returns.c.verdict)
     )
     with db.read() as connection:
-        return {verdict: total for verdict, total in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def decision_versions(db: Database, ids: Sequence[int]) -> dict[int, int]:
+    """Return the versions of returns' decisions, see `return_decisions.version`; none of undecided ones."""
+    events = return_events.c
+    query = (
+        sa.select(events.return_id, sa.func.max(events.id))
+        .where(events.return_id.in_(ids), events.action == ReturnAction.DECISION)
+        .group_by(events.return_id)
+    )
+    with db.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def batches(db: Database, wanted: ReturnFilter, order: ReturnOrder) -> Iterator[Sequence[ListedReturn]]:

@@ -21,7 +21,7 @@ from returns_pipeline.languages import gettext
 from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.records.text import pathless
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import review_queue
+from returns_pipeline.store import return_lists, review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.category_names import names_of_models
 from returns_pipeline.usecases.context import Context
@@ -105,6 +105,7 @@ def _open(settings: Settings) -> Resources:
         obstacles=Cached(partial(health.obstacles, queue), health.READY_SECONDS),
         metrics=Cached(partial(metrics.exposition, database, queue), health.READY_SECONDS),
         review_counts=Cached(partial(review_queue.counts, database), _COUNTED_SECONDS),
+        open_returns=Cached(partial(return_lists.open_counts, database), _COUNTED_SECONDS),
     )
 
 

@@ -16,7 +16,7 @@ from returns_pipeline.web.security.bodies import Bodies
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What routes share. The last four callables keep their result for some seconds.
+    """What routes share. The last five callables keep their result for some seconds.
 
     `bundle_of` returns the bundle NAME/VERSION and reads each once. `bodies` limits how many requests
     with images are in memory at the same time, and `pictures` how many photos are decoded.
@@ -32,6 +32,7 @@ class Resources:
     obstacles: Callable[[], list[str]]
     metrics: Callable[[], bytes]
     review_counts: Callable[[], ReviewCounts]
+    open_returns: Callable[[], dict[str | None, int]]
 
 
 def resources_of(request: Request) -> Resources:
