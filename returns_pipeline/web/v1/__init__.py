@@ -11,6 +11,7 @@ from returns_pipeline.web.v1 import (
     models,
     notices,
     originals,
+    return_decisions,
     reviews,
     runs,
     uploads,
@@ -21,3 +22,4 @@ from returns_pipeline.web.v1 import (
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
 for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit, views):
     router.include_router(part.router)
+router.include_router(return_decisions.router)
