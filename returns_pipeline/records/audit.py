@@ -31,6 +31,7 @@ class AuditAction(StrEnum):
     EXPORT = "export"
     NOTICE_RETRY = "notice_retry"
     IMAGE_DELETE = "image_delete"
+    RETURN_DECIDE = "return_decide"
     #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 
@@ -47,6 +48,7 @@ class AuditSubject(StrEnum):
     NOTICE = "notice"
     INTAKE = "intake"
     JOB = "job"
+    RETURN = "return"
 
 
 class AuditEvent(NamedTuple):

@@ -15,10 +15,14 @@ MOST_OF_NUMBER = 100
 
 
 class LinkSource(StoredEnum):
-    """How it is known which return a photo belongs to, the strongest first."""
+    """How it is known which return a photo belongs to, the strongest first.
+
+    `the_slip`: the photo is the slip itself, which shows a label and no item. `slip`: it came after a slip.
+    """
 
     GIVEN = "given"
     CODE = "code"
+    THE_SLIP = "the_slip"
     SLIP = "slip"
     FOLDER = "folder"
     FILE_NAME = "file_name"

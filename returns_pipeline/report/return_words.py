@@ -34,7 +34,7 @@ LINK_SOURCES = Words(
     {
         LinkSource.GIVEN: N_("the number was sent with it"),
         LinkSource.CODE: N_("it shows the code of the return"),
-        "the_slip": N_("it shows the slip of the return"),
+        LinkSource.THE_SLIP: N_("it shows the slip of the return"),
         LinkSource.SLIP: N_("it follows the slip of the return"),
         LinkSource.FOLDER: N_("its folder has the number of the return"),
         LinkSource.FILE_NAME: N_("its file name has the number of the return"),

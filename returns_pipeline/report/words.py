@@ -366,6 +366,7 @@ AUDIT_ACTIONS = Words(
         AuditAction.EXPORT: N_("list downloaded"),
         AuditAction.NOTICE_RETRY: N_("notices sent again"),
         AuditAction.IMAGE_DELETE: N_("photo deleted"),
+        AuditAction.RETURN_DECIDE: N_("return decided"),
         AuditAction.REVIEW: N_("reviewed"),
     }
 )
@@ -382,6 +383,7 @@ AUDIT_SUBJECTS = Words(
         AuditSubject.NOTICE: N_("notices: {id}"),
         AuditSubject.INTAKE: N_("intake {id}"),
         AuditSubject.JOB: N_("job {id}"),
+        AuditSubject.RETURN: N_("return {id}"),
     }
 )
 

@@ -288,6 +288,23 @@ class Settings(BaseSettings):
         "number.",
         json_schema_extra={"allowed": "regular expression with one group"},
     )
+    slips: Literal["on", "off"] = Field(
+        "on",
+        description="on: a photo that shows the code of a return opens it, and the photos after it in the "
+        "same folder belong to it until the next one. It has no effect without CODES.",
+    )
+    folder_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+        "",
+        description="Regular expression of Python that finds the number of a return in the name of a photo's "
+        "folder, like `^(RMA-[0-9]{8})$`; its group is the number. Default: folders say nothing.",
+        json_schema_extra={"allowed": "regular expression with one group"},
+    )
+    file_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+        "",
+        description="Regular expression of Python that finds the number of a return in the name of a photo, "
+        "like `^(RMA-[0-9]{8})_`; its group is the number. Default: names say nothing.",
+        json_schema_extra={"allowed": "regular expression with one group"},
+    )
     audit_share: float = Field(
         0.02,
         ge=0,

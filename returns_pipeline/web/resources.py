@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from returns_pipeline.records.reviews import ReviewCounts
+from returns_pipeline.usecases import judging
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.web.queries.worker_client import WorkerClient
@@ -33,6 +34,10 @@ class Resources:
     metrics: Callable[[], bytes]
     review_counts: Callable[[], ReviewCounts]
     open_returns: Callable[[], dict[str | None, int]]
+
+    def judge_returns(self) -> None:
+        """Judge the returns of photos that a person has reviewed in this request."""
+        judging.judge_now(self.context, self.bundle_of)
 
 
 def resources_of(request: Request) -> Resources:

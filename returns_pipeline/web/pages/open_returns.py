@@ -37,7 +37,7 @@ class OpenCount(NamedTuple):
     """A number of returns that are not decided, with the address of their list."""
 
     name: str
-    count: int
+    total: int
     address: str
     is_warning: bool
 

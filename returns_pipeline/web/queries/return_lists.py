@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -135,14 +135,19 @@ def place_of(values: object) -> ReturnPlace | None:
     """Return a place from what a cursor holds. Raises RefusedError for what no list wrote."""
     if values is None:
         return None
-    try:
-        rank, day, number = values  # type: ignore[misc]
-        found = ReturnPlace(int(rank), date.fromisoformat(day) if day else None, int(number))
-    except (TypeError, ValueError):
-        found = ReturnPlace(-1, None, 0)
-    if not (0 <= found.rank <= len(WORST_FIRST) and 0 < found.id < IMAGE_ID_END):
+    found = _place(values) if isinstance(values, list) and len(values) == 3 else None
+    if found is None or not (0 <= found.rank < len(WORST_FIRST) and 0 < found.id < IMAGE_ID_END):
         raise RefusedError("This is not a cursor of this list.", "Send the `next` of the page before.")
     return found
+
+
+def _place(values: list[Any]) -> ReturnPlace | None:
+    try:
+        return ReturnPlace(
+            int(values[0]), date.fromisoformat(values[1]) if values[1] else None, int(values[2])
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def values_of(place: ReturnPlace | None) -> object:
