@@ -24,7 +24,7 @@ def ids(connection: sa.Connection, text: str) -> list[int] | None:
     last = connection.execute(sa.select(sa.func.max(returns.c.id))).scalar() or 0
     found: set[int] = set()
     for query in queries(text, last):
-        found.update(connection.execute(query).scalars())
+        found.update(row[0] for row in connection.execute(query))
     return sorted(found, reverse=True)[: MOST_FOUND + 1]
 
 
