@@ -54,14 +54,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_returns")),
         sa.UniqueConstraint("number", name=op.f("uq_returns_number")),
     )
-    for name, where in (("open", _OPEN), ("decided", _DECIDED)):
-        for kind, column in ((name, "id"), (f"{name}_day", "announced_on")):
+    for name, first, where in (
+        ("open", ["verdict"], _OPEN),
+        ("decided", ["verdict", "decision"], _DECIDED),
+    ):
+        for kind, rest in ((name, ["id"]), (f"{name}_day", ["announced_on", "id"])):
+            columns = [*first, *rest]
             op.create_index(
-                f"ix_returns_{kind}",
-                "returns",
-                list(dict.fromkeys(["verdict", column, "id"])),
-                postgresql_where=where,
-                sqlite_where=where,
+                f"ix_returns_{kind}", "returns", columns, postgresql_where=where, sqlite_where=where
             )
     op.create_index("ix_returns_customer", "returns", ["customer", "id"])
     op.create_index("ix_returns_order", "returns", ["order_number"])

@@ -63,7 +63,8 @@ class ReturnFilter(NamedTuple):
 
     `verdict` is one of VerdictKind or of GROUPS; `decision` one of Decided or of ReturnDecision; `q` a part
     of the number, the order or the customer. `first` and `last` are days of the announcement. `run_id`
-    chooses the returns of which a photo came with a run.
+    chooses the returns of which a photo came with a run. `ids` are what a search and a customer were found
+    to be, see `store.return_lists.resolved`.
     """
 
     verdict: str = ""
@@ -73,6 +74,7 @@ class ReturnFilter(NamedTuple):
     last: date | None = None
     run_id: int | None = None
     q: str = ""
+    ids: tuple[int, ...] | None = None
 
 
 class ReturnPlace(NamedTuple):

@@ -34,7 +34,7 @@ class ReturnRow(NamedTuple):
 
 COLUMNS = (
     Column("number", "number", str, N_("Return"), frozenset(), is_optional=False),
-    Column("order_number", "order_number", str, N_("Order"), frozenset()),
+    Column("order_number", "order_number", str, N_("Order number"), frozenset()),
     Column("customer", "customer", str, N_("Customer"), frozenset()),
     Column("product", "product", str, N_("Product"), frozenset()),
     Column("title", "title", str, N_("Title"), frozenset()),

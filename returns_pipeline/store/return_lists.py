@@ -22,7 +22,7 @@ from returns_pipeline.records.return_lists import (
     ReturnPage,
     ReturnPlace,
 )
-from returns_pipeline.records.returns import Return, ReturnAction
+from returns_pipeline.records.returns import Return, ReturnAction, ReturnDecision
 from returns_pipeline.store import return_search
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.returns import COLUMNS
@@ -30,8 +30,6 @@ from returns_pipeline.store.tables import images, return_events, returns
 
 #: A total is counted up to this number.
 MOST_COUNTED = 10_000
-#: The newest returns of a customer that a list has.
-_MOST_OF_CUSTOMER = 10_000
 #: Returns that are read together for an export.
 _TOGETHER = 1000
 
@@ -54,8 +52,9 @@ def page(
 ) -> ReturnPage:
     """Return the returns behind a place of a list; with `backwards` those before it."""
     with db.read() as connection:
-        found = return_search.ids(connection, wanted.q)
-        places = _places(connection, wanted, order, found, place, limit + 1, backwards)
+        wanted = _resolved(connection, wanted)
+        find = _places if wanted.ids is None else _places_of_ids
+        places = find(connection, wanted, order, place, limit + 1, backwards)
         has_more = len(places) > limit
         places = places[:limit]
         if backwards:
@@ -80,6 +79,7 @@ def around(
         rank = ranks.index(item.verdict) if item.verdict in ranks else len(ranks)
     day = item.announced_on or date.min
     place = ReturnPlace(rank, day if _has_days(wanted) else None, item.id)
+    wanted = resolved(db, wanted)
     before = page(db, wanted, order, place, 1, backwards=True).returns
     after = page(db, wanted, order, place, 1).returns
     return (
@@ -92,10 +92,13 @@ def count(db: Database, wanted: ReturnFilter) -> tuple[int, bool]:
     """Return how many returns a list has, counted up to MOST_COUNTED, and whether there are more."""
     total = 0
     with db.read() as connection:
-        found = return_search.ids(connection, wanted.q)
+        wanted = _resolved(connection, wanted)
+        if wanted.ids is not None:
+            order, most = ReturnOrder.NEWEST, len(wanted.ids)
+            return len(_places_of_ids(connection, wanted, order, None, most, backwards=False)), False
         for part in _parts(wanted, ReturnOrder.NEWEST):
             for condition in part.conditions:
-                some = _some(wanted, found, condition).limit(MOST_COUNTED + 1 - total).subquery()
+                some = _some(wanted, condition).limit(MOST_COUNTED + 1 - total).subquery()
                 total += int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
                 if total > MOST_COUNTED:
                     return MOST_COUNTED, True
@@ -127,7 +130,7 @@ def decision_versions(db: Database, ids: Sequence[int]) -> dict[int, int]:
 
 def batches(db: Database, wanted: ReturnFilter, order: ReturnOrder) -> Iterator[Sequence[ListedReturn]]:
     """Yield all returns of a list, some at a time; each time is a transaction of its own."""
-    place = None
+    place, wanted = None, resolved(db, wanted)
     while True:
         found = page(db, wanted, order, place, _TOGETHER)
         if found.returns:
@@ -135,6 +138,15 @@ def batches(db: Database, wanted: ReturnFilter, order: ReturnOrder) -> Iterator[
         place = found.next
         if place is None:
             return
+
+
+def resolved(db: Database, wanted: ReturnFilter) -> ReturnFilter:
+    """Return a filter with the ids of its search and its customer, so that further calls search no more.
+
+    They are the newest return_search.MOST_FOUND.
+    """
+    with db.read() as connection:
+        return _resolved(connection, wanted)
 
 
 def is_empty(db: Database) -> bool:
@@ -147,7 +159,6 @@ def _places(
     connection: sa.Connection,
     wanted: ReturnFilter,
     order: ReturnOrder,
-    found: Sequence[int] | None,
     place: ReturnPlace | None,
     limit: int,
     backwards: bool,
@@ -163,7 +174,7 @@ def _places(
             at = None
         streams = []
         for condition in part.conditions:
-            query = _ordered(_some(wanted, found, condition), wanted, at, backwards)
+            query = _ordered(_some(wanted, condition), wanted, at, backwards)
             rows = connection.execute(query.limit(limit - len(places)))
             streams.append([ReturnPlace(part.rank, day, number) for number, day in rows])
         merged = heapq.merge(*streams, key=_newest, reverse=not backwards)
@@ -171,6 +182,54 @@ def _places(
         if len(places) == limit:
             break
     return places
+
+
+def _resolved(connection: sa.Connection, wanted: ReturnFilter) -> ReturnFilter:
+    """Return a filter with the ids of its search and its customer in place of these."""
+    if wanted.ids is not None or not (wanted.q or wanted.customer):
+        return wanted
+    found = return_search.ids(connection, wanted.q, wanted.customer)
+    return wanted._replace(q="", customer="", ids=tuple(found[: return_search.MOST_FOUND]))
+
+
+def _places_of_ids(
+    connection: sa.Connection,
+    wanted: ReturnFilter,
+    order: ReturnOrder,
+    place: ReturnPlace | None,
+    limit: int,
+    backwards: bool,
+) -> list[ReturnPlace]:
+    """Return what `_places` does, for a filter with ids. They are few, so an index by verdict has no use."""
+    columns = (returns.c.id, returns.c.verdict, returns.c.decision, returns.c.announced_on)
+    query = sa.select(*columns).where(returns.c.id.in_(wanted.ids or ()))
+    if wanted.run_id is not None:
+        query = query.where(_came_with(wanted.run_id))
+    verdicts = _verdicts(wanted)
+    states = {None: {"", Decided.OPEN}}
+    found = []
+    for number, verdict, decision, day in connection.execute(query):
+        if (
+            verdict in verdicts
+            and wanted.decision in states.get(decision, {"", Decided.DECIDED, decision})
+            and (not _has_days(wanted) or _is_within(wanted, day))
+        ):
+            rank = WORST_FIRST.index(verdict) if order is ReturnOrder.WORST else 0
+            found.append(ReturnPlace(rank, day if _has_days(wanted) else None, number))
+    found.sort(key=_in_list, reverse=backwards)
+    if place is not None:
+        here = _in_list(place)
+        found = [each for each in found if (_in_list(each) < here if backwards else _in_list(each) > here)]
+    return found[:limit]
+
+
+def _is_within(wanted: ReturnFilter, day: date | None) -> bool:
+    return day is not None and (wanted.first or day) <= day <= (wanted.last or day)
+
+
+def _in_list(place: ReturnPlace) -> tuple[int, int, int]:
+    """Return the place of a return as a key that rises along a list."""
+    return place.rank, -(place.day or date.min).toordinal(), -place.id
 
 
 def _newest(place: ReturnPlace) -> tuple[date, int]:
@@ -194,16 +253,20 @@ def _parts(wanted: ReturnFilter, order: ReturnOrder) -> list[_Part]:
     """Return the parts of a list; of all returns by their ids there is one, the primary key."""
     verdicts = _verdicts(wanted)
     decision = returns.c.decision
-    decided = {Decided.OPEN: [decision.is_(None)], "": [decision.is_(None), decision.is_not(None)]}.get(
-        wanted.decision, [decision.is_not(None)]
+    decided: list[sa.ColumnElement[bool]] = (
+        [decision.is_(None)] if wanted.decision in {"", Decided.OPEN} else []
     )
+    for each in ReturnDecision.written():
+        if wanted.decision in {"", Decided.DECIDED, each}:
+            # The second condition is that of the index.
+            decided.append(sa.and_(decision == each, decision.is_not(None)))
     if order is ReturnOrder.WORST:
         return [
             _Part(rank, [sa.and_(_has_verdict(each), state) for state in decided])
             for rank, each in enumerate(WORST_FIRST)
             if each in verdicts
         ]
-    if len(verdicts) == len(WORST_FIRST) and len(decided) > 1 and not _has_days(wanted):
+    if len(verdicts) == len(WORST_FIRST) and not wanted.decision and not _has_days(wanted):
         return [_Part(0, [sa.true()])]
     return [_Part(0, [sa.and_(_has_verdict(each), state) for each in verdicts for state in decided])]
 
@@ -218,34 +281,20 @@ def _has_verdict(verdict: str | None) -> sa.ColumnElement[bool]:
     return returns.c.verdict.is_(None) if verdict is None else returns.c.verdict == verdict
 
 
-def _some(
-    wanted: ReturnFilter, found: Sequence[int] | None, condition: sa.ColumnElement[bool]
-) -> sa.Select[Any]:
+def _some(wanted: ReturnFilter, condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Return the query of the ids and days of a stream, unordered. The day is null in a list without days."""
     number, day = returns.c.id, returns.c.announced_on
     query = sa.select(number, day if _has_days(wanted) else sa.null()).where(condition)
-    if wanted.decision and wanted.decision not in set(Decided):
-        query = query.where(returns.c.decision == wanted.decision)
-    if wanted.customer:
-        newest = (
-            sa.select(number)
-            .where(returns.c.customer == wanted.customer)
-            .order_by(number.desc())
-            .limit(_MOST_OF_CUSTOMER)
-        )
-        query = query.where(number.in_(newest))
     if wanted.first is not None:
         query = query.where(day >= wanted.first)
     if wanted.last is not None:
         query = query.where(day <= wanted.last)
-    if wanted.run_id is not None:
-        came = sa.select(images.c.return_id).where(
-            images.c.run_id == wanted.run_id, images.c.return_id.is_not(None)
-        )
-        query = query.where(number.in_(came))
-    if found is not None:
-        query = query.where(number.in_(found[: return_search.MOST_FOUND]))
-    return query
+    return query if wanted.run_id is None else query.where(_came_with(wanted.run_id))
+
+
+def _came_with(run_id: int) -> sa.ColumnElement[bool]:
+    came = sa.select(images.c.return_id).where(images.c.run_id == run_id, images.c.return_id.is_not(None))
+    return returns.c.id.in_(came)
 
 
 def _ordered(

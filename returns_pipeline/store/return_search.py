@@ -7,25 +7,29 @@ from returns_pipeline.store.tables import returns
 #: A search finds at most so many returns, the newest.
 MOST_FOUND = 1000
 #: A part that is not the beginning of a number is looked for among so many of the newest returns.
-MOST_COMPARED = 200_000
+MOST_COMPARED = 50_000
 #: After every character that a number has.
 _END = "\U0010ffff"
 
 
-def ids(connection: sa.Connection, text: str) -> list[int] | None:
-    """Return the returns that a text finds, newest first, at most MOST_FOUND + 1; None for an empty text.
+def ids(connection: sa.Connection, text: str, customer: str) -> list[int]:
+    """Return the returns that a text finds and that are of a customer, newest first, at most MOST_FOUND + 1.
 
     The beginning of a number, a whole order and a whole customer are found among all returns. Other parts are
-    found among the newest MOST_COMPARED.
+    found among the newest MOST_COMPARED. An empty text or customer limits nothing; one of both is given.
     """
-    text = text.strip()
-    if not text:
-        return None
-    last = connection.execute(sa.select(sa.func.max(returns.c.id))).scalar() or 0
-    found: set[int] = set()
-    for query in queries(text, last):
-        found.update(row[0] for row in connection.execute(query))
-    return sorted(found, reverse=True)[: MOST_FOUND + 1]
+    text, most = text.strip(), MOST_FOUND + 1
+    found: set[int] | None = None
+    if text:
+        last = connection.execute(sa.select(sa.func.max(returns.c.id))).scalar() or 0
+        found = set()
+        for query in queries(text, last):
+            found |= set(connection.scalars(query))
+    if customer:
+        of_customer = sa.select(returns.c.id).where(returns.c.customer == customer)
+        own = set(connection.scalars(of_customer.order_by(returns.c.id.desc()).limit(10 * most)))
+        found = own if found is None else found & own
+    return sorted(found or (), reverse=True)[:most]
 
 
 def queries(text: str, last: int) -> list[sa.Select[tuple[int]]]:

@@ -66,12 +66,18 @@ sa.Index(
 )
 
 sa.Index(
-    "ix_returns_decided", returns.c.verdict, returns.c.id, postgresql_where=DECIDED, sqlite_where=DECIDED
+    "ix_returns_decided",
+    returns.c.verdict,
+    returns.c.decision,
+    returns.c.id,
+    postgresql_where=DECIDED,
+    sqlite_where=DECIDED,
 )
 
 sa.Index(
     "ix_returns_decided_day",
     returns.c.verdict,
+    returns.c.decision,
     returns.c.announced_on,
     returns.c.id,
     postgresql_where=DECIDED,

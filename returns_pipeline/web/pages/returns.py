@@ -61,10 +61,11 @@ def _list(
     before: str | None,
 ) -> HTMLResponse:
     db, wanted = context.db, listed.filter
+    chosen = return_lists.resolved(db, wanted)
     place = place_of(unpack(before or after))
-    found = return_lists.page(db, wanted, listed.by, place, _RETURNS, backwards=bool(before))
+    found = return_lists.page(db, chosen, listed.by, place, _RETURNS, backwards=bool(before))
     refused = request.query_params.get("refused", "")
-    total = return_lists.count(db, wanted)
+    total = return_lists.count(db, chosen)
     return show(
         request,
         "returns.html",
@@ -74,7 +75,7 @@ def _list(
         returns=found.returns,
         versions=return_lists.decision_versions(db, [each.item.id for each in found.returns]),
         total=return_words.counted(*total),
-        is_truncated=bool(wanted.q) and total[0] >= return_search.MOST_FOUND,
+        is_truncated=len(chosen.ids or ()) >= return_search.MOST_FOUND,
         is_empty=not found.returns and listed.is_everything and place is None,
         verdicts=VERDICTS,
         decisions=DECISIONS,

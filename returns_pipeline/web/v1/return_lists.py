@@ -89,7 +89,7 @@ def list_returns(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> ReturnsInList:
     """Return a page of returns, the newest or the worst first."""
-    db, wanted = context.db, listed.filter
+    db, wanted = context.db, return_lists.resolved(context.db, listed.filter)
     found = return_lists.page(db, wanted, listed.by, place_of(unpack(cursor)), limit)
     total, has_more = return_lists.count(db, wanted)
     return ReturnsInList(
