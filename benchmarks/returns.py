@@ -18,9 +18,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.databases import empty_database, postgres_server
+
 from returns_pipeline.settings import settings_of_home
 from returns_pipeline.store.database import Database
-from tests.databases import empty_database, postgres_server
 
 HEADER = ("number", "order", "expected", "product", "title", "customer", "date", "note")
 _LABELS = ("ankle boot", "bag", "coat", "dress", "pullover", "sandal", "shirt", "sneaker", "trouser")

@@ -26,7 +26,7 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, return_imports
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.return_imports import Announced, Origin
-from returns_pipeline.usecases import models
+from returns_pipeline.usecases import judging, models
 from returns_pipeline.usecases.context import Context
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
+#: Seconds after an import in which changed returns are judged; the sweep has the others judged.
+_JUDGING_SECONDS = 10.0
 #: Lines of one transaction.
 _TOGETHER = 5000
 #: Who announces what is in the drop folder.
@@ -110,6 +112,8 @@ def import_file(
         db, who, AuditAction.RETURNS_IMPORT, AuditSubject.IMPORT, import_id, name=source, lines=counts.lines
     )
     log.info("returns_imported", file=source, **counts._asdict())
+    if counts.changed:
+        judging.judge_all(settings, db, _JUDGING_SECONDS)
     return Imported(import_id, counts, manifest.encoding, refused)
 
 
