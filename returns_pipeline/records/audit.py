@@ -32,6 +32,9 @@ class AuditAction(StrEnum):
     NOTICE_RETRY = "notice_retry"
     IMAGE_DELETE = "image_delete"
     RETURN_DECIDE = "return_decide"
+    RETURN_CHANGE = "return_change"
+    RETURNS_IMPORT = "returns_import"
+    CUSTOMER_DELETE = "customer_delete"
     #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 
@@ -49,6 +52,8 @@ class AuditSubject(StrEnum):
     INTAKE = "intake"
     JOB = "job"
     RETURN = "return"
+    IMPORT = "import"
+    CUSTOMER = "customer"
 
 
 class AuditEvent(NamedTuple):

@@ -367,6 +367,9 @@ AUDIT_ACTIONS = Words(
         AuditAction.NOTICE_RETRY: N_("notices sent again"),
         AuditAction.IMAGE_DELETE: N_("photo deleted"),
         AuditAction.RETURN_DECIDE: N_("return decided"),
+        AuditAction.RETURN_CHANGE: N_("return announced or changed"),
+        AuditAction.RETURNS_IMPORT: N_("returns imported"),
+        AuditAction.CUSTOMER_DELETE: N_("customer's data deleted"),
         AuditAction.REVIEW: N_("reviewed"),
     }
 )
@@ -384,6 +387,8 @@ AUDIT_SUBJECTS = Words(
         AuditSubject.INTAKE: N_("intake {id}"),
         AuditSubject.JOB: N_("job {id}"),
         AuditSubject.RETURN: N_("return {id}"),
+        AuditSubject.IMPORT: N_("import {id}"),
+        AuditSubject.CUSTOMER: N_("customer {id}"),
     }
 )
 
@@ -396,6 +401,9 @@ AUDIT_DETAILS = Words(
         "reason": N_("reason: {value}"),
         "name": N_("file: {value}"),
         "format": N_("as {value}"),
+        "lines": N_("lines: {value}"),
+        "returns": N_("returns: {value}"),
+        "photos": N_("photos: {value}"),
     }
 )
 

@@ -13,8 +13,9 @@ from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records.returns import EarlierPhoto, Return
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.records.verdicts import LabelSpace, PhotoFacts, ReturnFacts, VerdictThresholds
+from returns_pipeline.settings import Settings
 from returns_pipeline.store import return_verdicts, returns
-from returns_pipeline.store.database import utc_now
+from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.return_verdicts import ReturnPhoto
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
@@ -35,20 +36,33 @@ def judge_queued(context: Context, seconds: float | None = None) -> int:
     After `seconds`, a task judges the rest. A return whose model is missing on this machine stays queued, and
     the log says so.
     """
-    done = 0
+    done = judge_all(context.settings, context.db, seconds)
+    if done.is_told:
+        context.send(Task.DELIVER_NOTICES)
+    if done.is_unfinished:
+        context.send(Task.JUDGE_RETURNS)
+    return done.returns
+
+
+def judge_all(settings: Settings, db: Database, seconds: float | None = None) -> "Judged":
+    """Judge queued returns, at most for `seconds`; the sweep has the others judged. Needs no queue."""
     until = None if seconds is None else time.monotonic() + seconds
-    bundle_of = cache(lambda name: find_bundle(context.settings.models_dir, name))
-    while (judged := _judge(context, bundle_of, _TOGETHER)).returns:
-        done += judged.returns
-        if judged.without_model:
-            # They are queued again, so another round would find them first.
+    bundle_of = cache(lambda name: find_bundle(settings.models_dir, name))
+    total = Judged()
+    while (some := _judge(settings, db, bundle_of)).returns:
+        is_late = until is not None and time.monotonic() > until
+        total = Judged(
+            total.returns + some.returns,
+            total.without_model + some.without_model,
+            is_told=total.is_told or some.is_told,
+            is_unfinished=is_late,
+        )
+        # Without their model they are queued again, so another round would find them first.
+        if is_late or some.without_model:
             break
-        if until is not None and time.monotonic() > until:
-            context.send(Task.JUDGE_RETURNS)
-            break
-    if done:
-        log.info("returns_judged", returns=done)
-    return done
+    if total.returns:
+        log.info("returns_judged", returns=total.returns, without_model=total.without_model)
+    return total
 
 
 def judge_now(context: Context, bundle_of: BundleLookup) -> None:
@@ -59,7 +73,9 @@ def judge_now(context: Context, bundle_of: BundleLookup) -> None:
     try:
         if not returns.is_queued(context.db):
             return
-        _judge(context, bundle_of, _TOGETHER)
+        done = _judge(context.settings, context.db, bundle_of)
+        if done.is_told:
+            context.send(Task.DELIVER_NOTICES)
         if returns.is_queued(context.db):
             context.send(Task.JUDGE_RETURNS)
     except TransientFault as fault:
@@ -74,24 +90,29 @@ def send_if_queued(context: Context, now: datetime) -> None:
         context.send(Task.JUDGE_RETURNS)
 
 
-class _Judged(NamedTuple):
-    """How many returns were taken from the queue, and how many of them were put back without a verdict."""
+class Judged(NamedTuple):
+    """How many returns were taken from the queue, and how many were put back because their model is missing.
 
-    returns: int
+    `is_told`: notices are to be delivered. `is_unfinished`: the time was over first.
+    """
+
+    returns: int = 0
     without_model: int = 0
+    is_told: bool = False
+    is_unfinished: bool = False
 
 
-def _judge(context: Context, bundle_of: BundleLookup, most: int) -> _Judged:
-    """Judge at most `most` queued returns in one transaction."""
+def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
+    """Judge some queued returns in one transaction."""
     now = utc_now()
     notices, without_model = [], []
-    with context.db.write() as connection:
-        ids = returns.take_queued(connection, most)
+    with db.write() as connection:
+        ids = returns.take_queued(connection, _TOGETHER)
         if not ids:
-            return _Judged(0)
+            return Judged()
         found = return_verdicts.lock(connection, ids)
         photos = return_verdicts.photos_of(connection, ids)
-        judge = _Judge(bundle_of, context.settings.false_alarms, now)
+        judge = _Judge(bundle_of, settings.false_alarms, now)
         for each in found:
             try:
                 facts, space, thresholds = judge.facts(each, photos[each.id], {})
@@ -104,9 +125,7 @@ def _judge(context: Context, bundle_of: BundleLookup, most: int) -> _Judged:
                 notices.append(notice)
         return_verdicts.tell(connection, notices)
         returns.queue(connection, without_model)
-    if notices:
-        context.send(Task.DELIVER_NOTICES)
-    return _Judged(len(ids), len(without_model))
+    return Judged(len(ids), len(without_model), is_told=bool(notices))
 
 
 class _Judge:
