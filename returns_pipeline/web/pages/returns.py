@@ -11,7 +11,8 @@ from starlette.datastructures import FormData
 from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.return_lists import ReturnPlace
-from returns_pipeline.records.returns import Return, ReturnDecision
+from returns_pipeline.records.returns import Return, ReturnDecision, return_number
+from returns_pipeline.records.text import printable
 from returns_pipeline.report import return_words
 from returns_pipeline.store import return_decisions as decision_versions
 from returns_pipeline.store import return_lists, return_photos, return_search, returns
@@ -114,9 +115,9 @@ def _decide_marked(context: Context, person: Principal, form: FormData) -> dict[
     for each in marked:
         seen, _, number = each.partition(" ")
         try:
-            _decide(context, person, number, form, seen)
+            _decide(context, person, _existing(context, number).number, form, seen)
             done += 1
-        except ConflictError:
+        except (ConflictError, NotFoundError):
             refused.append(number)
     return {"decided": str(done), "refused": "\n".join(refused)[:1000]}
 
@@ -141,7 +142,7 @@ async def decide(
         around = await run_in_threadpool(return_lists.around, context.db, listed.filter, listed.by, item)
         following = around[1]
     try:
-        await run_in_threadpool(_decide, context, person, number, form, text_of(form, "seen", 20))
+        await run_in_threadpool(_decide, context, person, item.number, form, text_of(form, "seen", 20))
     except ConflictError as fault:
         item = await run_in_threadpool(_existing, context, number)
         return await run_in_threadpool(_show, request, context, person, item, listed, fault.shown_message)
@@ -187,9 +188,10 @@ def _show(
 
 
 def _existing(context: Context, number: str) -> Return:
-    item = returns.find(context.db, number)
+    wanted = return_number(number)
+    item = returns.find(context.db, wanted) if wanted else None
     if item is None:
-        raise NotFoundError("There is no return {number}.", number=number[:100])
+        raise NotFoundError("There is no return {number}.", number=printable(number)[:100])
     return item
 
 
