@@ -29,7 +29,7 @@ def test_a_list_of_rest_is_walked_by_its_cursor(here: Site) -> None:
     found: list[str] = []
     cursor = None
     while True:
-        more = {"cursor": cursor} if cursor else {}
+        more: dict[str, str] = {"cursor": cursor} if cursor else {}
         page = here.ask("GET", "/api/v1/returns", params={"order": "worst", "limit": 7, **more}).json()
         found += [each["verdict"] for each in page["returns"]]
         assert (page["total"], page["total_is_exact"]) == (_COUNT, True)
