@@ -95,6 +95,7 @@ def _every(
             chosen=label or words.outcome(outcome),
         )
     done = label_all(db, web.bundle_of, person.name, found, label, outcome, outcomes=settings.review_outcomes)
+    web.judge_returns()
     return _back(request, back, Judged(*done).parameters())
 
 
