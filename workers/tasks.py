@@ -9,7 +9,7 @@ from typing import Any
 
 from returns_pipeline.broker.client_paths import ClientPathsTask
 from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
-from returns_pipeline.usecases import chunks, closing, explanations, notices, retention, runs
+from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, runs
 from returns_pipeline.usecases import sweep as sweeping
 from workers.app import app
 from workers.process import context
@@ -94,3 +94,9 @@ def sweep() -> None:
 def remove_old_photos() -> None:
     """Remove some of the photos that are older than RETURNS_KEEP_DAYS, if no run is open."""
     retention.remove_some(context())
+
+
+@app.task(ignore_result=True, **_RETRY)
+def judge_returns() -> None:
+    """Judge every return whose facts have changed."""
+    judging.judge_queued(context())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.tasks import QUEUES, TASK_QUEUES, Argument, Task
-from returns_pipeline.usecases import chunks, closing, explanations, notices, retention, runs
+from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, runs
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.sweep import sweep
 
@@ -96,5 +96,6 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),
     Task.DELIVER_NOTICES: lambda context, _: notices.deliver(context),
     Task.RETENTION: lambda context, _: retention.remove_some(context),
+    Task.JUDGE_RETURNS: lambda context, _: judging.judge_queued(context),
     Task.SWEEP: lambda context, _: sweep(context),
 }

@@ -31,6 +31,10 @@ class AuditAction(StrEnum):
     EXPORT = "export"
     NOTICE_RETRY = "notice_retry"
     IMAGE_DELETE = "image_delete"
+    RETURN_DECIDE = "return_decide"
+    RETURN_CHANGE = "return_change"
+    RETURNS_IMPORT = "returns_import"
+    CUSTOMER_DELETE = "customer_delete"
     #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 
@@ -47,6 +51,9 @@ class AuditSubject(StrEnum):
     NOTICE = "notice"
     INTAKE = "intake"
     JOB = "job"
+    RETURN = "return"
+    IMPORT = "import"
+    CUSTOMER = "customer"
 
 
 class AuditEvent(NamedTuple):

@@ -19,6 +19,8 @@ class NoticeKind(StoredEnum):
     INTAKE_EMPTY = "intake.empty"
     WORK_OLD = "work.old"
     IMAGE_CORRECTED = "image.corrected"
+    RETURN_VERDICT = "return.verdict"
+    RETURN_DECIDED = "return.decided"
     TEST = "test"
     UNKNOWN = "unknown"
 

@@ -30,6 +30,7 @@ class Task(StrEnum):
     DELIVER_NOTICES = "workers.tasks.deliver_notices"
     SWEEP = "workers.tasks.sweep"
     RETENTION = "workers.tasks.remove_old_photos"
+    JUDGE_RETURNS = "workers.tasks.judge_returns"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -44,6 +45,8 @@ TASK_QUEUES = {
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,
+    # Not CONTROL, whose workers may have no models: thresholds are in their bundles.
+    Task.JUDGE_RETURNS: INTERACTIVE,
     Task.CLASSIFY_CHUNK: BULK,
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from returns_pipeline.errors import FaultCode
-from returns_pipeline.languages import N_, Words, category, gettext, ngettext, number
+from returns_pipeline.languages import N_, Words, category, gettext, ngettext, number, percent
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.audit import AuditAction, AuditEvent, AuditSubject
 from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
@@ -203,76 +203,87 @@ UNUSABLE: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-VERDICTS: Mapping[str, str] = {
-    VerdictKind.MATCH: "as expected",
-    VerdictKind.MISMATCH: "another category",
-    VerdictKind.UNSURE: "unsure",
-    VerdictKind.UNEXPECTED: "not announced",
-    VerdictKind.NO_PHOTO: "no photo",
-    VerdictKind.REUSED_PHOTO: "photo used before",
-    VerdictKind.UNREADABLE: "photo empty or unreadable",
-    VerdictKind.UNKNOWN: "unknown",
-}
+#: The verdicts on a return.
+VERDICTS = Words(
+    {
+        VerdictKind.MATCH: N_("as expected"),
+        VerdictKind.MISMATCH: N_("another category"),
+        VerdictKind.UNSURE: N_("unsure"),
+        VerdictKind.UNEXPECTED: N_("not announced"),
+        VerdictKind.NO_PHOTO: N_("no photo"),
+        VerdictKind.REUSED_PHOTO: N_("photo used before"),
+        VerdictKind.UNREADABLE: N_("photo empty or unreadable"),
+        VerdictKind.UNKNOWN: N_("unknown"),
+    }
+)
 
 #: Why a return has its verdict, by kind and reason: the sentences for one photo and for several. `{expected}`
 #: and `{found}` are categories, `{sure}` is a percentage, `{count}` a number of photos.
 VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     (VerdictKind.MATCH, VerdictReason.PROBABLE): (
-        "Expected: {expected}. The photo shows that, with a probability of {sure}.",
-        "Expected: {expected}. The {count} photos show that, with a probability of {sure}.",
+        N_("Expected: {expected}. The photo shows that, with a probability of {sure}."),
+        N_("Expected: {expected}. The {count} photos show that, with a probability of {sure}."),
     ),
     (VerdictKind.MATCH, VerdictReason.REVIEWED): (
-        "Expected: {expected}. A reviewer saw that in the photo.",
-        "Expected: {expected}. Reviewers saw that in {count} photos.",
+        N_("Expected: {expected}. A reviewer saw that in the photo."),
+        N_("Expected: {expected}. Reviewers saw that in {count} photos."),
     ),
     (VerdictKind.MISMATCH, VerdictReason.PROBABLE): (
-        "Expected: {expected}. The photo shows: {found}. The category is another one with a probability of "
-        "{sure}.",
-        "Expected: {expected}. The {count} photos show: {found}. The category is another one with a "
-        "probability of {sure}.",
+        N_(
+            "Expected: {expected}. The photo shows: {found}. The category is another one with a "
+            "probability of {sure}."
+        ),
+        N_(
+            "Expected: {expected}. The {count} photos show: {found}. The category is another one with a "
+            "probability of {sure}."
+        ),
     ),
     (VerdictKind.MISMATCH, VerdictReason.REVIEWED): (
-        "Expected: {expected}. A reviewer saw in the photo: {found}.",
-        "Expected: {expected}. Reviewers saw in {count} photos: {found}.",
+        N_("Expected: {expected}. A reviewer saw in the photo: {found}."),
+        N_("Expected: {expected}. Reviewers saw in {count} photos: {found}."),
     ),
     (VerdictKind.UNSURE, VerdictReason.PROBABLE): (
-        "Expected: {expected}. The photo shows that with a probability of {sure}; most probable is: {found}. "
-        "A person must decide.",
-        "Expected: {expected}. The {count} photos show that with a probability of {sure}; most probable is: "
-        "{found}. A person must decide.",
+        N_(
+            "Expected: {expected}. The photo shows that with a probability of {sure}; most probable is: "
+            "{found}. A person must decide."
+        ),
+        N_(
+            "Expected: {expected}. The {count} photos show that with a probability of {sure}; most probable "
+            "is: {found}. A person must decide."
+        ),
     ),
     (VerdictKind.UNSURE, VerdictReason.REVIEWS_DIFFER): (
-        "Expected: {expected}. Reviewers saw that and also: {found}.",
-        "Expected: {expected}. In {count} photos, reviewers saw that and also: {found}.",
+        N_("Expected: {expected}. Reviewers saw that and also: {found}."),
+        N_("Expected: {expected}. In {count} photos, reviewers saw that and also: {found}."),
     ),
     (VerdictKind.UNSURE, VerdictReason.NO_CATEGORY): (
-        "No category was announced. The photo shows: {found}.",
-        "No category was announced. The {count} photos show: {found}.",
+        N_("No category was announced. The photo shows: {found}."),
+        N_("No category was announced. The {count} photos show: {found}."),
     ),
     (VerdictKind.UNSURE, VerdictReason.UNKNOWN_CATEGORY): (
-        "Expected: {expected}. The model does not know this category. The photo shows: {found}.",
-        "Expected: {expected}. The model does not know this category. The {count} photos show: {found}.",
+        N_("Expected: {expected}. The model does not know this category. The photo shows: {found}."),
+        N_("Expected: {expected}. The model does not know this category. The {count} photos show: {found}."),
     ),
     (VerdictKind.UNEXPECTED, VerdictReason.NOT_ANNOUNCED): (
-        "No return with this number was announced.",
-        "No return with this number was announced.",
+        N_("No return with this number was announced."),
+        N_("No return with this number was announced."),
     ),
     (VerdictKind.NO_PHOTO, VerdictReason.NOTHING_CAME): (
-        "The return was announced, but no photo of it came in time.",
-        "The return was announced, but no photo of it came in time.",
+        N_("The return was announced, but no photo of it came in time."),
+        N_("The return was announced, but no photo of it came in time."),
     ),
     (VerdictKind.REUSED_PHOTO, VerdictReason.SEEN_BEFORE): (
-        "A photo of this return came in before, with another return.",
-        "{count} photos of this return came in before, with other returns.",
+        N_("A photo of this return came in before, with another return."),
+        N_("{count} photos of this return came in before, with other returns."),
     ),
     (VerdictKind.UNREADABLE, VerdictReason.NOTHING_READABLE): (
-        "The photo is empty or cannot be read.",
-        "All {count} photos are empty or cannot be read.",
+        N_("The photo is empty or cannot be read."),
+        N_("All {count} photos are empty or cannot be read."),
     ),
 }
 
 #: Follows the sentence of a verdict whose thresholds were not measured.
-VERDICT_ASSUMED = "How sure the model must be was assumed, because it was not measured for this model."
+VERDICT_ASSUMED = N_("How sure the model must be was assumed, because it was not measured for this model.")
 
 #: What the search box has understood: the kinds of `Search.meanings`.
 SEARCHED = Words(
@@ -355,6 +366,10 @@ AUDIT_ACTIONS = Words(
         AuditAction.EXPORT: N_("list downloaded"),
         AuditAction.NOTICE_RETRY: N_("notices sent again"),
         AuditAction.IMAGE_DELETE: N_("photo deleted"),
+        AuditAction.RETURN_DECIDE: N_("return decided"),
+        AuditAction.RETURN_CHANGE: N_("return announced or changed"),
+        AuditAction.RETURNS_IMPORT: N_("returns imported"),
+        AuditAction.CUSTOMER_DELETE: N_("customer's data deleted"),
         AuditAction.REVIEW: N_("reviewed"),
     }
 )
@@ -371,6 +386,9 @@ AUDIT_SUBJECTS = Words(
         AuditSubject.NOTICE: N_("notices: {id}"),
         AuditSubject.INTAKE: N_("intake {id}"),
         AuditSubject.JOB: N_("job {id}"),
+        AuditSubject.RETURN: N_("return {id}"),
+        AuditSubject.IMPORT: N_("import {id}"),
+        AuditSubject.CUSTOMER: N_("customer {id}"),
     }
 )
 
@@ -383,6 +401,9 @@ AUDIT_DETAILS = Words(
         "reason": N_("reason: {value}"),
         "name": N_("file: {value}"),
         "format": N_("as {value}"),
+        "lines": N_("lines: {value}"),
+        "returns": N_("returns: {value}"),
+        "photos": N_("photos: {value}"),
     }
 )
 
@@ -555,22 +576,26 @@ def step(event: Event) -> str:
 def verdict(found: Verdict) -> list[str]:
     """Return why a return has its verdict, and how sure that is, in sentences."""
     one, several = VERDICT_SENTENCES.get((found.kind, found.reason), (found.kind.value, found.kind.value))
-    sentence = (several if found.photos > 1 else one).format(
-        expected=outcome(found.expected),
-        found=outcome(found.found),
+    sentence = gettext(several if found.photos > 1 else one).format(
+        expected=_category_or_outcome(found.expected),
+        found=_category_or_outcome(found.found),
         sure="" if found.sureness is None else percentage(found.sureness),
-        count=f"{found.photos:,}",
+        count=number(found.photos),
     )
-    return [sentence] if found.measured else [sentence, VERDICT_ASSUMED]
+    return [sentence] if found.measured else [sentence, gettext(VERDICT_ASSUMED)]
 
 
 def percentage(share: float) -> str:
     """Return a share, 0 to 1, as a percentage. One that is neither 0 nor 1 is not rounded to 0 % or 100 %."""
     if 0 < share < 0.01:
-        return "less than 1 %"
+        return gettext("less than 1 %")
     if 0.99 < share < 1:
-        return "more than 99 %"
-    return f"{share:.0%}".replace("%", " %")
+        return gettext("more than 99 %")
+    return percent(share, 0)
+
+
+def _category_or_outcome(code: str) -> str:
+    return REVIEW_OUTCOMES.get(code) or category(code)
 
 
 def outcome(code: str | None) -> str:

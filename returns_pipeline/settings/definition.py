@@ -72,6 +72,18 @@ class Settings(BaseSettings):
         Path(),
         description="Folder for images that were sent over HTTP and wait for a worker. Default: HOME/spool.",
     )
+    manifest_dir: Path = Field(
+        Path(),
+        description="Folder for manifests, the files that announce returns. They are imported before each "
+        "night's scan. Default: HOME/manifests.",
+    )
+    missing_days: int = Field(
+        21,
+        ge=1,
+        le=3650,
+        description="Days after which a return that was announced has the verdict `no photo` if no photo of "
+        "it came. It applies to returns that are announced from then on.",
+    )
     keep_days: int = Field(
         0,
         ge=0,
@@ -288,6 +300,23 @@ class Settings(BaseSettings):
         "number.",
         json_schema_extra={"allowed": "regular expression with one group"},
     )
+    slips: Literal["on", "off"] = Field(
+        "on",
+        description="on: a photo that shows the code of a return opens it, and the photos after it in the "
+        "same folder belong to it until the next one. It has no effect without CODES.",
+    )
+    folder_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+        "",
+        description="Regular expression of Python that finds the number of a return in the name of a photo's "
+        "folder, like `^(RMA-[0-9]{8})$`; its group is the number. Default: folders say nothing.",
+        json_schema_extra={"allowed": "regular expression with one group"},
+    )
+    file_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+        "",
+        description="Regular expression of Python that finds the number of a return in the name of a photo, "
+        "like `^(RMA-[0-9]{8})_`; its group is the number. Default: names say nothing.",
+        json_schema_extra={"allowed": "regular expression with one group"},
+    )
     audit_share: float = Field(
         0.02,
         ge=0,
@@ -357,12 +386,21 @@ class Settings(BaseSettings):
             "quarantine_dir": home / "quarantine",
             "report_dir": home / "reports",
             "spool_dir": home / "spool",
+            "manifest_dir": home / "manifests",
             "database_url": sqlite_url(home / "returns.sqlite3"),
             "broker_url": f"redis+socket://{embedded_socket(home)}",
         }
         return derived | given | {"home": home}
 
-    @field_validator("incoming_dir", "archive_dir", "quarantine_dir", "report_dir", "spool_dir", "models_dir")
+    @field_validator(
+        "incoming_dir",
+        "archive_dir",
+        "quarantine_dir",
+        "report_dir",
+        "spool_dir",
+        "manifest_dir",
+        "models_dir",
+    )
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
@@ -420,7 +458,7 @@ class Settings(BaseSettings):
                 "give everyone all permissions"
             )
         setting = "RETURNS_INTAKES" if self.intakes else "RETURNS_INCOMING_DIR"
-        for name in ("archive_dir", "quarantine_dir", "report_dir", "spool_dir"):
+        for name in ("archive_dir", "quarantine_dir", "report_dir", "spool_dir", "manifest_dir"):
             for intake in self.every_intake:
                 # Resolved, because `..` or a link could hide the real place of a folder.
                 if getattr(self, name).resolve().is_relative_to(intake.folder.resolve()):

@@ -39,6 +39,7 @@ def settings_of_home(home: Path, **overrides: Any) -> Settings:
         "quarantine_dir",
         "report_dir",
         "spool_dir",
+        "manifest_dir",
         "database_url",
         "broker_url",
     )

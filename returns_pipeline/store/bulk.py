@@ -32,18 +32,22 @@ def insert(
     columns: Sequence[str],
     rows: Sequence[Row],
     conflict: str = "",
-) -> None:
-    """Insert rows except those that conflict with the unique index `conflict` (SQL; empty: any index)."""
+) -> int:
+    """Insert rows except those that conflict with the unique index `conflict` (SQL; empty: any index).
+
+    Returns how many were inserted.
+    """
     if not rows:
-        return
+        return 0
     into = f"INSERT INTO {table.name} ({', '.join(columns)})"
     unless = f"ON CONFLICT {conflict} DO NOTHING"
     if _is_sqlite(connection):
         places = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(f"{into} VALUES ({places}) {unless}", list(rows))
+        done = connection.exec_driver_sql(f"{into} VALUES ({places}) {unless}", list(rows))
     else:
         copied = _copy(connection, table, columns, rows)
-        connection.exec_driver_sql(f"{into} SELECT {', '.join(columns)} FROM {copied} {unless}")
+        done = connection.exec_driver_sql(f"{into} SELECT {', '.join(columns)} FROM {copied} {unless}")
+    return done.rowcount
 
 
 def update(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:

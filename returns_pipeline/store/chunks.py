@@ -18,7 +18,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.records.text import printable
-from returns_pipeline.store import bulk, codes, final_labels, fingerprints
+from returns_pipeline.store import bulk, codes, final_labels, fingerprints, return_links
 from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
@@ -179,12 +179,12 @@ def store(
     outcomes: Sequence[Outcome],
     embedded: Embedded | None = None,
     coloured: int = 0,
-) -> None:
+) -> bool:
     """Write every outcome of a chunk in one durable transaction, because files are moved after it.
 
     `embedded` holds the embeddings of its images, if later images are compared with them. `coloured` counts
-    the pictures whose colours the model does not see. Raises LeaseLostError if another process has claimed
-    the chunk.
+    the pictures whose colours the model does not see. Returns whether images of a return are among them: it
+    is queued for judging then. Raises LeaseLostError if another process has claimed the chunk.
     """
     results = [_result(outcome) for outcome in outcomes]
     predicted = [
@@ -202,6 +202,9 @@ def store(
         if embedded:
             row = (held.model_version_id, held.chunk_id, *embedded)
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())
+        # Only clients name the return of a photo before it is classified.
+        is_given = held.kind is RunKind.API
+        return is_given and return_links.queue_of_images(connection, images.c.chunk_id == held.chunk_id)
 
 
 def store_shadow(db: Database, shadow: Shadow, predicted: Sequence[tuple[int, Prediction]]) -> None:

@@ -17,7 +17,7 @@ from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.notices import NoticeKind
 from returns_pipeline.records.removal import DELETED, OpenRemoval, StoredFile
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store import audit, search_index, vectors
+from returns_pipeline.store import audit, return_links, search_index, vectors
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     IDENTITY,
@@ -25,6 +25,7 @@ from returns_pipeline.store.tables import (
     chunks,
     explanations,
     file_removals,
+    image_codes,
     image_fingerprints,
     images,
     outbox,
@@ -91,6 +92,7 @@ def begin(db: Database, image_id: int, who: str, roots: Sequence[str]) -> list[i
         files = [file for row in rows if (file := _file_of(row))]
         if files:
             connection.execute(sa.insert(file_removals), [file._asdict() for file in files])
+        return_links.queue_of_images(connection, these)
         _remove_what_came_from(connection, rows)
         _empty(connection, rows, now, who)
         search_index.rebuild(connection, ids, roots)
@@ -181,7 +183,7 @@ def _file_of(row: Any) -> StoredFile | None:
 
 def _remove_what_came_from(connection: sa.Connection, rows: Sequence[Any]) -> None:
     ids = [row.id for row in rows]
-    for table in (predictions, explanations, image_fingerprints):
+    for table in (predictions, explanations, image_fingerprints, image_codes):
         connection.execute(sa.delete(table).where(table.c.image_id.in_(ids)))
     for row in rows:
         vectors.remove(connection, row.model_version_id, row.chunk_id, [row.id])
@@ -240,6 +242,9 @@ def _empty(connection: sa.Connection, rows: Sequence[Any], now: datetime, who: s
                 (images.c.state == ImageState.CLASSIFIED, LabelSource.MODEL.value), else_=None
             ),
             review_id=None,
+            return_id=None,
+            return_source=None,
+            return_conflict=None,
             deleted_at=now,
             deleted_by=who[:100],
         )

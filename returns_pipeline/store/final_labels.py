@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.predictions import Prediction
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
-from returns_pipeline.store import bulk
+from returns_pipeline.store import bulk, return_links
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     OF_OLDER_RELEASE,
@@ -81,6 +81,7 @@ def settle(connection: sa.Connection, image_ids: Sequence[int], *, changes_repor
                 ),
             )
         )
+        return_links.queue_of_images(connection, these)
         if changes_reports:
             changed = sa.select(images.c.run_id).where(these)
             connection.execute(sa.update(runs).where(runs.c.id.in_(changed)).values(corrected_at=utc_now()))

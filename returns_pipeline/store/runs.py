@@ -25,7 +25,7 @@ from returns_pipeline.records.runs import (
     RunState,
     RunSummary,
 )
-from returns_pipeline.store import bulk, models, request_keys
+from returns_pipeline.store import bulk, models, request_keys, return_links
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.images import release_replaced
@@ -87,12 +87,15 @@ def add_chunks(
     files: Iterable[Sequence[FoundFile]],
     is_there: Callable[[FoundFile], bool],
     key: RequestKey | None = None,
+    number: str | None = None,
 ) -> list[int]:
     """Add chunks with a row for each file that belongs to no other row in the intake; return their ids.
 
     A chunk without any such file is not added. `is_there` is called after the rows are inserted, and the row
     of a file that is gone is deleted. Such a file was listed, then moved by the worker of another row. That
     worker moves it before its row releases the path, and so before the insert here can succeed.
+
+    The images belong to the return `number`, if their sender named one.
 
     Raises NotScanningError if the run takes no more files, KeyTakenError if another request has `key`.
     """
@@ -104,6 +107,8 @@ def add_chunks(
         chunk_ids = [chunk_id for chunk_id in added if chunk_id is not None]
         if key:
             request_keys.fill(connection, key, chunk_ids)
+        if number is not None:
+            return_links.give(connection, number, chunk_ids)
         return chunk_ids
 
 

@@ -26,8 +26,9 @@ from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.predictions import Decision, Embedded
 from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks
-from returns_pipeline.usecases import shadow
+from returns_pipeline.usecases import linking, shadow
 from returns_pipeline.usecases.closing import require_known_kind
 from returns_pipeline.usecases.context import Context
 
@@ -94,7 +95,7 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             return
         try:
             require_known_kind(claim.kind, claim.run_id)
-            outcomes = _process(context, claim)
+            outcomes, is_of_return = _process(context, claim)
         except chunks.LeaseLostError:
             log.warning("chunk_lease_lost")
             return
@@ -110,6 +111,10 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             chunks.release(context.db, claim, repr(error), counts=True)
             context.send_chunks([chunk_id], claim.kind)
             return
+        if claim.kind is RunKind.API:
+            is_of_return |= linking.link_chunk(context, claim.run_id, chunk_id)
+        if is_of_return:
+            context.send(Task.JUDGE_RETURNS)
         context.close_if_complete(claim.run_id)
         # After the chunk is done: even a shadow model that kills this process cannot harm the chunk.
         shadow.run_shadow(context, claim, outcomes, began)
@@ -121,21 +126,23 @@ def _split(context: Context, claim: Claim) -> None:
     context.send_chunks([claim.chunk_id, other], claim.kind)
 
 
-def _process(context: Context, claim: Claim) -> list[Outcome]:
+def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:
+    """Return the outcomes of a chunk, and whether returns are to be judged because of them."""
     timings: Timings = {}
     outcomes: list[Outcome] = []
+    is_of_return = False
     if claim.images:
         given_up = claim.attempt > context.settings.max_attempts
         results = _give_up(context, claim) if given_up else _classify(context, claim, timings)
         outcomes = results.outcomes
         with _timed(timings, "store"):
-            chunks.store(context.db, claim, outcomes, results.embedded, results.coloured)
+            is_of_return = chunks.store(context.db, claim, outcomes, results.embedded, results.coloured)
     with _timed(timings, "archive"):
         gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
     chunks.finish(context.db, claim, gone, timings, staying)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
-    return outcomes
+    return outcomes, is_of_return
 
 
 def _moves(context: Context, claim: Claim, outcomes: list[Outcome]) -> list[Move]:

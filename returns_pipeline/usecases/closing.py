@@ -10,7 +10,7 @@ from returns_pipeline.records.tasks import Task
 from returns_pipeline.report import write_report
 from returns_pipeline.store import images, review_queue, run_closing, run_statistics, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import causes
+from returns_pipeline.usecases import causes, judging, linking
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -18,6 +18,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 #: Lease periods that a closing may take. A report of millions of rows takes minutes, and nothing renews the
 #: closing meanwhile.
 CLOSING_LEASES = 15
+#: Seconds that a closing takes at most to judge returns, so that its report finds them judged.
+_JUDGING_SECONDS = 120.0
 
 
 def close_run(context: Context, run_id: int) -> None:
@@ -32,6 +34,8 @@ def close_run(context: Context, run_id: int) -> None:
     try:
         summary = run_closing.closing_summary(context.db, run_id, utc_now())
         require_known_kind(summary.kind, run_id)
+        if linking.link_run(context, run_id):
+            judging.judge_queued(context, _JUDGING_SECONDS)
         folder = context.settings.report_dir / f"run-{run_id}"
         zone = ZoneInfo(context.settings.timezone)
         with context.spoken():

@@ -1,6 +1,7 @@
 """Files that people upload into an intake, in parts: the next scan takes them like any other photo.
 
-A file lands in INTAKE/uploads/DAY-PERSON/FOLDERS/NAME.
+A file lands in INTAKE/uploads/DAY-PERSON/FOLDERS/NAME, and in DAY-PERSON/return=NUMBER/FOLDERS/NAME if its
+sender named a return.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from returns_pipeline.records.text import printable
 from returns_pipeline.store import audit
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.return_evidence import given_folder
 
 #: Bytes of a name, so that a prefix still fits a file system's 255.
 _MOST_NAME_BYTES = 200
@@ -33,6 +35,8 @@ class Upload(NamedTuple):
     name: str
     folder: str = ""
     intake: int = 0
+    #: The return that the photo belongs to, as `records.returns.return_number` gives it.
+    number: str | None = None
 
 
 class Arrival(NamedTuple):
@@ -100,7 +104,14 @@ def _target(context: Context, root: str, upload: Upload) -> str:
         if is_skipped(part) or is_skipped(_safe(part)):
             raise RefusedError("The intake leaves out files and folders named {name}.", name=part)
     owner = f"{day.isoformat()}-{upload.who}"
-    return "/".join((root, "uploads", *map(_safe, (owner, *folders, upload.name))))
+    given: tuple[str, ...] = ()
+    if upload.number is not None:
+        given_name = given_folder(upload.number)
+        if given_name is None:
+            raise RefusedError("The number of the return is too long for the name of a folder.")
+        given = (given_name,)
+    inside = map(_safe, (*folders, upload.name))
+    return "/".join((root, "uploads", _safe(owner), *given, *inside))
 
 
 def _safe(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from returns_pipeline.languages import category, gettext
 from returns_pipeline.records.notices import Data, NoticeKind, StoredNotice
+from returns_pipeline.records.returns import ReturnDecision
 from returns_pipeline.records.reviews import ReviewOutcome
 from returns_pipeline.report import words
 
@@ -18,7 +19,35 @@ def told(notice: StoredNotice) -> StoredNotice:
         return notice._replace(text=unusual_text(notice.data))
     if notice.kind is NoticeKind.IMAGE_CORRECTED:
         return notice._replace(text=_corrected_text(notice.data))
+    if notice.kind is NoticeKind.RETURN_VERDICT:
+        return notice._replace(text=_verdict_text(notice.data))
+    if notice.kind is NoticeKind.RETURN_DECIDED:
+        return notice._replace(text=_decision_text(notice.data))
     return notice
+
+
+def _verdict_text(data: Data) -> str:
+    about = {"number": data["return"], "verdict": words.VERDICTS.get(str(data["verdict"]), "")}
+    if not data["expected"] or not data["found"]:
+        return gettext("Return {number}: {verdict}.", **about)
+    return gettext(
+        "Return {number}: {verdict}. Expected: {expected}. The photos show: {found}.",
+        **about,
+        expected=category(data["expected"]),
+        found=words.outcome(category(data["found"])),
+    )
+
+
+def _decision_text(data: Data) -> str:
+    about = {"who": data["by"], "number": data["return"]}
+    said = str(data["decision"] or "")
+    if said == ReturnDecision.ACCEPT:
+        return gettext("{who} accepted return {number}.", **about)
+    if said == ReturnDecision.REJECT:
+        return gettext("{who} rejected return {number}.", **about)
+    if said == ReturnDecision.ANOTHER_PHOTO:
+        return gettext("{who} asks for another photo of return {number}.", **about)
+    return gettext("{who} took back the decision on return {number}.", **about)
 
 
 def _corrected_text(data: Data) -> str:

@@ -17,7 +17,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.store import chunks, images, jobs, nights, outbox, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import causes, intakes, models, schedule
+from returns_pipeline.usecases import causes, intakes, manifests, models, schedule
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -63,6 +63,7 @@ def scan_night(context: Context, now: datetime | None = None) -> list[int]:
     """Scan for the newest night that was due; return its runs' ids, the same at each call for that night."""
     now = now or utc_now()
     nights.release_future(context.db)
+    manifests.take_dropped(context)
     due = schedule.last_due(context.settings, now)
     kind = RunKind.NIGHTLY if now - due < schedule.PUNCTUAL else RunKind.CATCH_UP
     return scan_intakes(context, schedule.night_request(due), kind)

@@ -85,9 +85,15 @@ def _safe_name(name: str) -> str:
     return kept[-_KEPT:].lstrip(".") or "image"
 
 
-def accept(context: Context, files: Sequence[FoundFile], key: RequestKey | None = None) -> AcceptedUpload:
+def accept(
+    context: Context,
+    files: Sequence[FoundFile],
+    key: RequestKey | None = None,
+    number: str | None = None,
+) -> AcceptedUpload:
     """Insert rows for spool files, then send their chunks; if the broker is away, the sweep sends them.
 
+    The images belong to the return `number`, if their sender named one; it went through `return_number`.
     Raises ConfigFault if the model is missing, TransientFault if the database does not answer, and
     KeyTakenError if another request has the `key`: then these files have no rows.
     """
@@ -98,7 +104,7 @@ def accept(context: Context, files: Sequence[FoundFile], key: RequestKey | None 
         run_id = runs.find_request(context.db, request.id) or runs.open_run(context.db, request)
         try:
             chunk_ids = runs.add_chunks(
-                context.db, run_id, chunking.chunked(files, _CHUNK), context.photos.is_unchanged, key
+                context.db, run_id, chunking.chunked(files, _CHUNK), context.photos.is_unchanged, key, number
             )
         except runs.NotScanningError:
             # The run's day ended between the two statements.

@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
 from returns_pipeline.records.images import Received
+from returns_pipeline.usecases.return_evidence import named_return
 from returns_pipeline.web.base64_text import NotBase64Error, decode
 from returns_pipeline.web.dependencies import IdempotencyKey, Images, Pipeline, Reviewer, Workers
 from returns_pipeline.web.errors import FAULTS, TooManyImagesError
@@ -24,12 +25,18 @@ router = APIRouter(tags=["classic"], responses=FAULTS)
 _BATCH = {
     "type": "object",
     "required": ["images"],
-    "properties": {"images": {"type": "array", "items": {"type": "string", "format": "byte"}}},
+    "properties": {
+        "images": {"type": "array", "items": {"type": "string", "format": "byte"}},
+        "return": {"type": "string", "maxLength": 100},
+    },
 }
 _UPLOAD = {
     "type": "object",
     "required": ["file"],
-    "properties": {"file": {"type": "string", "format": "binary"}},
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "return": {"type": "string", "maxLength": 100},
+    },
 }
 
 
@@ -54,14 +61,17 @@ async def process_batch(
     detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order."""
+    """Take `{"images": ["<base64>", …]}`, return `{"predictions": [index, …]}` in the same order.
+
+    With `"return": "<number>"` beside them, the images are photos of that return.
+    """
     async with bodies.received(request) as whole:
         most = context.settings.api_max_images
-        contents = await run_in_threadpool(_contents, await whole.body(), most, detail)
+        contents, number = await run_in_threadpool(_contents, await whole.body(), most, detail)
         present = [(str(at), content) for at, content in enumerate(contents) if isinstance(content, bytes)]
         faults = [content if isinstance(content, NotBase64Error) else None for content in contents]
         del contents
-        spooled = await workers.spool(present, _key_id(request, person, key)) if present else None
+        spooled = await workers.spool(present, _key_id(request, person, key), number) if present else None
         del present
     found = await workers.wait_for(spooled) if spooled else None
     remaining = iter(found.images if found else ())
@@ -80,14 +90,17 @@ def _key_id(request: Request, person: Principal, key: str | None) -> str | None:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if key else None
 
 
-def _contents(body: bytes, most: int, detail: bool) -> list[bytes | NotBase64Error]:
-    """Return the bytes of each image; with `detail`, the fault of text that is not base64."""
+def _contents(body: bytes, most: int, detail: bool) -> tuple[list[bytes | NotBase64Error], str | None]:
+    """Return the bytes of each image, and the return that they are of.
+
+    With `detail`, text that is not base64 gives its fault.
+    """
     if body.count(b",") > _MOST_PARTS * most:
         # Small values take many times their bytes once they are parsed.
         raise TooManyImagesError(
             "The request has more than {most:,} images.", "Send them in several requests.", most=most
         )
-    encoded = _images_of(body)
+    encoded, number = _images_of(body)
     if len(encoded) > most:
         raise TooManyImagesError(
             "The request has {count:,} images; at most {most:,} may be sent.",
@@ -95,10 +108,10 @@ def _contents(body: bytes, most: int, detail: bool) -> list[bytes | NotBase64Err
             count=len(encoded),
             most=most,
         )
-    return [_decoded(text, position, detail) for position, text in enumerate(encoded)]
+    return [_decoded(text, position, detail) for position, text in enumerate(encoded)], number
 
 
-def _images_of(body: bytes) -> list[str]:
+def _images_of(body: bytes) -> tuple[list[str], str | None]:
     try:
         content = pydantic_core.from_json(body)
     except ValueError as error:
@@ -110,7 +123,7 @@ def _images_of(body: bytes) -> list[str]:
         raise RefusedError(
             "`images` is missing or is not a list of strings.", 'Send {"images": ["<base64>", …]}.'
         )
-    return images
+    return images, named_return(content.get("return"))
 
 
 def _decoded(text: str, position: int, detail: bool) -> bytes | NotBase64Error:
@@ -181,8 +194,9 @@ async def predict(
 ) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 
-    For a model with one head, the main category is the sub category. Logits are the logarithms of the
-    calibrated probabilities: their softmax is the probabilities again.
+    The field `return` names the return that the photo is of. For a model with one head, the main category is
+    the sub category. Logits are the logarithms of the calibrated probabilities: their softmax is the
+    probabilities again.
     """
     async with bodies.received(request) as whole, whole.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
@@ -191,7 +205,8 @@ async def predict(
                 "There is no file.", "Send the photo as the multipart field `file`, with its name."
             )
         photo = (file.filename, await file.read())
-        spooled = await workers.spool([photo], _key_id(request, person, key))
+        number = named_return(form.get("return"))
+        spooled = await workers.spool([photo], _key_id(request, person, key), number)
         del photo
     found = await workers.wait_for_one(spooled)
     return JSONResponse(_two_heads(found.images[0], found.bundle))

@@ -63,6 +63,11 @@ def name_of_list(day: date, run: RunSummary | None, intake: str, *chosen: str | 
     return _joined("returns", f"{day}", *source, *(each for each in chosen if each))
 
 
+def name_of_returns(day: date, *chosen: str) -> str:
+    """Return the file name of a list of returns, without its ending: the day it is made, and what it has."""
+    return _joined("checked-returns", f"{day}", *chosen)
+
+
 def disposition(name: str, ending: str) -> str:
     """Return the header Content-Disposition of a file, in ASCII and in full. RFC 6266, RFC 8187."""
     plain = name.encode("ascii", "replace").decode().replace("?", "_")

@@ -3,7 +3,8 @@
 Counters cover closed runs, so they never decrease. Open work is a gauge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -13,11 +14,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.tasks import Queue
-from returns_pipeline.store import images, models, review_queue, run_statistics
+from returns_pipeline.store import images, models, return_verdicts, review_queue, run_statistics
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.web.dependencies import Web
 
 router = APIRouter(tags=["health"])
+
+#: (verdict, whether it is decided, number of returns), as `return_verdicts.counts` gives them.
+Counts = Callable[[], list[tuple[str, bool, int]]]
 
 
 @router.get(
@@ -31,18 +35,21 @@ def metrics(web: Web) -> Response:
     return Response(web.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def exposition(database: Database, queue: Queue) -> bytes:
-    """Return every metric in Prometheus' text format."""
+def exposition(database: Database, queue: Queue, returns: Counts | None = None) -> bytes:
+    """Return every metric in Prometheus' text format.
+
+    `returns` gives the counts of returns; a caller may keep them, because they are counted one by one.
+    """
     registry = CollectorRegistry()
-    registry.register(_Collector(database, queue))
+    registry.register(_Collector(database, queue, returns or partial(return_verdicts.counts, database)))
     return generate_latest(registry)
 
 
 class _Collector:
     """Reads every metric when Prometheus collects."""
 
-    def __init__(self, database: Database, queue: Queue) -> None:
-        self._db, self._queue = database, queue
+    def __init__(self, database: Database, queue: Queue, returns: Counts) -> None:
+        self._db, self._queue, self._returns = database, queue, returns
 
     def describe(self) -> list[Metric]:
         """Return nothing: without this the registry would collect everything once to learn the names."""
@@ -83,6 +90,14 @@ class _Collector:
             ("returns_reviews_waiting", "Images that wait for a review.", waiting),
         ):
             yield GaugeMetricFamily(name, meaning, value)
+        by_verdict: dict[str, int] = {}
+        undecided = 0
+        for verdict, is_decided, count in self._returns():
+            by_verdict[verdict] = by_verdict.get(verdict, 0) + count
+            undecided += 0 if is_decided else count
+        kind, meaning = GaugeMetricFamily, "Returns by verdict; `none` is not judged yet."
+        yield _family(kind, "returns_verdicts", meaning, "verdict", by_verdict)
+        yield kind("returns_undecided", "Returns that no person has decided.", undecided)
         active = GaugeMetricFamily(
             "returns_model_active", "The version that runs use.", labels=("name", "version")
         )

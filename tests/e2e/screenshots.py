@@ -33,6 +33,7 @@ _NIGHTS = 6
 #: Every page, by the name of its picture.
 PAGES = {
     "tonight": "/",
+    "returns": "/returns",
     "runs": "/runs",
     "run": "/runs/6",
     "run-unusable": "/runs/6?state=quarantined",

@@ -3,21 +3,26 @@
 It is the project's own worker with another classifier. White pixels kill its process, almost white ones
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
 FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename.
+FAULT_JUDGING is a file: the process that creates it dies while it judges returns.
 """
 
 import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.photos import folder_renames
 from returns_pipeline.records.predictions import Scores
+from returns_pipeline.records.returns import Return
+from returns_pipeline.store import return_verdicts
 from workers import process
 from workers.app import app
 
@@ -61,5 +66,17 @@ def _stall_once(source: str, target: str, owner: int) -> None:
     _rename_to_free(source, target, owner)
 
 
+_lock = return_verdicts.lock
+
+
+def _die_once(connection: sa.Connection, ids: Sequence[int]) -> list[Return]:
+    flag = os.environ.get("FAULT_JUDGING")
+    if flag:
+        with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return _lock(connection, ids)
+
+
+setattr(return_verdicts, "lock", _die_once)  # noqa: B010 - replaces the name that judging uses
 setattr(folder_renames, "rename_to_free", _stall_once)  # noqa: B010 - replaces the name that moves use
 setattr(process, "load_classifier", _load)  # noqa: B010 - replaces the name that the worker imported

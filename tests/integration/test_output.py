@@ -79,7 +79,7 @@ OTHERS = {
     *("models register", "models promote", "models rollback", "models shadow"),
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
-    *("images delete", "retention", "returns evaluate"),
+    *("images delete", "retention", "returns evaluate", "returns show", "returns decide"),
 }
 
 

@@ -9,6 +9,9 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.web import pages
 from returns_pipeline.web.pages.table import PAGES, navigation, page_at
 
+#: The pages of a reviewer's work.
+_WORK = ["Tonight", "Returns", "Runs", "Review", "Upload", "Try one", "Models"]
+
 
 def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
     """A route that no row covers would have no title and no role."""
@@ -26,12 +29,23 @@ def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("role", "titles"),
     [
-        (Role.VIEWER, ["Tonight", "Runs", "Models", "Account"]),
-        (Role.REVIEWER, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models", "Account"]),
-        (Role.OPERATOR, ["Tonight", "Runs", "Review", "Upload", "Try one", "Models", "Account"]),
+        (Role.VIEWER, ["Tonight", "Returns", "Runs", "Models", "Account"]),
+        (Role.REVIEWER, [*_WORK, "Account"]),
+        (Role.OPERATOR, [*_WORK, "Account"]),
         (
             Role.ADMIN,
-            ["Tonight", "Runs", "Review", "Upload", "Try one", "Models", "Users", "Audit", "Account"],
+            [
+                "Tonight",
+                "Returns",
+                "Runs",
+                "Review",
+                "Upload",
+                "Try one",
+                "Models",
+                "Users",
+                "Audit",
+                "Account",
+            ],
         ),
     ],
 )

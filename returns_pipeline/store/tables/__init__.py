@@ -10,6 +10,7 @@ from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import (
     IDENTITY,
     NOT_CLASSIFIED,
+    OF_RETURN,
     REVIEWED,
     UNSURE,
     WITHOUT_SOURCE,
@@ -23,6 +24,15 @@ from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.removal_tables import file_removals, retention_passes
+from returns_pipeline.store.tables.return_tables import (
+    AWAITED,
+    return_events,
+    return_import_faults,
+    return_imports,
+    return_mappings,
+    returns,
+    returns_to_judge,
+)
 from returns_pipeline.store.tables.review_tables import (
     HELD,
     IN_BATCH,
@@ -48,6 +58,7 @@ from returns_pipeline.store.tables.search_tables import search_grams, search_pro
 from returns_pipeline.store.tables.view_tables import SHARED, views
 
 __all__ = [
+    "AWAITED",
     "COLOURED",
     "CORRECTED",
     "GIVEN_UP",
@@ -60,6 +71,7 @@ __all__ = [
     "NOT_CLOSED",
     "NOT_SPREAD",
     "OF_OLDER_RELEASE",
+    "OF_RETURN",
     "OPEN",
     "REVIEWED",
     "SHARED",
@@ -92,6 +104,12 @@ __all__ = [
     "predictions",
     "request_keys",
     "retention_passes",
+    "return_events",
+    "return_import_faults",
+    "return_imports",
+    "return_mappings",
+    "returns",
+    "returns_to_judge",
     "review_changes",
     "reviews",
     "run_labels",

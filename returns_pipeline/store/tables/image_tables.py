@@ -12,6 +12,8 @@ REVIEWED = sa.text(f"final_source = '{LabelSource.PERSON}'")
 WITHOUT_SOURCE = sa.text(f"final_source IS NULL AND state = '{ImageState.CLASSIFIED}'")
 #: Term of the partial index of images without a prediction.
 NOT_CLASSIFIED = sa.text(f"images.state <> '{ImageState.CLASSIFIED}'")
+#: Term of the partial index of images that belong to a return.
+OF_RETURN = sa.text("return_id IS NOT NULL")
 #: Term of the partial index of unsure predictions.
 UNSURE = sa.text(f"predictions.decision = '{Decision.REVIEW}'")
 
@@ -48,6 +50,11 @@ images = sa.Table(
     sa.Column("deleted_by", sa.String(100)),
     # When the photo was removed because of its age; the result stays.
     sa.Column("photo_removed_at", UtcDateTime),
+    # The return that the photo belongs to, how that is known (a records.returns.LinkSource), and what
+    # contradicts.
+    sa.Column("return_id", sa.ForeignKey("returns.id")),
+    sa.Column("return_source", sa.String(16)),
+    sa.Column("return_conflict", sa.Text),
     one_of("state", *ImageState.written()),
     sa.CheckConstraint(
         f"state IN ('{ImageState.PENDING}', '{ImageState.CLASSIFIED}') OR code IS NOT NULL", name="code"
@@ -90,6 +97,17 @@ sa.Index(
     images.c.id,
     postgresql_where=NOT_CLASSIFIED,
     sqlite_where=NOT_CLASSIFIED,
+)
+
+sa.Index("ix_images_return", images.c.return_id, postgresql_where=OF_RETURN, sqlite_where=OF_RETURN)
+
+# The returns of which a photo came with a run.
+sa.Index(
+    "ix_images_run_return",
+    images.c.run_id,
+    images.c.return_id,
+    postgresql_where=OF_RETURN,
+    sqlite_where=OF_RETURN,
 )
 
 sa.Index("ix_images_chunk", images.c.chunk_id)

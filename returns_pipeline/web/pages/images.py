@@ -14,7 +14,7 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.text import file_name
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, shown
-from returns_pipeline.store import browsing, image_history, runs
+from returns_pipeline.store import browsing, image_history, return_photos, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.deletion import same_file
 from returns_pipeline.usecases import deletion, image_lists, originals, reviews
@@ -136,6 +136,7 @@ def _page(
         can_retry=person.may(Role.OPERATOR) and _can_be_retried(db, shown),
         history=image_history.history(db, image.id),
         image=image,
+        of_return=return_photos.return_of(db, image.id),
         name=file_name(image.path),
         facts=_facts(image),
         file=photo_file.facts(shown.file, shown.is_missing),

@@ -79,6 +79,7 @@ def judge(web: Resources, person: Principal, sent: Iterable[Sent]) -> Judged:
         raise RefusedError("No photo is marked.", "Mark photos first.")
     outcomes = web.context.settings.review_outcomes
     batch, results = decide_many(web.context.db, web.bundle_of, person.name, listed, outcomes)
+    web.judge_returns()
     return Judged(batch, sum(isinstance(each, RefusedError) for each in results))
 
 

@@ -96,6 +96,7 @@ def _every(
             chosen=category(label) if label else words.outcome(outcome),
         )
     done = label_all(db, web.bundle_of, person.name, found, label, outcome, outcomes=settings.review_outcomes)
+    web.judge_returns()
     return _back(request, back, Judged(*done).parameters())
 
 

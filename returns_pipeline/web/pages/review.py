@@ -9,6 +9,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.store import review_queue
 from returns_pipeline.usecases import reviews
 from returns_pipeline.web.dependencies import Web
+from returns_pipeline.web.pages.open_returns import TO_CHECK, count_to_check
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show
 from returns_pipeline.web.pages.sent_review import SentReview
 from returns_pipeline.web.queries.review_scopes import ScopeInAddress
@@ -56,4 +57,6 @@ def _page(request: Request, web: Resources, person: Principal, fault: str = "") 
         intakes=sorted({run.intake for run in runs if run.intake}),
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         fault=fault,
+        returns_to_check=count_to_check(web),
+        returns_address=TO_CHECK.address(),
     )

@@ -54,6 +54,7 @@ def _apply(web: Resources, person: Principal, form: FormData) -> dict[str, objec
     action = text_of(form, "action")
     if action == ReviewAction.UNDO:
         undone = reviews.undo(web.context.db, person.name)
+        web.judge_returns()
         return {"undone": len(undone.image_ids)}
     if action == "label":
         label, outcome = chosen_of(form)

@@ -19,7 +19,7 @@ from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report import words
 from returns_pipeline.report.page import Content, render_body
 from returns_pipeline.report.summary import MOST_DOUBTFUL, MOST_FAULTS
-from returns_pipeline.store import browsing, run_lists, run_statistics, runs
+from returns_pipeline.store import browsing, return_photos, run_lists, run_statistics, runs
 from returns_pipeline.store.browsing import Cursor, Order
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.run_lists import RunFilter
@@ -114,6 +114,7 @@ def show_run(
         in_list=in_list.address(),
         total=_total(run, in_list, shown),
         count_address=f"/api/v1/images/count{in_list.filter_address(run=str(run_id))}",
+        has_returns=return_photos.came_with(db, run_id),
         is_filtered=in_list.query(run_id).also != Filter(run_id=run_id),
         export=f"/api/v1/runs/{run_id}/export{in_list.filter_address()}",
         can_operate=person.may(Role.OPERATOR),

@@ -49,6 +49,7 @@ class SentReview(NamedTuple):
                 outcomes=web.context.settings.review_outcomes,
                 replaces=self.replaces or None,
             )
+        web.judge_returns()
 
 
 def _id(text: str) -> int:

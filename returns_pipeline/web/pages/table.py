@@ -52,7 +52,8 @@ _ROOM = 5
 
 PAGES = (
     Page("/", N_("Tonight"), "tonight", Role.VIEWER, icon="moon", on_phone=True, key="t"),
-    Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", on_phone=True, key="l"),
+    Page("/returns", N_("Returns"), "returns", Role.VIEWER, icon="shopping-bag", on_phone=True, key="b"),
+    Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", key="l"),
     # A path below another page's path comes before it.
     Page("/review/grid", N_("Review many"), "review_grid", Role.REVIEWER, in_navigation=False),
     Page("/review", N_("Review"), "review", Role.REVIEWER, icon="circle-check", on_phone=True, key="v"),

@@ -24,6 +24,7 @@ from returns_pipeline.usecases.intakes import alarms
 from returns_pipeline.usecases.notice_texts import told
 from returns_pipeline.usecases.schedule import PUNCTUAL, last_due, next_due
 from returns_pipeline.web.dependencies import Pipeline, Web
+from returns_pipeline.web.pages.open_returns import returns_to_check
 from returns_pipeline.web.pages.page import Person, show
 from returns_pipeline.web.pages.runs import warning
 from returns_pipeline.web.queries import saved_views
@@ -82,6 +83,7 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
         work=work,
         work_fault=pathless(retold(work.fault or "")) if person.may(Role.OPERATOR) else "",
         last=last,
+        returns=returns_to_check(web),
         undelivered=words.undelivered(outbox.counts(db)),
         old_photos=_old_photos(db) if person.may(Role.OPERATOR) else [],
         files_left=len(deletion.open_removals(db)) if person.may(Role.OPERATOR) else 0,

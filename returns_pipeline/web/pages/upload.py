@@ -11,12 +11,14 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.jobs import JobKind
+from returns_pipeline.records.returns import MOST_OF_NUMBER
 from returns_pipeline.records.text import file_name, pathless
 from returns_pipeline.store import fingerprints
 from returns_pipeline.usecases import intake_uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.intake_uploads import Upload
 from returns_pipeline.usecases.jobs import request_job
+from returns_pipeline.usecases.return_evidence import named_return
 from returns_pipeline.web.dependencies import Images, Pipeline
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show, text_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
@@ -52,9 +54,11 @@ async def upload(request: Request, context: Pipeline, bodies: Images, person: Pe
         intake = text_of(given, "intake", 4)
         number = int(intake) if intake.isascii() and intake.isdigit() else 0
         again = bool(text_of(given, "again"))
+        of_return = named_return(text_of(given, "return", MOST_OF_NUMBER) or None)
         files = [each for each in given.getlist("files") if isinstance(each, UploadFile) and each.filename]
         results = [
-            await run_in_threadpool(_store, context, person.name, each, number, again) for each in files
+            await run_in_threadpool(_store, context, person.name, each, number, again, of_return)
+            for each in files
         ]
     return await run_in_threadpool(_page, request, context, person, results)
 
@@ -67,7 +71,9 @@ async def scan_now(request: Request, context: Pipeline, person: Person) -> Redir
     return redirect(request, "/")
 
 
-def _store(context: Context, who: str, file: UploadFile, intake: int, again: bool) -> _Result:
+def _store(
+    context: Context, who: str, file: UploadFile, intake: int, again: bool, of_return: str | None
+) -> _Result:
     name = (file.filename or "").replace("\\", "/").rpartition("/")[2]
     shown = file_name(name)
     digest = hashlib.sha256()
@@ -78,7 +84,7 @@ def _store(context: Context, who: str, file: UploadFile, intake: int, again: boo
     if known and not again:
         return _Result(shown, known=known[sha256].image)
     size = file.file.seek(0, 2)
-    sent = Upload(who, sha256, size, name, intake=intake)
+    sent = Upload(who, sha256, size, name, "", intake, of_return)
     try:
         offset = intake_uploads.arrived(context, sent)
         while True:

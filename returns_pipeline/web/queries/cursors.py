@@ -26,19 +26,19 @@ def run_cursor(text: str | None) -> int | None:
 
     A cursor of another list begins at the newest run.
     """
-    value = _unpack(text)
+    value = unpack(text)
     return value if _is_whole(value) and 0 < value < RUN_ID_END else None
 
 
 def notice_cursor(text: str | None) -> int | None:
     """Return the last notice of the page before, as `run_cursor` does for runs."""
-    value = _unpack(text)
+    value = unpack(text)
     return value if _is_whole(value) and 0 < value < IMAGE_ID_END else None
 
 
 def image_cursor(text: str | None, order: Order) -> Cursor | None:
     """Return where the page before ended. Raises RefusedError for text that is no cursor of this order."""
-    value = _unpack(text)
+    value = unpack(text)
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 2 or not _fits(value[0], value[1], order):
@@ -53,7 +53,7 @@ def pack_audit(place: AuditPlace) -> str:
 
 def audit_cursor(text: str | None) -> AuditPlace | None:
     """Return where the page of the audit log before ended. Raises RefusedError for other text."""
-    value = _unpack(text)
+    value = unpack(text)
     if value is None:
         return None
     try:
@@ -66,7 +66,8 @@ def audit_cursor(text: str | None) -> AuditPlace | None:
     return AuditPlace(at, bool(is_review), number)
 
 
-def _unpack(text: str | None) -> Any:
+def unpack(text: str | None) -> Any:
+    """Return what `pack` wrote. Raises RefusedError for other text."""
     if text is None:
         return None
     try:

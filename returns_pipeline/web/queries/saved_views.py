@@ -18,6 +18,7 @@ MOST_NAME, MOST_QUERY = 60, 4000
 #: is not saved: a view begins at the beginning.
 PARAMETERS: Mapping[str, frozenset[str]] = {
     "/search": frozenset({"q", "state", "label", "order"}),
+    "/returns": frozenset({"q", "verdict", "decision", "customer", "since", "until", "run", "order"}),
     "/runs": frozenset({"kind", "state", "order"}),
     "/runs/ID": frozenset({"state", "label", "decision", "code", "order"}),
     "/review": frozenset({"run", "label", "intake", "kind", "date"}),

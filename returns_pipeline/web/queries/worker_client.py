@@ -44,10 +44,14 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class SpooledRequest:
-    """A request whose images are in the spool; `before` is an accepted request with the same key."""
+    """A request whose images are in the spool; `before` is an accepted request with the same key.
+
+    `number` is the return that its sender named.
+    """
 
     files: Sequence[FoundFile]
     key: RequestKey | None = None
+    number: str | None = None
     before: AcceptedUpload | None = None
 
 
@@ -62,19 +66,23 @@ class WorkerClient:
         self._explaining: dict[int, asyncio.Task[Explanation | None]] = {}
         self._explain_slots = asyncio.Semaphore(_MOST_EXPLAINED)
 
-    async def spool(self, images: Iterable[tuple[str, bytes]], key_id: str | None = None) -> SpooledRequest:
+    async def spool(
+        self, images: Iterable[tuple[str, bytes]], key_id: str | None = None, number: str | None = None
+    ) -> SpooledRequest:
         """Write (name, content) pairs into the spool, so that memory need not hold them.
 
-        If an earlier request had the same key, nothing is written. Raises ConflictError if that request had
-        other images.
+        `number` is the return that the sender names. If an earlier request had the same key, nothing is
+        written. Raises ConflictError if that request had other images.
         """
-        return await run_in_threadpool(self._spool, list(images), key_id)
+        return await run_in_threadpool(self._spool, list(images), key_id, number)
 
-    def _spool(self, images: Sequence[tuple[str, bytes]], key_id: str | None) -> SpooledRequest:
-        key = RequestKey(key_id, _digest(images)) if key_id else None
+    def _spool(
+        self, images: Sequence[tuple[str, bytes]], key_id: str | None, number: str | None
+    ) -> SpooledRequest:
+        key = RequestKey(key_id, _digest(images, number)) if key_id else None
         before = self._earlier(key) if key else None
         files = [] if before else write_spool(self._context, images)
-        return SpooledRequest(files, key, before)
+        return SpooledRequest(files, key, number, before)
 
     def _earlier(self, key: RequestKey) -> AcceptedUpload | None:
         found = find_by_key(self._context, key)
@@ -125,7 +133,7 @@ class WorkerClient:
         if spooled.before:
             return spooled.before
         try:
-            return accept(self._context, spooled.files, spooled.key)
+            return accept(self._context, spooled.files, spooled.key, spooled.number)
         except KeyTakenError:
             # The same request arrived at the same time: the images of the other one count.
             discard(self._context, [file.path for file in spooled.files])
@@ -198,9 +206,9 @@ class WorkerClient:
             await asyncio.sleep(_PAUSE)
 
 
-def _digest(images: Sequence[tuple[str, bytes]]) -> str:
-    """Return the sha256 of (name, content) pairs: two requests with the same digest are the same."""
-    found = hashlib.sha256()
+def _digest(images: Sequence[tuple[str, bytes]], number: str | None = None) -> str:
+    """Return the sha256 of (name, content) pairs and a return: requests with the same digest are the same."""
+    found = hashlib.sha256(f"return {number}".encode() if number else b"")
     for name, content in images:
         found.update(f"{len(name)} {len(content)} {name}".encode("utf-8", "surrogatepass"))
         found.update(content)

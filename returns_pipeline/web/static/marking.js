@@ -86,5 +86,5 @@ function count(all) {
       ? say("Accept {rest}, put {marked} aside", { rest: all.length - marked, marked })
       : say("Accept {rest}", { rest: all.length });
   const shown = marking.querySelector("[data-marked]");
-  if (shown) shown.textContent = marked ? say("Marked: {count}", { count: marked }) : say("Mark photos to correct them together.");
+  if (shown) shown.textContent = marked ? say("Marked: {count}", { count: marked }) : (shown.dataset.none ?? say("Mark photos to correct them together."));
 }

@@ -35,7 +35,7 @@ document.addEventListener("keydown", (event) => {
   const since = Date.now() - Number(sessionStorage.getItem("pressed"));
   if (since >= 0 && since < 200) return;
   sessionStorage.setItem("pressed", Date.now());
-  if (target.matches("select, input")) target.focus();
+  if (target.matches("select, input, textarea")) target.focus();
   else target.click();
 });
 

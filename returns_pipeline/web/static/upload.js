@@ -60,7 +60,7 @@ async function imageOf(sha256) {
   return known[0];
 }
 
-async function send({ file, folder }) {
+async function send({ file, folder, number }) {
   if (!file.size) throw new Refused(say("The file is empty."));
   if (file.size > most) throw new Refused(say("The file has {size} bytes; at most {most} are accepted.", { size: file.size, most }));
   const sha256 = await sha256Of(await file.arrayBuffer());
@@ -72,6 +72,7 @@ async function send({ file, folder }) {
   let counted = 0;
   for (;;) {
     const query = new URLSearchParams({ size: file.size, offset, name: file.name, folder, intake });
+    if (number) query.set("return", number);
     const found = await ask(`/${sha256}?${query}`, { method: "PUT", body: file.slice(offset, offset + part) });
     // The part whose response was lost may have been the last one, and a scan may have taken the file since.
     if (!found && !again && await imageOf(sha256)) return null;
@@ -86,7 +87,8 @@ async function send({ file, folder }) {
 function add(file, folder = "") {
   // Hidden files, like .DS_Store, are no photos.
   if (file.name.startsWith(".")) return;
-  waiting.push({ file, folder });
+  // The number that is in the form now: it may be another one before this photo is sent.
+  waiting.push({ file, folder, number: form.elements.return?.value.trim() });
   count.all += 1;
   count.bytes += file.size;
   while (working < AT_ONCE && waiting.length) work();

@@ -11,6 +11,8 @@ from returns_pipeline.web.v1 import (
     models,
     notices,
     originals,
+    return_decisions,
+    return_lists,
     reviews,
     runs,
     uploads,
@@ -19,5 +21,20 @@ from returns_pipeline.web.v1 import (
 )
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit, views):
+for part in (
+    runs,
+    exports,
+    images,
+    originals,
+    return_lists,
+    return_decisions,
+    reviews,
+    models,
+    jobs,
+    uploads,
+    notices,
+    users,
+    audit,
+    views,
+):
     router.include_router(part.router)

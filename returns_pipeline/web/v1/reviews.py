@@ -48,6 +48,7 @@ def decide_many(web: Web, person: Reviewer, verdicts: Verdicts) -> ReviewedMany:
     ]
     outcomes = web.context.settings.review_outcomes
     batch, done = review_grid.decide_many(web.context.db, web.bundle_of, person.name, sent, outcomes)
+    web.judge_returns()
     results = [VerdictResult.of(each.image_id, result) for each, result in zip(sent, done, strict=True)]
     return ReviewedMany(batch=batch, results=results)
 
@@ -65,6 +66,7 @@ def decide(web: Web, person: Reviewer, image_id: ImageId, verdict: Verdict, scop
         outcomes=web.context.settings.review_outcomes,
         replaces=verdict.replaces,
     )
+    web.judge_returns()
     return Reviewed(action=action, item=_next(web, person.name, scope))
 
 
@@ -79,6 +81,7 @@ def skip(web: Web, db: Db, person: Reviewer, image_id: ImageId, scope: Scope) ->
 def undo(db: Db, web: Web, person: Reviewer) -> TakenBack:
     """Take back the caller's last review or skip; an image of the queue is held for the caller again."""
     undone = reviews.undo(db, person.name)
+    web.judge_returns()
     item = ReviewImage.of(reviews.task_of(web.bundle_of, undone.item)) if undone.item else None
     return TakenBack(action=ReviewAction.UNDO, images=list(undone.image_ids), item=item)
 

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from returns_pipeline.store import fingerprints
 from returns_pipeline.usecases import intake_uploads
 from returns_pipeline.usecases.intake_uploads import Upload
+from returns_pipeline.usecases.return_evidence import named_return
 from returns_pipeline.web.dependencies import Db, Images, Pipeline, Reviewer
 from returns_pipeline.web.v1.schemas import FileDigests, KnownFile, KnownFiles, UploadProgress
 
@@ -51,13 +52,16 @@ async def add_part(
     name: Annotated[str, Query(min_length=1, max_length=255)],
     folder: Annotated[str, Query(max_length=1000, description="Folders, separated by `/`.")] = "",
     intake: _Intake = 0,
+    number: Annotated[
+        str | None, Query(alias="return", max_length=100, description="The return that the photo is of.")
+    ] = None,
 ) -> UploadProgress:
     """Store a part of a file: the bytes of the body. The last part puts the file into the intake.
 
     A part that does not begin where the bytes that have arrived end changes nothing; go on at `offset` of
     the response.
     """
-    upload = Upload(person.name, sha256, size, name, folder, intake)
+    upload = Upload(person.name, sha256, size, name, folder, intake, named_return(number))
     async with bodies.received(request) as whole:
         content = await whole.body()
         found = await run_in_threadpool(intake_uploads.add_part, context, upload, offset, content)

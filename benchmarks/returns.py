@@ -1,0 +1,141 @@
+"""How fast returns are imported: `python -m benchmarks.returns [--lines N] [--rows N] [--json]`.
+
+Writes a CSV file and a workbook of generated returns, imports each of them twice into both databases, and
+prints seconds and the largest growth of the resident memory.
+"""
+
+import argparse
+import csv
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.databases import empty_database, postgres_server
+
+from returns_pipeline.settings import settings_of_home
+from returns_pipeline.store.database import Database
+
+HEADER = ("number", "order", "expected", "product", "title", "customer", "date", "note")
+_LABELS = ("ankle boot", "bag", "coat", "dress", "pullover", "sandal", "shirt", "sneaker", "trouser")
+#: Seconds that an import may take: of a million lines of CSV, and of 100,000 rows of a workbook.
+GOALS = {("csv", "postgresql"): 60.0, ("csv", "sqlite"): 90.0, ("xlsx", "postgresql"): 60.0}
+GOALS["xlsx", "sqlite"] = 60.0
+
+
+def rows(count: int, seed: int = 14) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a manifest, in no order, as a shop's program writes them."""
+    chance = random.Random(seed)  # noqa: S311 - test data
+    numbers = list(range(count))
+    chance.shuffle(numbers)
+    first = date(2026, 1, 1)
+    for number in numbers:
+        yield (
+            f"RMA-{number:08}",
+            f"B{chance.randrange(10**9):09}",
+            _LABELS[number % len(_LABELS)],
+            f"SKU-{chance.randrange(50_000):05}",
+            f"Article {number % 977}, size {36 + number % 12}",
+            f"K{chance.randrange(400_000):06}",
+            (first + timedelta(days=number % 300)).isoformat(),
+            "" if number % 3 else "does not fit",
+        )
+
+
+def write_csv(path: Path, count: int) -> None:
+    """Write a manifest of `count` lines as CSV."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=";")
+        writer.writerow(HEADER)
+        writer.writerows(rows(count))
+
+
+def write_workbook(path: Path, count: int) -> None:
+    """Write a manifest of `count` rows as a workbook with shared texts, as Excel does."""
+    from xlsxwriter import Workbook
+
+    book = Workbook(path)
+    sheet = book.add_worksheet()
+    for place, row in enumerate((HEADER, *rows(count))):
+        sheet.write_row(place, 0, row)
+    book.close()
+
+
+def measure(path: Path, url: str, home: Path) -> dict[str, Any]:
+    """Import a file in a process of its own; return the seconds, the counts and the growth in MiB."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.returns", "--child", str(path), url, str(home)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def child(path: Path, url: str, home: Path) -> None:
+    """Import a file and print the measurements as JSON."""
+    import openpyxl  # noqa: F401 - not counted as growth
+
+    from returns_pipeline.usecases.manifests import import_file
+
+    settings = settings_of_home(home, database_url=url, log_level="ERROR")
+    database = Database(url)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    found = import_file(settings, database, path, "benchmark", {})
+    seconds = time.monotonic() - began
+    growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(json.dumps({"seconds": round(seconds, 1), "growth_mib": round(growth), **found.counts._asdict()}))
+
+
+def main() -> None:
+    """Measure both kinds of files on both databases."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=1_000_000, help="Lines of the CSV file.")
+    parser.add_argument("--rows", type=int, default=100_000, help="Rows of the workbook.")
+    parser.add_argument("--json", action="store_true", help="Print JSON instead of lines.")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.child:
+        child(Path(chosen.child[0]), chosen.child[1], Path(chosen.child[2]))
+        return
+    results = []
+    with tempfile.TemporaryDirectory(prefix="returns-bench-") as name, postgres_server() as server:
+        folder = Path(name)
+        write_csv(folder / "returns.csv", chosen.lines)
+        write_workbook(folder / "returns.xlsx", chosen.rows)
+        for kind in ("postgresql", "sqlite"):
+            for form in ("csv", "xlsx"):
+                home = folder / f"{kind}-{form}"
+                home.mkdir()
+                with empty_database(kind, home, lambda: server) as url:
+                    database = Database(url)
+                    database.upgrade()
+                    database.close()
+                    for again in (False, True):
+                        found = measure(folder / f"returns.{form}", url, home)
+                        found |= {"database": kind, "form": form, "again": again, "goal": GOALS[form, kind]}
+                        results.append(found)
+                        if not chosen.json:
+                            print(
+                                f"{form:<5} {kind:<11} {'again' if again else 'first':<6} {found['lines']:>9,} "
+                                f"lines {found['seconds']:>7} s (goal {found['goal']:.0f} s), "
+                                f"{found['growth_mib']} MiB, added {found['added']:,}, "
+                                f"unchanged {found['unchanged']:,}, refused {found['refused']:,}",
+                                flush=True,
+                            )
+    if chosen.json:
+        print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

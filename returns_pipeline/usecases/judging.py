@@ -1,0 +1,191 @@
+"""Judges returns: verdicts from their photos, for those whose facts have changed. May run twice."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import NamedTuple
+
+import structlog
+
+from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.records.returns import EarlierPhoto, Return
+from returns_pipeline.records.tasks import Task
+from returns_pipeline.records.verdicts import LabelSpace, PhotoFacts, ReturnFacts, VerdictThresholds
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import return_verdicts, returns
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.return_verdicts import ReturnPhoto
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.reviews import BundleLookup
+from returns_pipeline.verdicts.deciding import verdict_of
+from returns_pipeline.verdicts.thresholds import thresholds_of
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: Returns that one transaction judges.
+_TOGETHER = 200
+#: Without a model: a return without photos needs none.
+_NO_SPACE = LabelSpace((), ())
+
+
+def judge_queued(context: Context, seconds: float | None = None) -> int:
+    """Judge every return that is queued; return how many. A process that is killed leaves the rest queued.
+
+    After `seconds`, a task judges the rest. A return whose model is missing on this machine stays queued, and
+    the log says so.
+    """
+    done = judge_all(context.settings, context.db, seconds)
+    if done.is_told:
+        context.send(Task.DELIVER_NOTICES)
+    if done.is_unfinished:
+        context.send(Task.JUDGE_RETURNS)
+    return done.returns
+
+
+def judge_all(settings: Settings, db: Database, seconds: float | None = None) -> "Judged":
+    """Judge queued returns, at most for `seconds`; the sweep has the others judged. Needs no queue."""
+    until = None if seconds is None else time.monotonic() + seconds
+    bundle_of = cache(lambda name: find_bundle(settings.models_dir, name))
+    total = Judged()
+    while (some := _judge(settings, db, bundle_of)).returns:
+        is_late = until is not None and time.monotonic() > until
+        total = Judged(
+            total.returns + some.returns,
+            total.without_model + some.without_model,
+            is_told=total.is_told or some.is_told,
+            is_unfinished=is_late,
+        )
+        # Without their model they are queued again, so another round would find them first.
+        if is_late or some.without_model:
+            break
+    if total.returns:
+        log.info("returns_judged", returns=total.returns, without_model=total.without_model)
+    return total
+
+
+def judge_now(context: Context, bundle_of: BundleLookup) -> None:
+    """Judge the returns that a person's request has queued, within the request; a task judges the rest.
+
+    Costs one query of an empty table if nothing is queued.
+    """
+    try:
+        if not returns.is_queued(context.db):
+            return
+        done = _judge(context.settings, context.db, bundle_of)
+        if done.is_told:
+            context.send(Task.DELIVER_NOTICES)
+        if returns.is_queued(context.db):
+            context.send(Task.JUDGE_RETURNS)
+    except TransientFault as fault:
+        # What the person did is stored; the sweep has the returns judged.
+        log.warning("left_to_the_sweep", reason=fault.message)
+
+
+def send_if_queued(context: Context, now: datetime) -> None:
+    """Queue the returns that are overdue, and send the task if a return is queued: for the sweep."""
+    return_verdicts.queue_overdue(context.db, now)
+    if returns.is_queued(context.db):
+        context.send(Task.JUDGE_RETURNS)
+
+
+class Judged(NamedTuple):
+    """How many returns were taken from the queue, and how many were put back because their model is missing.
+
+    `is_told`: notices are to be delivered. `is_unfinished`: the time was over first.
+    """
+
+    returns: int = 0
+    without_model: int = 0
+    is_told: bool = False
+    is_unfinished: bool = False
+
+
+def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
+    """Judge some queued returns in one transaction."""
+    now = utc_now()
+    notices, without_model = [], []
+    with db.write() as connection:
+        ids = returns.take_queued(connection, _TOGETHER)
+        if not ids:
+            return Judged()
+        found = return_verdicts.lock(connection, ids)
+        photos = return_verdicts.photos_of(connection, ids)
+        judge = _Judge(bundle_of, settings.false_alarms, now)
+        for each in found:
+            try:
+                facts, space, thresholds = judge.facts(each, photos[each.id], {})
+            except ConfigFault as fault:
+                log.warning("return_not_judged", number=each.number, reason=fault.message)
+                without_model.append(each.id)
+                continue
+            notice = return_verdicts.write(connection, each, verdict_of(facts, space, thresholds), now)
+            if notice:
+                notices.append(notice)
+        return_verdicts.tell(connection, notices)
+        returns.queue(connection, without_model)
+    return Judged(len(ids), len(without_model), is_told=bool(notices))
+
+
+class _Judge:
+    """Makes facts of photos. One for each transaction; reads the rates of each model once."""
+
+    def __init__(self, bundle_of: BundleLookup, false_alarms: float, now: datetime) -> None:
+        self._bundle_of, self._now = bundle_of, now
+        self._thresholds = cache(lambda name: _thresholds(bundle_of(name), false_alarms))
+
+    def facts(
+        self, found: Return, photos: Sequence[ReturnPhoto], reused: Mapping[int, EarlierPhoto]
+    ) -> tuple[ReturnFacts, LabelSpace, VerdictThresholds]:
+        """Return what decides the verdict on a return.
+
+        The model is that of the newest photo with a prediction. `reused` has the earlier photo of each image
+        that came before with another return, unless a person has dismissed that. Raises ConfigFault if a
+        model is missing.
+        """
+        newest = next((photo for photo in reversed(photos) if photo.top), None)
+        bundle = self._bundle(newest) if newest else None
+        facts = tuple(
+            PhotoFacts(
+                self._top(photo, bundle) if bundle else (),
+                photo.person_label,
+                slip=photo.is_slip,
+                reused=photo.image_id in reused,
+            )
+            for photo in photos
+        )
+        overdue = found.due_at is not None and found.due_at <= self._now
+        of_return = ReturnFacts(found.announced_on is not None, found.expected, facts, overdue)
+        if newest is None or bundle is None:
+            nothing = thresholds_of(_NO_SPACE, None, None, 0.5)
+            return of_return, _NO_SPACE, nothing
+        return of_return, _space(bundle), self._thresholds(newest.model)
+
+    def _bundle(self, photo: ReturnPhoto) -> Bundle:
+        bundle = self._bundle_of(photo.model)
+        if bundle.digest != photo.model_sha256:
+            raise ConfigFault(
+                "The bundle {name} is not the one that predicted.",
+                "Give every worker the same bundles; a changed one needs a new version number.",
+                name=photo.model,
+            )
+        return bundle
+
+    def _top(self, photo: ReturnPhoto, bundle: Bundle) -> tuple[tuple[int, float], ...]:
+        """Return a photo's probabilities by the labels of `bundle`, which may be another version."""
+        if not photo.top or photo.model == str(bundle.ref):
+            return photo.top
+        labels = self._bundle(photo).labels
+        places = {label: index for index, label in enumerate(bundle.labels)}
+        return tuple(
+            (places[labels[index]], chance) for index, chance in photo.top if labels[index] in places
+        )
+
+
+def _space(bundle: Bundle) -> LabelSpace:
+    return LabelSpace(bundle.labels, bundle.main_categories)
+
+
+def _thresholds(bundle: Bundle, false_alarms: float) -> VerdictThresholds:
+    return thresholds_of(_space(bundle), bundle.label_rates, bundle.main_rates, false_alarms)

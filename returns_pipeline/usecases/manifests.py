@@ -1,0 +1,276 @@
+"""Imports files that announce returns, and those of the drop folder before each night."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import structlog
+
+from returns_pipeline.errors import ConfigFault, PipelineError, RefusedError, TransientFault
+from returns_pipeline.languages import N_
+from returns_pipeline.manifests.checking import Checker, Labels
+from returns_pipeline.manifests.lines import Line
+from returns_pipeline.manifests.reading import SUFFIXES, open_manifest
+from returns_pipeline.records.audit import AuditAction, AuditSubject
+from returns_pipeline.records.returns import ImportCounts, RefusedLine
+from returns_pipeline.records.text import iso, printable
+from returns_pipeline.report.whole_file import whole_file
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import audit, return_imports
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.return_imports import Announced, Origin
+from returns_pipeline.usecases import judging, models
+from returns_pipeline.usecases.context import Context
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from returns_pipeline.classify.bundle import Bundle
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: Seconds after an import in which changed returns are judged; the sweep has the others judged.
+_JUDGING_SECONDS = 10.0
+#: Lines of one transaction.
+_TOGETHER = 5000
+#: Who announces what is in the drop folder.
+_FOLDER = "manifest folder"
+_DONE, _REFUSED = "done", "refused"
+TWICE = N_("The number is in an earlier line too, with other values. Each return has one line.")
+
+
+class Imported(NamedTuple):
+    """What became of a file. `refused` has at most `return_imports.MOST_FAULTS` lines."""
+
+    import_id: int
+    counts: ImportCounts
+    encoding: str
+    refused: list[RefusedLine]
+
+
+def labels_of(settings: Settings, db: Database) -> Labels:
+    """Return what a return may expect: labels and main categories of the models of all intakes.
+
+    A model that is missing is left out. Raises its ConfigFault if all are.
+    """
+    bundles: list[Bundle] = []
+    faults: list[ConfigFault] = []
+    for model in dict.fromkeys(intake.model for intake in settings.every_intake):
+        try:
+            bundles.append(models.choose(settings, db, model))
+        except ConfigFault as fault:
+            faults.append(fault)
+    if not bundles:
+        raise faults[0]
+    names = {
+        name: label
+        for bundle in bundles
+        for of_language in bundle.names.values()
+        for label, name in of_language.items()
+    }
+    return Labels.of([(bundle.labels, bundle.main_categories) for bundle in bundles], names)
+
+
+def import_file(
+    settings: Settings,
+    db: Database,
+    path: Path,
+    who: str,
+    mapping: Mapping[str, str],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Imported:
+    """Import a manifest. A line that is wrong is refused alone; what was taken stays if the file ends early.
+
+    Raises RefusedError if the file cannot be read, ConfigFault without a model, TransientFault if the
+    database is away. Importing a file again goes on where a killed process ended.
+    """
+    checker = Checker(labels_of(settings, db))
+    manifest = open_manifest(path, mapping)
+    source = printable(path.name)
+    import_id = return_imports.begin(db, who, source)
+    origin = Origin(import_id, who, source, settings.missing_days)
+    counts = ImportCounts()
+    refused: list[RefusedLine] = []
+    try:
+        for batch in batches(checker, manifest.lines):
+            taken, _ = return_imports.take(db, origin, batch.lines, batch.refused, batch.repeated)
+            counts = counts.plus(taken)
+            refused += batch.refused[: return_imports.MOST_FAULTS - len(refused)]
+            on_progress(counts.lines)
+    except RefusedError as error:
+        return_imports.finish(db, import_id, str(error))
+        raise
+    return_imports.finish(db, import_id)
+    audit.note(
+        db, who, AuditAction.RETURNS_IMPORT, AuditSubject.IMPORT, import_id, name=source, lines=counts.lines
+    )
+    log.info("returns_imported", file=source, **counts._asdict())
+    if counts.changed:
+        judging.judge_all(settings, db, _JUDGING_SECONDS)
+    return Imported(import_id, counts, manifest.encoding, refused)
+
+
+class Batch(NamedTuple):
+    """Checked lines, no number twice; refused ones; and how many say again what an earlier line said."""
+
+    lines: list[Announced]
+    refused: list[RefusedLine]
+    repeated: int
+
+
+def batches(checker: Checker, lines: Iterable[Line | RefusedLine]) -> Iterator[Batch]:
+    """Yield the lines of a file, some at a time.
+
+    Of lines with the same number, the first counts; a later one is refused unless it says the same. So a
+    second import of the file changes nothing.
+    """
+    numbers, contents = _Seen(), _Seen()
+    remaining = iter(lines)
+    while some := list(islice(remaining, _TOGETHER)):
+        taken: dict[str, Announced] = {}
+        refused: list[RefusedLine] = []
+        repeated = 0
+        for line in some:
+            found = line if isinstance(line, RefusedLine) else checker.check(line)
+            if isinstance(found, RefusedLine):
+                refused.append(found)
+                continue
+            announcement, present = found
+            first = taken.get(announcement.number)
+            if first is None:
+                taken[announcement.number] = Announced(line[0], announcement, present)
+            elif first.announcement == announcement:
+                repeated += 1
+            else:
+                refused.append(RefusedLine(line[0], announcement.number, TWICE))
+        kept = list(taken.values())
+        said = [(each.announcement, each.present) for each in kept]
+        is_known, is_said = numbers.add(taken), contents.add(said)
+        if is_known.any():
+            repeated += int((is_known & is_said).sum())
+            refused += [
+                RefusedLine(each.line, each.announcement.number, TWICE)
+                for each, known, same in zip(kept, is_known, is_said, strict=True)
+                if known and not same
+            ]
+            kept = [each for each, known in zip(kept, is_known, strict=True) if not known]
+        yield Batch(kept, sorted(refused), repeated)
+
+
+class _Seen:
+    """What earlier batches had, as 8 bytes each."""
+
+    def __init__(self) -> None:
+        self._sorted: list[NDArray[np.int64]] = []
+
+    def add(self, values: Iterable[Hashable]) -> "NDArray[np.bool_]":
+        """Add values; return for each whether it was added before."""
+        new = np.fromiter(map(hash, values), np.int64)
+        known = np.zeros(len(new), bool)
+        for each in self._sorted:
+            places = np.minimum(np.searchsorted(each, new), len(each) - 1)
+            known |= each[places] == new
+        if len(new):
+            ordered = np.sort(new)
+            while self._sorted and len(self._sorted[-1]) <= 2 * len(ordered):
+                ordered = np.sort(np.concatenate([self._sorted.pop(), ordered]))
+            self._sorted.append(ordered)
+        return known
+
+
+def take_dropped(context: Context) -> list[Path]:
+    """Import the settled files of the drop folder; return where they are now.
+
+    A file goes to `done`, or to `refused` if it cannot be read, and a report is written beside it. No file
+    stops the others, and none stops the night: what fails is logged. Another process that is at it has the
+    folder to itself.
+    """
+    folder = context.settings.manifest_dir
+    moved: list[Path] = []
+    try:
+        if not folder.is_dir():
+            return []
+        with _alone(folder) as is_alone:
+            if not is_alone:
+                return []
+            for path in sorted(folder.iterdir()):
+                if _is_ready(path, context.settings.settle_seconds):
+                    moved.append(_take_one(context, path))
+    except TransientFault as fault:
+        log.warning("manifests_wait", reason=str(fault))
+    except OSError as error:
+        log.warning("manifests_unreadable", folder=str(folder), reason=str(error))
+    return moved
+
+
+def _is_ready(path: Path, settle_seconds: float) -> bool:
+    if path.name.startswith(".") or path.is_symlink() or not path.is_file():
+        return False
+    # A clock that was set back must not keep a file for ever.
+    return abs(time.time() - path.stat().st_ctime) >= settle_seconds
+
+
+def _take_one(context: Context, path: Path) -> Path:
+    report: dict[str, Any] = {"file": printable(path.name), "at": iso(utc_now())}
+    target = _DONE
+    try:
+        _require_suffix(path)
+        found = import_file(context.settings, context.db, path, _FOLDER, {})
+        report |= {"import": found.import_id, **found.counts._asdict(), "encoding": found.encoding}
+        report["refused_lines"] = [each._asdict() for each in found.refused]
+        if found.counts.refused == found.counts.lines > 0:
+            target = _REFUSED
+    except TransientFault:
+        raise
+    except ConfigFault as fault:
+        log.warning("manifest_waits", file=path.name, reason=str(fault))
+        return path
+    except Exception as error:  # a file from outside; the night goes on
+        target = _REFUSED
+        report["error"] = str(error) if isinstance(error, PipelineError) else type(error).__name__
+        if isinstance(error, PipelineError):
+            log.warning("manifest_refused", file=path.name, reason=str(error))
+        else:
+            log.exception("manifest_refused", file=path.name)
+    return _move(path, path.parent / target, report)
+
+
+def _require_suffix(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise RefusedError("The file's name ends with none of {endings}.", endings=", ".join(SUFFIXES))
+
+
+def _move(path: Path, folder: Path, report: dict[str, Any]) -> Path:
+    """Move a file that was taken and write its report beside it. No file of the same name is replaced."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    stem, number = f"{utc_now():%Y%m%d-%H%M%S}-{path.name}"[:200], 0
+    target = folder / stem
+    while target.exists():
+        number += 1
+        target = folder / f"{number}-{stem}"
+    path.rename(target)
+    with whole_file(folder / f"{target.name}.report.json") as unfinished:
+        unfinished.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return target
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock; yield whether no other process has it. The system releases it."""
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)

@@ -1,0 +1,207 @@
+"""Returns: the list of them, and each one with its photos, its verdict and its decision."""
+
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+
+from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.return_lists import ReturnPlace
+from returns_pipeline.records.returns import Return, ReturnDecision, return_number
+from returns_pipeline.records.text import printable
+from returns_pipeline.report import return_words
+from returns_pipeline.store import return_decisions as decision_versions
+from returns_pipeline.store import return_lists, return_photos, return_search, returns
+from returns_pipeline.store.return_decisions import MOST_NOTE
+from returns_pipeline.usecases import return_decisions
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.web.dependencies import Pipeline
+from returns_pipeline.web.pages.open_returns import TO_CHECK
+from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show, text_of
+from returns_pipeline.web.queries.cursors import pack, unpack
+from returns_pipeline.web.queries.return_lists import (
+    DECISIONS,
+    VERDICTS,
+    ListOfPage,
+    ReturnList,
+    place_of,
+    values_of,
+)
+from returns_pipeline.web.security.access import Principal
+
+router = APIRouter()
+
+#: Returns of one page.
+_RETURNS = 50
+_Cursor = Annotated[str | None, Query(max_length=200)]
+
+
+@router.get("/returns")
+def list_returns(
+    request: Request,
+    context: Pipeline,
+    person: Person,
+    listed: ListOfPage,
+    after: _Cursor = None,
+    before: _Cursor = None,
+) -> HTMLResponse:
+    """Show a page of returns: those behind a place, or those before one."""
+    return _list(request, context, person, listed, after, before)
+
+
+def _list(
+    request: Request,
+    context: Context,
+    person: Principal,
+    listed: ReturnList,
+    after: str | None,
+    before: str | None,
+) -> HTMLResponse:
+    db, wanted = context.db, listed.filter
+    chosen = return_lists.resolved(db, wanted)
+    place = place_of(unpack(before or after))
+    found = return_lists.page(db, chosen, listed.by, place, _RETURNS, backwards=bool(before))
+    refused = request.query_params.get("refused", "")
+    total = return_lists.count(db, chosen)
+    return show(
+        request,
+        "returns.html",
+        q="",
+        listed=listed,
+        wanted=wanted,
+        returns=found.returns,
+        versions=return_lists.decision_versions(db, [each.item.id for each in found.returns]),
+        total=return_words.counted(*total),
+        is_truncated=len(chosen.ids or ()) >= return_search.MOST_FOUND,
+        is_empty=not found.returns and listed.is_everything and place is None,
+        verdicts=VERDICTS,
+        decisions=DECISIONS,
+        may_decide=person.role.rank >= Role.REVIEWER.rank,
+        most_note=MOST_NOTE,
+        in_list=listed.address(),
+        most_found=return_search.MOST_FOUND,
+        export=f"/api/v1/returns/export{listed.address()}",
+        decided=_number(request, "decided"),
+        refused=[each for each in refused.split("\n") if each][:10],
+        previous=_address(request, listed, "before", found.previous),
+        next=_address(request, listed, "after", found.next),
+        one_by_one=TO_CHECK.address(),
+    )
+
+
+def _address(request: Request, listed: ReturnList, name: str, place: ReturnPlace | None) -> str | None:
+    """Return the address of the page of a list that is `before` or `after` a place; None without a place."""
+    packed = pack(values_of(place))
+    return f"{root_of(request)}/returns{listed.address(**{name: packed})}" if packed else None
+
+
+@router.post("/returns", response_model=None)
+async def decide_many(request: Request, context: Pipeline, person: Person, listed: ListOfPage) -> Response:
+    """Store one decision for the marked returns; then show the list again."""
+    form = await form_of(request, person, Role.REVIEWER, _RETURNS + 10)
+    done = await run_in_threadpool(_decide_marked, context, person, form)
+    return redirect(request, f"/returns{listed.address(**done)}")
+
+
+def _decide_marked(context: Context, person: Principal, form: FormData) -> dict[str, str]:
+    marked = [each for each in form.getlist("marked") if isinstance(each, str)][:_RETURNS]
+    if not marked:
+        raise RefusedError("No return is marked.", "Mark returns first.")
+    done, refused = 0, []
+    for each in marked:
+        seen, _, number = each.partition(" ")
+        try:
+            _decide(context, person, _existing(context, number).number, form, seen)
+            done += 1
+        except (ConflictError, NotFoundError):
+            refused.append(number)
+    return {"decided": str(done), "refused": "\n".join(refused)[:1000]}
+
+
+@router.get("/returns/{number:path}")
+def show_return(
+    request: Request, context: Pipeline, person: Person, number: str, listed: ListOfPage
+) -> HTMLResponse:
+    """Show one return."""
+    return _show(request, context, person, _existing(context, number), listed)
+
+
+@router.post("/returns/{number:path}", response_model=None)
+async def decide(
+    request: Request, context: Pipeline, person: Person, number: str, listed: ListOfPage
+) -> Response:
+    """Store a person's decision; then show the next return of the list, or this one if it has no list."""
+    form = await form_of(request, person, Role.REVIEWER)
+    item = await run_in_threadpool(_existing, context, number)
+    following = None
+    if not listed.is_everything:
+        around = await run_in_threadpool(return_lists.around, context.db, listed.filter, listed.by, item)
+        following = around[1]
+    try:
+        await run_in_threadpool(_decide, context, person, item.number, form, text_of(form, "seen", 20))
+    except ConflictError as fault:
+        item = await run_in_threadpool(_existing, context, number)
+        return await run_in_threadpool(_show, request, context, person, item, listed, fault.shown_message)
+    if listed.is_everything:
+        return redirect(request, f"{path_of(number)}?{urlencode({'decided': number})}")
+    here = path_of(following) if following else "/returns"
+    return redirect(request, f"{here}{listed.address(decided=number if following else '1')}")
+
+
+def path_of(number: str) -> str:
+    """Return the path of the page of a return."""
+    return f"/returns/{quote(number, safe='')}"
+
+
+def _show(
+    request: Request, context: Context, person: Principal, item: Return, listed: ReturnList, fault: str = ""
+) -> HTMLResponse:
+    db = context.db
+    before, after = return_lists.around(db, listed.filter, listed.by, item)
+    in_list = listed.address()
+    verdict = return_words.verdict_of(item)
+    decided = request.query_params.get("decided", "")[:100]
+    return show(
+        request,
+        "return.html",
+        409 if fault else 200,
+        fault=fault,
+        item=item,
+        seen=decision_versions.version(db, item.id),
+        verdict=verdict,
+        why=return_words.sentences(item),
+        photos=return_photos.of_return(db, item.id),
+        history=returns.history(db, item.id),
+        may_decide=person.role.rank >= Role.REVIEWER.rank,
+        most_note=MOST_NOTE,
+        decisions=ReturnDecision.written(),
+        decided=decided if decided and returns.find(db, decided) else "",
+        in_list=in_list,
+        action=f"{path_of(item.number)}{in_list}",
+        previous=f"{path_of(before)}{in_list}" if before else None,
+        next=f"{path_of(after)}{in_list}" if after else None,
+    )
+
+
+def _existing(context: Context, number: str) -> Return:
+    wanted = return_number(number)
+    item = returns.find(context.db, wanted) if wanted else None
+    if item is None:
+        raise NotFoundError("There is no return {number}.", number=printable(number)[:100])
+    return item
+
+
+def _decide(context: Context, person: Principal, number: str, form: FormData, seen: str) -> None:
+    """Store a decision. Raises ConflictError if another person has decided since `seen`, a version."""
+    version = int(seen) if seen.isascii() and seen.isdigit() else 0
+    note = text_of(form, "note", MOST_NOTE)
+    return_decisions.decide(context.db, number, text_of(form, "decision", 20), note, person.name, version)
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0

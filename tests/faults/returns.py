@@ -1,0 +1,56 @@
+"""Faults of returns: a process that dies between the photos of a return and its verdict."""
+
+from collections import Counter
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from returns_pipeline.records.returns import ReturnAction
+from returns_pipeline.store import tables
+from tests.faults.night import Night, until
+
+#: Photos of one return.
+_OF_ONE = 3
+
+
+def kill_judges(night: Night) -> int:
+    """Kill a process that has taken returns from the queue, before their verdicts are committed.
+
+    Every photo belongs to its return, and every return has its verdict, written once.
+    """
+    flag = Path(night.home.settings.home) / "killed"
+    night.worker_environment |= {"FAULT_JUDGING": str(flag)}
+    count = max(6, int(300 * night.scale))
+    for number in range(count):
+        folder = night.home.settings.incoming_dir / f"RMA-{number // _OF_ONE}"
+        folder.mkdir(parents=True, exist_ok=True)
+        night.image(folder / f"{number}.png", number % 250)
+    night.start_worker()
+    night.finish(night.scan())
+    database = night.home.database
+    waiting = sa.select(sa.func.count()).select_from(tables.returns_to_judge)
+
+    def is_judged() -> bool:
+        with database.read() as connection:
+            return not connection.execute(waiting).scalar_one()
+
+    until(is_judged, 60, "the returns are judged")
+    assert flag.exists(), "no process was killed"
+    with database.read() as connection:
+        owners = connection.execute(
+            sa.select(tables.images.c.source_path, tables.returns.c.number).join_from(
+                tables.images, tables.returns, tables.returns.c.id == tables.images.c.return_id
+            )
+        ).all()
+        verdicts = connection.execute(sa.select(tables.returns.c.number, tables.returns.c.verdict)).all()
+        events = connection.execute(
+            sa.select(tables.return_events.c.return_id).where(
+                tables.return_events.c.action == ReturnAction.VERDICT
+            )
+        ).scalars()
+        assert set(Counter(events).values()) == {1}
+    assert len(owners) == count
+    assert all(number == path.split("/")[-2] for path, number in owners)
+    assert {row.verdict for row in verdicts} == {"unexpected"}
+    assert len(verdicts) == -(-count // _OF_ONE)
+    return 1
