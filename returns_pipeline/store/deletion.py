@@ -25,6 +25,7 @@ from returns_pipeline.store.tables import (
     chunks,
     explanations,
     file_removals,
+    image_codes,
     image_fingerprints,
     images,
     outbox,
@@ -181,7 +182,7 @@ def _file_of(row: Any) -> StoredFile | None:
 
 def _remove_what_came_from(connection: sa.Connection, rows: Sequence[Any]) -> None:
     ids = [row.id for row in rows]
-    for table in (predictions, explanations, image_fingerprints):
+    for table in (predictions, explanations, image_fingerprints, image_codes):
         connection.execute(sa.delete(table).where(table.c.image_id.in_(ids)))
     for row in rows:
         vectors.remove(connection, row.model_version_id, row.chunk_id, [row.id])
@@ -240,6 +241,7 @@ def _empty(connection: sa.Connection, rows: Sequence[Any], now: datetime, who: s
                 (images.c.state == ImageState.CLASSIFIED, LabelSource.MODEL.value), else_=None
             ),
             review_id=None,
+            return_conflict=None,
             deleted_at=now,
             deleted_by=who[:100],
         )

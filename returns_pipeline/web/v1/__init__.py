@@ -11,6 +11,7 @@ from returns_pipeline.web.v1 import (
     models,
     notices,
     originals,
+    returns,
     reviews,
     runs,
     uploads,
@@ -19,5 +20,19 @@ from returns_pipeline.web.v1 import (
 )
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit, views):
+for part in (
+    runs,
+    exports,
+    images,
+    originals,
+    returns,
+    reviews,
+    models,
+    jobs,
+    uploads,
+    notices,
+    users,
+    audit,
+    views,
+):
     router.include_router(part.router)
