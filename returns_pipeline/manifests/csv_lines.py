@@ -113,6 +113,14 @@ class _Records:
             else:
                 return
 
+    def _is_one(self, taken: list[str], row: list[str]) -> bool:
+        """Whether several lines are one record: it has the right number of values, and ends properly."""
+        return (
+            len(row) == self._columns
+            and len(taken) < _MOST_JOINED
+            and not _is_open("".join(taken), self._delimiter)
+        )
+
     def _physical(self) -> Iterator[str]:
         while len(self._taken) < _MOST_JOINED:
             line = self._again.pop(0) if self._again else self._stream.readline(_MOST_OF_LINE)
