@@ -99,11 +99,7 @@ class _Records:
                         yield first, _NOT_CLOSED
                     else:
                         yield first, row
-                elif (
-                    len(row) == self._columns
-                    and len(taken) < _MOST_JOINED
-                    and not _is_open("".join(taken), self._delimiter)
-                ):
+                elif self._is_one(taken, row):
                     yield first, row
                 else:
                     self._again = taken[1:] + self._again

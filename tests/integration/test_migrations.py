@@ -390,7 +390,8 @@ def test_photos_from_before_belong_to_no_return(database_url: str) -> None:
             "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
             "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
             "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
-            "INSERT INTO chunks (id, run_id, state, size) VALUES (1, 1, 'open', 2)",
+            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
+            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
             image.format("before", flag),
         ):
             connection.exec_driver_sql(statement)

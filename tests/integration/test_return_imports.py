@@ -1,5 +1,7 @@
 """Returns are imported from files, line by line, on both databases."""
 
+# ruff: noqa: S608 - every value in these statements is of this file
+
 import csv
 import json
 import os
@@ -289,3 +291,24 @@ def test_the_commands_import_and_list(sqlite_home: Installation, tmp_path: Path)
     assert len(sqlite_home.json("returns", "imports", "1")) == 1
     gone = sqlite_home.run("returns", "delete-customer", "K1", "--yes")
     assert (gone.returncode, "2 returns" in gone.stdout) == (0, True), gone.stderr
+
+
+def test_lookups_use_an_index(home: Installation, tmp_path: Path) -> None:
+    """A return is found by its number, the beginning of it, its order and its customer without a scan."""
+    rows = [(f"R-{n}", f"B{n}", "dark", f"K{n}", "2026-11-01", "") for n in range(3000)]
+    take(home, write_csv(tmp_path / "a.csv", rows))
+    explain = "EXPLAIN QUERY PLAN" if home.database.is_sqlite else "EXPLAIN"
+    with home.database.write() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        for condition in (
+            "number = 'R-7'",
+            "number >= 'R-29' AND number < 'R-2:'",
+            "order_number = 'B7'",
+            "customer = 'K7'",
+            "verdict IS NULL AND due_at IS NOT NULL AND due_at < '2020-01-01'",
+        ):
+            plan = connection.exec_driver_sql(f"{explain} SELECT id FROM returns WHERE {condition}")
+            shown = "\n".join(str(row) for row in plan)
+            assert "INDEX" in shown.upper(), (condition, shown)
+            assert "SEQ SCAN" not in shown.upper(), (condition, shown)
+            assert "SCAN RETURNS" not in shown.upper().replace("INDEX SCAN", ""), (condition, shown)
