@@ -72,6 +72,7 @@ READING = {
     "tokens list": [],
     "audit list": [],
     "retention": ["--dry-run"],
+    "returns imports": [],
 }
 #: The others: they change something, run for long, or need a model.
 OTHERS = {
@@ -80,7 +81,8 @@ OTHERS = {
     *("models register", "models promote", "models rollback", "models shadow"),
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
-    *("images delete", "returns evaluate", "returns show", "returns decide"),
+    *("images delete", "returns evaluate", "returns import", "returns delete-customer"),
+    *("returns show", "returns decide"),
 }
 
 

@@ -12,6 +12,7 @@ from returns_pipeline.web.v1 import (
     notices,
     originals,
     return_decisions,
+    returns,
     reviews,
     runs,
     uploads,
@@ -20,6 +21,20 @@ from returns_pipeline.web.v1 import (
 )
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for part in (runs, exports, images, originals, reviews, models, jobs, uploads, notices, users, audit, views):
+for part in (
+    runs,
+    exports,
+    images,
+    originals,
+    returns,
+    reviews,
+    models,
+    jobs,
+    uploads,
+    notices,
+    users,
+    audit,
+    views,
+):
     router.include_router(part.router)
 router.include_router(return_decisions.router)
