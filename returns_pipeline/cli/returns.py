@@ -127,6 +127,34 @@ def _print_refused(refused: "list[RefusedLine]", total: int) -> None:
         console.print_line(f"{total - _MOST_LINES:,} more. `--json` prints up to 10,000.")
 
 
+@app.command("delete-customer")
+def delete_customer(
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The customer in the manifests.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a customer's data for ever: the reference, orders, notes, the photos and what came from them.
+
+    The returns stay with their verdicts, so that counts stand.
+    """
+    import getpass
+
+    from returns_pipeline.report.words import counted
+    from returns_pipeline.store.customers import returns_of
+    from returns_pipeline.usecases import customers
+
+    settings, database = open_installation()
+    if not yes and (known := len(returns_of(database, reference))):
+        typer.confirm(f"Delete the customer's data of {counted(known, 'return')} for ever?", abort=True)
+    done = customers.delete(settings, database, reference, who=getpass.getuser())
+    count, photos = counted(done.returns, "return"), counted(done.photos, "photo")
+    console.print_line(f"Deleted the customer's data of {count}, and {photos}.")
+    if done.files_left:
+        console.print_note(
+            f"Not removed yet: {counted(done.files_left, 'file')}. The program tries again; "
+            "`returns-pipeline doctor` says why."
+        )
+
+
 @app.command("imports")
 def list_imports(
     import_id: Annotated[

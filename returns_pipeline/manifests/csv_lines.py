@@ -99,7 +99,7 @@ class _Records:
                         yield first, _NOT_CLOSED
                     else:
                         yield first, row
-                elif len(row) == self._columns and len(taken) < _MOST_JOINED and _closes(taken):
+                elif self._is_one(taken, row):
                     yield first, row
                 else:
                     self._again = taken[1:] + self._again
@@ -108,6 +108,14 @@ class _Records:
                     break  # the reader is inside of a quotation
             else:
                 return
+
+    def _is_one(self, taken: list[str], row: list[str]) -> bool:
+        """Whether several lines are one record: it has the right number of values, and ends properly."""
+        return (
+            len(row) == self._columns
+            and len(taken) < _MOST_JOINED
+            and not _is_open("".join(taken), self._delimiter)
+        )
 
     def _physical(self) -> Iterator[str]:
         while len(self._taken) < _MOST_JOINED:
@@ -123,14 +131,10 @@ class _Records:
             line = self._stream.readline(_MOST_OF_LINE)
 
 
-def _is_open(line: str, delimiter: str) -> bool:
-    """Whether a quotation that begins in the last line of a file does not end there."""
+def _is_open(text: str, delimiter: str) -> bool:
+    """Whether a quotation in a record does not end there, or ends within a value."""
     try:
-        next(csv.reader([line], delimiter=delimiter, strict=True), None)
+        next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True), None)
     except csv.Error:
         return True
     return False
-
-
-def _closes(lines: list[str]) -> bool:
-    return sum(line.count('"') for line in lines) % 2 == 0

@@ -242,8 +242,6 @@ def _empty(connection: sa.Connection, rows: Sequence[Any], now: datetime, who: s
                 (images.c.state == ImageState.CLASSIFIED, LabelSource.MODEL.value), else_=None
             ),
             review_id=None,
-            return_id=None,
-            return_source=None,
             return_conflict=None,
             deleted_at=now,
             deleted_by=who[:100],

@@ -140,6 +140,7 @@ class _Batch:
         self._connection, self._origin, self._lines = connection, origin, lines
         self._is_sqlite = connection.dialect.name == "sqlite"
         self._now = utc_now()
+        self._dues: dict[date, str] = {}
 
     def merge(self) -> list[str]:
         """Write what is new and what has changed; return what became of each line."""
@@ -233,8 +234,10 @@ class _Batch:
         return [*values[:_DATE], values[_DATE].isoformat(), *values[_DATE + 1 :]]
 
     def _due(self, day: date) -> str:
-        due = datetime.combine(day, time(), UTC) + timedelta(days=self._origin.missing_days)
-        return self._moment(due)
+        if day not in self._dues:
+            due = datetime.combine(day, time(), UTC) + timedelta(days=self._origin.missing_days)
+            self._dues[day] = self._moment(due)
+        return self._dues[day]
 
     def _moment(self, moment: datetime) -> str:
         """Return a moment as the driver takes it."""

@@ -224,7 +224,11 @@ def photos_of_return(db: Database, return_id: int, most: int = 200) -> list[Phot
             images.c.return_conflict,
             images.c.final_label,
         )
-        .where(images.c.return_id == return_id, images.c.return_id.is_not(None))
+        .where(
+            images.c.return_id == return_id,
+            images.c.return_id.is_not(None),
+            images.c.deleted_at.is_(None),
+        )
         .order_by(images.c.id)
         .limit(most)
     )

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -99,7 +100,7 @@ def import_file(
     counts = ImportCounts()
     refused: list[RefusedLine] = []
     try:
-        for batch in batches(checker, manifest.lines):
+        for batch in _ahead(batches(checker, manifest.lines)):
             taken, _ = return_imports.take(db, origin, batch.lines, batch.refused, batch.repeated)
             counts = counts.plus(taken)
             refused += batch.refused[: return_imports.MOST_FAULTS - len(refused)]
@@ -111,7 +112,6 @@ def import_file(
     audit.note(
         db, who, AuditAction.RETURNS_IMPORT, AuditSubject.IMPORT, import_id, name=source, lines=counts.lines
     )
-    log.info("returns_imported", file=source, **counts._asdict())
     if counts.changed:
         judging.judge_all(settings, db, _JUDGING_SECONDS)
     return Imported(import_id, counts, manifest.encoding, refused)
@@ -162,6 +162,15 @@ def batches(checker: Checker, lines: Iterable[Line | RefusedLine]) -> Iterator[B
             ]
             kept = [each for each, known in zip(kept, is_known, strict=True) if not known]
         yield Batch(kept, sorted(refused), repeated)
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the batches; the next one is read while the database stores one."""
+    with ThreadPoolExecutor(1, "manifest") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 class _Seen:
@@ -223,6 +232,7 @@ def _take_one(context: Context, path: Path) -> Path:
     try:
         _require_suffix(path)
         found = import_file(context.settings, context.db, path, _FOLDER, {})
+        log.info("returns_imported", file=report["file"], **found.counts._asdict())
         report |= {"import": found.import_id, **found.counts._asdict(), "encoding": found.encoding}
         report["refused_lines"] = [each._asdict() for each in found.refused]
         if found.counts.refused == found.counts.lines > 0:

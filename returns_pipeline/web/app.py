@@ -49,8 +49,8 @@ _BROKER_SECONDS = 3.0
 _COUNTED_SECONDS = 5.0
 #: The same for the counts of returns in metrics: 0.4 s of the database for a million returns.
 _RETURNS_SECONDS = 60.0
-#: The paths that accept images, and so large bodies.
-_WITH_IMAGES = frozenset({"/process_batch", "/predict", "/try", "/upload"})
+#: The paths that accept images or many returns, and so large bodies.
+_LARGE = frozenset({"/process_batch", "/predict", "/try", "/upload", "/api/v1/returns"})
 #: Headers of an error's response.
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="returns"'},
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         found.context.db.close()
 
     app = FastAPI(title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, limits=body_limits(settings), large=_WITH_IMAGES, parts="/api/v1/uploads/")
+    app.add_middleware(BodyLimit, limits=body_limits(settings), large=_LARGE, parts="/api/v1/uploads/")
     app.add_middleware(OneHost)
     app.add_middleware(Language, default=settings.language, names=names_of_models(settings.models_dir))
     app.add_middleware(SafeHeaders)

@@ -95,7 +95,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     400: {"model": Fault, "description": "The request cannot be understood."},
     401: {"model": Fault, "description": "The request has no valid credentials."},
     403: {"model": Fault, "description": "The caller's role does not allow this."},
-    404: {"model": Fault, "description": "There is no such run, image, model or job."},
+    404: {"model": Fault, "description": "There is no such run, image, return, model or job."},
     408: {"model": Fault, "description": "The request arrives too slowly."},
     409: {"model": Fault, "description": "The request does not fit the present state."},
     410: {"model": Fault, "description": "The image was deleted, or its photo was removed."},

@@ -372,3 +372,46 @@ def test_0016_gives_every_chunk_a_moment_and_its_downgrade_keeps_the_images(data
             assert connection.exec_driver_sql("SELECT source_path FROM images").all() == [("/in/a.png",)]
     database.downgrade("base")
     database.close()
+
+
+def test_photos_from_before_belong_to_no_return(database_url: str) -> None:
+    """0020 keeps images; a program of 0018 goes on writing them; a downgrade drops returns alone."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0018")
+    image = (
+        "INSERT INTO images (run_id, chunk_id, source_path, in_intake, size, mtime_ns, state) "
+        "VALUES (1, 1, '/in/{0}.png', {1}, 1, 1, 'pending')"
+    )
+    flag = "1" if database.is_sqlite else "TRUE"
+    with database.write() as connection:
+        for statement in (
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
+            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
+            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+            "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
+            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+            image.format("before", flag),
+        ):
+            connection.exec_driver_sql(statement)
+    for place in range(2):
+        database.upgrade()
+        with database.write() as connection:
+            connection.exec_driver_sql(image.format(f"beside-{place}", flag))
+            found = connection.exec_driver_sql("SELECT count(*), count(return_id) FROM images").one()
+            assert tuple(found) == (2 + place, 0)
+            connection.exec_driver_sql(
+                "INSERT INTO returns (id, number, source, created_at, changed_at) "
+                "VALUES (1, 'R-1', 'x', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+            )
+            connection.exec_driver_sql("UPDATE images SET return_id = 1 WHERE source_path = '/in/before.png'")
+        if database.is_sqlite:
+            with database.read() as connection:
+                keys = connection.exec_driver_sql("PRAGMA foreign_key_list(images)").all()
+            assert "returns" in {key[2] for key in keys}
+        database.downgrade("0018")
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one() == 2 + place
+    database.downgrade("base")
+    database.close()

@@ -71,6 +71,7 @@ READING = {
     "users list": [],
     "tokens list": [],
     "audit list": [],
+    "returns imports": [],
 }
 #: The others: they change something, run for long, or need a model.
 OTHERS = {
@@ -80,6 +81,7 @@ OTHERS = {
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
     *("images delete", "retention", "returns evaluate", "returns show", "returns decide"),
+    *("returns import", "returns delete-customer"),
 }
 
 
