@@ -143,12 +143,26 @@ class _Batch:
         self._dues: dict[date, str] = {}
 
     def merge(self) -> list[str]:
-        """Write what is new and what has changed; return what became of each line."""
-        stored = self._stored()
+        """Write what is new and what has changed; return what became of each line.
+
+        Only returns that change are locked, which on PostgreSQL writes each row, and are then compared again.
+        """
+        stored = self._stored([line.announcement.number for line in self._lines])
+        results, new, changes = self._compare(stored)
+        if changes and not self._is_sqlite:
+            numbers = sorted(old.values[0] for old, _ in changes)
+            stored |= self._stored(numbers, "ORDER BY number FOR UPDATE")
+            results, new, changes = self._compare(stored)
+        self._add(new)
+        self._change(changes)
+        return results
+
+    def _compare(
+        self, stored: "dict[str, _Stored]"
+    ) -> "tuple[list[str], list[Announcement], list[tuple[_Stored, list[Any]]]]":
         results: list[str] = []
         new: list[Announcement] = []
-        changes: list[tuple[Any, list[Any]]] = []
-        today = self._now.date()
+        changes: list[tuple[_Stored, list[Any]]] = []
         for _, announcement, present in self._lines:
             row = stored.get(announcement.number)
             if row is None:
@@ -160,7 +174,7 @@ class _Batch:
                 for new_value, old, has in zip(announcement, row.values, present, strict=True)
             ]
             if values[_DATE] is None:
-                values[_DATE] = today
+                values[_DATE] = self._now.date()
             if row.is_closed:
                 for name in PERSONAL:
                     values[_FIELDS.index(name)] = None
@@ -169,22 +183,17 @@ class _Batch:
             else:
                 changes.append((row, values))
                 results.append("changed")
-        self._add(new, today)
-        self._change(changes)
-        return results
+        return results, new, changes
 
-    def _stored(self) -> "dict[str, _Stored]":
-        """Return the stored returns of the lines by number; on PostgreSQL they are locked in this order."""
-        numbers = [line.announcement.number for line in self._lines]
+    def _stored(self, numbers: list[str], lock: str = "") -> "dict[str, _Stored]":
+        """Return the stored returns with these numbers, by number."""
         select = f"SELECT id, customer_removed_at, {', '.join(_FIELDS)} FROM returns WHERE number"
         if self._is_sqlite:
             found = self._connection.exec_driver_sql(
                 f"{select} IN (SELECT value FROM json_each(?))", (json.dumps(numbers),)
             )
         else:
-            found = self._connection.exec_driver_sql(
-                f"{select} = ANY(%s) ORDER BY number FOR UPDATE", (numbers,)
-            )
+            found = self._connection.exec_driver_sql(f"{select} = ANY(%s) {lock}", (numbers,))
         stored = {}
         for number, removed_at, *values in found:
             if self._is_sqlite and values[_DATE] is not None:
@@ -192,12 +201,12 @@ class _Batch:
             stored[values[0]] = _Stored(number, removed_at is not None, values)
         return stored
 
-    def _add(self, new: list[Announcement], today: date) -> None:
+    def _add(self, new: list[Announcement]) -> None:
         moment, source = self._moment(self._now), self._origin.source[-255:]
         rows: list[bulk.Row] = []
         # In the order of the numbers, so that two transactions never wait for each other.
         for each in sorted(new):
-            day = each.announced_on or today
+            day = each.announced_on or self._now.date()
             given: list[Any] = [*each[:_DATE], day.isoformat(), *each[_DATE + 1 :]]
             rows.append((*given, source, moment, moment, self._due(day)))
         columns = (*_FIELDS, "source", "created_at", "changed_at", "due_at")
