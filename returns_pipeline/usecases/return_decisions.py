@@ -23,7 +23,7 @@ def decide(
     if decision not in DECISIONS:
         raise RefusedError(
             "There is no decision {decision!r}.",
-            "Choose one of {decisions}.",
+            "These decisions exist: {decisions}.",
             decision=decision,
             decisions=", ".join(DECISIONS),
         )

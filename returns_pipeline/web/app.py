@@ -47,7 +47,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 _BROKER_SECONDS = 3.0
 #: Seconds for which a page shows the same counts of reviews.
 _COUNTED_SECONDS = 5.0
-#: The same for the counts of returns in metrics: 0.4 s of the database for a million returns.
+#: The same for the counts of returns in metrics, which read every open one.
 _RETURNS_SECONDS = 60.0
 #: The paths that accept images or many returns, and so large bodies.
 _LARGE = frozenset({"/process_batch", "/predict", "/try", "/upload", "/api/v1/returns"})
