@@ -375,7 +375,7 @@ def test_0016_gives_every_chunk_a_moment_and_its_downgrade_keeps_the_images(data
 
 
 def test_photos_from_before_belong_to_no_return(database_url: str) -> None:
-    """0020 keeps images; a program of 0018 goes on writing them; a downgrade drops returns alone."""
+    """0019 keeps images; a program of 0018 goes on writing them; a downgrade drops returns alone."""
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0018")
