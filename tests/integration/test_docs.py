@@ -46,6 +46,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline flower": "tests/integration/test_processes.py",
     "returns-pipeline web": "tests/integration/test_rest.py",
     "returns-pipeline users add": "tests/integration/test_rest.py",
+    "returns-pipeline users role": "tests/integration/test_people.py",
     "returns-pipeline retention": "tests/integration/test_retention.py",
     "returns-pipeline notify test": "tests/integration/test_notices.py",
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
