@@ -86,6 +86,17 @@ def _write_training_data(folder: Path) -> None:
     (folder / "mains.csv").write_text("sub,main\ndress,clothes\nhat,headwear\n", encoding="utf-8")
 
 
+def _write_manifest(folder: Path) -> None:
+    """Write what docs/returns.md works with: returns, whose columns a mapping names too."""
+    lines = (
+        "number,expected,customer,Vorgang,Artikelart",
+        "RMA-1,Bag,K-1,RMA-1,Bag",
+        "RMA-2,Coat,K-4711,RMA-2,Coat",
+    )
+    (folder / "returns.csv").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "shop.json").write_text('{"number": "Vorgang", "expected": "Artikelart"}', encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Give a running installation in a folder that has `samples/`, and one closed run."""
@@ -94,6 +105,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     settings = load_settings(home=folder / "var", settle_seconds=0, worker_processes=1)
     write_images(settings.incoming_dir, 3)
     _write_training_data(folder)
+    _write_manifest(folder)
     database = Database(settings.database_url)
     database.upgrade()
     with Processes(settings) as processes:
