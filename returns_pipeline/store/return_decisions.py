@@ -92,19 +92,22 @@ def decide(
 def _decided_since(connection: sa.Connection, found: Return, event: int) -> ConflictError:
     row = connection.execute(sa.select(return_events).where(return_events.c.id == event)).one()
     said = row.detail.get("decision")
-    sentence = (
-        "{who} has decided return {number} meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: {decision}."
-        if said
-        else "{who} has taken back the decision on return {number} meanwhile, on {at:%Y-%m-%d} at "
-        "{at:%H:%M} UTC."
-    )
+    if not said:
+        return ConflictError(
+            "{who} has taken back the decision on return {number} meanwhile, on {at:%Y-%m-%d} at "
+            "{at:%H:%M} UTC.",
+            "Look at the return again; a new decision replaces the one that you see then.",
+            who=row.who,
+            number=found.number,
+            at=row.at,
+        )
     return ConflictError(
-        sentence,
+        "{who} has decided return {number} meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: {decision}.",
         "Look at the return again; a new decision replaces the one that you see then.",
         who=row.who,
         number=found.number,
         at=row.at,
-        decision=str(said or "").replace("_", " "),
+        decision=str(said).replace("_", " "),
     )
 
 
