@@ -117,11 +117,11 @@ def test_a_table_is_cards_on_a_phone(page: Page) -> None:
 def test_a_phone_has_its_places_at_the_bottom_and_the_rest_under_more(page: Page) -> None:
     """Nothing lies under the bar at the end of a page; `More` has the other pages and the log-out."""
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto("/runs/1")
+    page.goto("/returns")
     bar = page.get_by_role("navigation", name="Pages", exact=True).bounding_box()
     assert bar is not None
     assert bar["y"] + bar["height"] == pytest.approx(844)
-    expect(page.get_by_role("link", name="Runs").first).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Returns").last).to_have_attribute("aria-current", "page")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     foot = page.locator("footer").bounding_box()
     assert foot is not None

@@ -90,20 +90,24 @@ def test_every_form_says_the_same_and_a_second_import_changes_nothing(
     assert all(each.finished_at for each in imports)
 
 
-def test_a_changed_line_updates_its_return_and_queues_it(home: Installation, tmp_path: Path) -> None:
+def test_a_changed_line_updates_its_return_and_judges_it(home: Installation, tmp_path: Path) -> None:
     """Only what changed is written; a column that the file does not have keeps its values."""
     take(home, write_csv(tmp_path / "a.csv", ROWS))
     (tmp_path / "b.csv").write_text("RMA;Kategorie;Datum\nR-1;dim;\nR-2;bright;2026-11-05\nR-3;white;\n")
     counts = take(home, tmp_path / "b.csv").counts
     assert counts == ImportCounts(3, changed=2, unchanged=1)
-    assert queued(home.database) == ["R-1", "R-2"]
+    # Both were judged in the same step.
+    assert queued(home.database) == []
     first, second = (returns.find(home.database, number) for number in ("R-1", "R-2"))
     assert first is not None
     assert second is not None
     assert (first.expected_label, first.customer, first.note) == ("dim", "K1", "torn")
     assert second.due_at is not None
     assert (second.due_at.date() - date(2026, 11, 5)).days == home.settings.missing_days
-    (event,) = returns.history(home.database, first.id)
+    changes = [
+        each for each in returns.history(home.database, first.id) if each.action != ReturnAction.VERDICT
+    ]
+    (event,) = changes
     assert (event.action, event.who) == (ReturnAction.CHANGED, "ann")
     assert event.detail["before"] == {"expected_label": "dark"}
     assert event.detail["after"] == {"expected_label": "dim"}
@@ -260,7 +264,7 @@ def test_a_customer_is_forgotten(home: Installation, tmp_path: Path) -> None:
 
 
 def test_a_return_that_a_photo_opened_is_announced_later(home: Installation, tmp_path: Path) -> None:
-    """It keeps its row, gets its date, and is queued; opening it again finds the same row."""
+    """It keeps its row, gets its date, and is judged; opening it again finds the same row."""
     with home.database.write() as connection:
         opened = returns.ensure(connection, ["R-2", "R-8"], "code")
         assert returns.ensure(connection, ["R-8", "R-2"], "code") == opened
@@ -271,10 +275,11 @@ def test_a_return_that_a_photo_opened_is_announced_later(home: Installation, tmp
     assert found is not None
     assert found.announced_on == date(2026, 11, 1)
     assert found.due_at is not None
-    assert [each.action for each in returns.history(home.database, found.id)] == [ReturnAction.IMPORTED]
+    # It was announced longer ago than photos are waited for.
+    actions = [each.action for each in returns.history(home.database, found.id)]
+    assert actions == [ReturnAction.VERDICT, ReturnAction.IMPORTED]
     with home.database.write() as connection:
         assert returns.open_of(connection, ["R-2"]) == {"R-2": found.id}
-        assert returns.take_queued(connection, 10) == [found.id]
     assert not returns.is_queued(home.database)
 
 
