@@ -1,4 +1,4 @@
-"""Decisions of people on returns: who decided what, and that nobody overwrites another unseen."""
+"""Decisions of people on returns: who decided what; a decision replaces only one that its person has seen."""
 
 from typing import Any
 

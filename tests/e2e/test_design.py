@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.settings import PROJECT_ROOT
@@ -46,18 +46,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (running.home.settings.incoming_dir / long_name).write_bytes(b"no picture")
         closed_run(running, 69)
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give Debian's Chromium; skipped where it is not installed."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

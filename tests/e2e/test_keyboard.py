@@ -9,11 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
 from returns_pipeline.web.security.access import hash_password
-from tests.e2e.test_pages import PASSWORD, accepts_keys, browser
+from tests.e2e.test_pages import PASSWORD, accepts_keys
 from tests.support import write_images
 from tests.web import Site, closed_run, site
-
-__all__ = ["browser"]
 
 #: Presses of Tab after which an element counts as out of reach.
 _MOST_TABS = 150
@@ -34,6 +32,7 @@ def page(here: Site, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(base_url=here.url, viewport={"width": 1200, "height": 900})
     page = context.new_page()
     page.goto("/")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
     page.keyboard.type("anna")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)

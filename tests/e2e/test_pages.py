@@ -3,14 +3,13 @@
 import itertools
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.records.access import Role
@@ -42,18 +41,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for role in Role:
             access.add_user(running.home.database, role, hash_password(PASSWORD), role)
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give Debian's Chromium; skipped where it is not installed, but never in continuous integration."""
-    program = shutil.which("chromium")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """An admin and a new colleague, in a real browser: from the first password to the audit log."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
@@ -23,18 +22,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site"), with_workers=False) as running:
         access.add_user(running.home.database, "boss", hash_password(PASSWORD), Role.ADMIN)
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give Debian's Chromium; skipped where it is not installed."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def open_page(here: Site, browser: Browser, name: str, password: str) -> Page:

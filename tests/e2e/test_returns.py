@@ -2,14 +2,13 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
@@ -39,18 +38,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for name in ("anna", "ben"):
             access.add_user(running.home.database, name, hash_password(PASSWORD), Role.REVIEWER)
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give Debian's Chromium; skipped where it is not installed, but never in continuous integration."""
-    program = shutil.which("chromium")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def window(here: Site, browser: Browser, name: str, **options: object) -> Page:

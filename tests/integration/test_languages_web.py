@@ -26,7 +26,7 @@ GERMAN, ENGLISH = "de-DE,de;q=0.9,en;q=0.5", "en-GB,en;q=0.9,de;q=0.1"
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give the web alone, of an installation that speaks German where nobody's browser decides."""
+    """Give the web alone, of an installation that speaks German where no browser decides."""
     folder = tmp_path_factory.mktemp("site")
     with site(folder, with_workers=False, language="de") as running:
         yield running

@@ -325,7 +325,7 @@ def test_a_missing_model_delays_its_returns_only(home: Installation) -> None:
 
 
 def test_two_people_decide_one_return(home: Installation) -> None:
-    """The second is told who decided and when; whoever saw that decision may replace it."""
+    """The second is told who decided and when; a person who saw that decision may replace it."""
     database = home.database
     announce(database, {"RMA-1": "white"})
     decisions.decide(database, "RMA-1", "accept", "fits", "ann")

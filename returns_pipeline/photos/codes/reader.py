@@ -52,7 +52,7 @@ class CodeReader:
         try:
             codes = _codes(process, picture)
         except BaseException:
-            # A reply that nobody read must not become the reply to the next picture.
+            # A reply that was not read must not become the reply to the next picture.
             _end(process)
             raise
         if codes is None:
