@@ -28,10 +28,11 @@ class ImageState(StoredEnum):
 
 
 class LabelSource(StoredEnum):
-    """Whose word the final label of an image is."""
+    """Whose word the final label of an image is. A slip of a return shows no item, so it has no label."""
 
     MODEL = "model"
     PERSON = "person"
+    SLIP = "slip"
     UNKNOWN = "unknown"
 
 

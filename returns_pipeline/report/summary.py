@@ -68,6 +68,8 @@ class Tally:
             if len(self.faults) < MOST_FAULTS:
                 self.faults.append(result)
             return
+        if result.final_source == LabelSource.SLIP:
+            return
         # What a person has reviewed need not be reviewed again.
         if result.final_source != LabelSource.PERSON:
             self.decisions[result.decision or Decision.REVIEW] += 1

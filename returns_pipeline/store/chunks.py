@@ -18,7 +18,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.records.text import printable
-from returns_pipeline.store import bulk, codes, final_labels, fingerprints, return_links
+from returns_pipeline.store import bulk, codes, final_labels, fingerprints, returns
 from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
@@ -204,7 +204,7 @@ def store(
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())
         # Only clients name the return of a photo before it is classified.
         is_given = held.kind is RunKind.API
-        return is_given and return_links.queue_of_images(connection, images.c.chunk_id == held.chunk_id)
+        return is_given and returns.queue_of_images(connection, images.c.chunk_id == held.chunk_id)
 
 
 def store_shadow(db: Database, shadow: Shadow, predicted: Sequence[tuple[int, Prediction]]) -> None:

@@ -17,7 +17,7 @@ from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.notices import NoticeKind
 from returns_pipeline.records.removal import DELETED, OpenRemoval, StoredFile
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store import audit, return_links, search_index, vectors
+from returns_pipeline.store import audit, returns, search_index, vectors
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     IDENTITY,
@@ -92,7 +92,7 @@ def begin(db: Database, image_id: int, who: str, roots: Sequence[str]) -> list[i
         files = [file for row in rows if (file := _file_of(row))]
         if files:
             connection.execute(sa.insert(file_removals), [file._asdict() for file in files])
-        return_links.queue_of_images(connection, these)
+        returns.queue_of_images(connection, these)
         _remove_what_came_from(connection, rows)
         _empty(connection, rows, now, who)
         search_index.rebuild(connection, ids, roots)

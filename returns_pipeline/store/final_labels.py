@@ -1,5 +1,7 @@
 """The final label of an image: the newest review that was not taken back, else its prediction.
 
+The slip of a return has none without a review, because it shows no item.
+
 The prediction is that of the model of the image's run. The final label is kept in columns of `images`, which
 are written in the transaction that stores the prediction or the review.
 """
@@ -10,8 +12,9 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.predictions import Prediction
+from returns_pipeline.records.returns import LinkSource
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
-from returns_pipeline.store import bulk, return_links
+from returns_pipeline.store import bulk, returns
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     OF_OLDER_RELEASE,
@@ -53,6 +56,7 @@ _PREDICTED = (
     .correlate(images)
     .scalar_subquery()
 )
+_IS_SLIP = images.c.return_source == LinkSource.THE_SLIP
 
 
 def of_prediction(prediction: Prediction | None) -> tuple[str | None, str | None]:
@@ -73,15 +77,18 @@ def settle(connection: sa.Connection, image_ids: Sequence[int], *, changes_repor
             sa.update(images)
             .where(these)
             .values(
-                final_label=sa.case((images.c.review_id.is_not(None), _REVIEWED), else_=_PREDICTED),
+                final_label=sa.case(
+                    (images.c.review_id.is_not(None), _REVIEWED), (_IS_SLIP, None), else_=_PREDICTED
+                ),
                 final_source=sa.case(
                     (images.c.review_id.is_not(None), LabelSource.PERSON.value),
+                    (_IS_SLIP, LabelSource.SLIP.value),
                     (images.c.state == ImageState.CLASSIFIED, LabelSource.MODEL.value),
                     else_=None,
                 ),
             )
         )
-        return_links.queue_of_images(connection, these)
+        returns.queue_of_images(connection, these)
         if changes_reports:
             changed = sa.select(images.c.run_id).where(these)
             connection.execute(sa.update(runs).where(runs.c.id.in_(changed)).values(corrected_at=utc_now()))

@@ -10,7 +10,7 @@ from returns_pipeline.records.images import FilePlace, ImageFile, ImageState
 from returns_pipeline.records.returns import LinkSource, ReturnAction
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.text import file_name
-from returns_pipeline.store import bulk, returns
+from returns_pipeline.store import bulk, final_labels, returns
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import IDENTITY, chunks, image_codes, images, return_events, runs
 from returns_pipeline.store.tables import returns as returns_table
@@ -142,8 +142,9 @@ def files_of(db: Database, image_ids: Sequence[int]) -> dict[int, ImageFile]:
 def write(db: Database, links: Sequence[NewLink]) -> int:
     """Store links that differ from the present ones, queue their returns, and write it to their history.
 
-    Returns how many returns were queued. A return that does not exist is opened, unannounced. Within one
-    transaction; the same links again are the caller's to leave out.
+    Returns how many returns were queued. A return that does not exist is opened, unannounced. A photo that
+    becomes a slip, or is one no longer, gets its final label anew. Within one transaction; the same links
+    again are the caller's to leave out.
     """
     if not links:
         return 0
@@ -151,10 +152,15 @@ def write(db: Database, links: Sequence[NewLink]) -> int:
         numbers = {link.number for link in links if link.number is not None}
         ids = returns.ensure(connection, numbers, "photo")
         these = images.c.id.in_(sa.bindparam("some", expanding=True))
-        touched = set(ids.values())
+        touched, were_slips = set(ids.values()), []
         for part in bulk.parts([link.image_id for link in links]):
-            query = sa.select(images.c.return_id).where(these, images.c.return_id.is_not(None)).distinct()
-            touched |= set(connection.execute(query, {"some": part}).scalars())
+            query = sa.select(images.c.id, images.c.return_id, images.c.return_source)
+            for row in connection.execute(
+                query.where(these, images.c.return_id.is_not(None)), {"some": part}
+            ):
+                touched.add(row.return_id)
+                if row.return_source == LinkSource.THE_SLIP:
+                    were_slips.append(row.id)
         connection.execute(
             # A photo that was deleted meanwhile belongs to no return.
             sa.update(images)
@@ -174,6 +180,8 @@ def write(db: Database, links: Sequence[NewLink]) -> int:
                 for link in links
             ],
         )
+        slips = [link.image_id for link in links if link.source == LinkSource.THE_SLIP]
+        final_labels.settle(connection, [*slips, *were_slips], changes_reports=False)
         returns.queue(connection, touched)
         _tell(connection, links, ids)
         return len(touched)
@@ -247,14 +255,6 @@ def give(connection: sa.Connection, number: str, chunk_ids: Sequence[int]) -> No
         .where(images.c.chunk_id.in_(chunk_ids))
         .values(return_id=return_id, return_source=LinkSource.GIVEN)
     )
-
-
-def queue_of_images(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bool:
-    """Queue the returns of some images for judging; return whether there are any."""
-    query = sa.select(images.c.return_id).where(condition, images.c.return_id.is_not(None)).distinct()
-    found = list(connection.execute(query).scalars())
-    returns.queue(connection, found)
-    return bool(found)
 
 
 def tried_before(db: Database, run_id: int) -> Iterator[Sequence[NewLink]]:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from returns_pipeline.records.returns import Return, ReturnAction, ReturnEvent
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import return_events, returns, returns_to_judge
+from returns_pipeline.store.tables import images, return_events, returns, returns_to_judge
 
 #: The columns of a `Return`, in the order of its fields.
 COLUMNS = tuple(returns.c[name] for name in Return._fields)
@@ -86,6 +86,14 @@ def queue(connection: sa.Connection, return_ids: Iterable[int]) -> None:
             ),
             rows,
         )
+
+
+def queue_of_images(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bool:
+    """Queue the returns of some images for judging; return whether there are any."""
+    query = sa.select(images.c.return_id).where(condition, images.c.return_id.is_not(None)).distinct()
+    found = list(connection.execute(query).scalars())
+    queue(connection, found)
+    return bool(found)
 
 
 def take_queued(connection: sa.Connection, most: int) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.images import LabelSource
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviews import ReviewCounts, ReviewItem, ReviewKind, ReviewScope, WaitingRun
 from returns_pipeline.store.clocks import has_ended
@@ -25,11 +26,12 @@ MOST_HOLD_SECONDS = 300.0
 def enqueue(db: Database, run_id: int, audit_share: float) -> None:
     """Add a run's unsure predictions to the queue, and a sample of `audit_share`, 0 to 1, of the sure ones.
 
-    May run twice; existing rows stay as they are.
+    Slips of returns are left out. May run twice; existing rows stay as they are.
     """
     number = images.c.id
     is_doubt = predictions.c.decision == Decision.REVIEW
     is_chosen = (number * _CHOOSE) % _PRIME < int(audit_share * _PRIME)
+    is_item = images.c.final_source.is_distinct_from(LabelSource.SLIP)
     place = ((number * _PLACE) % _PRIME) / sa.cast(_PRIME, sa.Float)
     found = (
         sa.select(
@@ -39,7 +41,7 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
             sa.case((is_doubt, predictions.c.probability), else_=place),
         )
         .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
-        .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen))
+        .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen), is_item)
     )
     with db.write() as connection:
         connection.execute(

@@ -13,8 +13,19 @@ from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.audit import AuditFilter
 from returns_pipeline.records.notices import NoticeKind
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import audit, outbox, return_decisions, return_links, return_verdicts, returns
+from returns_pipeline.store import (
+    audit,
+    outbox,
+    return_decisions,
+    return_links,
+    return_verdicts,
+    returns,
+    review_queue,
+    run_statistics,
+)
+from returns_pipeline.store import images as stored_images
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.store.return_links import NewLink
 from returns_pipeline.store.tables import images, returns_to_judge
 from returns_pipeline.usecases import judging, linking, reviews, uploads
 from returns_pipeline.usecases import return_decisions as decisions
@@ -91,6 +102,25 @@ def test_a_night_with_slips(home: Installation) -> None:
     judging.judge_queued(pipeline[0])
     assert actions(home.database, "RMA-1") == before
     close(pipeline[0])
+
+
+def test_a_slip_has_no_category(home: Installation) -> None:
+    """A slip is in no count of categories and is never reviewed; a photo that is no slip any more is."""
+    desk = home.settings.incoming_dir / "desk"
+    write_slip(desk / "1.png", "RMA-1")
+    write_item(desk / "2.png", "white")
+    pipeline = with_returns(home, **CODES, audit_share=1.0)
+    run_id = night(pipeline)
+    close(pipeline[0])
+    slip, item = sorted(stored_images.results(home.database, run_id), key=lambda image: image.name)
+    assert (slip.final_label, slip.final_source) == (None, "slip")
+    assert slip.label is not None, "the prediction is kept"
+    assert run_statistics.labels(home.database, [run_id]) == {run_id: {"white": 1}}
+    assert review_queue.counts(home.database).waiting == 1
+    return_links.write(home.database, [NewLink(slip.id, None, None, None)])
+    slip, item = sorted(stored_images.results(home.database, run_id), key=lambda image: image.name)
+    assert (slip.final_label, slip.final_source) == (slip.label, "model")
+    assert (item.final_label, item.final_source) == ("white", "model")
 
 
 def test_the_time_of_a_photo_counts_before_its_name(home: Installation) -> None:

@@ -33,6 +33,7 @@ LABEL_SOURCES = Words(
     {
         LabelSource.MODEL: N_("the model"),
         LabelSource.PERSON: N_("a person"),
+        LabelSource.SLIP: N_("none: the slip of a return"),
         LabelSource.UNKNOWN: N_("unknown"),
     }
 )
