@@ -1,4 +1,4 @@
-"""`returns-pipeline demo`: a scan of the shipped samples, from an empty folder to a report and its returns."""
+"""`returns-pipeline demo`: a scan of the shipped samples, from an empty folder to a report and returns."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

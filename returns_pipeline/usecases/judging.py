@@ -152,6 +152,7 @@ class _Judge:
                 photo.person_label,
                 slip=photo.is_slip,
                 reused=photo.image_id in reused,
+                earlier=reused[photo.image_id].earlier_number if photo.image_id in reused else None,
             )
             for photo in photos
         )

@@ -48,7 +48,7 @@ def _write_manifest(out_dir: Path, photos: Sequence[Path], labels: Sequence[str]
 
     The column `photo` is for the demo: the sample that is photographed for the return.
     """
-    rows = [(photo.name, _OTHERS.get(at, label)) for at, (photo, label) in enumerate(zip(photos, labels, strict=False))]
+    rows = [(photo.name, _OTHERS.get(at, labels[at])) for at, photo in enumerate(photos)]
     rows += [rows[_USED_BEFORE], ("", "Coat")]
     path = out_dir / "returns.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
