@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
-from returns_pipeline.store import final_labels, nights, resending, run_closing, runs
+from returns_pipeline.store import final_labels, likeness, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import deletion, judging, notices, schedule, search, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
@@ -42,6 +42,8 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     corrected = run_closing.corrected(context.db)
     for run_id in corrected:
         context.queue.send(Task.UPDATE_REPORT, run_id)
+    if likeness.lost(context.db, context.settings.resend_seconds):
+        context.send(Task.MATCH_PHOTOS)
     final_labels.complete_older(context.db, _COMPLETED_LIMIT)
     deletion.remove_files(context.settings, context.db, context.photos, now=now)
     judging.send_if_queued(context, now)

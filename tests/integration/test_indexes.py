@@ -26,6 +26,7 @@ from returns_pipeline.store import (
     image_files,
     image_history,
     images,
+    likeness,
     review_grid,
     review_queue,
     reviews,
@@ -39,7 +40,7 @@ from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, write_images
 
-_TABLES = "images|chunks|runs|predictions"
+_TABLES = "images|chunks|runs|predictions|compared_images|image_keys|image_matches"
 _SQLITE_READS_ALL = re.compile(rf"SCAN (?:{_TABLES})\b(?! USING)")
 #: There are few runs and models, however many images there are, so reading all of them is cheap.
 _POSTGRES_READS_ALL = re.compile(r"Seq Scan on (?:images|chunks|predictions)\b")
@@ -170,6 +171,12 @@ def _look_at_a_photo(home: Installation, image: ImageResult) -> None:
     assert fingerprints.known(home.database, ["0" * 64]) == {}
     assert codes.of_images(home.database, [image.id]) == {}
     assert codes.images_with(home.database, "RMA-1") == []
+    likeness.match_of(home.database, image.id)
+    likeness.dismiss(home.database, image.id, "ada")
+    likeness.candidates(home.database, [1, 2])
+    likeness.compared(home.database, [1, 2], 0)
+    likeness.equal_files(home.database, ["0" * 64], 0)
+    likeness.lost(home.database, 60)
 
 
 def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos: int) -> None:
