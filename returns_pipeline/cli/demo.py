@@ -60,28 +60,22 @@ def demo() -> None:
 def _photograph(samples: Path, incoming: Path) -> int:
     """Copy the samples as if they had been photographed now, and return their number.
 
-    The photo of an announced return has its number in its name. A photo of two returns is compressed again
-    for the second.
+    The photo of an announced return has its number in its name. One sample is sent in with two returns.
     """
     import csv
     import shutil
 
-    from PIL import Image
-
-    left = {path.name: path for path in samples.iterdir() if path.suffix in {".png", ".jpg"}}
-    known = dict(left)
     with (samples / "returns.csv").open(encoding="utf-8", newline="") as file:
         returns = [(line["number"], line["photo"]) for line in csv.DictReader(file) if line["photo"]]
     for number, photo in returns:
-        copy = incoming / f"{number} {photo}"
-        if left.pop(photo, None):
-            shutil.copy(known[photo], copy)
-        else:
-            with Image.open(known[photo]) as opened:
-                opened.save(copy.with_suffix(".jpg"), quality=90)
-    for path in left.values():
+        shutil.copy(samples / photo, incoming / f"{number} {photo}")
+    of_returns = {photo for _, photo in returns}
+    others = [
+        path for path in samples.iterdir() if path.suffix in {".png", ".jpg"} and path.name not in of_returns
+    ]
+    for path in others:
         shutil.copy(path, incoming)
-    return len(returns) + len(left)
+    return len(returns) + len(others)
 
 
 def _wait_for_matches(database: "Database") -> None:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from returns_pipeline.errors import NotFoundError
-from returns_pipeline.records.likeness import Match, MatchDecision, MatchKind, PhotoChange, StoredMatch
+from returns_pipeline.records.likeness import StoredMatch
 from returns_pipeline.records.returns import LinkSource
+from returns_pipeline.store import photo_matches
 from returns_pipeline.store.browsing import HAS_PHOTO
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import RECEIVED_AT
@@ -134,15 +135,8 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def _shown(connection: sa.Connection, query: sa.Select[Any]) -> list[ShownMatch]:
-    matches = [_stored(row) for row in connection.execute(query)]
+    matches = [photo_matches.stored(row) for row in connection.execute(query)]
     ids = {each.match.image_id for each in matches} | {each.match.earlier_id for each in matches}
     rows = connection.execute(_PHOTOS.where(images.c.id.in_(ids)))
     photos = {row.id: MatchedPhoto._make(row) for row in rows}
     return [ShownMatch(each, photos[each.match.image_id], photos[each.match.earlier_id]) for each in matches]
-
-
-def _stored(row: Any) -> StoredMatch:
-    changes = tuple(PhotoChange(each) for each in row.changes.split(",") if each)
-    match = Match(row.image_id, row.earlier_id, MatchKind(row.kind), row.distance, changes)
-    decision = MatchDecision(row.decision) if row.decision else None
-    return StoredMatch(match, row.matched_at, decision, row.decided_by, row.decided_at)

@@ -1,15 +1,15 @@
 """Matches: which photo repeats which earlier one, and what a person decided about it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.likeness import Match, MatchDecision, MatchKind, PhotoChange, StoredMatch
 from returns_pipeline.records.returns import EarlierPhoto
 from returns_pipeline.store import bulk, return_links
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import image_matches, images
+from returns_pipeline.store.tables import image_matches, images, returns
 
 _FOUND = ("earlier_id", "kind", "distance", "changes", "matched_at")
 
@@ -75,11 +75,14 @@ def match_of(db: Database, image_id: int) -> StoredMatch | None:
         row = connection.execute(
             sa.select(image_matches).where(image_matches.c.image_id == image_id)
         ).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else stored(row)
+
+
+def stored(row: Any) -> StoredMatch:
+    """Return a row of `image_matches` as a match."""
     changes = tuple(PhotoChange(each) for each in row.changes.split(",") if each)
     match = Match(row.image_id, row.earlier_id, MatchKind(row.kind), row.distance, changes)
-    decision = row.decision and MatchDecision(row.decision)
+    decision = MatchDecision(row.decision) if row.decision else None
     return StoredMatch(match, row.matched_at, decision, row.decided_by, row.decided_at)
 
 
@@ -90,40 +93,17 @@ def earlier_photos(connection: sa.Connection, image_ids: Sequence[int]) -> dict[
     """
     mine, earlier = images.alias("mine"), images.alias("earlier")
     query = (
-        sa.select(image_matches.c.image_id, image_matches.c.earlier_id, earlier.c.return_id)
+        sa.select(image_matches.c.image_id, image_matches.c.earlier_id, returns.c.number)
         .join_from(image_matches, mine, mine.c.id == image_matches.c.image_id)
         .join(earlier, earlier.c.id == image_matches.c.earlier_id)
+        .outerjoin(returns, returns.c.id == earlier.c.return_id)
         .where(
-            image_matches.c.image_id.in_(image_ids),
+            image_matches.c.image_id.in_(sa.bindparam("some", expanding=True)),
             image_matches.c.decision.is_distinct_from(MatchDecision.DISMISSED),
             earlier.c.return_id.is_distinct_from(mine.c.return_id),
         )
     )
-    return {row.image_id: EarlierPhoto(*row) for row in connection.execute(query)}
-
-
-def decide(
-    db: Database, image_id: int, decision: MatchDecision, who: str, seen: MatchDecision | None = None
-) -> None:
-    """Record what a person decided about a match, who saw the decision `seen`; queue its return for judging.
-
-    Raises NotFoundError if the photo has no match, ConflictError if another person has decided meanwhile.
-    """
-    with db.write() as connection:
-        decided = connection.execute(
-            sa.update(image_matches)
-            .where(
-                image_matches.c.image_id == image_id,
-                image_matches.c.decision.is_not_distinct_from(seen),
-            )
-            .values(decision=decision, decided_by=who, decided_at=utc_now())
-        ).rowcount
-        if decided:
-            return_links.queue_of_images(connection, images.c.id == image_id)
-            return
-        by = connection.execute(
-            sa.select(image_matches.c.decided_by).where(image_matches.c.image_id == image_id)
-        ).one_or_none()
-    if by is None:
-        raise NotFoundError("Image {image} repeats no earlier photo.", image=image_id)
-    raise ConflictError("{who} has decided about this photo meanwhile.", who=by[0])
+    found: dict[int, EarlierPhoto] = {}
+    for part in bulk.parts(image_ids):
+        found.update({row[0]: EarlierPhoto(*row) for row in connection.execute(query, {"some": part})})
+    return found
