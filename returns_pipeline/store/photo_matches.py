@@ -94,12 +94,16 @@ def earlier_photos(connection: sa.Connection, image_ids: Sequence[int]) -> dict[
         .join_from(image_matches, mine, mine.c.id == image_matches.c.image_id)
         .join(earlier, earlier.c.id == image_matches.c.earlier_id)
         .where(
-            image_matches.c.image_id.in_(image_ids),
+            image_matches.c.image_id.in_(sa.bindparam("some", expanding=True)),
             image_matches.c.decision.is_distinct_from(MatchDecision.DISMISSED),
             earlier.c.return_id.is_distinct_from(mine.c.return_id),
         )
     )
-    return {row.image_id: EarlierPhoto(*row) for row in connection.execute(query)}
+    return {
+        row.image_id: EarlierPhoto(*row)
+        for part in bulk.parts(image_ids)
+        for row in connection.execute(query, {"some": part})
+    }
 
 
 def decide(
