@@ -10,7 +10,6 @@ from returns_pipeline.cli import (
     demo,
     doctor,
     evaluate,
-    evaluate_reuse,
     images,
     models,
     notify,
@@ -43,7 +42,6 @@ app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
-app.command("evaluate-reuse")(evaluate_reuse.evaluate_reuse)
 app.command("accuracy")(evaluate.accuracy)
 app.add_typer(returns.app, name="returns")
 app.add_typer(models.app, name="models")

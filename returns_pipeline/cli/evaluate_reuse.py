@@ -1,4 +1,4 @@
-"""`returns-pipeline evaluate-reuse`: how well the same photo is found again."""
+"""`returns-pipeline returns evaluate-reuse`: how well the same photo is found again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +34,7 @@ def evaluate_reuse(
     if as_json:
         print_json(found._asdict())
         return
-    print_line(f"{found.photos:,} photos, {found.unreadable:,} files that are none")
+    print_line(f"{found.photos:,} photos, {found.unreadable:,} unreadable files, {found.copies:,} copies")
     for change, rate in found.found.items():
         print_line(f"{change:<24} {rate:.1%}")
     print_line(f"{'taken for another photo':<24} {found.false_alarms:,} of {found.photos:,}")

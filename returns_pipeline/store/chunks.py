@@ -97,7 +97,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
         run = connection.execute(_RUN, {"run": claimed.run_id}).one()
         pending = connection.execute(
-            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY)
+            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY, images.c.return_id)
             .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
             .order_by(images.c.id)
         )

@@ -271,9 +271,10 @@ def remove_old(db: Database, before_day: int, most: int) -> int:
     query = (
         sa.select(compared_images.c.image_id).where(compared_images.c.received_day < before_day).limit(most)
     )
-    with db.write() as connection:
+    with db.read() as connection:
         ids = list(connection.execute(query).scalars())
-        for part in bulk.parts(ids):
+    for part in bulk.parts(ids):
+        with db.write() as connection:
             forget_pictures(connection, part)
             connection.execute(sa.delete(compared_images).where(compared_images.c.image_id.in_(part)))
     return len(ids)
@@ -298,19 +299,20 @@ def _remove_waiting(connection: sa.Connection, image_ids: Sequence[int]) -> None
 
 
 def _compare_again(connection: sa.Connection, image_ids: Sequence[int]) -> None:
-    """Let photos wait for a comparison again. A chunk that waits already is compared as a whole."""
-    query = (
-        sa.select(images.c.chunk_id, compared_images.c.image_id, compared_images.c.thumbnail)
-        .join_from(compared_images, images, images.c.id == compared_images.c.image_id)
-        .order_by(images.c.chunk_id, images.c.id)
-    )
-    photos: dict[int, list[tuple[int, bytes | None]]] = {}
+    """Let photos wait for a comparison again, without their thumbnails, which are in `compared_images`."""
+    photos: dict[int, list[int]] = {}
     for part in bulk.parts(image_ids):
-        for row in connection.execute(query.where(compared_images.c.image_id.in_(part))):
-            photos.setdefault(row.chunk_id, []).append((row.image_id, row.thumbnail))
+        query = sa.select(images.c.id, images.c.chunk_id).where(images.c.id.in_(part)).order_by(images.c.id)
+        for row in connection.execute(query):
+            photos.setdefault(row.chunk_id, []).append(row.id)
     for chunk_id, some in photos.items():
-        # A row has thumbnails of all of its photos or of none.
-        is_whole = all(thumbnail for _, thumbnail in some)
-        thumbnails = b"".join(thumbnail for _, thumbnail in some if thumbnail) if is_whole else b""
-        ids = struct.pack(f"<{len(some)}q", *(image_id for image_id, _ in some))
-        keep(connection, chunk_id, Uncompared(ids, thumbnails))
+        this = uncompared_chunks.c.chunk_id == chunk_id
+        added = struct.pack(f"<{len(some)}q", *some)
+        held = connection.execute(sa.select(uncompared_chunks).where(this).with_for_update()).one_or_none()
+        if held is None:
+            keep(connection, chunk_id, Uncompared(added, b""))
+        elif not held.thumbnails:
+            # Else all photos of the chunk wait for their first comparison.
+            connection.execute(
+                sa.update(uncompared_chunks).where(this).values(image_ids=held.image_ids + added)
+            )

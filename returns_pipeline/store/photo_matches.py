@@ -103,7 +103,8 @@ def earlier_photos(connection: sa.Connection, image_ids: Sequence[int]) -> dict[
             earlier.c.return_id.is_distinct_from(mine.c.return_id),
         )
     )
-    found: dict[int, EarlierPhoto] = {}
-    for part in bulk.parts(image_ids):
-        found.update({row[0]: EarlierPhoto(*row) for row in connection.execute(query, {"some": part})})
-    return found
+    return {
+        row.image_id: EarlierPhoto(*row)
+        for part in bulk.parts(image_ids)
+        for row in connection.execute(query, {"some": part})
+    }

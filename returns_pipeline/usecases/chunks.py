@@ -116,6 +116,8 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             return
         if claim.kind is RunKind.API:
             is_of_return |= linking.link_chunk(context, claim.run_id, chunk_id)
+            if _is_compared(context, claim):
+                context.send(Task.MATCH_PHOTOS)
         if is_of_return:
             context.send(Task.JUDGE_RETURNS)
         context.close_if_complete(claim.run_id)
@@ -200,7 +202,7 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     coloured = 0
-    comparing = bool(settings.reuse_days) and claim.kind.is_of_intake
+    comparing = _is_compared(context, claim)
     with_thumbnails = is_large_enough(bundle.input.height, bundle.input.width)
     small: list[NDArray[np.uint8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
@@ -233,6 +235,15 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
         timings["codes"] = decoder.code_seconds / threads
     embedded = Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes()) if ids else None
     return _Results(outcomes, embedded, coloured, _uncompared(outcomes, small) if comparing else None)
+
+
+def _is_compared(context: Context, claim: Claim) -> bool:
+    """Whether photos of a chunk may be returned items: they are compared with the photos before them."""
+    settings = context.settings
+    if not settings.reuse_days or claim.kind is not RunKind.API:
+        return bool(settings.reuse_days) and claim.kind.is_of_intake
+    is_found_later = bool(settings.codes or settings.file_pattern)
+    return is_found_later or any(image.return_id is not None for image in claim.images)
 
 
 def _uncompared(outcomes: Sequence[Outcome], small: Sequence[NDArray[np.uint8]]) -> Uncompared | None:

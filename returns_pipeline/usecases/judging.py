@@ -112,8 +112,9 @@ def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
             return Judged()
         found = return_verdicts.lock(connection, ids)
         photos = return_verdicts.photos_of(connection, ids)
-        shown = [photo.image_id for some in photos.values() for photo in some]
-        reused = photo_matches.earlier_photos(connection, shown)
+        reused = photo_matches.earlier_photos(
+            connection, [photo.image_id for some in photos.values() for photo in some]
+        )
         judge = _Judge(bundle_of, settings.false_alarms, now)
         for each in found:
             try:

@@ -59,27 +59,32 @@ def match_chunk(context: Context, chunk_id: int) -> None:
     waiting = likeness.read(context.db, chunk_id)
     if waiting is None:
         return
-    ids = np.frombuffer(waiting.photos.image_ids, "<i8").tolist()
-    thumbs = np.frombuffer(waiting.photos.thumbnails, np.uint8).reshape(-1, thumbnails.BYTES)
-    photos = [
-        ComparedImage(
-            image_id,
-            waiting.day,
-            head(waiting.digests[image_id]),
-            thumbs[place].tobytes() if len(thumbs) else None,
-        )
-        for place, image_id in enumerate(ids)
-        if image_id in waiting.digests
-    ]
-    likeness.add_present(context.db, with_keys(photos))
     since = waiting.day - context.settings.reuse_days
+    photos = _photos(context.db, waiting)
+    likeness.add_present(context.db, with_keys(photos))
     equal = likeness.equal_files(context.db, [each.image_id for each in photos], since)
     matches = [Match(max(pair), min(pair), MatchKind.EXACT, 0.0) for pair in equal]
     matches += near_matches(context.db, photos, since)
     matched, is_of_return = likeness.end(context.db, chunk_id, matches)
-    log.info("photos_matched", chunk=chunk_id, images=len(ids), matches=matched)
+    log.info("photos_matched", chunk=chunk_id, images=len(photos), matches=matched)
     if is_of_return:
         context.send(Task.JUDGE_RETURNS)
+
+
+def _photos(db: Database, waiting: likeness.Waiting) -> list[ComparedImage]:
+    """Return the photos of a chunk that count. Those that are compared again have a stored thumbnail."""
+    ids = np.frombuffer(waiting.photos.image_ids, "<i8").tolist()
+    kept = np.frombuffer(waiting.photos.thumbnails, np.uint8).reshape(-1, thumbnails.BYTES)
+    thumbs: dict[int, bytes | None] = {}
+    if len(kept):
+        thumbs = dict(zip(ids, (each.tobytes() for each in kept), strict=True))
+    else:
+        thumbs = {each.image_id: each.thumbnail for each in likeness.compared(db, ids, 0).values()}
+    return [
+        ComparedImage(image_id, waiting.day, head(waiting.digests[image_id]), thumbs.get(image_id))
+        for image_id in ids
+        if image_id in waiting.digests
+    ]
 
 
 def remove_old(context: Context, now: datetime) -> None:

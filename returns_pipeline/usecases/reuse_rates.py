@@ -1,5 +1,6 @@
 """How often changed photos are found again, and different ones confused: by the code that a night uses."""
 
+import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +29,13 @@ _PART = 0.05
 class ReuseRates(NamedTuple):
     """The photos found again, 0 to 1, for each change; `same` lists the pairs of the folder itself.
 
-    `false_alarms` counts the photos of the folder that are taken for another photo of it.
+    `copies` counts files that equal another one: they are left out. `false_alarms` counts the photos of the
+    folder that are taken for another photo of it.
     """
 
     photos: int
     unreadable: int
+    copies: int
     found: dict[str, float]
     false_alarms: int
     same: list[tuple[str, str, float]]
@@ -73,11 +76,16 @@ def rates(
     paths: Sequence[Path], limits: Limits, changed: int, progress: Callable[[int, int | None], None]
 ) -> ReuseRates:
     """Compare photos with each other, and changed copies of about `changed` of them with all."""
+    different: dict[bytes, Path] = {}
+    for path in paths:
+        with path.open("rb") as file:
+            different.setdefault(hashlib.file_digest(file, "sha256").digest(), path)
     with tempfile.TemporaryDirectory(prefix="returns-reuse-") as folder:
         database = Database(f"sqlite:///{folder}/reuse.sqlite3")
         database.upgrade()
         try:
-            return _rates(database, paths, limits, changed, progress)
+            found = _rates(database, list(different.values()), limits, changed, progress)
+            return found._replace(copies=len(paths) - len(different))
         finally:
             database.close()
 
@@ -120,7 +128,7 @@ def _rates(
         }
         found[name] = round(len(again) / max(1, len(known)), 4)
     same = [(names[one], names[two], round(far, 3)) for (one, two), far in sorted(pairs.items())]
-    return ReuseRates(len(stored), len(paths) - len(stored), found, len({one for one, _ in pairs}), same)
+    return ReuseRates(len(stored), len(paths) - len(stored), 0, found, len({one for one, _ in pairs}), same)
 
 
 def _thumbnails(paths: Sequence[Path], limits: Limits, change: str | None) -> Iterator[tuple[int, bytes]]:

@@ -10,37 +10,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from returns_pipeline.photos.likeness.brightness import OVEREXPOSED, equally_bright, is_exposed
 from returns_pipeline.photos.likeness.keys import ORIENTATIONS, frequencies
 from returns_pipeline.photos.likeness.thumbnails import Floats, Integers
 from returns_pipeline.records.likeness import PhotoChange
 
 #: From this distance on, two pictures are different.
-DIFFERENT = 0.56
-#: Pixels of the aligned pictures on each side: of luma, and of the colour differences.
-_PIXELS, _COLOUR_PIXELS = 24, 12
+DIFFERENT = 0.6
+#: Pixels of the aligned pictures on each side.
+_PIXELS = 24
 #: Frequencies of the first comparison, and the largest weight that a high one has.
 _FREQUENCIES, _MOST_WEIGHT = 14, 6.0
 #: The least correlation of the first comparison. Copies have 0.75 and more before they are aligned.
 _LEAST_CORRELATION = 0.75
 _STEPS, _LONGEST_STEP = 7, 0.04
-#: Levels from which a photo is overexposed: a brighter copy has lost what was there.
-_OVEREXPOSED = 245.0
 #: Levels by which a place may differ, and the part of the contrast around it by which it may differ besides.
 _LEVELS, _CONTRAST, _COLOUR_LEVELS, _COLOUR_CONTRAST = 6.0, 0.25, 5.5, 0.25
 #: The part of the contrast that may stay unexplained.
 _UNEXPLAINED = 0.135
 #: How much more a brighter copy may differ, for each factor e of brightness, in luma and in colour.
-_BRIGHTER, _BRIGHTER_COLOUR = 9.0, 20.0
+_BRIGHTER, _BRIGHTER_COLOUR = 5.0, 10.0
 #: The part of a picture that shows something from which the limits hold, and the least share of the limits.
 _BUSY, _LEAST_SHARE = 0.7, 0.04
-#: The contrast of a copy as a multiple of the other picture's.
-_LEAST_GAIN, _MOST_GAIN = 0.7, 1.45
+#: Levels by which a detail differs from its surroundings, and the least part of a picture with details.
+_DETAIL, _LEAST_DETAIL = 2.0, 0.03
+#: The brightness of a copy as a multiple of the other picture's.
+_LEAST_RATIO, _MOST_RATIO = 0.7, 1.45
 #: The part of a window that is left out on each side.
 _INSET = 0.02
 #: Pixels around a place whose mean is compared: details that a scaled copy has lost count less.
 _REACH = 1.8
 #: From these on, a copy is called cropped or framed, and brighter or darker.
-_EDGE, _OTHER_GAIN = 0.02, 1.08
+_EDGE, _OTHER_RATIO = 0.02, 1.08
 
 
 class Seen(NamedTuple):
@@ -70,31 +71,31 @@ def is_worth_comparing(correlation: Floats) -> "np.ndarray[tuple[int], np.dtype[
 class Compared(NamedTuple):
     """Pairs after their comparison. Below DIFFERENT, float32 `distances` [n] say that they are one picture.
 
-    `gain` [n] is the brightness of the first one as a multiple of the other's; `shown` [n, 4] is the part of
+    `ratio` [n] is the brightness of the first one as a multiple of the other's; `shown` [n, 4] is the part of
     the other one that it shows, as (top, bottom, left, right) in the orientation of the keys, all of it from
     0 to 1. `is_mirrored` and `is_turned` [n] say how the first one lies.
     """
 
     distances: Floats
-    gain: Floats
+    ratio: Floats
     shown: Floats
     is_mirrored: NDArray[np.bool_]
     is_turned: NDArray[np.bool_]
 
     def changes(self, place: int, *, is_later: bool) -> tuple[PhotoChange, ...]:
         """Return how the later picture of a pair differs; `is_later`: the first one of the pair is it."""
-        gain = float(self.gain[place])
+        ratio = float(self.ratio[place])
         inner = max(self.shown[place, [0, 2]].max(), 1 - self.shown[place, [1, 3]].min())
         outer = max(-self.shown[place, [0, 2]].min(), self.shown[place, [1, 3]].max() - 1)
         if not is_later:
-            gain, inner, outer = 1 / gain, outer, inner
+            ratio, inner, outer = 1 / ratio, outer, inner
         found = {
             PhotoChange.MIRRORED: self.is_mirrored[place],
             PhotoChange.TURNED: self.is_turned[place],
             PhotoChange.CROPPED: inner > _EDGE,
             PhotoChange.FRAMED: outer > _EDGE,
-            PhotoChange.BRIGHTER: gain > _OTHER_GAIN,
-            PhotoChange.DARKER: gain < 1 / _OTHER_GAIN,
+            PhotoChange.BRIGHTER: ratio > _OTHER_RATIO,
+            PhotoChange.DARKER: ratio < 1 / _OTHER_RATIO,
         }
         return tuple(change for change, is_so in found.items() if is_so)
 
@@ -106,24 +107,32 @@ def compare(one: Seen, other: Seen) -> Compared:
     """
     is_mirrored, is_turned = _turned(one.turns, other.turns)
     one, other = _inset(_upright(one)), _inset(_upright(other))
+    windows = _aligned(one, other)
+    wanted, patch, ratio = equally_bright(_picture(one, one.windows), _picture(other, windows))
+    found = np.maximum(
+        _luma_distances(wanted[..., 0], patch[..., 0], ratio),
+        np.where(_are_coloured(one, other), _colour_distances(wanted[..., 1:], patch[..., 1:], ratio), 0),
+    )
+    found /= np.clip((_busy(wanted[..., 0]) / _BUSY) ** 2, _LEAST_SHARE, 1)
+    says_something = _detailed(wanted[..., 0]) >= _LEAST_DETAIL
+    is_similar = says_something & (ratio > _LEAST_RATIO) & (ratio < _MOST_RATIO)
+    found = np.where(is_similar, found, np.inf).astype(np.float32)
+    return Compared(found, ratio, _shown(one.windows, windows), is_mirrored, is_turned)
+
+
+def _aligned(one: Seen, other: Seen) -> Floats:
+    """Return the windows [n, 4] of the other pictures that show what the windows of the first ones show."""
     wanted = _patch(one.luma, one.windows, _PIXELS)
     windows = other.windows.copy()
     for _ in range(_STEPS):
-        patch = _patch(other.luma, windows, _PIXELS)
-        windows += _step(wanted, patch, windows)
-    patch = _patch(other.luma, windows, _PIXELS)
-    gain, offset = _brightness(wanted, patch)
-    fitted = patch * gain[:, None, None] + offset[:, None, None]
-    # Without the outermost places, which a frame or the edge of a crop may touch.
-    apart = np.minimum(wanted, _OVEREXPOSED) - np.minimum(fitted, _OVEREXPOSED)
-    allowed = _LEVELS * _tolerance(gain)[:, None, None] + _CONTRAST * _contrast(wanted)
-    apart = apart[:, 1:-1, 1:-1]
-    luma = _largest(np.abs(_smooth(apart)) / allowed[:, 2:-2, 2:-2])
-    found = np.maximum(luma, _colour_distances(one, other, windows, gain))
-    found = np.maximum(found, _unexplained(wanted, apart) / (_UNEXPLAINED * _tolerance(gain)))
-    found /= np.clip((_busy(wanted) / _BUSY) ** 2, _LEAST_SHARE, 1)
-    found = np.where((gain > _LEAST_GAIN) & (gain < _MOST_GAIN), found, np.inf).astype(np.float32)
-    return Compared(found, gain, _shown(one.windows, windows), is_mirrored, is_turned)
+        windows += _step(wanted, _patch(other.luma, windows, _PIXELS), windows)
+    return windows
+
+
+def _picture(seen: Seen, windows: Floats) -> Floats:
+    """Return [n, pixels, pixels, 3]: luma and both colour differences in windows."""
+    planes = [seen.luma, seen.colours[:, 0], seen.colours[:, 1]]
+    return np.stack([_patch(plane, windows, _PIXELS) for plane in planes], axis=-1)
 
 
 def _turned(one: Integers, other: Integers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -205,7 +214,7 @@ def _step(wanted: Floats, patch: Floats, windows: Floats) -> Floats:
     down, across = np.gradient(patch, axis=1) * _PIXELS, np.gradient(patch, axis=2) * _PIXELS
     far, right = along[:, None], along[None, :]
     terms = [down * (1 - far), down * far, across * (1 - right), across * right, patch, np.ones_like(patch)]
-    counted = _is_exposed(wanted, patch)
+    counted = is_exposed(wanted, patch)
     basis = (np.stack(terms, axis=1) * counted[:, None]).reshape(len(patch), 6, -1)
     goal = (wanted * counted).reshape(len(patch), -1, 1)
     square = basis @ basis.transpose(0, 2, 1) + np.eye(6, dtype=np.float32) * 1e-2
@@ -216,35 +225,41 @@ def _step(wanted: Floats, patch: Floats, windows: Floats) -> Floats:
     return scaled
 
 
-def _is_exposed(wanted: Floats, patch: Floats) -> Floats:
-    """Return 1 where both have their details, 0 where one is overexposed; 1 everywhere if most of it is."""
-    counted = ((wanted < _OVEREXPOSED) & (patch < _OVEREXPOSED)).astype(np.float32)
-    few = counted.mean(axis=(1, 2)) < 0.1
-    counted[few] = 1
-    return counted
-
-
-def _brightness(wanted: Floats, patch: Floats) -> tuple[Floats, Floats]:
-    """Return gain [n] and offset [n] by which `patch` is most like `wanted`, by least squares."""
-    counted = _is_exposed(wanted, patch)
-    total = counted.sum(axis=(1, 2))
-    first, second = (patch * counted).sum(axis=(1, 2)) / total, (wanted * counted).sum(axis=(1, 2)) / total
-    one, two = patch - first[:, None, None], wanted - second[:, None, None]
-    gain = ((one * two * counted).sum(axis=(1, 2)) + 100) / ((one**2 * counted).sum(axis=(1, 2)) + 100)
-    return gain, second - gain * first
-
-
-def _tolerance(gain: Floats, brighter: float = _BRIGHTER) -> Floats:
-    """Return [n]: how much more pictures may differ if one is brighter and has lost highlights."""
-    found: Floats = 1 + brighter * np.clip(
-        np.abs(np.log(np.clip(gain, _LEAST_GAIN, _MOST_GAIN))) - 0.03, 0, 0.25
-    )
+def _luma_distances(wanted: Floats, patch: Floats, ratio: Floats) -> Floats:
+    """Return [n]: the largest difference of a place, or what the other picture leaves unexplained."""
+    # Without the outermost places, which a frame or the edge of a crop may touch.
+    apart = (np.minimum(wanted, OVEREXPOSED) - np.minimum(patch, OVEREXPOSED))[:, 1:-1, 1:-1]
+    tolerance = _tolerance(ratio, _BRIGHTER)
+    allowed = _LEVELS * tolerance[:, None, None] + _CONTRAST * _contrast(wanted)
+    largest = _largest(np.abs(_smooth(apart)) / allowed[:, 2:-2, 2:-2])
+    unexplained = _smooth(apart).std(axis=(1, 2)) / (_smooth(wanted).std(axis=(1, 2)) + 1)
+    found: Floats = np.maximum(largest, unexplained / (_UNEXPLAINED * tolerance))
     return found
 
 
-def _unexplained(wanted: Floats, apart: Floats) -> Floats:
-    """Return the part [n] of a picture's contrast that the other picture does not explain."""
-    return np.asarray(_smooth(apart).std(axis=(1, 2)) / (_smooth(wanted).std(axis=(1, 2)) + 1), np.float32)
+def _colour_distances(wanted: Floats, patch: Floats, ratio: Floats) -> Floats:
+    """Return [n]: the largest difference of a place in one of the two colour differences."""
+    allowed = _COLOUR_LEVELS * _tolerance(ratio, _BRIGHTER_COLOUR)[:, None, None]
+    found = np.zeros(len(wanted), np.float32)
+    for plane in range(2):
+        mine, theirs = _halved(wanted[..., plane]), _halved(patch[..., plane])
+        apart = np.abs(_smooth((mine - theirs)[:, 1:-1, 1:-1]))
+        by_place = allowed + _COLOUR_CONTRAST * _contrast(mine)
+        found = np.maximum(found, _largest(apart / by_place[:, 2:-2, 2:-2]))
+    return found
+
+
+def _are_coloured(one: Seen, other: Seen) -> NDArray[np.bool_]:
+    """Whether both pictures [n] have colours: the thumbnails of a grey model have none to compare."""
+    return np.asarray(one.colours.any(axis=(1, 2, 3)) & other.colours.any(axis=(1, 2, 3)))
+
+
+def _tolerance(ratio: Floats, brighter: float) -> Floats:
+    """Return [n]: how much more pictures may differ if one is brighter and has lost highlights."""
+    found: Floats = 1 + brighter * np.clip(
+        np.abs(np.log(np.clip(ratio, _LEAST_RATIO, _MOST_RATIO))) - 0.03, 0, 0.25
+    )
+    return found
 
 
 def _busy(wanted: Floats) -> Floats:
@@ -252,19 +267,17 @@ def _busy(wanted: Floats) -> Floats:
     return np.asarray((_contrast(wanted) > _LEVELS).mean(axis=(1, 2)), np.float32)
 
 
-def _colour_distances(one: Seen, other: Seen, windows: Floats, gain: Floats) -> Floats:
-    found = np.zeros(len(gain), np.float32)
-    for place in range(2):
-        wanted = _patch(one.colours[:, place], one.windows, _COLOUR_PIXELS)
-        patch = _patch(other.colours[:, place], windows, _COLOUR_PIXELS) * gain[:, None, None]
-        apart = np.abs(_smooth((wanted - patch)[:, 1:-1, 1:-1]))
-        allowed = _COLOUR_LEVELS * _tolerance(gain, _BRIGHTER_COLOUR)[
-            :, None, None
-        ] + _COLOUR_CONTRAST * _contrast(wanted)
-        found = np.maximum(found, _largest(apart / allowed[:, 2:-2, 2:-2]))
-    # A grey model's thumbnails have no colours to compare.
-    grey = ~one.colours.any(axis=(1, 2, 3)) | ~other.colours.any(axis=(1, 2, 3))
-    return np.where(grey, 0, found)
+def _detailed(wanted: Floats) -> Floats:
+    """Return the part [n] of a picture with details, which a plain wall in uneven light has not."""
+    apart = np.abs(wanted[:, 1:-1, 1:-1] - _smooth(wanted))
+    return np.asarray((apart > _DETAIL).mean(axis=(1, 2)), np.float32)
+
+
+def _halved(planes: Floats) -> Floats:
+    """Return [n, side / 2, side / 2]: the means of 2 x 2 places."""
+    count, side = planes.shape[:2]
+    found: Floats = planes.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    return found
 
 
 def _smooth(planes: Floats) -> Floats:
