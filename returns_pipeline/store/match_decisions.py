@@ -19,6 +19,25 @@ _ACTIONS = {
     MatchDecision.DISMISSED: ReturnAction.DISMISSED,
     None: ReturnAction.MATCH_REOPENED,
 }
+#: What another person has done meanwhile, by the decision that counts now.
+_SAID = {
+    None: N_(
+        "{who} has taken back the decision on photo {image} and photo {earlier} meanwhile, on "
+        "{at:%Y-%m-%d} at {at:%H:%M} UTC."
+    ),
+    MatchDecision.DISMISSED: N_(
+        "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo "
+        "{earlier} are different."
+    ),
+    MatchDecision.CONFIRMED: N_(
+        "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo "
+        "{earlier} are the same."
+    ),
+    MatchDecision.UNKNOWN: N_(
+        "{who} has decided about photo {image} and photo {earlier} meanwhile, on {at:%Y-%m-%d} at "
+        "{at:%H:%M} UTC."
+    ),
+}
 _ADVICE = N_("Look at the photos again; a new decision replaces the one that you see then.")
 
 
@@ -83,24 +102,6 @@ def _decided_since(row: Any, present: MatchDecision | None) -> ConflictError:
         return ConflictError(
             "There was no decision on photo {image} that you could have seen.", _ADVICE, image=row.image_id
         )
-    about = {"who": row.decided_by, "at": row.decided_at, "image": row.image_id, "earlier": row.earlier_id}
-    if present is None:
-        return ConflictError(
-            "{who} has taken back the decision on photo {image} and photo {earlier} meanwhile, on "
-            "{at:%Y-%m-%d} at {at:%H:%M} UTC.",
-            _ADVICE,
-            **about,
-        )
-    if present is MatchDecision.DISMISSED:
-        return ConflictError(
-            "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo "
-            "{earlier} are different.",
-            _ADVICE,
-            **about,
-        )
     return ConflictError(
-        "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo {earlier} "
-        "are the same.",
-        _ADVICE,
-        **about,
+        _SAID[present], _ADVICE, who=row.decided_by, at=row.decided_at, image=row.image_id, earlier=row.earlier_id
     )
