@@ -269,7 +269,10 @@ def forget_pictures(connection: sa.Connection, image_ids: Sequence[int]) -> None
 def remove_old(db: Database, before_day: int, most: int) -> int:
     """Remove what photos are compared by that came in before a day; return how many. Matches stay."""
     query = (
-        sa.select(compared_images.c.image_id).where(compared_images.c.received_day < before_day).limit(most)
+        sa.select(compared_images.c.image_id)
+        .where(compared_images.c.received_day < before_day)
+        .order_by(compared_images.c.received_day)
+        .limit(most)
     )
     with db.read() as connection:
         ids = list(connection.execute(query).scalars())

@@ -16,7 +16,7 @@ from returns_pipeline.photos.likeness.thumbnails import Floats, Integers
 from returns_pipeline.records.likeness import PhotoChange
 
 #: From this distance on, two pictures are different.
-DIFFERENT = 0.6
+DIFFERENT = 0.62
 #: Pixels of the aligned pictures on each side.
 _PIXELS = 24
 #: Frequencies of the first comparison, and the largest weight that a high one has.
