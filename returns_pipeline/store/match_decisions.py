@@ -19,30 +19,15 @@ _ACTIONS = {
     MatchDecision.DISMISSED: ReturnAction.DISMISSED,
     None: ReturnAction.MATCH_REOPENED,
 }
-#: What another person has done meanwhile, by the decision that counts now.
-_SAID = {
-    None: N_(
-        "{who} has taken back the decision on photo {image} and photo {earlier} meanwhile, on "
-        "{at:%Y-%m-%d} at {at:%H:%M} UTC."
-    ),
-    MatchDecision.DISMISSED: N_(
-        "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo "
-        "{earlier} are different."
-    ),
-    MatchDecision.CONFIRMED: N_(
-        "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo "
-        "{earlier} are the same."
-    ),
-    MatchDecision.UNKNOWN: N_(
-        "{who} has decided about photo {image} and photo {earlier} meanwhile, on {at:%Y-%m-%d} at "
-        "{at:%H:%M} UTC."
-    ),
-}
 _ADVICE = N_("Look at the photos again; a new decision replaces the one that you see then.")
 
 
 def decide(
-    db: Database, image_id: int, decision: MatchDecision | None, who: str, seen: MatchDecision | None
+    db: Database,
+    image_id: int,
+    decision: MatchDecision | None,
+    who: str,
+    seen: MatchDecision | None = None,
 ) -> None:
     """Store what a person decides about the match of a photo; None takes the decision back.
 
@@ -98,10 +83,37 @@ def _tell(
 
 
 def _decided_since(row: Any, present: MatchDecision | None) -> ConflictError:
-    if row.decided_at is None:
+    who, at, image, earlier = row.decided_by, row.decided_at, row.image_id, row.earlier_id
+    if at is None:
         return ConflictError(
-            "There was no decision on photo {image} that you could have seen.", _ADVICE, image=row.image_id
+            "There was no decision on photo {image} that you could have seen.", _ADVICE, image=image
+        )
+    if present is None:
+        return ConflictError(
+            "{who} has taken back the decision on photo {image} and photo {earlier} meanwhile, on "
+            "{at:%Y-%m-%d} at {at:%H:%M} UTC.",
+            _ADVICE,
+            who=who,
+            at=at,
+            image=image,
+            earlier=earlier,
+        )
+    if present is MatchDecision.DISMISSED:
+        return ConflictError(
+            "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo "
+            "{earlier} are different.",
+            _ADVICE,
+            who=who,
+            at=at,
+            image=image,
+            earlier=earlier,
         )
     return ConflictError(
-        _SAID[present], _ADVICE, who=row.decided_by, at=row.decided_at, image=row.image_id, earlier=row.earlier_id
+        "{who} has decided meanwhile, on {at:%Y-%m-%d} at {at:%H:%M} UTC: photo {image} and photo {earlier} "
+        "are the same.",
+        _ADVICE,
+        who=who,
+        at=at,
+        image=image,
+        earlier=earlier,
     )

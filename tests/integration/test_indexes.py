@@ -30,6 +30,8 @@ from returns_pipeline.store import (
     image_history,
     images,
     likeness,
+    match_decisions,
+    match_lists,
     photo_matches,
     review_grid,
     review_queue,
@@ -202,8 +204,11 @@ def _look_for_matches(home: Installation, image: ImageResult) -> None:
     likeness.equal_files(home.database, [image.id], 0)
     likeness.end(home.database, 0, [Match(image.id, 1, MatchKind.NEAR, 0.1)])
     photo_matches.match_of(home.database, image.id)
+    match_lists.of_images(home.database, [image.id])
+    match_lists.undecided(home.database)
+    match_lists.is_waiting(home.database)
     with pytest.raises(NotFoundError):
-        photo_matches.decide(home.database, 0, MatchDecision.CONFIRMED, "ada")
+        match_decisions.decide(home.database, 0, MatchDecision.CONFIRMED, "ada")
     with home.database.write() as connection:
         photo_matches.earlier_photos(connection, [image.id])
         likeness.forget(connection, [image.id])

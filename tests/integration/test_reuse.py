@@ -15,7 +15,7 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.likeness import ComparedImage, Match, MatchDecision, Uncompared
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import images, likeness, photo_matches, tables
+from returns_pipeline.store import images, likeness, match_decisions, photo_matches, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import judging, reuse, uploads
 from returns_pipeline.usecases.closing import close_run
@@ -210,20 +210,20 @@ def test_a_match_is_the_verdict_until_a_person_dismisses_it(
     assert verdicts(home.database) == {"RMA-1": "unsure", "RMA-2": "unsure", "RMA-3": "reused photo"}
     image_id = ids["RMA-3_e"]
     dismissed, confirmed = MatchDecision.DISMISSED, MatchDecision.CONFIRMED
-    photo_matches.decide(home.database, image_id, dismissed, "ada")
+    match_decisions.decide(home.database, image_id, dismissed, "ada")
     judging.judge_queued(context)
     assert verdicts(home.database)["RMA-3"] == "unsure"
     with pytest.raises(ConflictError, match="ada has decided"):
-        photo_matches.decide(home.database, image_id, confirmed, "grace")
+        match_decisions.decide(home.database, image_id, confirmed, "grace")
     with pytest.raises(NotFoundError):
-        photo_matches.decide(home.database, ids["RMA-1_d"], confirmed, "grace")
+        match_decisions.decide(home.database, ids["RMA-1_d"], confirmed, "grace")
     stored = photo_matches.match_of(home.database, image_id)
     assert stored is not None
     _wait_again(home, image_id)
     reuse.match_photos(context)
     assert photo_matches.match_of(home.database, image_id) == stored
     assert stored.decision is dismissed
-    photo_matches.decide(home.database, image_id, confirmed, "grace", seen=dismissed)
+    match_decisions.decide(home.database, image_id, confirmed, "grace", seen=dismissed)
     judging.judge_queued(context)
     assert verdicts(home.database)["RMA-3"] == "reused photo"
 
