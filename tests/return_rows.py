@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.verdicts import VerdictKind, VerdictReason
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, returns
+from returns_pipeline.store.tables import image_matches, images, returns
 
 #: A verdict of each kind, with its reason and the category that was found.
 VERDICTS: Sequence[tuple[VerdictKind | None, VerdictReason | None, float | None, str]] = (
@@ -62,3 +62,12 @@ def add_returns(db: Database, count: int, *, photos: Sequence[int] = ()) -> None
         for image_id, return_id in zip(photos, with_photo, strict=False):
             link = {"return_id": return_id, "return_source": "code"}
             connection.execute(sa.update(images).where(images.c.id == image_id).values(link))
+
+
+def add_match(db: Database, image_id: int, earlier_id: int) -> None:
+    """Insert a match of two photos: the later one is mirrored and cropped."""
+    found = {"image_id": image_id, "earlier_id": earlier_id, "matched_at": utc_now()}
+    with db.write() as connection:
+        connection.execute(
+            sa.insert(image_matches).values(**found, kind="near", distance=0.3, changes="mirrored,cropped")
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 from returns_pipeline.broker.client_paths import ClientPathsTask
 from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
-from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, runs
+from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, reuse, runs
 from returns_pipeline.usecases import sweep as sweeping
 from workers.app import app
 from workers.process import context
@@ -76,6 +76,12 @@ def close_run(run_id: int) -> None:
 def update_report(run_id: int) -> None:
     """Write a closed run's report again, with the reviews that came after it."""
     closing.update_report(context(), run_id)
+
+
+@app.task(ignore_result=True, **_RETRY)
+def match_photos() -> None:
+    """Compare the photos of finished chunks with all photos before them."""
+    reuse.match_photos(context())
 
 
 @app.task(ignore_result=True, **_RETRY)

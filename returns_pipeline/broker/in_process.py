@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.tasks import QUEUES, TASK_QUEUES, Argument, Task
-from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, runs
+from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, reuse, runs
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.sweep import sweep
 
@@ -93,6 +93,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     ),
     Task.CLOSE_RUN: lambda context, _, run_id: closing.close_run(context, run_id),
     Task.UPDATE_REPORT: lambda context, _, run_id: closing.update_report(context, run_id),
+    Task.MATCH_PHOTOS: lambda context, _: reuse.match_photos(context),
     Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),
     Task.DELIVER_NOTICES: lambda context, _: notices.deliver(context),
     Task.RETENTION: lambda context, _: retention.remove_some(context),

@@ -65,13 +65,13 @@ def _existing(database: "Database", number: str) -> "Return":
 
 def _print(database: "Database", found: "Return", as_json: bool) -> None:
     from returns_pipeline.cli.console import print_json, print_line
-    from returns_pipeline.report import words
+    from returns_pipeline.report import return_words, words
     from returns_pipeline.store import return_decisions, return_links, returns
 
     photos = return_links.photos_of_return(database, found.id)
     events = returns.history(database, found.id)
     version = return_decisions.version(database, found.id)
-    sentences = _why(found)
+    sentences = return_words.sentences(found)
     if as_json:
         about = {name: _plain(value) for name, value in found._asdict().items() if name != "id"}
         print_json(
@@ -114,27 +114,6 @@ def _print(database: "Database", found: "Return", as_json: bool) -> None:
         print_line(f"{'Photo':<10} {photo.id} {photo.name}: {label} ({photo.source}{against})")
     for event in events:
         print_line(f"{event.at:%Y-%m-%d %H:%M} {event.who}: {event.action}")
-
-
-def _why(found: "Return") -> list[str]:
-    """Return why a return has its verdict, in sentences; none if it has no verdict yet."""
-    from returns_pipeline.records.verdicts import Verdict, VerdictKind, VerdictReason
-    from returns_pipeline.report import words
-
-    if found.verdict is None:
-        return []
-    detail = found.verdict_detail or {}
-    return words.verdict(
-        Verdict(
-            VerdictKind(found.verdict),
-            VerdictReason(found.verdict_reason or ""),
-            found.sureness,
-            str(detail.get("expected", "")),
-            str(detail.get("found", "")),
-            int(detail.get("photos", 0)),
-            bool(detail.get("measured", True)),
-        )
-    )
 
 
 def _decision(found: "Return", version: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from returns_pipeline.cli import console
+from returns_pipeline.cli.evaluate_reuse import evaluate_reuse
 from returns_pipeline.cli.installation import open_database, open_installation
 from returns_pipeline.cli.options import MOST, Json
 from returns_pipeline.cli.return_decisions import decide, show
@@ -19,6 +20,7 @@ app = typer.Typer(help="Returns: what was expected, and whether it came.", no_ar
 app.command("show")(show)
 app.command("decide")(decide)
 app.command("evaluate")(evaluate)
+app.command("evaluate-reuse")(evaluate_reuse)
 
 #: Refused lines on a terminal; JSON has more.
 _MOST_LINES = 20

@@ -33,6 +33,7 @@ class AuditAction(StrEnum):
     IMAGE_DELETE = "image_delete"
     RETURN_DECIDE = "return_decide"
     RETURN_CHANGE = "return_change"
+    MATCH_DECIDE = "match_decide"
     RETURNS_IMPORT = "returns_import"
     CUSTOMER_DELETE = "customer_delete"
     #: Every review, skip and undo. The table `review_changes` has them.

@@ -84,12 +84,13 @@ class Decoded(NamedTuple):
 
 
 class PendingImage(NamedTuple):
-    """An image of a claimed chunk that has no result yet."""
+    """An image of a claimed chunk that has no result yet. `return_id`: it was sent for this return."""
 
     id: int
     path: str
     size: int
     identity: str
+    return_id: int | None = None
 
 
 class Outcome(NamedTuple):

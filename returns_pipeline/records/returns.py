@@ -42,6 +42,8 @@ class ReturnAction(StoredEnum):
     """What happened to a return. Its first announcement is no event: `created_at` and `source` say it.
 
     `imported`: a return that a photo had opened was announced. `changed`: its announcement was corrected.
+    `confirmed`, `dismissed`: a person decided whether a photo is the same as an earlier one.
+    `match_reopened`: that decision was taken back.
     """
 
     IMPORTED = "imported"
@@ -51,6 +53,7 @@ class ReturnAction(StoredEnum):
     DECISION = "decision"
     CONFIRMED = "confirmed"
     DISMISSED = "dismissed"
+    MATCH_REOPENED = "match_reopened"
     CUSTOMER_DELETED = "customer_deleted"
     UNKNOWN = "unknown"
 
@@ -123,11 +126,14 @@ class ReturnEvent(NamedTuple):
 
 
 class EarlierPhoto(NamedTuple):
-    """A photo that came in before, with another return, and is the same as a photo of this one."""
+    """A photo that came in before, with another return, and is the same as a photo of this one.
+
+    `earlier_number` is the number of the other return; None if the earlier photo belongs to none.
+    """
 
     image_id: int
     earlier_image_id: int
-    earlier_return_id: int | None = None
+    earlier_number: str | None = None
 
 
 class RefusedLine(NamedTuple):

@@ -25,6 +25,7 @@ class Task(StrEnum):
     EXPLAIN = "workers.tasks.explain_image"
     CLOSE_RUN = "workers.tasks.close_run"
     UPDATE_REPORT = "workers.tasks.update_report"
+    MATCH_PHOTOS = "workers.tasks.match_photos"
     REPLAY = "workers.tasks.replay_run"
     RETRY = "workers.tasks.retry_images"
     DELIVER_NOTICES = "workers.tasks.deliver_notices"
@@ -38,6 +39,7 @@ TASK_QUEUES = {
     Task.SCAN: CONTROL,
     Task.CLOSE_RUN: CONTROL,
     Task.UPDATE_REPORT: CONTROL,
+    Task.MATCH_PHOTOS: CONTROL,
     Task.RETRY: CONTROL,
     Task.DELIVER_NOTICES: CONTROL,
     Task.SWEEP: CONTROL,

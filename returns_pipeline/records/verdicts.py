@@ -64,13 +64,14 @@ class PhotoFacts(NamedTuple):
     `top` holds (label index, calibrated probability) pairs, best first, as a stored prediction does; empty if
     the photo has no prediction. `person_label` is the label or outcome of the newest review, None without
     one. `slip`: the photo shows a return's code and no item. `reused`: the photo came with another return
-    before, and no person has dismissed that.
+    before, and no person has dismissed that; `earlier` is the number of that return, if it is known.
     """
 
     top: tuple[tuple[int, float], ...] = ()
     person_label: str | None = None
     slip: bool = False
     reused: bool = False
+    earlier: str | None = None
 
 
 class ReturnFacts(NamedTuple):
@@ -100,6 +101,7 @@ class Verdict(NamedTuple):
     the probability that it is another one; None if facts or people decided. `found` is the most probable
     category, or what people saw; empty if no photo shows an item. `photos` counts the photos that decided.
     `measured` is False if the thresholds come from an assumption and not from validation photos.
+    `earlier` has the numbers of the returns with which reused photos came before.
     """
 
     kind: VerdictKind
@@ -109,6 +111,7 @@ class Verdict(NamedTuple):
     found: str = ""
     photos: int = 0
     measured: bool = True
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

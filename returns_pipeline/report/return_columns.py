@@ -10,7 +10,10 @@ from returns_pipeline.report.columns import Column, values
 
 
 class ReturnRow(NamedTuple):
-    """A return as a row of a file, or of a list of the REST interface. `reason` is a sentence for people."""
+    """A return as a row of a file, or of a list of the REST interface. `reason` is a sentence for people.
+
+    `earlier_returns` are the numbers of the returns with which reused photos came before.
+    """
 
     number: str
     order_number: str | None
@@ -21,6 +24,7 @@ class ReturnRow(NamedTuple):
     expected: str | None
     found: str | None
     verdict: str | None
+    earlier_returns: str | None
     sureness: float | None
     reason: str | None
     verdict_at: datetime | None
@@ -42,6 +46,7 @@ COLUMNS = (
     Column("expected", "expected", str, N_("Expected"), frozenset()),
     Column("found", "found", str, N_("Found"), frozenset()),
     Column("verdict", "verdict", str, N_("Result"), frozenset(), words=words.VERDICTS),
+    Column("earlier_returns", "earlier_returns", str, N_("Photo came before with"), frozenset()),
     Column("sureness", "sureness", float, N_("Probability"), frozenset()),
     Column("reason", "reason", str, N_("Why"), frozenset()),
     Column("verdict_at", "verdict_at", datetime, N_("Checked at"), frozenset()),
@@ -68,6 +73,7 @@ def row_of(listed: ListedReturn) -> ReturnRow:
         item.expected.name if item.expected else None,
         (verdict.found or None) if verdict else None,
         item.verdict,
+        (", ".join(verdict.earlier) or None) if verdict else None,
         item.sureness,
         " ".join(return_words.sentences(item)) or None,
         item.verdict_at,

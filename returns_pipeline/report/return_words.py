@@ -1,6 +1,9 @@
 """Codes of returns as words for people: filters, decisions, photos of a return, its history."""
 
-from returns_pipeline.languages import N_, Words, gettext, ngettext
+from collections.abc import Sequence
+from datetime import date
+
+from returns_pipeline.languages import N_, Words, date_text, gettext, ngettext
 from returns_pipeline.records.return_lists import Decided, VerdictGroup
 from returns_pipeline.records.returns import LinkSource, Return, ReturnAction, ReturnDecision, ReturnEvent
 from returns_pipeline.records.verdicts import Verdict, VerdictKind, VerdictReason
@@ -42,7 +45,8 @@ LINK_SOURCES = Words(
     }
 )
 
-#: The steps of a return's history. `{detail}` is a verdict or a decision, in words.
+#: The steps of a return's history. `{detail}` is a verdict or a decision, in words; `{image}` and `{earlier}`
+#: are ids of photos.
 RETURN_STEPS = Words(
     {
         ReturnAction.IMPORTED: N_("The return was announced after its first photo."),
@@ -50,8 +54,11 @@ RETURN_STEPS = Words(
         ReturnAction.PHOTO: N_("A photo came in."),
         ReturnAction.VERDICT: N_("Result of the check: {detail}."),
         ReturnAction.DECISION: N_("Decision: {detail}."),
-        ReturnAction.CONFIRMED: N_("The same photo was confirmed."),
-        ReturnAction.DISMISSED: N_("The same photo was dismissed: the photos are different."),
+        ReturnAction.CONFIRMED: N_("A person saw that photo {image} is the same as photo {earlier}."),
+        ReturnAction.DISMISSED: N_("A person saw that photo {image} and photo {earlier} are different."),
+        ReturnAction.MATCH_REOPENED: N_(
+            "The decision on whether photo {image} is the same as photo {earlier} was taken back."
+        ),
         ReturnAction.CUSTOMER_DELETED: N_("The data of the customer were deleted."),
         ReturnAction.UNKNOWN: N_("unknown"),
     }
@@ -89,6 +96,7 @@ def verdict_of(item: Return) -> Verdict | None:
         detail.get("found", ""),
         detail.get("photos", 0),
         detail.get("measured", True),
+        tuple(detail.get("earlier", ())),
     )
 
 
@@ -96,6 +104,15 @@ def sentences(item: Return) -> list[str]:
     """Return why a return has its verdict, in sentences; none while it waits for its photos."""
     found = verdict_of(item)
     return words.verdict(found) if found else []
+
+
+def several_days(days: Sequence[date]) -> str:
+    """Return that the photos of a return came in on several days, which are sorted."""
+    return gettext(
+        "Photos of this return came in on {count} days: {days}. Two parcels may have the same number.",
+        count=len(days),
+        days=", ".join(map(date_text, days)),
+    )
 
 
 def counted(total: int, more: bool = False) -> str:
@@ -130,4 +147,5 @@ def return_step(event: ReturnEvent) -> str:
         if event.action is ReturnAction.VERDICT
         else return_decision(detail.get("decision"))
     )
-    return RETURN_STEPS[event.action].format(detail=told)
+    pair = {name: detail.get(name, "?") for name in ("image", "earlier")}
+    return RETURN_STEPS[event.action].format(detail=told, **pair)

@@ -329,6 +329,13 @@ class Settings(BaseSettings):
         description="Further outcomes of a review without a category, like `wrong_item,damaged`, beside "
         "none_of_these, unreadable and retake. Default: none.",
     )
+    reuse_days: int = Field(
+        90,
+        ge=0,
+        le=3650,
+        description="How many days back the photos of a scan are compared with earlier ones, to find the "
+        "same photo again. 0: not at all.",
+    )
     webhooks: Annotated[SecretStr, AfterValidator(parse_webhooks)] = Field(
         SecretStr(""),
         description="Addresses that get each notice as a signed POST request, separated by commas; see "

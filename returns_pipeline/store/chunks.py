@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.chunks import ChunkState, Claim, Shadow
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
+from returns_pipeline.records.likeness import Uncompared
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
 from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.records.text import printable
-from returns_pipeline.store import bulk, codes, final_labels, fingerprints, returns
+from returns_pipeline.store import bulk, codes, final_labels, fingerprints, likeness, returns
 from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
@@ -96,7 +97,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
         run = connection.execute(_RUN, {"run": claimed.run_id}).one()
         pending = connection.execute(
-            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY)
+            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY, images.c.return_id)
             .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
             .order_by(images.c.id)
         )
@@ -179,12 +180,14 @@ def store(
     outcomes: Sequence[Outcome],
     embedded: Embedded | None = None,
     coloured: int = 0,
+    uncompared: Uncompared | None = None,
 ) -> bool:
     """Write every outcome of a chunk in one durable transaction, because files are moved after it.
 
     `embedded` holds the embeddings of its images, if later images are compared with them. `coloured` counts
-    the pictures whose colours the model does not see. Returns whether images of a return are among them: it
-    is queued for judging then. Raises LeaseLostError if another process has claimed the chunk.
+    the pictures whose colours the model does not see. `uncompared` holds the photos that are compared with
+    earlier ones. Returns whether images of a return are among them: it is queued for judging then. Raises
+    LeaseLostError if another process has claimed the chunk.
     """
     results = [_result(outcome) for outcome in outcomes]
     predicted = [
@@ -199,6 +202,8 @@ def store(
         bulk.insert(connection, predictions, _PREDICTION, predicted)
         fingerprints.add(connection, outcomes)
         codes.add(connection, outcomes)
+        if uncompared:
+            likeness.keep(connection, held.chunk_id, uncompared)
         if embedded:
             row = (held.model_version_id, held.chunk_id, *embedded)
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())

@@ -14,7 +14,7 @@ from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.removal import RetentionCounts, RetentionPass, StoredFile
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store import vectors
+from returns_pipeline.store import likeness, vectors
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
@@ -239,6 +239,7 @@ def _record_gone(connection: sa.Connection, chunk: OldChunk, gone: Sequence[int]
             sa.update(images).where(these).values(photo_removed_at=now, archived_path=None, in_intake=False)
         )
         connection.execute(sa.delete(explanations).where(explanations.c.image_id.in_(ids)))
+        likeness.forget_pictures(connection, ids)
     vectors.remove(connection, chunk.model_version_id, chunk.id, gone)
     # Its report shows photos and where they are: it is written again.
     connection.execute(sa.update(runs).where(runs.c.id == chunk.run_id).values(corrected_at=now))

@@ -1,13 +1,16 @@
 """The photos of a return, and the return of a photo."""
 
+from datetime import date, tzinfo
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.returns import LinkSource
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.store import browsing
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import images, returns
+from returns_pipeline.store.tables import images, returns, runs
 
 #: The photos of one return that a page shows.
 MOST_SHOWN = 60
@@ -44,6 +47,27 @@ def of_return(db: Database, return_id: int) -> list[ReturnPhoto]:
     return [
         ReturnPhoto(image, links[image.id].return_source, links[image.id].return_conflict) for image in shown
     ]
+
+
+def days_of(db: Database, return_id: int, zone: tzinfo) -> list[date]:
+    """Return the days on which photos of a return came in, the first one first.
+
+    A slip is no photo of the item, and a file that is tried again came in before.
+    """
+    query = (
+        sa.select(runs.c.opened_at)
+        .join_from(images, runs, runs.c.id == images.c.run_id)
+        .where(
+            images.c.return_id == return_id,
+            images.c.return_id.is_not(None),
+            images.c.return_source.is_distinct_from(LinkSource.THE_SLIP),
+            images.c.deleted_at.is_(None),
+            runs.c.kind != RunKind.RETRY,
+        )
+        .distinct()
+    )
+    with db.read() as connection:
+        return sorted({at.astimezone(zone).date() for at in connection.execute(query).scalars()})
 
 
 def return_of(db: Database, image_id: int) -> PhotoReturn | None:

@@ -159,6 +159,7 @@ def write(connection: sa.Connection, found: Return, verdict: Verdict | None, now
         "found": verdict.found if verdict else "",
         "photos": verdict.photos if verdict else 0,
         "measured": verdict.measured if verdict else True,
+        "earlier_returns": list(verdict.earlier) if verdict else [],
         "at": iso(now),
     }
     text = f"Return {found.number}: {kind}."
@@ -166,12 +167,15 @@ def write(connection: sa.Connection, found: Return, verdict: Verdict | None, now
 
 
 def _detail(verdict: Verdict) -> dict[str, Any]:
-    return {
+    detail: dict[str, Any] = {
         "expected": verdict.expected,
         "found": verdict.found,
         "photos": verdict.photos,
         "measured": verdict.measured,
     }
+    if verdict.earlier:
+        detail["earlier"] = list(verdict.earlier)
+    return detail
 
 
 def tell(connection: sa.Connection, notices: Sequence[Notice]) -> None:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
@@ -21,9 +22,11 @@ from returns_pipeline.errors import ConfigFault, FaultCode, PipelineError
 from returns_pipeline.photos import destinations
 from returns_pipeline.photos.decoding.batches import Decoder
 from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.likeness.thumbnails import is_large_enough, thumbnails
 from returns_pipeline.photos.source import ImmovableFault
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
+from returns_pipeline.records.likeness import Uncompared
 from returns_pipeline.records.predictions import Decision, Embedded
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import Task
@@ -31,9 +34,6 @@ from returns_pipeline.store import chunks
 from returns_pipeline.usecases import linking, shadow
 from returns_pipeline.usecases.closing import require_known_kind
 from returns_pipeline.usecases.context import Context
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -43,12 +43,15 @@ Timings = dict[str, float]
 class _Results(NamedTuple):
     """The outcome of each image of a chunk, and the embeddings if later images are compared with them.
 
+    `uncompared` holds the photos that are compared with earlier ones, to find the same photo again.
+
     `coloured` counts the pictures whose colours the model does not see.
     """
 
     outcomes: list[Outcome]
     embedded: Embedded | None = None
     coloured: int = 0
+    uncompared: Uncompared | None = None
 
 
 #: Why the prediction for a colour photo needs a person, if the model takes grey pixels.
@@ -113,6 +116,8 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
             return
         if claim.kind is RunKind.API:
             is_of_return |= linking.link_chunk(context, claim.run_id, chunk_id)
+            if _is_compared(context, claim):
+                context.send(Task.MATCH_PHOTOS)
         if is_of_return:
             context.send(Task.JUDGE_RETURNS)
         context.close_if_complete(claim.run_id)
@@ -136,7 +141,9 @@ def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:
         results = _give_up(context, claim) if given_up else _classify(context, claim, timings)
         outcomes = results.outcomes
         with _timed(timings, "store"):
-            is_of_return = chunks.store(context.db, claim, outcomes, results.embedded, results.coloured)
+            is_of_return = chunks.store(
+                context.db, claim, outcomes, results.embedded, results.coloured, results.uncompared
+            )
     with _timed(timings, "archive"):
         gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
     chunks.finish(context.db, claim, gone, timings, staying)
@@ -195,6 +202,9 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     ids: list[int] = []
     vectors: list[NDArray[np.int8]] = []
     coloured = 0
+    comparing = _is_compared(context, claim)
+    with_thumbnails = is_large_enough(bundle.input.height, bundle.input.width)
+    small: list[NDArray[np.uint8]] = []
     for batch in decoder.batches(claim.images, classifier.batch, settings.decode_threads, lease.progress):
         for image, (code, detail, faulty) in batch.failed:
             outcome = _unclassified(context, claim, image, ImageState.QUARANTINED, code, detail)
@@ -205,6 +215,9 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
             if claim.kind.is_of_intake and scores.features is not None:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
+        if comparing and with_thumbnails and batch.images:
+            with _timed(timings, "store"):
+                small.append(thumbnails(batch.pixels))
         first = len(outcomes)
         for image, facts, prediction in zip(batch.images, batch.facts, predictions, strict=True):
             target = destinations.destination(folder, image.id, image.path) if folder else None
@@ -220,10 +233,25 @@ def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
     timings["decode"] = decoder.decode_seconds / threads
     if codes:
         timings["codes"] = decoder.code_seconds / threads
+    embedded = Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes()) if ids else None
+    return _Results(outcomes, embedded, coloured, _uncompared(outcomes, small) if comparing else None)
+
+
+def _is_compared(context: Context, claim: Claim) -> bool:
+    """Whether photos of a chunk may be returned items: they are compared with the photos before them."""
+    settings = context.settings
+    if not settings.reuse_days or claim.kind is not RunKind.API:
+        return bool(settings.reuse_days) and claim.kind.is_of_intake
+    is_found_later = bool(settings.codes or settings.file_pattern)
+    return is_found_later or any(image.return_id is not None for image in claim.images)
+
+
+def _uncompared(outcomes: Sequence[Outcome], small: Sequence[NDArray[np.uint8]]) -> Uncompared | None:
+    """Return the classified photos of a chunk, whose thumbnails are `small`, in the same order."""
+    ids = [outcome.image_id for outcome in outcomes if outcome.state is ImageState.CLASSIFIED]
     if not ids:
-        return _Results(outcomes, None, coloured)
-    embedded = Embedded(np.array(ids, "<i8").tobytes(), np.concatenate(vectors).tobytes())
-    return _Results(outcomes, embedded, coloured)
+        return None
+    return Uncompared(np.array(ids, "<i8").tobytes(), b"".join(each.tobytes() for each in small))
 
 
 def _to_review(outcome: Outcome) -> Outcome:

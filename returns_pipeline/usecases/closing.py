@@ -66,6 +66,8 @@ def close_run(context: Context, run_id: int) -> None:
         failed=counts.failed,
         seconds=summary.seconds,
     )
+    if context.settings.reuse_days and summary.kind.is_of_intake:
+        context.send(Task.MATCH_PHOTOS)
     if notices:
         context.send(Task.DELIVER_NOTICES)
 

@@ -14,7 +14,7 @@ from returns_pipeline.records.returns import EarlierPhoto, Return
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.records.verdicts import LabelSpace, PhotoFacts, ReturnFacts, VerdictThresholds
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import return_verdicts, returns
+from returns_pipeline.store import photo_matches, return_verdicts, returns
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.return_verdicts import ReturnPhoto
 from returns_pipeline.usecases.context import Context
@@ -112,10 +112,13 @@ def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
             return Judged()
         found = return_verdicts.lock(connection, ids)
         photos = return_verdicts.photos_of(connection, ids)
+        reused = photo_matches.earlier_photos(
+            connection, [photo.image_id for some in photos.values() for photo in some]
+        )
         judge = _Judge(bundle_of, settings.false_alarms, now)
         for each in found:
             try:
-                facts, space, thresholds = judge.facts(each, photos[each.id], {})
+                facts, space, thresholds = judge.facts(each, photos[each.id], reused)
             except ConfigFault as fault:
                 log.warning("return_not_judged", number=each.number, reason=fault.message)
                 without_model.append(each.id)
@@ -152,6 +155,7 @@ class _Judge:
                 photo.person_label,
                 slip=photo.is_slip,
                 reused=photo.image_id in reused,
+                earlier=reused[photo.image_id].earlier_number if photo.image_id in reused else None,
             )
             for photo in photos
         )

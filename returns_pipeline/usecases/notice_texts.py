@@ -28,6 +28,13 @@ def told(notice: StoredNotice) -> StoredNotice:
 
 def _verdict_text(data: Data) -> str:
     about = {"number": data["return"], "verdict": words.VERDICTS.get(str(data["verdict"]), "")}
+    # A notice of an earlier version does not have the numbers.
+    earlier = data.get("earlier_returns")
+    if isinstance(earlier, list) and earlier:
+        numbers = ", ".join(map(str, earlier))
+        return gettext(
+            "Return {number}: {verdict}. The photo came in with: {earlier}.", **about, earlier=numbers
+        )
     if not data["expected"] or not data["found"]:
         return gettext("Return {number}: {verdict}.", **about)
     return gettext(

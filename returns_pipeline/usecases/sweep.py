@@ -5,9 +5,9 @@ from datetime import datetime
 import structlog
 
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
-from returns_pipeline.store import final_labels, nights, resending, run_closing, runs
+from returns_pipeline.store import final_labels, likeness, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import deletion, judging, notices, schedule, search, uploads
+from returns_pipeline.usecases import deletion, judging, notices, reuse, schedule, search, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
@@ -24,9 +24,10 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
     Also sends the reports that lack reviews, ends the days of uploads, indexes the names of new images,
-    removes the files of deleted images, has returns judged, and tells of late nights and old work.
-    Idempotent, and cheap when idle. Raises TransientFault if the broker does not answer; the next sweep tries
-    again. `now` is aware, by default the present moment.
+    has photos compared and returns judged, removes the files of deleted images and what photos of long ago
+    are compared by, and tells of late nights and old work. Idempotent, and cheap when idle. Raises
+    TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by default the
+    present moment.
     """
     now = now or utc_now()
     nights.release_future(context.db)
@@ -42,6 +43,9 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     corrected = run_closing.corrected(context.db)
     for run_id in corrected:
         context.queue.send(Task.UPDATE_REPORT, run_id)
+    if likeness.lost(context.db, context.settings.resend_seconds):
+        context.send(Task.MATCH_PHOTOS)
+    reuse.remove_old(context, now)
     final_labels.complete_older(context.db, _COMPLETED_LIMIT)
     deletion.remove_files(context.settings, context.db, context.photos, now=now)
     judging.send_if_queued(context, now)

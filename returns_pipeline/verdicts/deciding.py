@@ -39,9 +39,15 @@ def verdict_of(facts: ReturnFacts, space: LabelSpace, thresholds: VerdictThresho
         if not facts.overdue:
             return None
         return Verdict(VerdictKind.NO_PHOTO, VerdictReason.NOTHING_CAME, expected=name)
-    reused = sum(photo.reused for photo in photos)
+    reused = [photo for photo in photos if photo.reused]
     if reused:
-        return Verdict(VerdictKind.REUSED_PHOTO, VerdictReason.SEEN_BEFORE, expected=name, photos=reused)
+        return Verdict(
+            VerdictKind.REUSED_PHOTO,
+            VerdictReason.SEEN_BEFORE,
+            expected=name,
+            photos=len(reused),
+            earlier=tuple(dict.fromkeys(photo.earlier for photo in reused if photo.earlier)),
+        )
     shown = [
         photo
         for photo in photos

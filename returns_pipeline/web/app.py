@@ -21,7 +21,7 @@ from returns_pipeline.languages import gettext
 from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.records.text import pathless
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import return_lists, return_verdicts, review_queue
+from returns_pipeline.store import match_lists, return_lists, return_verdicts, review_queue
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.category_names import names_of_models
 from returns_pipeline.usecases.context import Context
@@ -97,6 +97,7 @@ def _open(settings: Settings) -> Resources:
     context = Context(settings, database, queue, _load_no_model)
     bundle_of = cache(partial(find_bundle, settings.models_dir))
     returns = Cached(partial(return_verdicts.counts, database), _RETURNS_SECONDS)
+    matches = Cached(partial(match_lists.counts, database), _RETURNS_SECONDS)
     return Resources(
         context=context,
         authenticator=Authenticator(settings, database),
@@ -106,7 +107,7 @@ def _open(settings: Settings) -> Resources:
         pictures=Pictures(context),
         readiness=Cached(partial(health.readiness, database, queue), health.READY_SECONDS),
         obstacles=Cached(partial(health.obstacles, queue), health.READY_SECONDS),
-        metrics=Cached(partial(metrics.exposition, database, queue, returns), health.READY_SECONDS),
+        metrics=Cached(partial(metrics.exposition, database, queue, returns, matches), health.READY_SECONDS),
         review_counts=Cached(partial(review_queue.counts, database), _COUNTED_SECONDS),
         open_returns=Cached(partial(return_lists.open_counts, database), _COUNTED_SECONDS),
     )

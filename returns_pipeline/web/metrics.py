@@ -14,7 +14,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.tasks import Queue
-from returns_pipeline.store import images, models, return_verdicts, review_queue, run_statistics
+from returns_pipeline.store import (
+    images,
+    match_lists,
+    models,
+    return_verdicts,
+    review_queue,
+    run_statistics,
+)
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.web.dependencies import Web
 
@@ -22,6 +29,8 @@ router = APIRouter(tags=["health"])
 
 #: (verdict, whether it is decided, number of returns), as `return_verdicts.counts` gives them.
 Counts = Callable[[], list[tuple[str, bool, int]]]
+#: Number of matches by decision, as `match_lists.counts` gives them.
+MatchCounts = Callable[[], dict[str, int]]
 
 
 @router.get(
@@ -35,21 +44,26 @@ def metrics(web: Web) -> Response:
     return Response(web.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def exposition(database: Database, queue: Queue, returns: Counts | None = None) -> bytes:
+def exposition(
+    database: Database, queue: Queue, returns: Counts | None = None, matches: MatchCounts | None = None
+) -> bytes:
     """Return every metric in Prometheus' text format.
 
-    `returns` gives the counts of returns; a caller may keep them, because they are counted one by one.
+    `returns` and `matches` give the counts of both; a caller may keep them, because they are counted one by
+    one.
     """
     registry = CollectorRegistry()
-    registry.register(_Collector(database, queue, returns or partial(return_verdicts.counts, database)))
+    returns = returns or partial(return_verdicts.counts, database)
+    matches = matches or partial(match_lists.counts, database)
+    registry.register(_Collector(database, queue, returns, matches))
     return generate_latest(registry)
 
 
 class _Collector:
     """Reads every metric when Prometheus collects."""
 
-    def __init__(self, database: Database, queue: Queue, returns: Counts) -> None:
-        self._db, self._queue, self._returns = database, queue, returns
+    def __init__(self, database: Database, queue: Queue, returns: Counts, matches: MatchCounts) -> None:
+        self._db, self._queue, self._returns, self._matches = database, queue, returns, matches
 
     def describe(self) -> list[Metric]:
         """Return nothing: without this the registry would collect everything once to learn the names."""
@@ -98,6 +112,8 @@ class _Collector:
         kind, meaning = GaugeMetricFamily, "Returns by verdict; `none` is not judged yet."
         yield _family(kind, "returns_verdicts", meaning, "verdict", by_verdict)
         yield kind("returns_undecided", "Returns that no person has decided.", undecided)
+        meaning = "Photos that came in before, by what a person decided; `none` is not decided."
+        yield _family(kind, "returns_matches", meaning, "decision", self._matches())
         active = GaugeMetricFamily(
             "returns_model_active", "The version that runs use.", labels=("name", "version")
         )

@@ -1,4 +1,4 @@
-"""Returns in a browser: found by a part of the number, decided; the second person is told."""
+"""Returns in a browser: found, decided, uploaded for; photos that came in before; who is told."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
 from returns_pipeline.usecases.runs import scan
 from returns_pipeline.web.security.access import hash_password
-from tests.return_rows import add_returns
+from tests.return_rows import add_match, add_returns
 from tests.support import write_images
 from tests.web import Site, site
 
@@ -35,6 +35,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with running.home.database.read() as connection:
             photos = list(connection.execute(sa.text("SELECT id FROM images ORDER BY id")).scalars())
         add_returns(running.home.database, 64, photos=photos)
+        # Photos of R-0003 and R-0011 that came in before, with R-0001 and R-0002.
+        add_match(running.home.database, photos[2], photos[0])
+        add_match(running.home.database, photos[8], photos[1])
         for name in ("anna", "ben"):
             access.add_user(running.home.database, name, hash_password(PASSWORD), Role.REVIEWER)
         yield running
@@ -107,7 +110,57 @@ def test_returns_are_decided_one_by_one_and_together(here: Site, browser: Browse
     expect(page.get_by_text("another photo is needed").locator("visible=true")).to_have_count(2)
 
 
+def test_a_photo_that_came_in_before_is_decided_by_keys_and_the_second_one_is_told(
+    here: Site, browser: Browser
+) -> None:
+    """Both photos and returns are shown; a decision is stored, refused to who did not see it, taken back."""
+    anna, ben = window(here, browser, "anna"), window(here, browser, "ben")
+    anna.goto("/returns/R-0003")
+    pair = anna.get_by_role("region", name=re.compile("^Photo .* and photo"))
+    expect(pair.get_by_role("img")).to_have_count(2)
+    expect(pair.get_by_role("link", name="Return R-0001")).to_be_visible()
+    expect(pair.get_by_text("The later photo is mirrored.")).to_be_visible()
+    ben.goto("/returns/R-0003")
+    press(anna, "x")
+    expect(pair.get_by_text("different photos", exact=True)).to_be_visible()
+    expect(anna.get_by_role("listitem").filter(has_text="are different.")).to_have_count(1)
+    press(ben, "s")
+    expect(ben.get_by_role("alert")).to_contain_text("anna has decided meanwhile")
+    press(ben, "s")
+    expect(ben.get_by_text("the same photo", exact=True)).to_be_visible()
+    press(ben, "w")
+    expect(ben.get_by_text("Is it the same photo?")).to_be_visible()
+    press(ben, "v")
+    expect(ben.get_by_role("heading", level=1)).to_have_text("Review")
+    press(ben, "k")
+    expect(ben.get_by_role("heading", level=1)).to_have_text("Photos that came in before")
+    expect(ben.get_by_role("region", name=re.compile("^Photo"))).to_have_count(2)
+    press(ben, "x")
+    expect(ben.get_by_role("status")).to_contain_text("is stored")
+    expect(ben.get_by_role("region", name=re.compile("^Photo"))).to_have_count(1)
+
+
+def test_photos_are_uploaded_for_one_return(here: Site, browser: Browser, tmp_path: Path) -> None:
+    """The number that is typed before the photos are chosen is that of their return."""
+    page = window(here, browser, "anna")
+    (photo,) = write_images(tmp_path, 1, start=40)
+    page.goto("/upload")
+    page.get_by_label("Return number, if all these photos are of one return").fill("R-0007")
+    page.locator("input[name=files]").set_input_files(photo)
+    expect(page.locator("[data-counts]")).to_have_text("1 of 1 sent.")
+    context, queue = here.home.in_process()
+    scan(context, "uploaded")
+    queue.deliver(context)
+    page.goto("/returns/R-0007")
+    expect(page.get_by_text("the number was sent with it")).to_be_visible()
+    expect(page.get_by_text("No photo of this return has come in.")).to_have_count(0)
+
+
 PAGES = {
+    "matches": "/matches",
+    "review": "/review",
+    "image": "/images/9",
+    "reused": "/returns/R-0011",
     "returns": "/returns",
     "one": "/returns/R-0002",
     "missing": "/returns/R-0007",

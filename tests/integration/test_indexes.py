@@ -12,8 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from returns_pipeline.broker.in_process import InProcessQueue
+from returns_pipeline.errors import NotFoundError
 from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.photos.likeness import thumbnails
 from returns_pipeline.records.images import Filter, ImageResult
+from returns_pipeline.records.likeness import ComparedImage, Match, MatchDecision, MatchKind
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.reviews import Judgement, ReviewAction, ReviewScope, Word
 from returns_pipeline.records.runs import RunKind, RunRequest
@@ -26,6 +29,10 @@ from returns_pipeline.store import (
     image_files,
     image_history,
     images,
+    likeness,
+    match_decisions,
+    match_lists,
+    photo_matches,
     review_grid,
     review_queue,
     reviews,
@@ -34,15 +41,18 @@ from returns_pipeline.store import (
 )
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases import reuse
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, write_images
 
-_TABLES = "images|chunks|runs|predictions"
+_TABLES = "images|chunks|runs|predictions|compared_images|image_keys|image_matches"
 _SQLITE_READS_ALL = re.compile(rf"SCAN (?:{_TABLES})\b(?! USING)")
 #: There are few runs and models, however many images there are, so reading all of them is cheap.
-_POSTGRES_READS_ALL = re.compile(r"Seq Scan on (?:images|chunks|predictions)\b")
+_POSTGRES_READS_ALL = re.compile(
+    r"Seq Scan on (?:images|chunks|predictions|compared_images|image_keys|image_matches)\b"
+)
 #: Rows that were read and discarded: a sign of a wrong index.
 _DISCARDED = re.compile(r"Rows Removed by Filter: (\d+)")
 
@@ -104,6 +114,19 @@ _LOAD = (
     """
     INSERT INTO image_fingerprints (image_id, sha256_head)
     SELECT id, id * 7919 FROM images WHERE id > 10000 AND state = 'classified'
+    """,
+    # A tenth of the photos is compared with later ones, and each hundredth of them repeats an earlier one.
+    """
+    INSERT INTO compared_images (image_id, received_day, sha256_head)
+    SELECT id, 19000 + mod(id, 1000), id * 7919 FROM images WHERE mod(id, 10) = 0 AND id > 10000
+    """,
+    """
+    INSERT INTO image_keys (key, image_id, view)
+    SELECT image_id * 7919 + view, image_id, view FROM compared_images, generate_series(0, 2) AS view
+    """,
+    """
+    INSERT INTO image_matches (image_id, earlier_id, kind, distance, changes, matched_at)
+    SELECT id, id - 1, 'exact', 0, '', now() FROM images WHERE mod(id, 100) = 1 AND id > 10000
     """,
     """
     SELECT setval(pg_get_serial_sequence(name, 'id'), 5000000)
@@ -170,6 +193,28 @@ def _look_at_a_photo(home: Installation, image: ImageResult) -> None:
     assert fingerprints.known(home.database, ["0" * 64]) == {}
     assert codes.of_images(home.database, [image.id]) == {}
     assert codes.images_with(home.database, "RMA-1") == []
+    _look_for_matches(home, image)
+
+
+def _look_for_matches(home: Installation, image: ImageResult) -> None:
+    """Compare a photo with earlier ones, decide about its match, judge by it, and remove it."""
+    photos = [ComparedImage(number, 20_000, number, bytes(thumbnails.BYTES)) for number in (1, image.id)]
+    likeness.add_present(home.database, reuse.with_keys(photos))
+    reuse.near_matches(home.database, photos, 0)
+    likeness.equal_files(home.database, [image.id], 0)
+    likeness.end(home.database, 0, [Match(image.id, 1, MatchKind.NEAR, 0.1)])
+    photo_matches.match_of(home.database, image.id)
+    match_lists.of_images(home.database, [image.id])
+    match_lists.undecided(home.database)
+    match_lists.is_waiting(home.database)
+    with pytest.raises(NotFoundError):
+        match_decisions.decide(home.database, 0, MatchDecision.CONFIRMED, "ada")
+    with home.database.write() as connection:
+        photo_matches.earlier_photos(connection, [image.id])
+        likeness.forget(connection, [image.id])
+    likeness.remove_old(home.database, 20_001, 10)
+    likeness.waiting(home.database, 10)
+    likeness.lost(home.database, 60)
 
 
 def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos: int) -> None:

@@ -1,6 +1,7 @@
 """An installed wheel does what a checkout does: it carries the models, the samples and the migrations."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,9 +107,14 @@ def test_the_demo_of_a_wheel_classifies_the_samples(installed: Path, tmp_path: P
     """In an empty folder the wheel finds its model, its samples and its migrations, and the run closes."""
     printed = _run(tmp_path, installed / "returns-pipeline", "demo")
 
-    assert "303 photos came in" in printed
+    assert "42 returns were announced" in printed
+    assert "304 photos came in" in printed
+    # expected, arrived, mismatched, reused
+    assert re.search(r"│ +42 │ +41 │ +2 │ +1 │", printed)
+    assert "came in before, with return RMA-10" in printed
+    assert printed.count("\n") < 40
     report = tmp_path / "var" / "demo" / "reports" / "run-1"
-    assert len((report / "results.csv").read_text().splitlines()) == 304
+    assert len((report / "results.csv").read_text().splitlines()) == 305
     assert (report / "report.html").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["var"]
 

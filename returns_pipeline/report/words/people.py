@@ -54,6 +54,7 @@ AUDIT_ACTIONS = Words(
         AuditAction.NOTICE_RETRY: N_("notices sent again"),
         AuditAction.IMAGE_DELETE: N_("photo deleted"),
         AuditAction.RETURN_DECIDE: N_("return decided"),
+        AuditAction.MATCH_DECIDE: N_("same photo decided"),
         AuditAction.RETURN_CHANGE: N_("return announced or changed"),
         AuditAction.RETURNS_IMPORT: N_("returns imported"),
         AuditAction.CUSTOMER_DELETE: N_("customer's data deleted"),
@@ -93,6 +94,7 @@ AUDIT_DETAILS = Words(
         "lines": N_("lines: {value}"),
         "returns": N_("returns: {value}"),
         "photos": N_("photos: {value}"),
+        "earlier": N_("earlier photo: {value}"),
     }
 )
 

@@ -23,7 +23,8 @@ VERDICTS = Words(
 
 
 #: Why a return has its verdict, by kind and reason: the sentences for one photo and for several. `{expected}`
-#: and `{found}` are categories, `{sure}` is a percentage, `{count}` a number of photos.
+#: and `{found}` are categories, `{sure}` is a percentage, `{count}` a number of photos. `{earlier}` are
+#: numbers of returns.
 VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     (VerdictKind.MATCH, VerdictReason.PROBABLE): (
         N_("Expected: {expected}. The photo shows that, with a probability of {sure}."),
@@ -78,8 +79,8 @@ VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
         N_("The return was announced, but no photo of it came in time."),
     ),
     (VerdictKind.REUSED_PHOTO, VerdictReason.SEEN_BEFORE): (
-        N_("A photo of this return came in before, with another return."),
-        N_("{count} photos of this return came in before, with other returns."),
+        N_("A photo of this return came in before, with return {earlier}."),
+        N_("{count} photos of this return came in before, with: {earlier}."),
     ),
     (VerdictKind.UNREADABLE, VerdictReason.NOTHING_READABLE): (
         N_("The photo is empty or cannot be read."),
@@ -88,6 +89,12 @@ VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
 }
 
 
+#: Why the photos of a return were used before, if no earlier return is known.
+_SEEN_BEFORE = (
+    N_("A photo of this return came in before."),
+    N_("{count} photos of this return came in before."),
+)
+
 #: Follows the sentence of a verdict whose thresholds were not measured.
 VERDICT_ASSUMED = N_("How sure the model must be was assumed, because it was not measured for this model.")
 
@@ -95,11 +102,14 @@ VERDICT_ASSUMED = N_("How sure the model must be was assumed, because it was not
 def verdict(found: Verdict) -> list[str]:
     """Return why a return has its verdict, and how sure that is, in sentences."""
     one, several = VERDICT_SENTENCES.get((found.kind, found.reason), (found.kind.value, found.kind.value))
+    if found.reason is VerdictReason.SEEN_BEFORE and not found.earlier:
+        one, several = _SEEN_BEFORE
     sentence = gettext(several if found.photos > 1 else one).format(
         expected=_category_or_outcome(found.expected),
         found=_category_or_outcome(found.found),
         sure="" if found.sureness is None else percentage(found.sureness),
         count=number(found.photos),
+        earlier=", ".join(found.earlier),
     )
     return [sentence] if found.measured else [sentence, gettext(VERDICT_ASSUMED)]
 

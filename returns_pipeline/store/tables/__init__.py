@@ -21,6 +21,12 @@ from returns_pipeline.store.tables.image_tables import (
     predictions,
 )
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
+from returns_pipeline.store.tables.likeness_tables import (
+    compared_images,
+    image_keys,
+    image_matches,
+    uncompared_chunks,
+)
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.removal_tables import file_removals, retention_passes
@@ -86,6 +92,7 @@ __all__ = [
     "api_tokens",
     "audit_events",
     "chunks",
+    "compared_images",
     "deliveries",
     "embeddings",
     "escape_path",
@@ -93,6 +100,8 @@ __all__ = [
     "file_removals",
     "image_codes",
     "image_fingerprints",
+    "image_keys",
+    "image_matches",
     "images",
     "jobs",
     "metadata",
@@ -118,6 +127,7 @@ __all__ = [
     "schema_compatibility",
     "search_grams",
     "search_progress",
+    "uncompared_chunks",
     "users",
     "views",
 ]

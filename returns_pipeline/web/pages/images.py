@@ -14,7 +14,7 @@ from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.text import file_name
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, shown
-from returns_pipeline.store import browsing, image_history, return_photos, runs
+from returns_pipeline.store import browsing, image_history, match_lists, return_photos, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.deletion import same_file
 from returns_pipeline.usecases import deletion, image_lists, originals, reviews
@@ -132,6 +132,8 @@ def _page(
         task=reviews.task(db, web.bundle_of, image.id),
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         can_review=can_review,
+        matches=match_lists.of_images(db, [image.id]),
+        may_decide=can_review,
         can_delete=person.may(Role.ADMIN) and image.state != ImageState.PENDING,
         can_retry=person.may(Role.OPERATOR) and _can_be_retried(db, shown),
         history=image_history.history(db, image.id),

@@ -70,3 +70,9 @@ def count_to_check(web: Resources) -> int:
     """Return how many returns a person should look at, as counted some seconds ago."""
     by_verdict = web.open_returns()
     return sum(by_verdict.get(each, 0) for each in GROUPS[VerdictGroup.TO_CHECK])
+
+
+def count_worst(web: Resources) -> tuple[int, int]:
+    """Return how many of these are another category, and how many have a photo that was used before."""
+    by_verdict = web.open_returns()
+    return by_verdict.get(VerdictKind.MISMATCH, 0), by_verdict.get(VerdictKind.REUSED_PHOTO, 0)

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
@@ -14,8 +15,8 @@ from returns_pipeline.records.return_lists import ReturnPlace
 from returns_pipeline.records.returns import Return, ReturnDecision, return_number
 from returns_pipeline.records.text import printable
 from returns_pipeline.report import return_words
+from returns_pipeline.store import match_lists, return_lists, return_photos, return_search, returns
 from returns_pipeline.store import return_decisions as decision_versions
-from returns_pipeline.store import return_lists, return_photos, return_search, returns
 from returns_pipeline.store.return_decisions import MOST_NOTE
 from returns_pipeline.usecases import return_decisions
 from returns_pipeline.usecases.context import Context
@@ -174,7 +175,9 @@ def _show(
         seen=decision_versions.version(db, item.id),
         verdict=verdict,
         why=return_words.sentences(item),
+        days=return_photos.days_of(db, item.id, ZoneInfo(context.settings.timezone)),
         photos=return_photos.of_return(db, item.id),
+        matches=match_lists.of_return(db, item.id),
         history=returns.history(db, item.id),
         may_decide=person.role.rank >= Role.REVIEWER.rank,
         most_note=MOST_NOTE,

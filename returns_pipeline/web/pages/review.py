@@ -6,10 +6,10 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
-from returns_pipeline.store import review_queue
+from returns_pipeline.store import match_lists, review_queue
 from returns_pipeline.usecases import reviews
 from returns_pipeline.web.dependencies import Web
-from returns_pipeline.web.pages.open_returns import TO_CHECK, count_to_check
+from returns_pipeline.web.pages.open_returns import TO_CHECK, count_to_check, count_worst
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show
 from returns_pipeline.web.pages.sent_review import SentReview
 from returns_pipeline.web.queries.review_scopes import ScopeInAddress
@@ -58,5 +58,7 @@ def _page(request: Request, web: Resources, person: Principal, fault: str = "") 
         outcomes=reviews.outcomes_without_label(web.context.settings.review_outcomes),
         fault=fault,
         returns_to_check=count_to_check(web),
+        worst_returns=count_worst(web),
+        has_matches=match_lists.is_waiting(db),
         returns_address=TO_CHECK.address(),
     )

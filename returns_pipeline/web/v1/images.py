@@ -13,7 +13,7 @@ from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.search import Place
 from returns_pipeline.records.text import pathless
-from returns_pipeline.store import browsing, image_history
+from returns_pipeline.store import browsing, image_history, match_lists
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import deletion, image_lists, search
@@ -28,6 +28,7 @@ from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.orders import Heat
 from returns_pipeline.web.render.pictures import SIZES, Pictures, Wanted
 from returns_pipeline.web.render.placeholder import placeholder
+from returns_pipeline.web.v1.matches import matches_of
 from returns_pipeline.web.v1.schemas import (
     DeletedImages,
     History,
@@ -126,7 +127,8 @@ def show_image(db: Db, _: Viewer, image_id: ImageId) -> ImageWithPredictions:
     """Return one image."""
     image = Image.of(image_by_id(db, image_id))
     predictions = [ModelPrediction.of(each) for each in browsing.all_predictions(db, image_id)]
-    return ImageWithPredictions(**image.model_dump(), predictions=predictions)
+    matches = matches_of(match_lists.of_images(db, [image_id]))
+    return ImageWithPredictions(**image.model_dump(), predictions=predictions, matches=matches)
 
 
 @router.delete("/images/{image_id}", summary="Delete an image and everything that came from it")

@@ -53,6 +53,9 @@ class ReturnInList(BaseModel):
     expected: str | None
     found: str | None = Field(description="The category that the photos show.")
     verdict: str | None
+    earlier_returns: str | None = Field(
+        description="The numbers of the returns with which reused photos came before."
+    )
     sureness: float | None = Field(description="The probability of the verdict, where the model decided.")
     reason: str | None = Field(description="Why, in a sentence.")
     verdict_at: datetime | None

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records import returns as records
-from returns_pipeline.store import returns
+from returns_pipeline.store import match_lists, returns
 from returns_pipeline.usecases import announcing, customers
 from returns_pipeline.usecases.announcing import Sent
 from returns_pipeline.web.dependencies import Admin, Db, Pipeline, Reviewer, Viewer
+from returns_pipeline.web.v1.matches import Match, matches_of
 
 router = APIRouter(tags=["returns"])
 
@@ -126,11 +127,13 @@ class Return(BaseModel):
     decided_by: str | None
     decided_at: datetime | None
     decision_note: str | None
+    matches: list[Match] = Field(description="Its photos that came in with other returns too.")
 
     @classmethod
-    def of(cls, found: records.Return) -> "Return":
+    def of(cls, found: records.Return, matches: list[Match]) -> "Return":
         """Return a return as a caller sees it."""
         return cls(
+            matches=matches,
             order=found.order_number,
             expected=found.expected_label,
             expected_main_category=found.expected_main_label,
@@ -184,4 +187,4 @@ def _existing(db: Db, number: str) -> Return:
     found = returns.find(db, known) if known else None
     if found is None:
         raise NotFoundError("There is no return {number}.", number=number)
-    return Return.of(found)
+    return Return.of(found, matches_of(match_lists.of_return(db, found.id)))

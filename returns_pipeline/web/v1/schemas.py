@@ -17,6 +17,7 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.report.columns import Output, as_dict, columns_of
 from returns_pipeline.usecases.models import MOST_REASON, Version
 from returns_pipeline.usecases.review_grid import MOST_TOGETHER
+from returns_pipeline.web.v1.matches import Match
 
 
 class _Body(BaseModel):
@@ -157,6 +158,7 @@ class ImageWithPredictions(Image):
     """One image with the predictions of all versions of models."""
 
     predictions: list[ModelPrediction]
+    matches: list[Match] = Field(description="Photos of other returns that are the same.")
 
 
 class SimilarImage(Image):

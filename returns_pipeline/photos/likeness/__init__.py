@@ -1,0 +1,1 @@
+"""Whether two photos show one picture: thumbnails, keys for an index, and the comparison that decides."""
