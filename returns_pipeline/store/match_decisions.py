@@ -9,7 +9,7 @@ from returns_pipeline.languages import N_
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.likeness import MatchDecision
 from returns_pipeline.records.returns import ReturnAction
-from returns_pipeline.store import audit, return_links, returns
+from returns_pipeline.store import audit, returns
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.match_lists import no_match
 from returns_pipeline.store.tables import image_matches, images
@@ -53,7 +53,7 @@ def decide(
             .values(decision=decision, decided_by=who[:100], decided_at=now)
         )
         _tell(connection, row, decision, who, present)
-        return_links.queue_of_images(connection, images.c.id == image_id)
+        returns.queue_of_images(connection, images.c.id == image_id)
 
 
 def _tell(

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.likeness import Match, MatchDecision, MatchKind, PhotoChange, StoredMatch
 from returns_pipeline.records.returns import EarlierPhoto
-from returns_pipeline.store import bulk, return_links
+from returns_pipeline.store import bulk, returns
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import image_matches, images, returns
+from returns_pipeline.store.tables import image_matches, images
+from returns_pipeline.store.tables import returns as returns_table
 
 _FOUND = ("earlier_id", "kind", "distance", "changes", "matched_at")
 
@@ -47,9 +48,7 @@ def add(db: Database, connection: sa.Connection, matches: Iterable[Match]) -> tu
         where=sa.and_(given.earlier_id < image_matches.c.earlier_id, image_matches.c.decision.is_(None)),
     )
     connection.execute(upsert, rows)
-    queued = [
-        return_links.queue_of_images(connection, images.c.id.in_(part)) for part in bulk.parts(sorted(best))
-    ]
+    queued = [returns.queue_of_images(connection, images.c.id.in_(part)) for part in bulk.parts(sorted(best))]
     return len(best), any(queued)
 
 
@@ -65,7 +64,7 @@ def remove(connection: sa.Connection, image_ids: Sequence[int]) -> list[int]:
         ).scalars()
     )
     for part in bulk.parts(later):
-        return_links.queue_of_images(connection, images.c.id.in_(part))
+        returns.queue_of_images(connection, images.c.id.in_(part))
     return later
 
 
@@ -93,10 +92,10 @@ def earlier_photos(connection: sa.Connection, image_ids: Sequence[int]) -> dict[
     """
     mine, earlier = images.alias("mine"), images.alias("earlier")
     query = (
-        sa.select(image_matches.c.image_id, image_matches.c.earlier_id, returns.c.number)
+        sa.select(image_matches.c.image_id, image_matches.c.earlier_id, returns_table.c.number)
         .join_from(image_matches, mine, mine.c.id == image_matches.c.image_id)
         .join(earlier, earlier.c.id == image_matches.c.earlier_id)
-        .outerjoin(returns, returns.c.id == earlier.c.return_id)
+        .outerjoin(returns_table, returns_table.c.id == earlier.c.return_id)
         .where(
             image_matches.c.image_id.in_(sa.bindparam("some", expanding=True)),
             image_matches.c.decision.is_distinct_from(MatchDecision.DISMISSED),
