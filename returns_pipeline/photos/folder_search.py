@@ -3,8 +3,11 @@
 Plain strings and `os` instead of `Path`: this runs once for every photo.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
+from operator import attrgetter
 
 import structlog
 
@@ -13,6 +16,9 @@ from returns_pipeline.photos import folder_renames
 from returns_pipeline.photos.file_identity import identity_of
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.records.images import FoundFile
+
+#: Files of a folder that are sorted together: it bounds the memory, and how long the first one takes.
+_SORTED_TOGETHER = 50_000
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -25,7 +31,10 @@ def found_file(path: str, status: os.stat_result, now_ns: int | None = None) -> 
 
 
 class FolderSearch:
-    """One search of a folder and its subfolders. Memory stays flat: only the names of folders are kept.
+    """One search of a folder and its subfolders. Memory stays flat: it holds one block of names, and folders.
+
+    A folder's files come in the order of their names, so of two photos of one night the earlier name has the
+    lower id. A folder of more than 50,000 files is sorted in blocks.
 
     Symbolic links are left out: they could lead out of the folder or in a circle. `unreadable` is called with
     each subfolder that cannot be listed, or whose files cannot be examined. With `clocks` a search also puts
@@ -61,15 +70,15 @@ class FolderSearch:
     def _files_of(self, folder: str) -> Iterator[FoundFile]:
         clocks, is_skipped, hidden, refusal = self._clocks, self._is_skipped, [], None
         device, now_ns = -1, None
-        with os.scandir(folder) as entries:
-            for entry in entries:
+        with os.scandir(folder) as entries, self._inner_folders() as inner:
+            for entry in _by_name(entries):
                 if is_skipped(entry.name):
                     if entry.name.startswith(folder_renames.TAKEN):
                         hidden.append(entry.path)
                     continue
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        self._folders.append(entry.path)
+                        inner.append(entry.path)
                         continue
                     if not entry.is_file(follow_symlinks=False):
                         continue
@@ -86,6 +95,15 @@ class FolderSearch:
         for path in hidden if clocks else ():
             self._show_if_abandoned(path, folder)
 
+    @contextlib.contextmanager
+    def _inner_folders(self) -> Iterator[list[str]]:
+        """Give a list for the folders of a folder; they are searched next, in its order."""
+        found: list[str] = []
+        try:
+            yield found
+        finally:
+            self._folders += reversed(found)
+
     def _refused(self, folder: str, error: OSError) -> None:
         log.warning("folder_skipped", folder=folder, reason=error.strerror)
         if self._unreadable:
@@ -100,3 +118,8 @@ class FolderSearch:
                 log.warning("hidden_photo_shown", file=path)
         except OSError as error:
             log.warning("hidden_photo_stays", file=path, reason=error.strerror)
+
+
+def _by_name(entries: "Iterator[os.DirEntry[str]]") -> "Iterator[os.DirEntry[str]]":
+    while some := sorted(islice(entries, _SORTED_TOGETHER), key=attrgetter("name")):
+        yield from some
