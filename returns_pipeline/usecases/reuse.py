@@ -32,6 +32,8 @@ _TASK_SECONDS = 30.0
 _MOST_CHUNKS = 1000
 #: Photos that are compared together: it bounds the memory.
 _AT_ONCE = 256
+#: Photos with which one is compared at most. It bounds the time among millions of photos.
+_MOST_CANDIDATES = 64
 #: Photos that one sweep removes; a day of 100,000 photos goes within minutes.
 _MOST_REMOVED = 5000
 
@@ -124,6 +126,7 @@ def _near_matches(db: Database, photos: Sequence[ComparedImage], since_day: int)
     # A photo is its own candidate.
     other = found.image_ids != ids[searched.pictures[found.positions]]
     found = _Found(*(each[other] for each in found))
+    found = _most_hit(searched.pictures[found.positions], found)
     stored = likeness.compared(db, np.unique(found.image_ids).tolist(), since_day)
     known = np.array([each in stored for each in found.image_ids.tolist()], bool)
     found = _Found(*(each[known] for each in found))
@@ -170,6 +173,19 @@ def _candidates(db: Database, searched: Integers) -> _Found:
     within = np.arange(len(repeated)) - np.repeat(np.cumsum(many) - many, many)
     at = np.repeat(first[positions], many) + within
     return _Found(repeated, rows[at, 1], rows[at, 2])
+
+
+def _most_hit(pictures: Integers, found: _Found) -> _Found:
+    """Keep the candidates of each picture that share most keys with it: among millions, many share one."""
+    pairs, pair_of, hits = np.unique(
+        np.stack([pictures, found.image_ids]), axis=1, return_inverse=True, return_counts=True
+    )
+    # By picture, then by keys, then the newest.
+    order = np.lexsort((-pairs[1], -hits, pairs[0]))
+    first = np.searchsorted(pairs[0][order], pairs[0][order], "left")
+    is_kept = np.zeros(len(hits), bool)
+    is_kept[order[np.arange(len(order)) - first < _MOST_CANDIDATES]] = True
+    return _Found(*(each[is_kept[pair_of.ravel()]] for each in found))
 
 
 def _best_views(pictures: Integers, image_ids: Integers, correlation: thumbnails.Floats) -> Integers:

@@ -37,6 +37,7 @@ from tests.faults.night import Night, log_of, scanned, signal_all, until
 from tests.faults.redis import fail_over, full_redis, read_only_redis
 from tests.faults.removal import kill_deletions
 from tests.faults.returns import kill_judges
+from tests.faults.reuse import kill_comparisons
 from tests.faults.up import kill_a_child_of_up
 from tests.support import states
 
@@ -320,6 +321,7 @@ FAULTS = [
         kill_judges,
         settings={"folder_pattern": "^(RMA-[0-9]+)$", "lease_seconds": 1},
     ),
+    Fault("a process dies between photos and matches", kill_comparisons, settings={"lease_seconds": 1}),
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
 ]
 

@@ -3,7 +3,8 @@
 It is the project's own worker with another classifier. White pixels kill its process, almost white ones
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
 FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename.
-FAULT_JUDGING is a file: the process that creates it dies while it judges returns.
+FAULT_JUDGING is a file: the process that creates it dies while it judges returns. FAULT_MATCHING is one too:
+the process that creates it dies before it stores the first matches of photos.
 """
 
 import contextlib
@@ -20,9 +21,11 @@ from numpy.typing import NDArray
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.photos import folder_renames
+from returns_pipeline.records.likeness import Match
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.returns import Return
-from returns_pipeline.store import return_verdicts
+from returns_pipeline.store import likeness, return_verdicts
+from returns_pipeline.store.database import Database
 from workers import process
 from workers.app import app
 
@@ -77,6 +80,18 @@ def _die_once(connection: sa.Connection, ids: Sequence[int]) -> list[Return]:
     return _lock(connection, ids)
 
 
+_end = likeness.end
+
+
+def _die_before_the_end(db: Database, chunk_id: int, matches: Sequence[Match]) -> tuple[int, bool]:
+    flag = os.environ.get("FAULT_MATCHING")
+    if flag and matches:
+        with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return _end(db, chunk_id, matches)
+
+
+setattr(likeness, "end", _die_before_the_end)  # noqa: B010 - replaces the name that the comparison uses
 setattr(return_verdicts, "lock", _die_once)  # noqa: B010 - replaces the name that judging uses
 setattr(folder_renames, "rename_to_free", _stall_once)  # noqa: B010 - replaces the name that moves use
 setattr(process, "load_classifier", _load)  # noqa: B010 - replaces the name that the worker imported

@@ -40,7 +40,7 @@ async def decide(request: Request, web: Web, person: Person, image_id: ImageId) 
         path = await run_in_threadpool(_decide, web, person, image_id, form)
     except ConflictError as fault:
         found = await run_in_threadpool(match_lists.existing, web.context.db, image_id)
-        return _page(request, person, [found], "", fault.shown_message)
+        return await run_in_threadpool(_page, request, person, [found], "", fault.shown_message)
     return redirect(request, path)
 
 
