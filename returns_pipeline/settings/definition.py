@@ -77,6 +77,10 @@ class Settings(BaseSettings):
         description="Folder for manifests, the files that announce returns. They are imported before each "
         "night's scan. Default: HOME/manifests.",
     )
+    contact: str = Field(
+        "",
+        description="Mail or web address that `collect` sends to each site, so that its operator can reach you.",
+    )
     missing_days: int = Field(
         21,
         ge=1,
