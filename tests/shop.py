@@ -1,5 +1,6 @@
 """A web shop on this machine, with products and with everything that can go wrong on a site."""
 
+import contextlib
 import gzip
 import io
 import itertools
@@ -8,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -25,27 +25,30 @@ class Product(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the shop sends: a body, or parts without end."""
+    """What the shop sends: a body, or a function that yields its parts, perhaps without end."""
 
-    body: bytes | Iterator[bytes]
+    body: bytes | Callable[[], Iterator[bytes]]
     kind: str = "text/html; charset=utf-8"
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
 
 
 class Shop(ThreadingHTTPServer):
-    """Serves `/sitemap.xml`, `/c/N` (categories), `/p/N` (products), `/img/N`, and what `pages` adds.
+    """Serves `/sitemap.xml`, the products `/p/N`, their pictures `/img/N`, and what `pages` adds.
 
-    `asked` counts the requests for each path; `agents` has their user agents. A path of `pages` is a reply, or
-    a function that makes one from the number of requests for it so far.
+    A path of `pages` is a reply, or a function that makes one from the number of requests for it so far.
+    `asked` counts the requests for each path, `times` has their moments, `agents` their user agents.
     """
 
     daemon_threads = True
 
-    def __init__(self, products: Sequence[Product], pages: dict[str, "Reply | Callable[[int], Reply]"]) -> None:
+    def __init__(
+        self, products: Sequence[Product], pages: dict[str, "Reply | Callable[[int], Reply]"]
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.products, self.pages = products, pages
         self.asked: Counter[str] = Counter()
+        self.times: list[tuple[str, float]] = []
         self.not_modified = 0
         self.agents: set[str] = set()
         self.robots = "User-agent: *\nDisallow: /secret/\n"
@@ -62,16 +65,17 @@ class Shop(ThreadingHTTPServer):
     def reply(self, path: str) -> Reply:
         """Return what the shop sends for a path."""
         self.asked[path] += 1
+        self.times.append((path, time.monotonic()))
         found = self.pages.get(path)
         if found is not None:
             return found(self.asked[path]) if callable(found) else found
         if path == "/robots.txt":
             return Reply(self.robots.encode(), "text/plain")
         if path == "/sitemap.xml":
-            return _sitemap("sitemap", [self.address("/sitemap-1.xml.gz")])
+            return Reply(_sitemap("sitemap", [self.address("/sitemap-1.xml.gz")]), "application/xml")
         if path == "/sitemap-1.xml.gz":
             pages = _sitemap("url", [self.address(f"/p/{number}") for number in range(len(self.products))])
-            return Reply(gzip.compress(pages.body), "application/gzip")  # type: ignore[arg-type] - bytes
+            return Reply(gzip.compress(pages), "application/gzip")
         kind, _, number = path.strip("/").partition("/")
         if number.isdigit() and int(number) < len(self.products):
             if kind == "p":
@@ -83,21 +87,23 @@ class Shop(ThreadingHTTPServer):
         return Reply(b"not found", status=404)
 
     def _product(self, number: int) -> Reply:
-        # Each way of writing an address in turn; `<base>` applies to the relative one.
-        image = (f"../img/{number}", f"//{self.host}/img/{number}", f"/img/{number}", self.address(f"/img/{number}"))
-        return product_page(self.products[number].category, image[number % 4], base="/shop/p/")
+        # Each way of writing an address in turn; `<base>` applies to the last one.
+        whole = self.address(f"/img/{number}")
+        image = (f"../img/{number}", whole.removeprefix("http:"), f"/img/{number}", whole, str(number))[
+            number % 5
+        ]
+        return product_page(self.products[number].category, image, base="/img/" if number % 5 == 4 else "")
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Shop
+    protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         self.server.agents.add(self.headers["User-Agent"])
         reply = self.server.reply(unquote(self.path.partition("?")[0]))
-        try:
+        with contextlib.suppress(OSError):  # the client has had enough
             self._send(reply)
-        except OSError:
-            pass  # the client has had enough
 
     def _send(self, reply: Reply) -> None:
         if isinstance(reply.body, bytes):
@@ -115,15 +121,17 @@ class _Handler(BaseHTTPRequestHandler):
             if reply.status == 200:
                 self.send_header("ETag", tag)
             self.send_header("Content-Length", str(len(reply.body)))
+        else:
+            self.send_header("Connection", "close")
         self.end_headers()
-        for part in (reply.body,) if isinstance(reply.body, bytes) else reply.body:
+        for part in (reply.body,) if isinstance(reply.body, bytes) else reply.body():
             self.wfile.write(part)
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_shop(
     products: Sequence[Product], pages: dict[str, Reply | Callable[[int], Reply]] | None = None
 ) -> Iterator[Shop]:
@@ -159,9 +167,10 @@ def page(body: str, head: str = "") -> Reply:
 
 def product_page(category: str, *images: str, base: str = "") -> Reply:
     """Return a page that describes a product by JSON-LD."""
-    product = {"@context": "https://schema.org", "@graph": [
-        {"@type": "Product", "name": "A thing", "category": category, "image": list(images)}
-    ]}
+    product = {
+        "@context": "https://schema.org",
+        "@graph": [{"@type": "Product", "name": "A thing", "category": category, "image": list(images)}],
+    }
     head = f"<base href='{base}'>" if base else ""
     return page("", f"{head}<script type='application/ld+json'>{json.dumps(product)}</script>")
 
@@ -171,15 +180,21 @@ def redirect(address: str) -> Reply:
     return Reply(b"", status=302, headers=(("Location", address),))
 
 
-def without_end(part: bytes, seconds: float = 0) -> Iterator[bytes]:
-    """Yield a part for ever, with a pause after each."""
-    for _ in itertools.count():
-        yield part
-        time.sleep(seconds)
+def without_end(
+    part: bytes, seconds: float = 0, *, is_chunked: bool = False
+) -> Callable[[], Iterator[bytes]]:
+    """Return a body that has a part again and again, with a pause after each."""
+    sent = b"%x\r\n%b\r\n" % (len(part), part) if is_chunked else part
+
+    def parts() -> Iterator[bytes]:
+        for _ in itertools.count():
+            yield sent
+            time.sleep(seconds)
+
+    return parts
 
 
-def _sitemap(kind: str, addresses: Sequence[str]) -> Reply:
+def _sitemap(kind: str, addresses: Sequence[str]) -> bytes:
     root = {"sitemap": "sitemapindex", "url": "urlset"}[kind]
     entries = "".join(f"<{kind}><loc>{quote(each, safe=':/')}</loc></{kind}>" for each in addresses)
-    body = f'<{root} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</{root}>'
-    return Reply(body.encode(), "application/xml")
+    return f'<{root} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</{root}>'.encode()

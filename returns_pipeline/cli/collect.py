@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from returns_pipeline.collecting.tally import Tally
 
 
-def collect(  # noqa: PLR0913 - each parameter is an option
+def collect(
     feed: Annotated[
         str,
         typer.Argument(
@@ -58,7 +58,6 @@ def collect(  # noqa: PLR0913 - each parameter is an option
 ) -> None:
     """Collect pictures of products into class folders, politely. A second call goes on."""
     _require_scrapy()
-    from returns_pipeline.collecting.collection import Collection
     from returns_pipeline.collecting.hosts import AllowedHosts
     from returns_pipeline.collecting.job import Budget, Job, Rules, Stop
     from returns_pipeline.settings import load_settings

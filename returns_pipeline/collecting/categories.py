@@ -10,7 +10,7 @@ from returns_pipeline.training.labelled import names
 from returns_pipeline.training.labelled.class_folders import PARTS
 
 #: Between the levels of a category: `Apparel > Shoes > Sandals`.
-_LEVELS = re.compile(r"\s*[>›»→|]\s*")
+_LEVELS = re.compile(r"\s*[>\u203a\u00bb|]\s*")
 #: Not in names of files of every system; a line break or an invisible letter is in no label.
 _UNSAFE = re.compile(r'[\\/:*?"<>|]')
 _MOST_BYTES = 120

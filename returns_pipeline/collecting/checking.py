@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -68,12 +69,19 @@ class PictureChecker:
 
 
 def _prepare(most_bytes: int) -> None:
-    """Limit the process, and take away the settings, which hold secrets."""
+    """Limit the process, take away the settings, which hold secrets, and end it when the crawl ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the crawl, which ends this process
     limit_memory(most_bytes)
     lower_limit(resource.RLIMIT_FSIZE, 0)
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _check(body: bytes, limits: Limits, seconds: float, least_side: int) -> tuple[str, str]:

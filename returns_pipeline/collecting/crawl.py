@@ -1,10 +1,8 @@
 """Runs one crawl with Scrapy. Its reactor starts once in a process."""
 
-import contextlib
 import json
 import logging
 import shutil
-import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +12,7 @@ from scrapy.crawler import AsyncCrawlerProcess
 
 from returns_pipeline import __version__
 from returns_pipeline.collecting.collection import Collection
-from returns_pipeline.collecting.job import Job, Stop
+from returns_pipeline.collecting.job import Job
 from returns_pipeline.collecting.spider import CollectSpider
 from returns_pipeline.collecting.tally import Tally
 
@@ -42,7 +40,6 @@ def crawl(job: Job, collection: Collection, on_picture: Callable[[int], None]) -
     process = AsyncCrawlerProcess(_settings(job, collection.state))
     logging.captureWarnings(True)
     task = process.crawl(CollectSpider, job=job, collection=collection, tally=tally)
-    _stop_at_signals(tally)
     process.start(install_signal_handlers=False)
     if task.done() and not task.cancelled() and (error := task.exception()):
         raise error
@@ -54,20 +51,6 @@ def crawl(job: Job, collection: Collection, on_picture: Callable[[int], None]) -
     if tally.fault:
         raise tally.fault
     return tally
-
-
-def _stop_at_signals(tally: Tally) -> None:
-    """End the crawl at Ctrl-C; a second one ends the process."""
-
-    def stop(number: int, _: object) -> None:
-        from twisted.internet import reactor
-
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        reactor.callFromThread(tally.stop, Stop.INTERRUPTED)  # type: ignore[attr-defined] - Twisted sets it
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # not in the main thread
-            signal.signal(number, stop)
 
 
 def _settings(job: Job, state: Path) -> dict[str, Any]:

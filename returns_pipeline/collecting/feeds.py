@@ -11,8 +11,10 @@ from returns_pipeline.collecting.job import Rules
 from returns_pipeline.errors import RefusedError
 
 #: Names of columns, without capitals and separators, the usual ones first.
-_IMAGE = ("image", "imageurl", "imagelink", "images", "picture", "pictureurl", "photo", "photourl")
-_IMAGE += ("address", "url", "src", "thumbnail", "link")
+_IMAGE = (
+    *("image", "imageurl", "imagelink", "images", "picture", "pictureurl", "photo", "photourl"),
+    *("address", "url", "src", "thumbnail", "link"),
+)
 _CATEGORY = (
     "category",
     "label",

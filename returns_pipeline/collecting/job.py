@@ -60,6 +60,7 @@ class Refusal(StrEnum):
     OTHER_SITE = "leads to another site"
     NOT_HTTP = "no http or https address"
     REDIRECTS = "too many redirects"
+    SEEN = "leads to an address that was asked for already"
     STATUS = "HTTP status"
     TOO_LARGE = "more bytes than allowed"
     TIMEOUT = "took too long"

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from parsel import Selector
 from scrapy.http import TextResponse
-from scrapy.selector import Selector
 
 from returns_pipeline.collecting.job import Rules
 
@@ -17,7 +17,7 @@ _PRODUCTS = frozenset({"Product", "ProductGroup", "ProductModel", "IndividualPro
 
 
 class Found(NamedTuple):
-    """A picture on a page: its address, as the page writes it, and its category and licence, perhaps empty."""
+    """A picture on a page: its address as the page writes it, its category and licence, perhaps empty."""
 
     address: str
     category: str

@@ -1,10 +1,11 @@
 """What Scrapy lacks for a polite crawl: pauses that a site asks for, refusals, a budget of bytes."""
 
 import asyncio
+import signal
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from scrapy import signals
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 300
 #: Seconds that requests may take to end when the crawl ends. What is cut off then is asked for again.
 GRACE_SECONDS = 15
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FORBID_ALL = b"User-agent: *\nDisallow: /\n"
 
 
 def spider_of(crawler: "Crawler") -> "CollectSpider":
     """Return the spider of a crawl that has started."""
-    return crawler.spider  # type: ignore[return-value] - this process has no other spider
+    return cast("CollectSpider", crawler.spider)
 
 
 class PoliteRetry(RetryMiddleware):
     """Scrapy's retries, and no request to a host before the time that its `Retry-After` names."""
 
-    def process_response(self, request: Request, response: Response) -> Request | Response:  # type: ignore[override] - Scrapy's has an argument that it warns about
+    # Scrapy's has one more argument, which it warns about.
+    def process_response(self, request: Request, response: Response) -> Request | Response:  # type: ignore[override]
         """Pause the host if it asks for it, then retry as Scrapy does."""
         if response.status in self.retry_http_codes and (pause := _retry_after(response)):
             if pause > LONGEST_PAUSE:
@@ -57,26 +60,36 @@ class PoliteRetry(RetryMiddleware):
 
 
 class Gate:
-    """Lets no request out whose picture is there already or has no room, and names private hosts."""
+    """Lets no request out that is not needed or over the budget of pages, and names private hosts."""
 
     def __init__(self, crawler: "Crawler") -> None:
         """Guard one crawl."""
         self._crawler = crawler
+        crawler.signals.connect(self._dropped, signals.request_dropped)
 
     @classmethod
     def from_crawler(cls, crawler: "Crawler") -> Self:
         """Return the middleware of a crawl, as Scrapy wants it."""
         return cls(crawler)
 
-    def process_request(self, request: Request) -> None:
-        """Refuse a picture that is not needed."""
+    def process_request(self, request: Request) -> Request | None:
+        """Refuse a picture that is not needed; put back what comes after the end of the budget."""
         spider, source = spider_of(self._crawler), request.meta.get("source")
-        if source is None:
-            return
-        if spider.collection.knows(source.address):
+        tally, is_page = spider.tally, "is_page" in request.meta
+        if source and spider.collection.knows(source.address):
             raise IgnoreRequest(Refusal.KNOWN)
-        if spider.is_full(spider.collection.folder_of(source.category)):
+        if source and spider.is_full(spider.collection.folder_of(source.category)):
             raise IgnoreRequest(Refusal.CATEGORY_FULL)
+        if is_page and tally.pages >= spider.job.budget.pages:
+            tally.stop(Stop.PAGES)
+        if tally.stopped and (source or is_page):
+            return request.replace(dont_filter=True)  # into the queue, for the next call
+        tally.pages += is_page
+        return None
+
+    def _dropped(self, request: Request, spider: "CollectSpider") -> None:
+        if "redirect_urls" in request.meta:
+            spider.refuse_request(request, Refusal.SEEN)
 
     def process_exception(self, request: Request, exception: Exception) -> None:
         """Do not retry a host that the resolver has refused."""
@@ -87,14 +100,13 @@ class Gate:
 
 
 class Budget:
-    """Ends the crawl when its pages, bytes or minutes are used up."""
+    """Ends the crawl when its bytes or minutes are used up, and at Ctrl-C."""
 
     def __init__(self, crawler: "Crawler") -> None:
         """Watch one crawl."""
         self._crawler = crawler
         crawler.signals.connect(self._opened, signals.spider_opened)
         crawler.signals.connect(self._received, signals.bytes_received)
-        crawler.signals.connect(self._responded, signals.response_received)
         crawler.signals.connect(self._closed, signals.spider_closed)
 
     @classmethod
@@ -104,8 +116,9 @@ class Budget:
 
     def _opened(self, spider: "CollectSpider") -> None:
         self._loop = asyncio.get_running_loop()
-        self._over = self._loop.call_later(spider.job.budget.minutes * 60, spider.tally.stop, Stop.TIME)
-        self._cut: asyncio.TimerHandle | None = None
+        self._timers = [self._loop.call_later(spider.job.budget.minutes * 60, spider.tally.stop, Stop.TIME)]
+        for number in _SIGNALS:
+            self._loop.add_signal_handler(number, spider.tally.stop, Stop.INTERRUPTED)
         spider.tally.end = self._end
 
     def _received(self, data: bytes, spider: "CollectSpider") -> None:
@@ -113,23 +126,20 @@ class Budget:
         if spider.tally.received >= spider.job.budget.received:
             spider.tally.stop(Stop.BYTES)
 
-    def _responded(self, request: Request, spider: "CollectSpider") -> None:
-        if request.meta.get("is_page"):
-            spider.tally.pages += 1
-            if spider.tally.pages >= spider.job.budget.pages:
-                spider.tally.stop(Stop.PAGES)
-
     def _end(self) -> None:
-        from twisted.internet import reactor
-
+        self._forget_signals()  # a second Ctrl-C ends the process
         self._ending = asyncio.ensure_future(self._crawler.stop_async())
-        self._cut = self._loop.call_later(GRACE_SECONDS, reactor.stop)  # type: ignore[attr-defined] - Twisted sets it
+        self._timers.append(self._loop.call_later(GRACE_SECONDS, self._loop.stop))
 
     def _closed(self, spider: "CollectSpider") -> None:
         spider.tally.is_whole = True
-        for timer in (self._over, self._cut):
-            if timer is not None:
-                timer.cancel()
+        self._forget_signals()
+        for timer in self._timers:
+            timer.cancel()
+
+    def _forget_signals(self) -> None:
+        for number in _SIGNALS:
+            self._loop.remove_signal_handler(number)
 
 
 def _retry_after(response: Response) -> float:

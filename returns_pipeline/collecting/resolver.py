@@ -5,7 +5,7 @@ notation and a redirect are checked like every other host.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from scrapy.resolver import CachingHostnameResolver
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
@@ -39,14 +39,14 @@ class PublicResolver(CachingHostnameResolver):
 
     def resolveHostName(  # noqa: N802 - Twisted's name
         self,
-        resolutionReceiver: IResolutionReceiver,  # noqa: N803
+        resolutionReceiver: Any,  # noqa: N803
         hostName: str,  # noqa: N803
         portNumber: int = 0,  # noqa: N803
         addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
         transportSemantics: str = "TCP",  # noqa: N803
     ) -> IHostResolution:
         """Resolve a name; the receiver gets the permitted addresses alone."""
-        receiver = _Permitted(resolutionReceiver, self._allowed, hostName, portNumber)
+        receiver: Any = _Permitted(resolutionReceiver, self._allowed, hostName, portNumber)
         return super().resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
 
 
@@ -54,13 +54,13 @@ class PublicResolver(CachingHostnameResolver):
 class _Permitted:
     """Passes on the addresses that are permitted."""
 
-    def __init__(self, receiver: IResolutionReceiver, allowed: AllowedHosts, host: str, port: int) -> None:
+    def __init__(self, receiver: Any, allowed: AllowedHosts, host: str, port: int) -> None:
         self._receiver, self._allowed, self._host, self._port = receiver, allowed, host, port
 
     def resolutionBegan(self, resolution: IHostResolution) -> None:  # noqa: N802
         self._receiver.resolutionBegan(resolution)
 
-    def addressResolved(self, address: IAddress) -> None:  # noqa: N802
+    def addressResolved(self, address: Any) -> None:  # noqa: N802
         if self._allowed.permits(self._host, self._port, address.host):
             self._receiver.addressResolved(address)
         else:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from scrapy import Request
@@ -102,9 +102,9 @@ class CollectSpider(SitemapSpider):
         """Yield the pictures of a page, and the pages of the same site that it leads to."""
         site = response.meta.get("site") or _site(response.url)
         if _site(response.url) != site:
-            self._refuse_page(response.request, Refusal.OTHER_SITE)
+            self.refuse_request(cast("Request", response.request), Refusal.OTHER_SITE)
         elif not isinstance(response, HtmlResponse):
-            self._refuse_page(response.request, Refusal.NO_PAGE)
+            self.refuse_request(cast("Request", response.request), Refusal.NO_PAGE)
         else:
             try:
                 yield from self._requests_of(response, site)
@@ -131,7 +131,7 @@ class CollectSpider(SitemapSpider):
         meta: dict[str, Any] = {"is_page": True, "site": site}
         if most_bytes:
             meta["download_maxsize"] = most_bytes
-        return Request(address, callback=callback, errback=self.page_failed, meta=meta)
+        return Request(address, callback=callback, errback=self.failed, meta=meta)
 
     def _picture(self, address: str, page: str, category: str, licence: str) -> Iterator[Request]:
         source = Source(address, page, category, licence)
@@ -142,7 +142,7 @@ class CollectSpider(SitemapSpider):
         else:
             meta = {"dont_cache": True, "download_maxsize": self.job.max_file_bytes}
             request = Request(
-                address, self.take_picture, errback=self.picture_failed, priority=_PICTURE_PRIORITY, meta=meta
+                address, self.take_picture, errback=self.failed, priority=_PICTURE_PRIORITY, meta=meta
             )
             request.meta["source"] = source._replace(address=request.url)
             yield request
@@ -151,13 +151,15 @@ class CollectSpider(SitemapSpider):
         """Hand a response to the pipeline."""
         return Picture(response.meta["source"], response.body)
 
-    def picture_failed(self, failure: Failure) -> None:
-        """Note why a picture did not come."""
-        self.refuse(failure.request.meta["source"], _reason_of(failure.value))  # type: ignore[attr-defined]
+    def failed(self, failure: Failure) -> None:
+        """Note why a page or a picture did not come."""
+        request = cast("Request", failure.request)  # type: ignore[attr-defined]  # Scrapy sets it
+        self.refuse_request(request, _reason_of(failure.value))
 
-    def page_failed(self, failure: Failure) -> None:
-        """Note why a page did not come."""
-        self._refuse_page(failure.request, _reason_of(failure.value))  # type: ignore[attr-defined]
+    def refuse_request(self, request: Request, reason: str) -> None:
+        """Count and note that a page or a picture is not taken."""
+        asked = request.meta.get("redirect_urls", [request.url])[0]
+        self.refuse(request.meta.get("source") or Source(asked, "", "", ""), reason)
 
     def refuse(self, source: Source, reason: str) -> None:
         """Count and note that a picture is not taken."""
@@ -168,10 +170,6 @@ class CollectSpider(SitemapSpider):
     def is_full(self, folder: str) -> bool:
         """Whether a class folder has as many pictures as the budget allows."""
         return self.collection.count(folder) >= self.job.budget.per_category
-
-    def _refuse_page(self, request: Request | None, reason: str) -> None:
-        self.tally.refused[reason] += 1
-        self.collection.refuse(request.url if request else self.job.feed, "", reason)
 
     def _is_sitemap(self, response: Response) -> bool:
         body = self._get_sitemap_body(response) or response.body
@@ -191,7 +189,7 @@ def _site(address: str) -> str:
     return urlsplit(address).netloc.lower()
 
 
-def _reason_of(error: BaseException) -> str:
+def _reason_of(error: BaseException | None) -> str:
     if isinstance(error, HttpError):
         return f"{Refusal.STATUS} {error.response.status}"
     if isinstance(error, IgnoreRequest):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Self
 from returns_pipeline.collecting.checking import PictureChecker
 from returns_pipeline.collecting.collection import Source
 from returns_pipeline.collecting.job import Refusal
+from returns_pipeline.collecting.polite import spider_of
 from returns_pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
-
-    from returns_pipeline.collecting.spider import CollectSpider
 
 
 @dataclass(slots=True)
@@ -37,7 +36,7 @@ class StorePictures:
 
     def open_spider(self) -> None:
         """Take what is collected from the spider."""
-        self._spider: CollectSpider = self._crawler.spider  # type: ignore[assignment] - there is one spider
+        self._spider = spider_of(self._crawler)
         self._checker = PictureChecker(self._spider.job)
 
     def close_spider(self) -> None:

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     )
     contact: str = Field(
         "",
-        description="Mail or web address that `collect` sends to each site, so that its operator can reach you.",
+        description="Mail or web address that `collect` sends to each site, for the site's operator.",
     )
     missing_days: int = Field(
         21,
