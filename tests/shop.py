@@ -7,8 +7,9 @@ import itertools
 import json
 import threading
 import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -36,8 +37,9 @@ class Reply(NamedTuple):
 class Shop(ThreadingHTTPServer):
     """Serves `/sitemap.xml`, the products `/p/N`, their pictures `/img/N`, and what `pages` adds.
 
-    A path of `pages` is a reply, or a function that makes one from the number of requests for it so far.
-    `asked` counts the requests for each path, `times` has their moments, `agents` their user agents.
+    The sitemap has the products and the `further` paths. A path of `pages` is a reply, or a function that
+    makes one from the number of requests for it so far. `asked` counts the requests for each path, `times`
+    has their moments, `agents` their user agents.
     """
 
     daemon_threads = True
@@ -47,6 +49,7 @@ class Shop(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.products, self.pages = products, pages
+        self.further: list[str] = []
         self.asked: Counter[str] = Counter()
         self.times: list[tuple[str, float]] = []
         self.not_modified = 0
@@ -74,7 +77,10 @@ class Shop(ThreadingHTTPServer):
         if path == "/sitemap.xml":
             return Reply(_sitemap("sitemap", [self.address("/sitemap-1.xml.gz")]), "application/xml")
         if path == "/sitemap-1.xml.gz":
-            pages = _sitemap("url", [self.address(f"/p/{number}") for number in range(len(self.products))])
+            pages = _sitemap(
+                "url",
+                map(self.address, [f"/p/{number}" for number in range(len(self.products))] + self.further),
+            )
             return Reply(gzip.compress(pages), "application/gzip")
         kind, _, number = path.strip("/").partition("/")
         if number.isdigit() and int(number) < len(self.products):
@@ -82,6 +88,8 @@ class Shop(ThreadingHTTPServer):
                 return self._product(int(number))
             if kind == "img":
                 return Reply(self.products[int(number)].picture, "image/png")
+        if kind == "hop":
+            return redirect(f"/hop/{int(number) + 1}")
         if kind == "calendar":
             return page("".join(f"<a href='{int(number or 0) * 2 + n}'>day</a>" for n in (1, 2)))
         return Reply(b"not found", status=404)
@@ -194,7 +202,77 @@ def without_end(
     return parts
 
 
-def _sitemap(kind: str, addresses: Sequence[str]) -> bytes:
+def _sitemap(kind: str, addresses: Iterable[str]) -> bytes:
     root = {"sitemap": "sitemapindex", "url": "urlset"}[kind]
     entries = "".join(f"<{kind}><loc>{quote(each, safe=':/')}</loc></{kind}>" for each in addresses)
     return f'<{root} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</{root}>'.encode()
+
+
+def _bomb() -> bytes:
+    """Return a PNG of a few bytes whose header says 30,000 x 30,000 pixels."""
+    head = (30_000).to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(bytes(1_000_000))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(body).to_bytes(4) + name + body + zlib.crc32(name + body).to_bytes(4) for name, body in chunks
+    )
+
+
+def dangerous_pictures(shop: Shop) -> dict[str, tuple[Reply, str]]:
+    """Return pictures that must not be taken: what a shop sends for each path, and the reason."""
+    port = shop.server_address[1]
+    whole = png(900)
+    tiny = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(tiny, "PNG")
+    return {
+        "/secret/1.png": (Reply(png(901), "image/png"), "forbidden by robots.txt"),
+        "/to-private": (redirect(f"http://127.0.0.2:{port}/img/0"), "private address"),
+        "/to-number": (redirect(f"http://2130706434:{port}/img/0"), "private address"),
+        "/to-metadata": (redirect("http://169.254.169.254/latest"), "private address"),
+        "/to-file": (redirect("file:///etc/passwd"), "HTTP status 302"),
+        "/loop": (redirect("/loop"), "leads to an address that was asked for already"),
+        "/hop": (redirect("/hop/1"), "too many redirects"),
+        "/huge": (
+            Reply(without_end(bytes(65536)), "image/png", headers=(("Content-Length", str(10 << 30)),)),
+            "more bytes than allowed",
+        ),
+        "/huge-chunked": (
+            Reply(
+                without_end(whole[:4096], is_chunked=True),
+                "image/png",
+                headers=(("Transfer-Encoding", "chunked"),),
+            ),
+            "more bytes than allowed",
+        ),
+        "/drip": (Reply(without_end(b"x", 0.1), "image/png"), "took too long"),
+        "/page.jpg": (page("no picture"), "not_an_image"),
+        "/drawing.svg": (Reply(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_format"),
+        "/script.png": (Reply(b"#!/bin/sh\nrm -rf /\n", "image/png"), "not_an_image"),
+        "/bomb.png": (Reply(_bomb(), "image/png"), "too_many_pixels"),
+        "/bomb.gz": (
+            Reply(gzip.compress(bytes(5_000_000)), "image/png", headers=(("Content-Encoding", "gzip"),)),
+            "more bytes than allowed",
+        ),
+        "/cut.png": (Reply(png(902, 200)[:5000], "image/png"), "truncated"),
+        "/tiny.png": (Reply(tiny.getvalue(), "image/png"), "fewer pixels than allowed"),
+        "/empty.png": (Reply(b"", "image/png"), "empty_file"),
+        "/gone.png": (Reply(b"", status=410), "HTTP status 410"),
+        "/copy.png": (Reply(png(0), "image/png"), "same content as another picture"),
+    }
+
+
+def dangerous_pages() -> dict[str, Reply]:
+    """Return pages without end, in a circle, of another kind, and forbidden."""
+    return {
+        "/slow": Reply(without_end(b"<p>", 0.1)),
+        "/endless": Reply(without_end(b"<p>" * 100_000)),
+        "/bomb": Reply(gzip.compress(bytes(50_000_000)), headers=(("Content-Encoding", "gzip"),)),
+        "/loop-a": redirect("/loop-b"),
+        "/loop-b": redirect("/loop-a"),
+        "/secret/page": page(""),
+        "/text": Reply(b"text", "text/plain"),
+    }
+
+
+def linking(*addresses: str) -> Reply:
+    """Return a page with links."""
+    return page("".join(f"<a href='{address}'>x</a>" for address in addresses))

@@ -82,7 +82,8 @@ def _category(response: TextResponse, rules: Rules, stated: Iterable[dict[str, A
 
 
 def _is_element(found: Selector) -> bool:
-    return bool(found.attrib) or found.get().startswith("<")
+    """Whether a rule selected an element, and not an attribute or a text."""
+    return not isinstance(found.root, str)
 
 
 def _json_ld(response: TextResponse) -> Iterator[dict[str, Any]]:

@@ -79,7 +79,8 @@ class Settings(BaseSettings):
     )
     contact: str = Field(
         "",
-        description="Mail or web address that `collect` sends to each site, for the site's operator.",
+        description="Mail or web address that `collect` sends to each site, for the site's operator. "
+        "Default: none.",
     )
     missing_days: int = Field(
         21,

@@ -1,33 +1,30 @@
 """`collect` against a real shop on this machine: what it takes, what it refuses, and how it goes on."""
 
 import csv
-import gzip
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.commands import run_command
 from tests.shop import (
     Reply,
     Shop,
+    dangerous_pages,
+    dangerous_pictures,
     open_shop,
     page,
     png,
     product_page,
     products,
     redirect,
-    without_end,
 )
 from tests.support import CLI, digests
 
@@ -101,66 +98,13 @@ def test_a_sitemap_becomes_class_folders(tmp_path: Path) -> None:
         assert all(count == 1 for path, count in shop.asked.items() if path.startswith("/img/"))
 
 
-def _bomb() -> bytes:
-    """Return a PNG of a few bytes whose header says 30,000 x 30,000 pixels."""
-    head = (30_000).to_bytes(4) * 2 + bytes([8, 2, 0, 0, 0])
-    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(bytes(1_000_000))), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        len(body).to_bytes(4) + name + body + zlib.crc32(name + body).to_bytes(4) for name, body in chunks
-    )
-
-
-def _dangers(shop: Shop) -> dict[str, tuple[Reply, str]]:
-    """Return pictures that must not be taken: what the shop sends for each path, and the reason."""
-    port = shop.server_address[1]
-    whole = png(900)
-    tiny = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(tiny, "PNG")
-    return {
-        "/secret/1.png": (Reply(png(901), "image/png"), "forbidden by robots.txt"),
-        "/to-private": (redirect(f"http://127.0.0.2:{port}/img/0"), "private address"),
-        "/to-number": (redirect(f"http://2130706434:{port}/img/0"), "private address"),
-        "/to-metadata": (redirect("http://169.254.169.254/latest"), "private address"),
-        "/to-file": (redirect("file:///etc/passwd"), "HTTP status 302"),
-        "/loop": (redirect("/loop"), "leads to an address that was asked for already"),
-        "/hop/0": (redirect("/hop/1"), "too many redirects"),
-        "/huge": (
-            Reply(without_end(bytes(65536)), "image/png", headers=(("Content-Length", str(10 << 30)),)),
-            "more bytes than allowed",
-        ),
-        "/huge-chunked": (
-            Reply(
-                without_end(whole[:4096], is_chunked=True),
-                "image/png",
-                headers=(("Transfer-Encoding", "chunked"),),
-            ),
-            "more bytes than allowed",
-        ),
-        "/drip": (Reply(without_end(b"x", 0.1), "image/png"), "took too long"),
-        "/page.jpg": (page("no picture"), "not_an_image"),
-        "/drawing.svg": (Reply(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_format"),
-        "/script.png": (Reply(b"#!/bin/sh\nrm -rf /\n", "image/png"), "not_an_image"),
-        "/bomb.png": (Reply(_bomb(), "image/png"), "too_many_pixels"),
-        "/bomb.gz": (
-            Reply(gzip.compress(bytes(5_000_000)), "image/png", headers=(("Content-Encoding", "gzip"),)),
-            "more bytes than allowed",
-        ),
-        "/cut.png": (Reply(png(902, 200)[:5000], "image/png"), "truncated"),
-        "/tiny.png": (Reply(tiny.getvalue(), "image/png"), "fewer pixels than allowed"),
-        "/empty.png": (Reply(b"", "image/png"), "empty_file"),
-        "/gone.png": (Reply(b"", status=410), "HTTP status 410"),
-        "/copy.png": (Reply(png(0), "image/png"), "same content as another picture"),
-    }
-
-
 def test_dangerous_pictures_are_refused(tmp_path: Path) -> None:
     """Each has its reason; the good one beside them is taken; little of an endless one is read."""
     out, pages = tmp_path / "out", Pages()
     with open_shop(products(1), pages) as shop:
-        dangers = _dangers(shop)
+        dangers = dangerous_pictures(shop)
         pages.update({path: reply for path, (reply, _) in dangers.items()})
         pages["/bäume/tännchen bild.png"] = Reply(png(5), "image/png")
-        pages.update({f"/hop/{number}": redirect(f"/hop/{number + 1}") for number in range(10)})
         pages["/"] = product_page(
             "Shirts",
             "/img/0",
@@ -179,23 +123,10 @@ def test_dangerous_pictures_are_refused(tmp_path: Path) -> None:
         assert shop.asked["/secret/1.png"] == 0
 
 
-def linking(*addresses: str) -> Reply:
-    """Return a page with links."""
-    return page("".join(f"<a href='{address}'>x</a>" for address in addresses))
-
-
 def test_dangerous_pages_end(tmp_path: Path) -> None:
     """Pages without end, in a loop, of other sites and of a calendar cost no product that is beside them."""
     out = tmp_path / "out"
-    dangers = {
-        "/drip": Reply(without_end(b"<p>", 0.1)),
-        "/endless": Reply(without_end(b"<p>" * 100_000)),
-        "/bomb": Reply(gzip.compress(bytes(50_000_000)), headers=(("Content-Encoding", "gzip"),)),
-        "/loop-a": redirect("/loop-b"),
-        "/loop-b": redirect("/loop-a"),
-        "/secret/page": page(""),
-        "/text": Reply(b"text", "text/plain"),
-    }
+    dangers = dangerous_pages()
     pages = Pages(dangers)
     with open_shop(products(12), pages) as shop, open_shop([]) as other:
         pages["/away"] = redirect(other.address("/"))
@@ -217,7 +148,7 @@ def test_dangerous_pages_end(tmp_path: Path) -> None:
         assert sum(shop.asked.values()) < 110
         assert other.asked["/x.png"] == 0
         found = reasons(shop, out)
-        assert found["/drip"] == "took too long"
+        assert found["/slow"] == "took too long"
         assert found["/endless"] == found["/bomb"] == "more bytes than allowed"
         assert "already" in found["/loop-a"] + found["/loop-b"]
         assert found["/secret/page"] == "forbidden by robots.txt"
@@ -228,14 +159,14 @@ def test_dangerous_pages_end(tmp_path: Path) -> None:
 def test_a_private_site_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
     """Without --allow-host, and with another port allowed, nothing is sent to this machine."""
     with open_shop(products(2)) as shop:
-        for allowed in ("127.0.0.1:1", "127.0.0.2"):
-            done = run_command(
-                ["collect", shop.address("/p/0"), "--out", str(tmp_path / allowed), "--allow-host", allowed],
-                environment=environment(tmp_path),
-                folder=tmp_path,
-            )
-            assert done.returncode == 1
-            assert "not taken: private address" in done.stdout
+        allowed = ("--allow-host", "127.0.0.1:1", "--allow-host", "127.0.0.2")
+        done = run_command(
+            ["collect", shop.address("/p/0"), "--out", "out", *allowed],
+            environment=environment(tmp_path),
+            folder=tmp_path,
+        )
+        assert done.returncode == 1
+        assert "not taken: private address" in done.stdout
         assert not shop.asked
 
 

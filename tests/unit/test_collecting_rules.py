@@ -25,7 +25,7 @@ from returns_pipeline.training.labelled import names
             "172.16.0.1",
             "192.168.1.1",
             "169.254.169.254",
-            "0.0.0.0",
+            "0.0.0.0",  # noqa: S104 - not bound to
             "100.100.100.200",
         ),
         *(
