@@ -67,6 +67,7 @@ class Refusal(StrEnum):
     NO_CONNECTION = "no connection"
     DAMAGED = "damaged response"
     NO_PAGE = "no HTML page"
+    NO_SITEMAP = "no sitemap"
     NO_CATEGORY = "no category"
     TOO_SMALL = "fewer pixels than allowed"
     DECODER = "the decoder crashed or took too long"

@@ -1,17 +1,20 @@
 """What Scrapy lacks for a polite crawl: pauses that a site asks for, refusals, a budget of bytes."""
 
 import asyncio
+import contextlib
 import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from scrapy import signals
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.exceptions import CannotResolveHostError, IgnoreRequest
 from scrapy.http import Request, Response
 from scrapy.utils.httpobj import urlparse_cached
+from twisted.internet.error import ReactorNotRunning
 
 from returns_pipeline.collecting import resolver
 from returns_pipeline.collecting.job import Refusal, Stop
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 300
 #: Seconds that requests may take to end when the crawl ends. What is cut off then is asked for again.
 GRACE_SECONDS = 15
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FORBID_ALL = b"User-agent: *\nDisallow: /\n"
 
 
@@ -34,16 +36,23 @@ def spider_of(crawler: "Crawler") -> "CollectSpider":
     return cast("CollectSpider", crawler.spider)
 
 
+def is_counted(request: Request) -> bool:
+    """Whether a request is for a page or a picture, and not for `robots.txt`."""
+    return "is_page" in request.meta or "source" in request.meta
+
+
 class PoliteRetry(RetryMiddleware):
     """Scrapy's retries, and no request to a host before the time that its `Retry-After` names."""
 
     # Scrapy's has one more argument, which it warns about.
     def process_response(self, request: Request, response: Response) -> Request | Response:  # type: ignore[override]
         """Pause the host if it asks for it, then retry as Scrapy does."""
-        if response.status in self.retry_http_codes and (pause := _retry_after(response)):
-            if pause > LONGEST_PAUSE:
-                spider_of(self.crawler).tally.stop(Stop.ASKED_TO_WAIT)
-                return response
+        pause = _retry_after(response) if response.status in self.retry_http_codes else 0
+        if pause > LONGEST_PAUSE:
+            spider_of(self.crawler).tally.stop(Stop.ASKED_TO_WAIT)
+            if is_counted(request):
+                return request.replace(dont_filter=True)  # into the queue, for the next call
+        elif pause:
             self._pause(request, pause)
         answered = super().process_response(request, response)
         if answered is response and response.status >= 500 and urlparse_cached(request).path == "/robots.txt":
@@ -82,7 +91,7 @@ class Gate:
             raise IgnoreRequest(Refusal.CATEGORY_FULL)
         if is_page and tally.pages >= spider.job.budget.pages:
             tally.stop(Stop.PAGES)
-        if tally.stopped and (source or is_page):
+        if tally.stopped and is_counted(request):
             return request.replace(dont_filter=True)  # into the queue, for the next call
         tally.pages += is_page
         return None
@@ -117,8 +126,7 @@ class Budget:
     def _opened(self, spider: "CollectSpider") -> None:
         self._loop = asyncio.get_running_loop()
         self._timers = [self._loop.call_later(spider.job.budget.minutes * 60, spider.tally.stop, Stop.TIME)]
-        for number in _SIGNALS:
-            self._loop.add_signal_handler(number, spider.tally.stop, Stop.INTERRUPTED)
+        self._at_signals(spider.tally.stop, Stop.INTERRUPTED)
         spider.tally.end = self._end
 
     def _received(self, data: bytes, spider: "CollectSpider") -> None:
@@ -127,19 +135,26 @@ class Budget:
             spider.tally.stop(Stop.BYTES)
 
     def _end(self) -> None:
-        self._forget_signals()  # a second Ctrl-C ends the process
         self._ending = asyncio.ensure_future(self._crawler.stop_async())
-        self._timers.append(self._loop.call_later(GRACE_SECONDS, self._loop.stop))
+        self._timers.append(self._loop.call_later(GRACE_SECONDS, _cut))
+        self._at_signals(_cut)
 
     def _closed(self, spider: "CollectSpider") -> None:
         spider.tally.is_whole = True
-        self._forget_signals()
         for timer in self._timers:
             timer.cancel()
 
-    def _forget_signals(self) -> None:
-        for number in _SIGNALS:
-            self._loop.remove_signal_handler(number)
+    def _at_signals(self, function: Callable[..., None], *arguments: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, function, *arguments)
+
+
+def _cut() -> None:
+    """End the reactor without waiting for requests, as Scrapy does at a second Ctrl-C."""
+    from twisted.internet import reactor
+
+    with contextlib.suppress(ReactorNotRunning):
+        cast("Any", reactor).stop()
 
 
 def _retry_after(response: Response) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from lxml.etree import LxmlError
 from scrapy import Request
 from scrapy.exceptions import (
     CannotResolveHostError,
@@ -88,7 +89,12 @@ class CollectSpider(SitemapSpider):
 
     def parse_sitemap(self, response: Response) -> Iterator[Request]:
         """Yield the sitemaps of an index of sitemaps, or the pages of a sitemap."""
-        for request in self._parse_sitemap(response):
+        try:
+            requests = self._parse_sitemap(response)
+        except LxmlError:
+            requests = ()
+            self.refuse(Source(response.url, "", "", ""), Refusal.NO_SITEMAP)
+        for request in requests:
             if request.callback == self._parse_sitemap:
                 yield self._page(request.url, self.parse_sitemap, most_bytes=FEED_BYTES)
             else:
@@ -172,8 +178,11 @@ class CollectSpider(SitemapSpider):
         return self.collection.count(folder) >= self.job.budget.per_category
 
     def _is_sitemap(self, response: Response) -> bool:
-        body = self._get_sitemap_body(response) or response.body
-        return _SITEMAP.search(body[:_HEAD]) is not None
+        return _SITEMAP.search(self._get_sitemap_body(response)[:_HEAD]) is not None
+
+    def _get_sitemap_body(self, response: Response) -> bytes:
+        # Scrapy's takes only what is called XML.
+        return super()._get_sitemap_body(response) or response.body
 
 
 def is_address(text: str) -> bool:
