@@ -25,6 +25,7 @@ from tests.shop import (
     product_page,
     products,
     redirect,
+    without_end,
 )
 from tests.support import CLI, digests
 
