@@ -7,6 +7,8 @@ import kombu.transport.redis
 import rich.console
 import rich.progress
 import rich.table
+import scrapy.crawler
+import scrapy.spiders
 import typer
 
 import returns_pipeline.broker.celery_queue
@@ -16,4 +18,4 @@ import returns_pipeline.store.reviews
 import returns_pipeline.usecases.models
 import returns_pipeline.usecases.results
 
-__all__ = ["alembic", "celery", "kombu", "returns_pipeline", "rich", "typer"]
+__all__ = ["alembic", "celery", "kombu", "returns_pipeline", "rich", "scrapy", "typer"]

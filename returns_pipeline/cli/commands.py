@@ -5,6 +5,7 @@ import typer
 from returns_pipeline.cli import (
     access,
     audit,
+    collect,
     data,
     db,
     demo,
@@ -40,6 +41,7 @@ app.command("retry")(requests.retry)
 app.command("retention")(retention.retention)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("collect")(collect.collect)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Folder for manifests, the files that announce returns. They are imported before each "
         "night's scan. Default: HOME/manifests.",
     )
+    contact: str = Field(
+        "",
+        description="Mail or web address that `collect` sends to each site, for the site's operator. "
+        "Default: none.",
+    )
     missing_days: int = Field(
         21,
         ge=1,

@@ -49,6 +49,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline users role": "tests/integration/test_people.py",
     "returns-pipeline retention": "tests/integration/test_retention.py",
     "returns-pipeline notify test": "tests/integration/test_notices.py",
+    "returns-pipeline collect": "tests/integration/test_collecting.py",
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
     "celery": "tests/integration/test_processes.py",
 }

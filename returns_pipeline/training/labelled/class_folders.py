@@ -13,7 +13,8 @@ from returns_pipeline.errors import RefusedError
 from returns_pipeline.training.labelled import names
 from returns_pipeline.training.labelled.listing import Listing, list_folder
 
-_PARTS = {
+#: The names of folders that divide photos.
+PARTS = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -58,7 +59,7 @@ def part_folders(root: Path) -> dict[str, Path]:
     folders = list_folder(root).folders
     parts: dict[str, Path] = {}
     for folder in folders:
-        part = _PARTS.get(folder.name.lower())
+        part = PARTS.get(folder.name.lower())
         if part in parts:
             raise RefusedError(
                 "{parts} and {folder} are both {part} folders.",
