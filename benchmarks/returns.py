@@ -105,9 +105,9 @@ def _print(found: dict[str, Any]) -> None:
     print(
         f"{found['form']:<5} {found['database']:<11} {'again' if found['again'] else 'first':<6} "
         f"{found['lines']:>9,} lines {found['seconds']:>7} s (goal {found['goal']:.0f} s; "
-        f"load {found['load']}; CPU {found['cpu_seconds']} s, of PostgreSQL {found['server_cpu_seconds']} s), "
-        f"{found['growth_mib']} MiB, "
-        f"added {found['added']:,}, unchanged {found['unchanged']:,}, refused {found['refused']:,}",
+        f"load {found['load']}), CPU {found['cpu_seconds']} s, PostgreSQL's {found['server_cpu_seconds']} s, "
+        f"{found['growth_mib']} MiB, added {found['added']:,}, unchanged {found['unchanged']:,}, "
+        f"refused {found['refused']:,}",
         flush=True,
     )
 
