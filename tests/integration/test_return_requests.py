@@ -65,8 +65,8 @@ def test_deleted_photos_say_nothing_any_more(here: Site) -> None:
     """A deletion over HTTP or on the command line takes the verdict back before it ends."""
     database = here.home.database
     announce(database, {"RMA-7": "white", "RMA-8": "white"})
-    for number in (7, 8):
-        write_item(here.home.settings.incoming_dir / f"RMA-{number}" / "a.png", "white", seed=number)
+    for seed, name in enumerate(("RMA-7", "RMA-8"), 7):
+        write_item(here.home.settings.incoming_dir / name / "a.png", "white", seed=seed)
     assert here.home.run("scan", "--wait").returncode == 0
     ids = {}
     for number in ("RMA-7", "RMA-8"):
