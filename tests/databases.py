@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import sqlalchemy as sa
 
 from returns_pipeline.store.database import Database
@@ -53,6 +54,14 @@ def postgres_away(url: str) -> Iterator[None]:
         yield
     finally:
         server.ensure_postgres_running()
+
+
+def server_cpu_seconds(url: str) -> float:
+    """Return the seconds that the processes of PostgreSQL have used the processor, ended ones included."""
+    server = psutil.Process(_servers[_host(url)].get_pid())
+    times = [server.cpu_times(), *(each.cpu_times() for each in server.children())]
+    ended = times[0].children_user + times[0].children_system
+    return float(ended + sum(each.user + each.system for each in times))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images
 from returns_pipeline.store.tables import returns as table
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.runs import scan
 from tests.support import Installation
 
 #: The brightness that the stub's model takes for each of its labels.
@@ -36,6 +37,20 @@ def with_returns(home: Installation, **settings: Any) -> tuple[Context, InProces
         replace(bundle, label_rates=_RATES, main_rates=_RATES).save()
     changed = home.settings.model_copy(update=settings)
     return Installation(changed, home.database).in_process()
+
+
+def night(pipeline: tuple[Context, InProcessQueue], name: str = "night") -> int:
+    """Scan and classify the intake, and deliver every message."""
+    context, queue = pipeline
+    run_id = scan(context, name)
+    queue.deliver(context)
+    return run_id
+
+
+def close(context: Context) -> None:
+    """End the process that reads codes."""
+    if context.code_reader:
+        context.code_reader.close()
 
 
 CODES: Mapping[str, Any] = {"codes": (CodeFormat.QR,), "code_pattern": "(RMA-[0-9]+)"}

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Images: the result of each.", no_args_is_help=True)
 
+#: Seconds after a deletion in which its returns are judged; the sweep has the others judged.
+_JUDGING_SECONDS = 10.0
+
 
 @app.command("list")
 def list_images(
@@ -78,7 +81,7 @@ def delete(
     """
     from returns_pipeline.report.words import counted
     from returns_pipeline.store.deletion import same_file
-    from returns_pipeline.usecases import deletion
+    from returns_pipeline.usecases import deletion, judging
 
     settings, database = open_installation()
     others = [each for each in same_file(database, image_id) if each != image_id]
@@ -88,6 +91,7 @@ def delete(
     if not yes:
         typer.confirm(f"Delete image {image_id} for ever?", abort=True)
     done = deletion.delete(settings, database, image_id, who=getpass.getuser())
+    judging.judge_all(settings, database, _JUDGING_SECONDS)
     console.print_line(f"Deleted {counted(len(done.images), 'image')}.")
     if done.files_left:
         left = counted(done.files_left, "file")

@@ -1,13 +1,9 @@
 """Parsers of the settings of codes in photos."""
 
-import re
-import warnings
 from typing import Any
 
 from returns_pipeline.records.codes import CodeFormat
-
-#: Characters of a pattern.
-_LONGEST_PATTERN = 500
+from returns_pipeline.records.number_patterns import NumberPattern
 
 
 def parse_formats(value: Any) -> tuple[CodeFormat, ...]:
@@ -20,18 +16,8 @@ def parse_formats(value: Any) -> tuple[CodeFormat, ...]:
     return tuple(each for each in chosen if each)
 
 
-def parse_code_pattern(value: str) -> str:
-    """Return a regular expression as it is. Raises ValueError for an invalid one, or without one group."""
-    if not value:
-        return value
-    if len(value) > _LONGEST_PATTERN:
-        raise ValueError(f"should have at most {_LONGEST_PATTERN} characters")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python will read differently
-            groups = re.compile(value).groups
-    except (re.error, RecursionError, OverflowError, Warning) as error:
-        raise ValueError(f"should be a regular expression of Python: {error}") from None
-    if groups != 1:
-        raise ValueError("should have one group, the number of the return, like (RMA-[0-9]{8})")
+def parse_number_pattern(value: str) -> str:
+    """Return a pattern for numbers as it is; empty for none. Raises ValueError for an invalid one."""
+    if value:
+        NumberPattern(value)
     return value

@@ -14,7 +14,7 @@ from returns_pipeline.records.codes import CodeFormat
 from returns_pipeline.records.models import ReviewThreshold
 from returns_pipeline.records.notices import EVENTS, NoticeKind
 from returns_pipeline.settings.broker_url import parse_broker_url
-from returns_pipeline.settings.codes import parse_code_pattern, parse_formats
+from returns_pipeline.settings.codes import parse_formats, parse_number_pattern
 from returns_pipeline.settings.notices import (
     parse_apprise,
     parse_events,
@@ -298,9 +298,9 @@ class Settings(BaseSettings):
         description="Codes that are read in photos, like `qr,ean13,code128`; see codes. Default: none.",
         json_schema_extra={"allowed": ", ".join(CodeFormat)},
     )
-    code_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+    code_pattern: Annotated[str, AfterValidator(parse_number_pattern)] = Field(
         "",
-        description="Regular expression of Python that the whole text of a code must match; its group is "
+        description="Regular expression (RE2) that the whole text of a code must match; its group is "
         "the number of a return, like `https://shop\\.example/r/(RMA-[0-9]{8})`. Default: every text is a "
         "number.",
         json_schema_extra={"allowed": "regular expression with one group"},
@@ -310,15 +310,15 @@ class Settings(BaseSettings):
         description="on: a photo that shows the code of a return opens it, and the photos after it in the "
         "same folder belong to it until the next one. It has no effect without CODES.",
     )
-    folder_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+    folder_pattern: Annotated[str, AfterValidator(parse_number_pattern)] = Field(
         "",
-        description="Regular expression of Python that finds the number of a return in the name of a photo's "
+        description="Regular expression (RE2) that finds the number of a return in the name of a photo's "
         "folder, like `^(RMA-[0-9]{8})$`; its group is the number. Default: folders say nothing.",
         json_schema_extra={"allowed": "regular expression with one group"},
     )
-    file_pattern: Annotated[str, AfterValidator(parse_code_pattern)] = Field(
+    file_pattern: Annotated[str, AfterValidator(parse_number_pattern)] = Field(
         "",
-        description="Regular expression of Python that finds the number of a return in the name of a photo, "
+        description="Regular expression (RE2) that finds the number of a return in the name of a photo, "
         "like `^(RMA-[0-9]{8})_`; its group is the number. Default: names say nothing.",
         json_schema_extra={"allowed": "regular expression with one group"},
     )

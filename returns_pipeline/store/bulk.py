@@ -51,6 +51,21 @@ def insert(
     return done.rowcount
 
 
+def add(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Insert rows of which none is there, straight into the table. A sixth cheaper on PostgreSQL.
+
+    Raises sqlalchemy's IntegrityError if one is there; the transaction is then lost.
+    """
+    if not rows:
+        return
+    if _is_sqlite(connection):
+        places = ", ".join("?" * len(columns))
+        into = f"INSERT INTO {table.name} ({', '.join(columns)})"
+        connection.exec_driver_sql(f"{into} VALUES ({places})", list(rows))
+    else:
+        _copy_into(connection, table.name, columns, rows)
+
+
 def update(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Set all `columns` but the last one, which is a unique key that identifies the row."""
     if not rows:
@@ -81,14 +96,18 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
     )
     # An earlier call, in this transaction or another, may have left rows.
     connection.exec_driver_sql(f"TRUNCATE {name}")
+    _copy_into(connection, name, columns, rows)
+    return name
+
+
+def _copy_into(connection: sa.Connection, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
     import psycopg
 
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({listed}) FROM STDIN") as copy:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
         # As the error that SQLAlchemy raises for its own statements.
         raise sa.exc.DBAPIError.instance("COPY", None, error, psycopg.Error) from error
-    return name

@@ -30,6 +30,8 @@ _DATE = _FIELDS.index("announced_on")
 PERSONAL = ("order_number", "customer", "note")
 #: Fields whose values are kept in a return's history.
 _SHOWN = ("expected_label", "expected_main_label", "product", "title", "announced_on")
+#: Numbers of one look-up. For many more, PostgreSQL reads the whole table in place of the index.
+_LOOKED_UP = 2000
 #: Attempts at a batch whose returns others open at the same time.
 _ATTEMPTS = 5
 
@@ -187,6 +189,12 @@ class _Batch:
 
     def _stored(self, numbers: list[str], lock: str = "") -> "dict[str, _Stored]":
         """Return the stored returns with these numbers, by number."""
+        stored: dict[str, _Stored] = {}
+        for start in range(0, len(numbers), _LOOKED_UP):
+            stored |= self._some_stored(numbers[start : start + _LOOKED_UP], lock)
+        return stored
+
+    def _some_stored(self, numbers: list[str], lock: str) -> "dict[str, _Stored]":
         select = f"SELECT id, customer_removed_at, {', '.join(_FIELDS)} FROM returns WHERE number"
         if self._is_sqlite:
             found = self._connection.exec_driver_sql(
@@ -195,7 +203,7 @@ class _Batch:
         else:
             found = self._connection.exec_driver_sql(f"{select} = ANY(%s) {lock}", (numbers,))
         stored = {}
-        for number, removed_at, *values in found:
+        for number, removed_at, *values in found.fetchall():
             if self._is_sqlite and values[_DATE] is not None:
                 values[_DATE] = date.fromisoformat(values[_DATE])
             stored[values[0]] = _Stored(number, removed_at is not None, values)
@@ -210,8 +218,10 @@ class _Batch:
             given: list[Any] = [*each[:_DATE], day.isoformat(), *each[_DATE + 1 :]]
             rows.append((*given, source, moment, moment, self._due(day)))
         columns = (*_FIELDS, "source", "created_at", "changed_at", "due_at")
-        if bulk.insert(self._connection, table, columns, rows, "(number)") != len(rows):
-            raise _Overtaken
+        try:
+            bulk.add(self._connection, table, columns, rows)
+        except sa.exc.IntegrityError as error:
+            raise _Overtaken from error
 
     def _change(self, changes: "list[tuple[_Stored, list[Any]]]") -> None:
         if not changes:

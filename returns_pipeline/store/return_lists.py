@@ -35,10 +35,15 @@ _TOGETHER = 1000
 
 
 class _Part(NamedTuple):
-    """The returns of a verdict that have a rank, and the conditions of their streams."""
+    """The returns of a verdict that have a rank, and the conditions of their streams.
+
+    `leading`: columns with one value in each stream. They are named in the order, because PostgreSQL does not
+    see that a verdict that is null has one value, and would sort the stream.
+    """
 
     rank: int
     conditions: Sequence[sa.ColumnElement[bool]]
+    leading: Sequence[sa.ColumnElement[Any]] = (returns.c.verdict,)
 
 
 def page(
@@ -98,7 +103,9 @@ def count(db: Database, wanted: ReturnFilter) -> tuple[int, bool]:
             return len(_places_of_ids(connection, wanted, order, None, most, backwards=False)), False
         for part in _parts(wanted, ReturnOrder.NEWEST):
             for condition in part.conditions:
-                some = _some(wanted, condition).limit(MOST_COUNTED + 1 - total).subquery()
+                # In order, because PostgreSQL may read the whole table for rows in any order.
+                rows = _ordered(_some(wanted, condition), wanted, None, False, part.leading)
+                some = rows.limit(MOST_COUNTED + 1 - total).subquery()
                 total += int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
                 if total > MOST_COUNTED:
                     return MOST_COUNTED, True
@@ -174,7 +181,7 @@ def _places(
             at = None
         streams = []
         for condition in part.conditions:
-            query = _ordered(_some(wanted, condition), wanted, at, backwards)
+            query = _ordered(_some(wanted, condition), wanted, at, backwards, part.leading)
             rows = connection.execute(query.limit(limit - len(places)))
             streams.append([ReturnPlace(part.rank, day, number) for number, day in rows])
         merged = heapq.merge(*streams, key=_newest, reverse=not backwards)
@@ -267,7 +274,7 @@ def _parts(wanted: ReturnFilter, order: ReturnOrder) -> list[_Part]:
             if each in verdicts
         ]
     if len(verdicts) == len(WORST_FIRST) and not wanted.decision and not _has_days(wanted):
-        return [_Part(0, [sa.true()])]
+        return [_Part(0, [sa.true()], ())]
     return [_Part(0, [sa.and_(_has_verdict(each), state) for each in verdicts for state in decided])]
 
 
@@ -298,19 +305,27 @@ def _came_with(run_id: int) -> sa.ColumnElement[bool]:
 
 
 def _ordered(
-    query: sa.Select[Any], wanted: ReturnFilter, at: ReturnPlace | None, backwards: bool
+    query: sa.Select[Any],
+    wanted: ReturnFilter,
+    at: ReturnPlace | None,
+    backwards: bool,
+    leading: Sequence[sa.ColumnElement[Any]],
 ) -> sa.Select[Any]:
     """Return the query of a stream behind a place, in the order of the list or in its reverse."""
     number, day = returns.c.id, returns.c.announced_on
     if not _has_days(wanted):
         if at is not None:
             query = query.where(number > at.id if backwards else number < at.id)
-        return query.order_by(number if backwards else number.desc())
+        return query.order_by(*_directed([*leading, number], backwards))
     if at is not None:
         row = sa.tuple_(day, number)
         end = sa.tuple_(sa.literal(at.day, day.type), sa.literal(at.id, number.type))
         query = query.where(row > end if backwards else row < end)
-    return query.order_by(*((day, number) if backwards else (day.desc(), number.desc())))
+    return query.order_by(*_directed([*leading, day, number], backwards))
+
+
+def _directed(columns: Sequence[sa.ColumnElement[Any]], backwards: bool) -> Sequence[sa.ColumnElement[Any]]:
+    return columns if backwards else [column.desc() for column in columns]
 
 
 def _has_days(wanted: ReturnFilter) -> bool:

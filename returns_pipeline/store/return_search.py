@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import returns
 
 #: A search finds at most so many returns, the newest.
@@ -30,6 +31,14 @@ def ids(connection: sa.Connection, text: str, customer: str) -> list[int]:
         own = set(connection.scalars(of_customer.order_by(returns.c.id.desc()).limit(10 * most)))
         found = own if found is None else found & own
     return sorted(found or (), reverse=True)[:most]
+
+
+def is_partial(db: Database) -> bool:
+    """Whether there are more returns than a search compares with a part inside of a number."""
+    ends = [sa.select(end(returns.c.id)).scalar_subquery() for end in (sa.func.max, sa.func.min)]
+    with db.read() as connection:
+        last, first = connection.execute(sa.select(*ends)).one()
+    return last is not None and last - first >= MOST_COMPARED
 
 
 def queries(text: str, last: int) -> list[sa.Select[tuple[int]]]:

@@ -1,6 +1,5 @@
 """Finds the return of each photo: of a whole run when it closes, of one chunk of uploads. May run twice."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from returns_pipeline.errors import PipelineError
 from returns_pipeline.photos.capture_times import captured_at
 from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.number_patterns import NumberPattern
 from returns_pipeline.records.returns import LinkSource
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.text import client_name
@@ -41,15 +41,15 @@ _NOTHING = Shown()
 class _Rules(NamedTuple):
     """The patterns of the settings, and the folder that the run scanned; None for photos without a folder."""
 
-    folder: "re.Pattern[str] | None"
-    file: "re.Pattern[str] | None"
+    folder: NumberPattern | None
+    file: NumberPattern | None
     root: str | None
     has_folders: bool
 
     @classmethod
     def of(cls, settings: Settings, kind: RunKind, root: str | None) -> "_Rules":
         patterns = settings.folder_pattern, settings.file_pattern
-        folder, file = (re.compile(pattern) if pattern else None for pattern in patterns)
+        folder, file = (NumberPattern(pattern) if pattern else None for pattern in patterns)
         return cls(folder, file, root, has_folders=kind is not RunKind.API)
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.codes import Code, CodeFormat
+from returns_pipeline.records.number_patterns import NumberPattern
 from returns_pipeline.records.returns import MOST_OF_NUMBER, LinkSource, return_number
 
 #: Bar codes of products. They are the number of a return only if one was announced with it.
@@ -137,13 +138,13 @@ def _name_key(photo: InFolder) -> tuple[list[tuple[int, str]], str]:
     )
 
 
-def number_in(pattern: "re.Pattern[str] | None", names: Iterable[str]) -> str | None:
+def number_in(pattern: NumberPattern | None, names: Iterable[str]) -> str | None:
     """Return the number that the pattern finds in the first of these names in which it finds one."""
     if pattern is None:
         return None
     for name in names:
-        found = pattern.search(name)
-        if found and found[1] and (number := return_number(found[1])):
+        found = pattern.find(name)
+        if found and (number := return_number(found)):
             return number
     return None
 

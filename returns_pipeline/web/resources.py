@@ -36,7 +36,7 @@ class Resources:
     open_returns: Callable[[], dict[str | None, int]]
 
     def judge_returns(self) -> None:
-        """Judge the returns of photos that a person has reviewed in this request."""
+        """Judge the returns of photos that a person has reviewed or deleted in this request."""
         judging.judge_now(self.context, self.bundle_of)
 
 

@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.settings import PROJECT_ROOT, load_settings
+from returns_pipeline.settings import PROJECT_ROOT, Settings, load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases.manifests import import_file
 from tests.brokers import Group, sentinels
+from tests.faults.returns_audit import ANNOUNCED, EXPECTED, FILE_PATTERN, audit_returns
 from tests.support import Audit, Installation, audit, digests, write_stub_bundle
 
 _SWEEP_SECONDS = 0.5
@@ -149,8 +151,9 @@ class Night:
         return f"the run does not close; see {self.home.settings.home / 'logs'}"
 
     def audit(self) -> Audit:
-        """Compare files, tables and reports with the files that came in."""
-        return audit(self.home, self.came_in, guilty=self.guilty, staying=self.staying)
+        """Compare files, tables, reports, returns and verdicts with the files that came in."""
+        found = audit(self.home, self.came_in, guilty=self.guilty, staying=self.staying)
+        return replace(found, wrong=found.wrong + audit_returns(self.home.database, self.home.settings))
 
 
 @contextmanager
@@ -187,11 +190,13 @@ def night(
         "lease_seconds": 3,
         "resend_seconds": 1,
         "chunk_seconds": 5,
+        "file_pattern": FILE_PATTERN,
     }
     settings = load_settings(**values | overrides)
     settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
     database.require_current()
+    _announce(settings, database)
     ended = threading.Event()
     with Processes(settings) as processes:
         if "broker_url" not in overrides:
@@ -205,6 +210,14 @@ def night(
             ended.set()
             sweeper.join()
             database.close()
+
+
+def _announce(settings: Settings, database: Database) -> None:
+    """Import a manifest of the returns of the first photos, all with one expected label."""
+    manifest = settings.home / "returns.csv"
+    lines = ["number;expected", *(f"{number};{EXPECTED}" for number in ANNOUNCED)]
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert import_file(settings, database, manifest, "ann", {}).counts.added == len(ANNOUNCED)
 
 
 def _sweep(home: Installation, ended: threading.Event) -> None:

@@ -183,6 +183,16 @@ def _plan(db: Database, statement: str, parameters: Any) -> str:
         return "\n".join(str(row) for row in found)
 
 
+def test_a_search_says_whether_it_compared_all(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says so when a part of a number was looked for among the newest returns only."""
+    assert not return_search.is_partial(db)
+    monkeypatch.setattr(return_search, "MOST_COMPARED", 10)
+    assert return_search.is_partial(db)
+    with db.read() as connection:
+        assert return_search.ids(connection, "001", "") == []
+        assert return_search.ids(connection, "R-001", "")[-1] == 10
+
+
 def test_a_search_of_frequent_parts_is_bounded(db: Database) -> None:
     """A part that every number has finds at most the newest ones, so a page stays quick."""
     with db.read() as connection:

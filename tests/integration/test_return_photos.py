@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.audit import AuditFilter
@@ -30,36 +29,23 @@ from returns_pipeline.store.tables import images, returns_to_judge
 from returns_pipeline.usecases import judging, linking, reviews, uploads
 from returns_pipeline.usecases import return_decisions as decisions
 from returns_pipeline.usecases.chunks import classify_chunk
-from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.deletion import delete
-from returns_pipeline.usecases.runs import retry, scan
+from returns_pipeline.usecases.runs import retry
 from returns_pipeline.usecases.sweep import sweep
 from tests.returns import (
     CODES,
     actions,
     announce,
+    close,
     details,
     links,
+    night,
     verdicts,
     with_returns,
     write_item,
     write_slip,
 )
 from tests.support import Installation
-
-
-def night(pipeline: tuple[Context, InProcessQueue], name: str = "night") -> int:
-    """Scan and classify the intake, and deliver every message."""
-    context, queue = pipeline
-    run_id = scan(context, name)
-    queue.deliver(context)
-    return run_id
-
-
-def close(context: Context) -> None:
-    """End the process that reads codes."""
-    if context.code_reader:
-        context.code_reader.close()
 
 
 def test_a_night_with_slips(home: Installation) -> None:

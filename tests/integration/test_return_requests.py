@@ -61,6 +61,26 @@ def test_an_uploaded_file_keeps_its_return_until_the_night(here: Site) -> None:
     assert verdicts(here.home.database)["RMA/2"] == "unexpected"
 
 
+def test_deleted_photos_say_nothing_any_more(here: Site) -> None:
+    """A deletion over HTTP or on the command line takes the verdict back before it ends."""
+    database = here.home.database
+    announce(database, {"RMA-7": "white", "RMA-8": "white"})
+    for seed, name in enumerate(("RMA-7", "RMA-8"), 7):
+        write_item(here.home.settings.incoming_dir / name / "a.png", "white", seed=seed)
+    assert here.home.run("scan", "--wait").returncode == 0
+    ids = {}
+    for number in ("RMA-7", "RMA-8"):
+        found = returns.find(database, number)
+        assert found is not None
+        assert found.verdict == "match"
+        (photo,) = return_links.photos_of_return(database, found.id)
+        ids[number] = photo.id
+    assert here.ask("DELETE", f"/api/v1/images/{ids['RMA-7']}").status_code == 200
+    assert verdicts(database)["RMA-7"] is None
+    assert here.home.run("images", "delete", str(ids["RMA-8"]), "--yes").returncode == 0
+    assert verdicts(database)["RMA-8"] is None
+
+
 def test_decisions_over_http_and_on_the_command_line(here: Site) -> None:
     """The second person gets 409 with name and time; a viewer may not decide; metrics count returns."""
     announce(here.home.database, {"RMA-3": "white"})

@@ -272,16 +272,6 @@ def test_a_hostile_picture_cannot_hang_the_reader(codes: CodeReader) -> None:
     assert codes.read(grey_picture(Image.fromarray(grey)))[0].text == "A-1"
 
 
-def test_a_pattern_that_backtracks_for_ever_is_given_up() -> None:
-    """The pattern is matched where it can be ended, too."""
-    slow = CodeReader(CodeRules(("qr",), r"(?:(?:a+)+)+(b)"))
-    try:
-        assert slow.read(grey_picture(Image.fromarray(pasted((600, 800), (qr("a" * 90), 20, 20))))) == ()
-        assert slow._idle == []
-    finally:
-        slow.close()
-
-
 def test_a_process_that_cannot_start_is_no_fault_of_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fault names the setting, so that the chunk is given back."""
     monkeypatch.setattr(reader, "_MODULE", "returns_pipeline.no_such_module")

@@ -8,7 +8,6 @@ squares of a matrix code need both directions, but are several times as large as
 same width: a smaller picture is enough.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -21,6 +20,7 @@ from PIL import Image
 
 from returns_pipeline.photos.codes.lines import lines_of
 from returns_pipeline.records.codes import LONGEST_CODE, Code, CodeFormat, CodeRules
+from returns_pipeline.records.number_patterns import NumberPattern
 
 #: Codes of one photo that are kept, in the order in which they are found.
 MOST_CODES = 16
@@ -117,8 +117,7 @@ def _number_in(text: str, pattern: str) -> str | None:
         return None
     text = unicodedata.normalize("NFC", text.strip())
     if pattern:
-        match = re.fullmatch(pattern, text)
-        text = ((match[1] if match else None) or "").strip()
+        text = (NumberPattern(pattern).find_whole(text) or "").strip()
     if not 0 < len(text) <= LONGEST_CODE or not text.isprintable() or text.startswith(_FORMULA_STARTS):
         return None
     return text

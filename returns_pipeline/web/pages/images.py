@@ -82,8 +82,9 @@ def ask_delete(request: Request, context: Pipeline, person: Person, image_id: Im
 
 
 @router.post("/images/{image_id}/delete", response_model=None)
-async def delete(request: Request, context: Pipeline, person: Person, image_id: ImageId) -> Response:
+async def delete(request: Request, web: Web, person: Person, image_id: ImageId) -> Response:
     """Delete an image and everything that came from it."""
+    context = web.context
     await form_of(request, person, Role.ADMIN)
     try:
         await run_in_threadpool(
@@ -91,6 +92,7 @@ async def delete(request: Request, context: Pipeline, person: Person, image_id: 
         )
     except ConflictError as fault:
         return await run_in_threadpool(_confirm_deletion, request, context, image_id, fault.shown)
+    await run_in_threadpool(web.judge_returns)
     return redirect(request, f"/images/{image_id}")
 
 

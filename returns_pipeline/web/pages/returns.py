@@ -78,6 +78,7 @@ def _list(
         versions=return_lists.decision_versions(db, [each.item.id for each in found.returns]),
         total=return_words.counted(*total),
         is_truncated=len(chosen.ids or ()) >= return_search.MOST_FOUND,
+        most_compared=return_search.MOST_COMPARED if wanted.q and return_search.is_partial(db) else None,
         is_empty=not found.returns and listed.is_everything and place is None,
         verdicts=VERDICTS,
         decisions=DECISIONS,

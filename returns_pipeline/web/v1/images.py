@@ -132,7 +132,7 @@ def show_image(db: Db, _: Viewer, image_id: ImageId) -> ImageWithPredictions:
 
 
 @router.delete("/images/{image_id}", summary="Delete an image and everything that came from it")
-async def delete_image(context: Pipeline, admin: Admin, image_id: ImageId) -> DeletedImages:
+async def delete_image(web: Web, context: Pipeline, admin: Admin, image_id: ImageId) -> DeletedImages:
     """Delete an image for ever: file, pictures, name, prediction, labels. Images of the same file go with it.
 
     A row without name and content stays, so that the counts of its run stand. Afterwards the image is 410.
@@ -140,6 +140,7 @@ async def delete_image(context: Pipeline, admin: Admin, image_id: ImageId) -> De
     done = await run_in_threadpool(
         deletion.delete, context.settings, context.db, image_id, admin.name, context.photos
     )
+    await run_in_threadpool(web.judge_returns)
     return DeletedImages(images=list(done.images), files_left=done.files_left)
 
 
