@@ -425,7 +425,7 @@ def test_photos_from_before_repeat_nothing(database_url: str) -> None:
     flag = "1" if database.is_sqlite else "TRUE"
     image = (
         "INSERT INTO images (id, run_id, chunk_id, source_path, in_intake, size, mtime_ns, state) "
-        f"VALUES ({{0}}, 1, 1, '/in/{{0}}.png', {flag}, 1, 1, 'pending')"
+        "VALUES ({0}, 1, 1, '/in/{0}.png', {1}, 1, 1, 'pending')"
     )
     with database.write() as connection:
         for statement in (
@@ -435,24 +435,23 @@ def test_photos_from_before_repeat_nothing(database_url: str) -> None:
             "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
             "INSERT INTO chunks (id, run_id, state, size, sent_at) "
             "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
-            image.format(1),
+            image.format(1, flag),
         ):
             connection.exec_driver_sql(statement)
-    match = (
-        "INSERT INTO image_matches (image_id, earlier_id, kind, distance, changes, matched_at, decision) "
-        "VALUES ({}, {}, 'near', 0.2, 'mirrored', CURRENT_TIMESTAMP, {})"
+    insert = (
+        "INSERT INTO image_matches (image_id, earlier_id, kind, decision, distance, changes, matched_at) "
+        "VALUES ({}, 0.2, 'mirrored', CURRENT_TIMESTAMP)"
     )
     for place in range(2):
         database.upgrade()
         with database.write() as connection:
-            connection.exec_driver_sql(image.format(2 + place))
+            connection.exec_driver_sql(image.format(2 + place, flag))
             connection.exec_driver_sql("INSERT INTO compared_images VALUES (1, 20000, 7, NULL, NULL)")
             connection.exec_driver_sql("INSERT INTO image_keys VALUES (1, 1, 0), (2, 1, 1)")
-            connection.exec_driver_sql(match.format(2 + place, 1, "'dismissed'"))
-        for wrong in (match.format(1, 2, "NULL"), match.format(2 + place, 1, "'perhaps'")):
+            connection.exec_driver_sql(insert.format(f"{2 + place}, 1, 'near', 'dismissed'"))
+        for values in ("1, 2, 'near', NULL", "1, 0, 'alike', NULL", "1, 0, 'near', 'perhaps'"):
             with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
-                connection.exec_driver_sql("DELETE FROM image_matches")
-                connection.exec_driver_sql(wrong)
+                connection.exec_driver_sql(insert.format(values))
         database.downgrade("0019")
         with database.read() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one() == 2 + place
