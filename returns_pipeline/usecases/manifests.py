@@ -17,8 +17,7 @@ import structlog
 from returns_pipeline.errors import ConfigFault, PipelineError, RefusedError, TransientFault
 from returns_pipeline.languages import N_
 from returns_pipeline.manifests.checking import Checker, Labels
-from returns_pipeline.manifests.lines import Line
-from returns_pipeline.manifests.reading import SUFFIXES, open_manifest
+from returns_pipeline.manifests.reading import open_manifest
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.returns import ImportCounts, RefusedLine
 from returns_pipeline.records.text import iso, printable
@@ -27,6 +26,8 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, return_imports
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.return_imports import Announced, Origin
+from returns_pipeline.tabular_files.lines import Line
+from returns_pipeline.tabular_files.reading import SUFFIXES
 from returns_pipeline.usecases import judging, models
 from returns_pipeline.usecases.context import Context
 
