@@ -99,7 +99,7 @@ def _products() -> None:
         sa.Column("digest", sa.LargeBinary(16), nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("changed_at", _MOMENT, nullable=False),
-        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("import_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["import_id"], ["catalogue_imports.id"], name=op.f("fk_products_import_id_catalogue_imports")
         ),

@@ -35,6 +35,8 @@ class AuditAction(StrEnum):
     RETURN_CHANGE = "return_change"
     RETURNS_IMPORT = "returns_import"
     CUSTOMER_DELETE = "customer_delete"
+    CATALOGUE_IMPORT = "catalogue_import"
+    PRODUCT_CHANGE = "product_change"
     #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 
@@ -54,6 +56,7 @@ class AuditSubject(StrEnum):
     RETURN = "return"
     IMPORT = "import"
     CUSTOMER = "customer"
+    PRODUCT = "product"
 
 
 class AuditEvent(NamedTuple):

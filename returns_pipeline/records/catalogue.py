@@ -138,3 +138,24 @@ def product_id_of(text: str) -> str | None:
     if not known.isascii():
         known = unicodedata.normalize("NFC", known)
     return known if known and len(known) <= MOST_OF_ID and known.isprintable() else None
+
+
+class ProductFilter(NamedTuple):
+    """A filter for products; None or an empty text means all.
+
+    `q` are beginnings of words; `category` is a path, and finds the paths below it; `state` is a member of
+    ProductState.
+    """
+
+    q: str = ""
+    category: str = ""
+    brand: str = ""
+    state: str = ""
+
+
+class ProductPage(NamedTuple):
+    """A page of a list, and the ids of the rows at its ends; None where there are no more."""
+
+    products: Sequence[Product]
+    previous: int | None
+    next: int | None

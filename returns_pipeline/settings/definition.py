@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Folder for manifests, the files that announce returns. They are imported before each "
         "night's scan. Default: HOME/manifests.",
     )
+    catalogue_dir: Path = Field(
+        Path(),
+        description="Folder for pictures of products that a program names by a path, or a file that lies "
+        "elsewhere. Pictures below the folder of a products file need no setting. Default: HOME/catalogue.",
+    )
     missing_days: int = Field(
         21,
         ge=1,
@@ -387,6 +392,7 @@ class Settings(BaseSettings):
             "report_dir": home / "reports",
             "spool_dir": home / "spool",
             "manifest_dir": home / "manifests",
+            "catalogue_dir": home / "catalogue",
             "database_url": sqlite_url(home / "returns.sqlite3"),
             "broker_url": f"redis+socket://{embedded_socket(home)}",
         }
@@ -399,6 +405,7 @@ class Settings(BaseSettings):
         "report_dir",
         "spool_dir",
         "manifest_dir",
+        "catalogue_dir",
         "models_dir",
     )
     @classmethod

@@ -108,8 +108,8 @@ products = sa.Table(
     sa.Column("digest", sa.LargeBinary(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
-    # The import that changed it last.
-    sa.Column("import_id", sa.ForeignKey("catalogue_imports.id"), nullable=False),
+    # The import that changed it last; null if a request for this product alone did.
+    sa.Column("import_id", sa.ForeignKey("catalogue_imports.id")),
 )
 
 # Each list of products is in the order of their ids, newest first: see store/product_lists.py.
