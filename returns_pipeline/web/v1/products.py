@@ -174,7 +174,7 @@ def put_products(context: Pipeline, person: Operator, body: SentProducts) -> Pro
 
 @router.put("/products/{product_id}", summary="Add or change a product")
 def put_product(context: Pipeline, person: Operator, product_id: _Id, body: SentProduct) -> Product:
-    """Add or change one product. The same request changes nothing; one that was discontinued is sold again."""
+    """Add or change one product. The same request changes nothing. A discontinued one is sold again."""
     sent = {"id": product_id, **body.fields()}
     outcome = catalogue.put_one(context.settings, context.db, person.name, sent)
     return Product.of(*catalogue.existing(context.db, outcome.product_id))
