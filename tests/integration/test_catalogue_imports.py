@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from pyarrow import parquet
 
 from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.catalogue import CatalogueCounts, PictureState, Product, ProductFilter
-from returns_pipeline.store import catalogue_imports, product_images, products, tables
+from returns_pipeline.store import catalogue_imports, product_images, products, return_lists, tables
 from returns_pipeline.usecases import catalogue
 from returns_pipeline.usecases.catalogue import Imported, ImportOptions, import_path
 from tests.support import Installation
@@ -327,3 +328,35 @@ def test_importing_is_the_same_for_any_order_of_lines(home: Installation, tmp_pa
         writer.writerows([str(number), f"Hat {number}"] for number in range(5001))
         writer.writerows([["0", "Hat 0"], ["1", "Cap"]])
     assert take(home, path).counts == CatalogueCounts(5003, added=5001, unchanged=1, refused=1)
+
+
+def test_lists_and_imports_use_indexes(home: Installation, tmp_path: Path) -> None:
+    """On SQLite, whose plans do not depend on the number of rows, no statement reads all products."""
+    if not home.database.is_sqlite:
+        pytest.skip("PostgreSQL reads few rows faster without an index")
+    statements: list[tuple[str, Any]] = []
+
+    def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    path = write_lines(tmp_path / "a.csv", "id,title,brand,category,images", "1,Hat,Bo,A/B,a.jpg")
+    take(home, path)
+    engine = home.database._engine
+    sa.event.listen(engine, "before_cursor_execute", remember)
+    take(home, write_lines(tmp_path / "b.csv", "id,title,images", "1,Cap,b.jpg"), complete=True)
+    for wanted in ({"q": "cap hat"}, {"category": "A"}, {"brand": "Bo"}, {"state": "discontinued"}, {}):
+        found(home, **wanted)
+    products.brands(home.database)
+    return_lists.of_product(home.database, "1", 20)
+    sa.event.remove(engine, "before_cursor_execute", remember)
+    plans = []
+    with home.database.read() as connection:
+        for statement, parameters in statements:
+            if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+                some = parameters[0] if isinstance(parameters, list) else parameters
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", some)
+                plans += [(row[3], statement) for row in rows]
+    assert len(plans) > 20
+    scan = re.compile(r"SCAN (?:products|product_\w+|returns)\b(?! USING)")
+    # A page of everything walks along the key from its end.
+    assert [each for each in plans if scan.match(each[0]) and "ORDER BY products.id" not in each[1]] == []
