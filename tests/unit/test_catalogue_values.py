@@ -72,9 +72,9 @@ def test_numbers_and_words_of_stock_and_rating() -> None:
     for wrong in ("5.1", "-1", "good"):
         with pytest.raises(ValueError, match="rating"):
             values.rating_of(wrong)
-    for wrong in ("1.5", "many", 2**40):
+    for no_count in ("1.5", "many", 2**40):
         with pytest.raises(ValueError, match="whole number"):
-            values.stock_of(wrong)
+            values.stock_of(no_count)
 
 
 def test_a_path_of_a_category() -> None:
@@ -118,7 +118,8 @@ def test_a_mapping_names_columns_and_paths() -> None:
     """What a mapping names is found whatever its name; a wrong mapping is refused with its form."""
     naming = naming_of(["a.b", "id", "c", "d"], {"id": "a.b", "category": ["d", "c"]})
     assert (naming.places["id"], naming.places["category"]) == ([0], [3, 2])
-    for wrong in ({}, [], {"name": "x"}, {"price": ["a", "b"]}, {"id": ""}):
+    wrong_ones: list[object] = [{}, [], {"name": "x"}, {"price": ["a", "b"]}, {"id": ""}]
+    for wrong in wrong_ones:
         with pytest.raises(RefusedError, match="A mapping is"):
             checked_mapping(wrong)
     with pytest.raises(RefusedError, match="does not have"):
