@@ -99,7 +99,7 @@ def _write_manifest(folder: Path) -> None:
 
 def _write_products(folder: Path) -> None:
     """Write what docs/catalogue.md works with: products, also with columns that a mapping names."""
-    (folder / "products.csv").write_text("id,title,price\nSKU-1,Hat,12.99\n,no id,1\n", encoding="utf-8")
+    (folder / "products.csv").write_text("id,title,price\nSKU-1,Hat,12.99\n", encoding="utf-8")
     (folder / "shop.jsonl").write_text(
         '{"Art": "A", "Gruppe": "Hats", "Typ": "Caps", "cost": {"amount": 5}}\n', encoding="utf-8"
     )
