@@ -5,6 +5,7 @@ import typer
 from returns_pipeline.cli import (
     access,
     audit,
+    catalogue,
     collect,
     data,
     db,
@@ -46,6 +47,7 @@ app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
 app.add_typer(returns.app, name="returns")
+app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(notify.app, name="notify")

@@ -1,11 +1,11 @@
 """`returns-pipeline returns`: what was expected, and whether it came."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from returns_pipeline.cli import console
+from returns_pipeline.cli import console, mappings
 from returns_pipeline.cli.evaluate_reuse import evaluate_reuse
 from returns_pipeline.cli.installation import open_database, open_installation
 from returns_pipeline.cli.options import MOST, Json
@@ -14,7 +14,6 @@ from returns_pipeline.cli.verdicts import evaluate
 
 if TYPE_CHECKING:
     from returns_pipeline.records.returns import RefusedLine
-    from returns_pipeline.store.database import Database
 
 app = typer.Typer(help="Returns: what was expected, and whether it came.", no_args_is_help=True)
 app.command("show")(show)
@@ -45,14 +44,16 @@ def import_manifest(
     A line that is wrong is refused alone. Exit code 1 if lines were refused.
     """
     from returns_pipeline.cli.console import progress_bar
+    from returns_pipeline.manifests.columns import checked_mapping
     from returns_pipeline.report.words import counted
+    from returns_pipeline.store.mappings import OF_RETURNS
     from returns_pipeline.usecases.manifests import import_file
     from returns_pipeline.usecases.models import person
 
     settings, database = open_installation()
-    columns = _mapping(database, mapping)
+    columns = mappings.mapping_of(database, OF_RETURNS, mapping, checked_mapping)
     if save_mapping is not None:
-        _save(database, save_mapping, columns)
+        mappings.save_mapping(database, OF_RETURNS, save_mapping, columns)
     with progress_bar(file.name) as on_progress:
         found = import_file(
             settings, database, file, person(), columns, lambda lines: on_progress(lines, None)
@@ -78,40 +79,6 @@ def import_manifest(
         _print_refused(found.refused, counts.refused)
     if found.counts.refused:
         raise typer.Exit(1)
-
-
-def _mapping(database: "Database", wanted: str | None) -> dict[str, str]:
-    """Return the mapping of a file or a name. Raises RefusedError if it is none."""
-    import json
-
-    from returns_pipeline.errors import RefusedError
-    from returns_pipeline.manifests.columns import checked_mapping
-    from returns_pipeline.store import return_mappings
-
-    if wanted is None:
-        return {}
-    path = Path(wanted)
-    if path.suffix != ".json" and not path.is_file():
-        return return_mappings.find(database, wanted)
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise RefusedError(
-            "The mapping {path} cannot be read: {reason}.", path=path, reason=error.strerror
-        ) from error
-    except (ValueError, RecursionError):
-        content = None
-    return checked_mapping(content)
-
-
-def _save(database: "Database", name: str, columns: dict[str, str]) -> None:
-    from returns_pipeline.store import return_mappings
-
-    if not columns:
-        raise typer.BadParameter("--save-mapping needs a mapping: --mapping FILE.json.")
-    if not (0 < len(name) <= 60 and name.isprintable()):
-        raise typer.BadParameter("A mapping's name has 1 to 60 printable characters.")
-    return_mappings.save(database, name, columns)
 
 
 def _print_refused(refused: "list[RefusedLine]", total: int) -> None:

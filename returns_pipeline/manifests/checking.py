@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from returns_pipeline.languages import N_
 from returns_pipeline.manifests.columns import FIELDS
-from returns_pipeline.manifests.lines import Line
 from returns_pipeline.records.returns import MOST_OF_NUMBER, Announcement, RefusedLine, return_number
 from returns_pipeline.records.text import label_key
 from returns_pipeline.records.verdicts import Expected, ExpectedKind
+from returns_pipeline.tabular_files.lines import Line
 
 _MOST = {"order": 100, "product": 100, "title": 300, "customer": 100, "note": 2000}
 #: Characters that every field may have.

@@ -1,45 +1,106 @@
-"""Opens a manifest by its content: the name of a file says little."""
+"""Opens a manifest: the columns that are fields of a return, as texts."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.manifests.csv_lines import open_csv
-from returns_pipeline.manifests.lines import Manifest
-from returns_pipeline.manifests.other_lines import open_json_lines, open_parquet, open_workbook
+from returns_pipeline.manifests import columns
+from returns_pipeline.manifests.columns import FIELDS, fields_of
+from returns_pipeline.records.returns import RefusedLine
+from returns_pipeline.tabular_files.csv_lines import encoding_of
+from returns_pipeline.tabular_files.json_objects import json_lines
+from returns_pipeline.tabular_files.lines import InexactError, Line, Table
+from returns_pipeline.tabular_files.other_lines import ABSENT, line_of
+from returns_pipeline.tabular_files.reading import open_table
 
-#: Endings of the names of manifests; the drop folder refuses others.
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".jsonl", ".ndjson", ".json", ".parquet")
+_MOST_OF_LINE = 1 << 16
+#: Excel keeps 15 digits of a number.
+_MOST_OF_EXACT = 10**15
 
 
-def open_manifest(path: Path, mapping: Mapping[str, str]) -> Manifest:
+class _Fields(NamedTuple):
+    """The columns of a manifest: FIELDS, in their order; see `tabular_files.lines.Schema`."""
+
+    mapping: Mapping[str, str]
+
+    def recognised(self, header: Sequence[str]) -> int:
+        return columns.recognised(header, self.mapping)
+
+    def places(self, header: Sequence[str]) -> list[int | None]:
+        fields = fields_of(header, self.mapping)
+        return [fields.index(field) if field in fields else None for field in FIELDS]
+
+    def cell(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if value is None:
+            return ""
+        if isinstance(value, datetime):
+            return value.date().isoformat()
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, float):
+            return _digits(value)
+        if isinstance(value, (int, Decimal)):
+            return str(value)
+        raise TypeError(type(value))
+
+
+def _digits(value: float) -> str:
+    if not value.is_integer():
+        return repr(value)
+    if abs(value) >= _MOST_OF_EXACT:
+        raise InexactError
+    return str(int(value))
+
+
+def open_manifest(path: Path, mapping: Mapping[str, str]) -> Table:
     """Return the lines of a CSV file, a workbook, a file of JSON lines or a Parquet file.
 
     Raises RefusedError if the file cannot be opened, is none of these, or its columns are not known.
     """
+    return open_table(path, _Fields(mapping), lambda path: _open_json_lines(path, mapping))
+
+
+def _open_json_lines(path: Path, mapping: Mapping[str, str]) -> Table:
+    """Return the objects of a file of JSON lines. A key that a line does not have changes nothing.
+
+    Raises RefusedError if no key of the first line is the number's.
+    """
+    encoding = encoding_of(path)
+    with path.open(encoding=encoding, errors="replace") as stream:
+        first = stream.readline(_MOST_OF_LINE)
     try:
-        if not path.is_file():
-            raise RefusedError("{path} is not a file.", path=path)
-        with path.open("rb") as stream:
-            head = stream.read(64)
-        if not head:
-            raise RefusedError("The file has no content.")
-        if head.startswith(b"PK\x03\x04"):
-            return open_workbook(path, mapping)
-        if head.startswith(b"PAR1"):
-            return open_parquet(path, mapping)
-        if head.startswith(b"\xd0\xcf\x11\xe0"):
-            raise RefusedError(
-                "The file is a workbook of Excel 2003 or before.", "Save it as .xlsx or as CSV."
-            )
-        if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}:
-            return open_json_lines(path, mapping)
-        if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise RefusedError(
-                "The file is not a manifest.", "Send CSV, an Excel workbook, JSON lines or Parquet."
-            )
-        return open_csv(path, mapping)
-    except OSError as error:
-        raise RefusedError(
-            "The file {path} cannot be read: {reason}.", path=path, reason=error.strerror or "unknown"
-        ) from error
+        header = json.loads(first)
+    except (ValueError, RecursionError):
+        header = None
+    if isinstance(header, dict):
+        fields_of(list(header), mapping)
+    elif first.lstrip().startswith("["):
+        raise RefusedError("The file is a JSON array.", "Write one object in each line.")
+    return Table(_objects(path, encoding, mapping), encoding.removesuffix("-sig"))
+
+
+def _objects(path: Path, encoding: str, mapping: Mapping[str, str]) -> Iterator[Line | RefusedLine]:
+    known: dict[tuple[str, ...], list[int | None]] = {}
+    for each in json_lines(path, encoding, _MOST_OF_LINE):
+        if isinstance(each, RefusedLine):
+            yield each
+            continue
+        number, value = each
+        keys = tuple(value)
+        present = _Fields({field: column for field, column in mapping.items() if column in value})
+        try:
+            places = known[keys] if keys in known else present.places(keys)
+        except RefusedError as error:
+            yield RefusedLine(number, "", error.message)
+            continue
+        if len(known) < 1000:
+            known[keys] = places
+        values = list(value.values())
+        found = [ABSENT if place is None else values[place] for place in places]
+        yield line_of(number, found, present)

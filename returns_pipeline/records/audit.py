@@ -36,6 +36,8 @@ class AuditAction(StrEnum):
     MATCH_DECIDE = "match_decide"
     RETURNS_IMPORT = "returns_import"
     CUSTOMER_DELETE = "customer_delete"
+    CATALOGUE_IMPORT = "catalogue_import"
+    PRODUCT_CHANGE = "product_change"
     #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 
@@ -55,6 +57,7 @@ class AuditSubject(StrEnum):
     RETURN = "return"
     IMPORT = "import"
     CUSTOMER = "customer"
+    PRODUCT = "product"
 
 
 class AuditEvent(NamedTuple):

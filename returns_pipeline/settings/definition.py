@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         description="Mail or web address that `collect` sends to each site, for the site's operator. "
         "Default: none.",
     )
+    catalogue_dir: Path = Field(
+        Path(),
+        description="Folder for pictures of products that a program names by a path, or a file that lies "
+        "elsewhere. Pictures below the folder of a products file need no setting. Default: HOME/catalogue.",
+    )
     missing_days: int = Field(
         21,
         ge=1,
@@ -399,6 +404,7 @@ class Settings(BaseSettings):
             "report_dir": home / "reports",
             "spool_dir": home / "spool",
             "manifest_dir": home / "manifests",
+            "catalogue_dir": home / "catalogue",
             "database_url": sqlite_url(home / "returns.sqlite3"),
             "broker_url": f"redis+socket://{embedded_socket(home)}",
         }
@@ -411,6 +417,7 @@ class Settings(BaseSettings):
         "report_dir",
         "spool_dir",
         "manifest_dir",
+        "catalogue_dir",
         "models_dir",
     )
     @classmethod

@@ -11,15 +11,15 @@ _MOST = 5000
 
 def labels(db: Database) -> list[str]:
     """Return the final labels that images have, sorted."""
-    return _distinct(db, images.c.final_label)
+    return distinct(db, images.c.final_label)
 
 
 def reviewers(db: Database) -> list[str]:
     """Return the names of the people who have reviewed something, sorted."""
-    return _distinct(db, review_changes.c.who)
+    return distinct(db, review_changes.c.who)
 
 
-def _distinct(db: Database, column: sa.Column[str]) -> list[str]:
+def distinct(db: Database, column: sa.Column[str]) -> list[str]:
     """Return the values of a column that begins an index: a step for each value, not for each row."""
     first = sa.select(sa.func.min(column).label("word"))
     words = first.cte("words", recursive=True)

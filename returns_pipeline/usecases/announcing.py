@@ -6,11 +6,11 @@ from typing import NamedTuple
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.manifests.checking import Checker
 from returns_pipeline.manifests.columns import FIELDS
-from returns_pipeline.manifests.lines import Line
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.returns import RefusedLine
 from returns_pipeline.store import audit, return_imports
 from returns_pipeline.store.return_imports import Announced, Origin
+from returns_pipeline.tabular_files.lines import Line
 from returns_pipeline.usecases import judging
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.manifests import TWICE, labels_of

@@ -4,21 +4,19 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import structlog
 
 from returns_pipeline.errors import ConfigFault, PipelineError, RefusedError, TransientFault
 from returns_pipeline.languages import N_
 from returns_pipeline.manifests.checking import Checker, Labels
-from returns_pipeline.manifests.lines import Line
-from returns_pipeline.manifests.reading import SUFFIXES, open_manifest
+from returns_pipeline.manifests.reading import open_manifest
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.returns import ImportCounts, RefusedLine
 from returns_pipeline.records.text import iso, printable
@@ -27,10 +25,14 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, return_imports
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.return_imports import Announced, Origin
+from returns_pipeline.tabular_files.lines import Line
+from returns_pipeline.tabular_files.reading import SUFFIXES
 from returns_pipeline.usecases import judging, models
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.seen import Seen
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from returns_pipeline.classify.bundle import Bundle
@@ -134,7 +136,7 @@ def batches(checker: Checker, lines: Iterable[Line | RefusedLine]) -> Iterator[B
     Of lines with the same number, the first counts; a later one is refused unless it says the same. So a
     second import of the file changes nothing.
     """
-    numbers, contents = _Seen(), _Seen()
+    numbers, contents = Seen(), Seen()
     remaining = iter(lines)
     while (first := next(remaining, None)) is not None:
         batch = _checked(checker, chain([first], islice(remaining, _TOGETHER - 1)))
@@ -184,27 +186,6 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
-
-
-class _Seen:
-    """What earlier batches had, as 8 bytes each."""
-
-    def __init__(self) -> None:
-        self._sorted: list[NDArray[np.int64]] = []
-
-    def add(self, values: Iterable[Hashable]) -> "NDArray[np.bool_]":
-        """Add values; return for each whether it was added before."""
-        new = np.fromiter(map(hash, values), np.int64)
-        known = np.zeros(len(new), bool)
-        for each in self._sorted:
-            places = np.minimum(np.searchsorted(each, new), len(each) - 1)
-            known |= each[places] == new
-        if len(new):
-            ordered = np.sort(new)
-            while self._sorted and len(self._sorted[-1]) <= 2 * len(ordered):
-                ordered = np.sort(np.concatenate([self._sorted.pop(), ordered]))
-            self._sorted.append(ordered)
-        return known
 
 
 def take_dropped(context: Context) -> list[Path]:

@@ -35,6 +35,7 @@ PAGES = {
     "tonight": "/",
     "returns": "/returns",
     "matches": "/matches",
+    "products": "/products",
     "runs": "/runs",
     "run": "/runs/6",
     "run-unusable": "/runs/6?state=quarantined",

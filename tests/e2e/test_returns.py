@@ -132,7 +132,7 @@ def test_a_photo_that_came_in_before_is_decided_by_keys_and_the_second_one_is_to
     expect(ben.get_by_text("Is it the same photo?")).to_be_visible()
     press(ben, "v")
     expect(ben.get_by_role("heading", level=1)).to_have_text("Review")
-    press(ben, "k")
+    press(ben, "j")
     expect(ben.get_by_role("heading", level=1)).to_have_text("Photos that came in before")
     expect(ben.get_by_role("region", name=re.compile("^Photo"))).to_have_count(2)
     press(ben, "x")

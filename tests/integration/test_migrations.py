@@ -456,5 +456,38 @@ def test_photos_from_before_repeat_nothing(database_url: str) -> None:
         with database.read() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM images").scalar_one() == 2 + place
             assert not sa.inspect(connection).has_table("image_matches")
+
+
+def test_a_catalogue_is_dropped_without_the_returns_of_its_products(database_url: str) -> None:
+    """0021 keeps returns, and a downgrade with products, pictures and vectors drops these alone."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0020")
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO returns (id, number, product, source, created_at, changed_at) "
+            "VALUES (1, 'R-1', 'P-1', 'x', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+        )
+    for _ in range(2):
+        database.upgrade()
+        with database.write() as connection:
+            for statement in (
+                "INSERT INTO catalogue_imports (id, at, who, source, is_complete) "
+                "VALUES (1, CURRENT_TIMESTAMP, 'x', 'x', false)",
+                "INSERT INTO products "
+                "(id, product_id, price, attributes, digest, created_at, changed_at, import_id) "
+                "VALUES (1, 'P-1', 1299, '{}', 'x', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 1)",
+                "INSERT INTO product_words (word, product) VALUES ('p-1', 1)",
+                "INSERT INTO product_images (id, product, position, address, state) "
+                "VALUES (1, 1, 0, 'a.jpg', 'new')",
+                "INSERT INTO embedding_spaces "
+                "(id, name, version, dimensions, metric, digest, state, created_at) "
+                "VALUES (1, 's', 1, 2, 'cosine', 'x', 'active', CURRENT_TIMESTAMP)",
+                "INSERT INTO product_vectors (space_id, product_image_id, vector) VALUES (1, 1, 'xx')",
+            ):
+                connection.exec_driver_sql(statement)
+        database.downgrade("0020")
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT product FROM returns").all() == [("P-1",)]
     database.downgrade("base")
     database.close()

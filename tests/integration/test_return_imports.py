@@ -19,8 +19,9 @@ from pyarrow import parquet
 
 from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.returns import ImportCounts, ReturnAction
-from returns_pipeline.store import return_imports, return_mappings, returns, tables
+from returns_pipeline.store import return_imports, returns, tables
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.mappings import OF_RETURNS
 from returns_pipeline.usecases import customers, manifests, runs
 from returns_pipeline.usecases.manifests import Imported, import_file
 from tests.support import Installation, write_images
@@ -161,12 +162,12 @@ def test_a_mapping_names_columns_and_is_saved(home: Installation, tmp_path: Path
     """A mapping wins over recognised names; a saved one is found by its name, an unknown one is refused."""
     (tmp_path / "a.csv").write_text("Vorgang,Number,Was\nR-1,7,dark\n")
     mapping = {"number": "Vorgang", "expected": "Was"}
-    return_mappings.save(home.database, "shop", {"number": "x"})
-    return_mappings.save(home.database, "shop", mapping)
-    assert take(home, tmp_path / "a.csv", **return_mappings.find(home.database, "shop")).counts.added == 1
+    OF_RETURNS.save(home.database, "shop", {"number": "x"})
+    OF_RETURNS.save(home.database, "shop", mapping)
+    assert take(home, tmp_path / "a.csv", **OF_RETURNS.find(home.database, "shop")).counts.added == 1
     assert returns.find(home.database, "R-1") is not None
     with pytest.raises(NotFoundError):
-        return_mappings.find(home.database, "other")
+        OF_RETURNS.find(home.database, "other")
     with pytest.raises(RefusedError, match="Missing"):
         take(home, tmp_path / "a.csv", number="Missing")
 

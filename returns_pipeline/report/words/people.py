@@ -58,6 +58,8 @@ AUDIT_ACTIONS = Words(
         AuditAction.RETURN_CHANGE: N_("return announced or changed"),
         AuditAction.RETURNS_IMPORT: N_("returns imported"),
         AuditAction.CUSTOMER_DELETE: N_("customer's data deleted"),
+        AuditAction.CATALOGUE_IMPORT: N_("products imported"),
+        AuditAction.PRODUCT_CHANGE: N_("product changed"),
         AuditAction.REVIEW: N_("reviewed"),
     }
 )
@@ -78,6 +80,7 @@ AUDIT_SUBJECTS = Words(
         AuditSubject.RETURN: N_("return {id}"),
         AuditSubject.IMPORT: N_("import {id}"),
         AuditSubject.CUSTOMER: N_("customer {id}"),
+        AuditSubject.PRODUCT: N_("product {id}"),
     }
 )
 
@@ -95,6 +98,7 @@ AUDIT_DETAILS = Words(
         "returns": N_("returns: {value}"),
         "photos": N_("photos: {value}"),
         "earlier": N_("earlier photo: {value}"),
+        "discontinued": N_("discontinued: {value}"),
     }
 )
 

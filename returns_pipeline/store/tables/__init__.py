@@ -5,6 +5,16 @@ Importing this package completes the metadata.
 
 from returns_pipeline.store.tables.access_tables import api_tokens, users
 from returns_pipeline.store.tables.audit_tables import audit_events
+from returns_pipeline.store.tables.catalogue_tables import (
+    catalogue_import_faults,
+    catalogue_imports,
+    catalogue_mappings,
+    embedding_spaces,
+    product_images,
+    product_vectors,
+    product_words,
+    products,
+)
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import (
@@ -91,9 +101,13 @@ __all__ = [
     "UtcDateTime",
     "api_tokens",
     "audit_events",
+    "catalogue_import_faults",
+    "catalogue_imports",
+    "catalogue_mappings",
     "chunks",
     "compared_images",
     "deliveries",
+    "embedding_spaces",
     "embeddings",
     "escape_path",
     "explanations",
@@ -111,6 +125,10 @@ __all__ = [
     "one_of",
     "outbox",
     "predictions",
+    "product_images",
+    "product_vectors",
+    "product_words",
+    "products",
     "request_keys",
     "retention_passes",
     "return_events",

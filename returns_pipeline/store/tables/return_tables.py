@@ -15,6 +15,9 @@ AWAITED = sa.text("verdict IS NULL AND due_at IS NOT NULL")
 OPEN = sa.text("decision IS NULL")
 DECIDED = sa.text("decision IS NOT NULL")
 
+#: Term of the partial index of returns whose product is known.
+OF_PRODUCT = sa.text("product IS NOT NULL")
+
 returns = sa.Table(
     "returns",
     metadata,
@@ -87,6 +90,14 @@ sa.Index(
 sa.Index("ix_returns_customer", returns.c.customer, returns.c.id)
 
 sa.Index("ix_returns_order", returns.c.order_number)
+
+sa.Index(
+    "ix_returns_product",
+    returns.c.product,
+    returns.c.id,
+    postgresql_where=OF_PRODUCT,
+    sqlite_where=OF_PRODUCT,
+)
 
 sa.Index("ix_returns_due", returns.c.due_at, postgresql_where=AWAITED, sqlite_where=AWAITED)
 

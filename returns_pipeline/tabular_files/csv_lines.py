@@ -1,16 +1,15 @@
-"""Manifests as CSV: any delimiter, UTF-8, UTF-16 or Windows-1252, and lines with stray quotation marks."""
+"""CSV files: any delimiter, UTF-8, UTF-16 or Windows-1252, and lines with stray quotation marks."""
 
 import codecs
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.languages import N_
-from returns_pipeline.manifests.columns import fields_of, recognised
-from returns_pipeline.manifests.lines import Line, Manifest, places_of
 from returns_pipeline.records.returns import RefusedLine
+from returns_pipeline.tabular_files.lines import Line, Schema, Table
 
 _DELIMITERS = (",", ";", "\t", "|")
 #: Most characters of one line; a note has 2,000.
@@ -40,7 +39,7 @@ def encoding_of(path: Path) -> str:
     return "utf-8-sig"
 
 
-def open_csv(path: Path, mapping: Mapping[str, str]) -> Manifest:
+def open_csv(path: Path, schema: Schema) -> Table:
     """Return the lines of a CSV file. Raises RefusedError if its first line does not name the columns."""
     encoding = encoding_of(path)
     with path.open(encoding=encoding, errors="replace", newline="") as stream:
@@ -48,15 +47,15 @@ def open_csv(path: Path, mapping: Mapping[str, str]) -> Manifest:
     if not header.strip():
         raise RefusedError("The file has no first line that names its columns.")
     choices = [next(csv.reader([header], delimiter=each), []) for each in _DELIMITERS]
-    best = max(range(len(choices)), key=lambda place: recognised(choices[place], mapping))
-    fields = fields_of([name.strip() for name in choices[best]], mapping)
-    return Manifest(_lines(path, encoding, _DELIMITERS[best], fields), encoding.removesuffix("-sig"))
+    best = max(range(len(choices)), key=lambda place: schema.recognised(choices[place]))
+    names = [name.strip() for name in choices[best]]
+    lines = _lines(path, encoding, _DELIMITERS[best], schema.places(names), len(names))
+    return Table(lines, encoding.removesuffix("-sig"))
 
 
 def _lines(
-    path: Path, encoding: str, delimiter: str, fields: list[str | None]
+    path: Path, encoding: str, delimiter: str, places: list[int | None], columns: int
 ) -> Iterator[Line | RefusedLine]:
-    places, columns = places_of(fields), len(fields)
     is_whole = places == list(range(len(places)))
     with path.open(encoding=encoding, errors="replace", newline="") as stream:
         records = _Records(stream, delimiter, columns)
