@@ -14,8 +14,15 @@ from returns_pipeline.records.return_lists import ReturnPlace
 from returns_pipeline.records.returns import Return, ReturnDecision, return_number
 from returns_pipeline.records.text import printable
 from returns_pipeline.report import return_words
+from returns_pipeline.store import (
+    product_images,
+    products,
+    return_lists,
+    return_photos,
+    return_search,
+    returns,
+)
 from returns_pipeline.store import return_decisions as decision_versions
-from returns_pipeline.store import return_lists, return_photos, return_search, returns
 from returns_pipeline.store.return_decisions import MOST_NOTE
 from returns_pipeline.usecases import return_decisions
 from returns_pipeline.usecases.context import Context
@@ -175,6 +182,8 @@ def _show(
         verdict=verdict,
         why=return_words.sentences(item),
         photos=return_photos.of_return(db, item.id),
+        product=(product := products.find(db, item.product) if item.product else None),
+        product_pictures=product_images.of_products(db, [product.id])[product.id] if product else [],
         history=returns.history(db, item.id),
         may_decide=person.role.rank >= Role.REVIEWER.rank,
         most_note=MOST_NOTE,
