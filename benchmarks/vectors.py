@@ -1,24 +1,28 @@
 """`python -m benchmarks.vectors`: how fast and how exact the search among vectors of products is.
 
-The vectors are drawn: as many looks as products have kinds and colours, each with variation, as int8. Recall is
-the share of the ten nearest of an exact search that the index finds too.
+The vectors are drawn: as many looks as products have kinds and colours, each with variation. Recall is the
+share of the ten nearest of an exact search that the index finds too.
 """
 
 import resource
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from benchmarks import machine
 from returns_pipeline.classify.spaces.embedder import quantized
 from returns_pipeline.vectors import index
 from returns_pipeline.vectors.index import Stamp
-from returns_pipeline.vectors.nearest import Exact
+from returns_pipeline.vectors.nearest import Exact, Found
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 _DIMENSIONS, _LOOKS, _QUERIES, _NEAREST = 186, 2_000, 300, 10
 _AT_ONCE = 50_000
@@ -50,9 +54,7 @@ def _measure(count: int) -> None:
     random = np.random.default_rng(1)
     noise = random.integers(-20, 21, (_QUERIES, _DIMENSIONS))
     queries = np.clip(rows[random.integers(0, count, _QUERIES)] + noise, -127, 127).astype(np.int8)
-    exact = Exact(ids, rows)
-    wanted, exact_ms = _timed(lambda one: exact.search(one, _NEAREST).ids, queries)
-    del exact
+    wanted, exact_ms = _timed(Exact(ids, rows).search, queries)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.usearch"
         began = time.perf_counter()
@@ -61,7 +63,7 @@ def _measure(count: int) -> None:
         size = path.stat().st_size
         opened = index.open_index(path, _DIMENSIONS, Stamp("", 0, count), sha256)
         assert opened is not None  # noqa: S101 - a benchmark
-        found, index_ms = _timed(lambda one: opened.search(one, _NEAREST).ids, queries)
+        found, index_ms = _timed(opened.search, queries)
     recall = np.mean([len({*a} & {*b}) / _NEAREST for a, b in zip(wanted, found, strict=True)])
     for name, times in (("exact", exact_ms), ("index", index_ms)):
         p50, p99 = np.percentile(times, [50, 99])
@@ -73,11 +75,13 @@ def _measure(count: int) -> None:
     print(f"{count:>9,} whole process at most {memory:,.0f} MiB, with the exact search")
 
 
-def _timed(search: object, queries: "NDArray[np.int8]") -> tuple[list[list[int]], list[float]]:
+def _timed(
+    search: "Callable[[NDArray[np.int8], int], Found]", queries: "NDArray[np.int8]"
+) -> tuple[list[list[int]], list[float]]:
     found, times = [], []
     for one in queries:
         began = time.perf_counter()
-        ids = search(one)  # type: ignore[operator]
+        ids = search(one, _NEAREST).ids
         times.append((time.perf_counter() - began) * 1000)
         found.append(ids.tolist())
     return found, times
