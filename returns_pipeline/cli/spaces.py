@@ -126,10 +126,12 @@ def embed(
     from returns_pipeline.cli.console import progress_bar
     from returns_pipeline.cli.installation import open_installation
     from returns_pipeline.host import embedding
+    from returns_pipeline.logs import configure_logging
     from returns_pipeline.records.catalogue import PictureState
     from returns_pipeline.store import catalogue_imports, spaces
 
     settings, database = open_installation()
+    configure_logging(settings)
     with progress_bar("chunks") as on_progress:
         if here:
             embedding.embed_here(settings, database, on_progress)

@@ -1,6 +1,7 @@
 """Embedding spaces: one is active, a new one is built beside it and takes its place when it is whole."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -147,6 +148,6 @@ def vector_of(db: Database, space_id: int, product: int) -> bytes | None:
     return found
 
 
-def _made(row: sa.Row[tuple[object, ...]]) -> SpaceRow:
-    made = SpaceRow(*row)  # type: ignore[arg-type]
+def _made(row: "sa.Row[Any]") -> SpaceRow:
+    made = SpaceRow._make(row)
     return made._replace(state=SpaceState(made.state))
