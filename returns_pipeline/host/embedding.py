@@ -4,9 +4,10 @@ import time
 import uuid
 from collections.abc import Callable
 
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.records.tasks import BULK, Argument, Queue, Task
+from returns_pipeline.records.tasks import BULK, Queue, Task
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import embedding_chunks
 from returns_pipeline.store.database import Database
@@ -42,27 +43,12 @@ def embed_by_workers(
 
 def embed_here(settings: Settings, db: Database, on_progress: OnProgress) -> None:
     """Embed every chunk in this process. A chunk that a worker holds is left to it."""
-    waiting = embedding.plan(settings, db, every=True)
-    sending = _Sent(waiting)
-    context = Context(
-        settings,
-        db,
-        sending,
-        lambda bundle: load_classifier(bundle, settings.runtime),  # type: ignore[arg-type]
-    )
+    queue = InProcessQueue()
+    context = Context(settings, db, queue, lambda bundle: load_classifier(bundle, settings.runtime))
+    for chunk_id in embedding.plan(settings, db, every=True):
+        queue.send(Task.EMBED_PICTURES, chunk_id)
     done = 0
-    while waiting:
-        chunk_id = waiting.pop(0)
-        embedding.embed_chunk(context, chunk_id, str(uuid.uuid4()))
+    while queue.messages:
+        embedding.embed_chunk(context, queue.take(Task.EMBED_PICTURES), str(uuid.uuid4()))
         done += 1
-        on_progress(done, done + len(waiting))
-
-
-class _Sent:
-    """Takes the messages that a chunk sends: its halves, or itself again."""
-
-    def __init__(self, waiting: list[int]) -> None:
-        self._waiting = waiting
-
-    def send(self, _task: Task, *arguments: Argument, **_: object) -> None:
-        self._waiting.append(int(str(arguments[0])))
+        on_progress(done, done + len(queue.messages))

@@ -100,20 +100,19 @@ class ProductSearch:
         return self._embedder
 
     def _searcher(self, space: SpaceRow) -> Exact | VectorIndex:
-        """Return what searches the newest vectors, or an index that is stale while the next one is built."""
+        """Return what searches the newest vectors: an index of this revision, else exact search."""
         if self._loaded:
             stamp, searcher = self._loaded
             if (stamp.digest, stamp.revision) == (space.digest, space.revision):
                 return searcher
         opened = _open(self._settings, space)
-        if opened is None:
-            ids, rows = _read(self._db, space)
-            opened = Exact(ids, rows)
-            self._loaded = Stamp(space.digest, space.revision, len(ids)), opened
-        else:
-            # The file is compared again only when the revision changes again.
+        if opened is not None:
             self._loaded = opened.stamp, opened
-        return self._loaded[1]
+            return opened
+        ids, rows = _read(self._db, space)
+        exact = Exact(ids, rows)
+        self._loaded = Stamp(space.digest, space.revision, len(ids)), exact
+        return exact
 
 
 def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_VECTORS) -> bool:
@@ -124,8 +123,7 @@ def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_
     space = spaces.active(db)
     if space is None or embedding_chunks.count(db, space.id) or spaces.count(db, space.id) < least:
         return False
-    known = index.read_stamp(_stamp_path(settings, space))
-    if known and known[0].revision == space.revision and _open(settings, space) is not None:
+    if _open(settings, space) is not None:
         return False
     ids, rows = _read(db, space)
     stamp = Stamp(space.digest, space.revision, len(ids))
@@ -140,7 +138,7 @@ def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_
 
 def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
     known = index.read_stamp(_stamp_path(settings, space))
-    if known is None or known[0].digest != space.digest:
+    if known is None or known[0][:2] != (space.digest, space.revision):
         return None
     stamp, sha256 = known
     dimensions = find_space(settings.spaces_dir, str(space.ref)).dimensions
