@@ -21,6 +21,7 @@ COPY returns_pipeline ./returns_pipeline
 COPY workers ./workers
 COPY migrations ./migrations
 COPY models ./models
+COPY spaces ./spaces
 COPY samples ./samples
 # The user of the images does not own these files. This makes a checkout with a strict umask readable too.
 RUN chmod -R a+rX /app

@@ -9,7 +9,17 @@ from typing import Any
 
 from returns_pipeline.broker.client_paths import ClientPathsTask
 from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
-from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, reuse, runs
+from returns_pipeline.usecases import (
+    chunks,
+    closing,
+    embedding,
+    explanations,
+    judging,
+    notices,
+    retention,
+    reuse,
+    runs,
+)
 from returns_pipeline.usecases import sweep as sweeping
 from workers.app import app
 from workers.process import context
@@ -106,3 +116,9 @@ def remove_old_photos() -> None:
 def judge_returns() -> None:
     """Judge every return whose facts have changed."""
     judging.judge_queued(context())
+
+
+@app.task(bind=True, ignore_result=True, **_RETRY)
+def embed_pictures(self: Any, chunk_id: int) -> None:
+    """Embed one chunk of products' pictures."""
+    embedding.embed_chunk(context(), chunk_id, self.request.id)

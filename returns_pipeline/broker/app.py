@@ -48,7 +48,8 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         task_retry_on_worker_lost=True,
         task_time_limit=_TASK_SECONDS,
         task_annotations={
-            task.value: {"time_limit": settings.chunk_seconds} for task in (Task.CLASSIFY_CHUNK, Task.EXPLAIN)
+            task.value: {"time_limit": settings.chunk_seconds}
+            for task in (Task.CLASSIFY_CHUNK, Task.EMBED_PICTURES, Task.EXPLAIN)
         }
         | {Task.DELIVER_NOTICES.value: {"time_limit": _NOTICES_SECONDS}},
         visibility_timeout=_VISIBILITY_SECONDS,

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from returns_pipeline.records.tasks import QUEUES, TASK_QUEUES, Argument, Task
-from returns_pipeline.usecases import chunks, closing, explanations, judging, notices, retention, reuse, runs
+from returns_pipeline.usecases import (
+    chunks,
+    closing,
+    embedding,
+    explanations,
+    judging,
+    notices,
+    retention,
+    reuse,
+    runs,
+)
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.sweep import sweep
 
@@ -89,6 +99,9 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.REPLAY: runs.replay,
     Task.RETRY: runs.retry,
     Task.CLASSIFY_CHUNK: lambda context, request_id, chunk_id: chunks.classify_chunk(
+        context, chunk_id, request_id
+    ),
+    Task.EMBED_PICTURES: lambda context, request_id, chunk_id: embedding.embed_chunk(
         context, chunk_id, request_id
     ),
     Task.CLOSE_RUN: lambda context, _, run_id: closing.close_run(context, run_id),

@@ -86,6 +86,11 @@ def _key(name: str) -> str:
     return label_key(_HUMP.sub(" ", name).replace(".", " ").replace("#", " "))
 
 
+def name_key(name: str) -> str:
+    """Return what names of the same column have in common: `articleType` and `article type` are one."""
+    return _key(name)
+
+
 def _ranks(names: str) -> dict[str, int]:
     return {_key(name): rank for rank, name in enumerate(names.split("|"))}
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from returns_pipeline.cli import console, mappings
+from returns_pipeline.cli import console, mappings, spaces
 from returns_pipeline.cli.installation import open_database, open_installation
 from returns_pipeline.cli.options import MOST, Json
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from returns_pipeline.records.catalogue import CatalogueImport, RefusedProduct
 
 app = typer.Typer(help="The catalogue: what the shop sells.", no_args_is_help=True)
+
+app.command("evaluate")(spaces.evaluate)
+app.command("embed")(spaces.embed)
 
 #: Refused lines on a terminal; JSON has more.
 _MOST_LINES = 20

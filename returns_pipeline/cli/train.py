@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from returns_pipeline.cli import spaces
 from returns_pipeline.cli.options import MOST
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.text import printable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork
 
 app = typer.Typer(help="Train a model and write it as a new bundle.", no_args_is_help=True)
+
+app.command("embedding")(spaces.train_embedding)
 
 DEFAULT_SEED = 3  # the best validation accuracy of the seeds 0 to 5; docs/models.md lists all six
 

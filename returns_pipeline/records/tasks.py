@@ -32,6 +32,7 @@ class Task(StrEnum):
     SWEEP = "workers.tasks.sweep"
     RETENTION = "workers.tasks.remove_old_photos"
     JUDGE_RETURNS = "workers.tasks.judge_returns"
+    EMBED_PICTURES = "workers.tasks.embed_pictures"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -50,6 +51,7 @@ TASK_QUEUES = {
     # Not CONTROL, whose workers may have no models: thresholds are in their bundles.
     Task.JUDGE_RETURNS: INTERACTIVE,
     Task.CLASSIFY_CHUNK: BULK,
+    Task.EMBED_PICTURES: BULK,
 }
 
 #: Seconds that a page waits for an explanation. A worker drops an older message.

@@ -106,6 +106,15 @@ class Settings(BaseSettings):
         SHIPPED / "models",
         description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",
     )
+    spaces_dir: Path = Field(
+        SHIPPED / "spaces",
+        description="Folder of the embedding spaces, NAME/VERSION, in which pictures of products are "
+        "compared. Default: the shipped ones.",
+    )
+    space: str = Field(
+        "products",
+        description="Embedding space of the catalogue: NAME, the newest version, or NAME/VERSION.",
+    )
     database_url: str = Field(
         "",
         repr=False,  # may contain a password, like the next one
@@ -419,6 +428,7 @@ class Settings(BaseSettings):
         "manifest_dir",
         "catalogue_dir",
         "models_dir",
+        "spaces_dir",
     )
     @classmethod
     def _absolute(cls, value: Path) -> Path:

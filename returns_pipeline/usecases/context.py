@@ -12,6 +12,7 @@ import structlog
 
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.classify.runtimes.interface import Classifier
+from returns_pipeline.classify.spaces.embedder import Embedder
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import use
 from returns_pipeline.photos.codes.reader import CodeReader
@@ -50,6 +51,8 @@ class Context:
     load_classifier: ClassifierLoader
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
     photos: PhotoSource = field(default_factory=FolderSource)
+    #: The loaded embedding space, by its digest.
+    embedders: dict[str, Embedder] = field(default_factory=dict)
 
     @cached_property
     def code_reader(self) -> CodeReader | None:

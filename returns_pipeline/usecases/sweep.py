@@ -7,7 +7,7 @@ import structlog
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
 from returns_pipeline.store import final_labels, likeness, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import deletion, judging, notices, reuse, schedule, search, uploads
+from returns_pipeline.usecases import deletion, embedding, judging, notices, reuse, schedule, search, uploads
 from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
@@ -49,6 +49,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     final_labels.complete_older(context.db, _COMPLETED_LIMIT)
     deletion.remove_files(context.settings, context.db, context.photos, now=now)
     judging.send_if_queued(context, now)
+    embedding.resend(context)
     notices.watch(context, now)
     missed = _night_is_missing(context, now)
     if missed:

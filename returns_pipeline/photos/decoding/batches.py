@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType, TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from returns_pipeline.photos.decoding import bytes_to_pixels
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.formats import detect_format
 from returns_pipeline.photos.decoding.lookahead import map_ahead
-from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.codes import Code
 from returns_pipeline.records.images import Decoded, FaultyFacts, ImageFacts, PendingImage
 from returns_pipeline.records.models import ImageInput
@@ -65,6 +64,14 @@ class _Attempt(NamedTuple):
     code_seconds: float = 0.0
 
 
+class Reader(Protocol):
+    """What a decoder needs of a `PhotoSource`."""
+
+    def read(self, image: PendingImage, max_bytes: int) -> bytes:
+        """Return a photo's content; see `PhotoSource.read`."""
+        ...
+
+
 class Decoder:
     """Reads and decodes images, and reads the codes in them.
 
@@ -73,7 +80,7 @@ class Decoder:
 
     def __init__(
         self,
-        source: PhotoSource,
+        source: Reader,
         want: ImageInput,
         limits: Limits,
         image_seconds: float,

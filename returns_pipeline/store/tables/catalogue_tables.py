@@ -168,6 +168,8 @@ embedding_spaces = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # Raised with each change of its vectors: an index of another revision is stale.
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("name", "version"),
     one_of("state", *SpaceState.written()),
 )
@@ -191,3 +193,20 @@ product_vectors = sa.Table(
 )
 
 sa.Index("ix_product_vectors_image", product_vectors.c.product_image_id)
+
+#: Pictures that a worker embeds together: those of a range of ids that need it. The row goes when it is done.
+embedding_chunks = sa.Table(
+    "embedding_chunks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("space_id", sa.ForeignKey("embedding_spaces.id"), nullable=False),
+    sa.Column("first_image", BigId, nullable=False),
+    sa.Column("last_image", BigId, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("sent_at", UtcDateTime, nullable=False),
+    # The message that works on it; null: none does.
+    sa.Column("lease_owner", sa.String(255)),
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", UtcDateTime),
+    sa.UniqueConstraint("space_id", "first_image"),
+)

@@ -28,7 +28,7 @@ def write_model(model: Any, folder: Path, *, halve: bool = False) -> dict[str, s
     With `halve` the export stores its weights as float16. The runtime still computes in float32.
     """
     # Imported before Keras imports it, with telemetry to the vendor switched off.
-    openvino = import_openvino()
+    import_openvino()
     (folder / OPENVINO_MODEL).parent.mkdir(exist_ok=True)
     # Without the optimizer's state, which makes the file three times as large with Adam.
     bare = type(model).from_config(model.get_config())
@@ -36,11 +36,13 @@ def write_model(model: Any, folder: Path, *, halve: bool = False) -> dict[str, s
     bare.save(folder / KERAS_MODEL)
     bare.export(str(folder / OPENVINO_MODEL), format="openvino", verbose=False)
     if halve:
-        _halve(openvino, folder / OPENVINO_MODEL)
+        halve_weights(folder / OPENVINO_MODEL)
     return {name: file_sha256(folder / name) for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS)}
 
 
-def _halve(openvino: Any, path: Path) -> None:
+def halve_weights(path: Path) -> None:
+    """Store the weights of an export as float16, in place. The runtime still computes in float32."""
+    openvino = import_openvino()
     draft = path.with_name("draft.xml")
     openvino.save_model(openvino.Core().read_model(path), draft, compress_to_fp16=True)
     draft.replace(path)

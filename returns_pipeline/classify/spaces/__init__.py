@@ -1,0 +1,1 @@
+"""Embedding spaces: pictures to vectors that can be compared."""

@@ -1,0 +1,60 @@
+"""The embedding of products' pictures: chunks of them, spaces, and what a search finds."""
+
+from typing import NamedTuple
+
+from returns_pipeline.records.catalogue import SpaceState
+from returns_pipeline.records.models import ModelRef
+
+
+class SpaceRow(NamedTuple):
+    """A row of `embedding_spaces`. `revision` is raised with each change of its vectors."""
+
+    id: int
+    name: str
+    version: int
+    digest: str
+    state: SpaceState
+    revision: int
+
+    @property
+    def ref(self) -> ModelRef:
+        """NAME/VERSION."""
+        return ModelRef(self.name, self.version)
+
+
+class PictureToEmbed(NamedTuple):
+    """A picture of a claimed chunk. `sha256` is that of the content whose vector the space has, or None."""
+
+    id: int
+    folder: str
+    address: str
+    sha256: str | None
+
+
+class EmbeddingClaim(NamedTuple):
+    """A chunk that this process holds. `attempt` counts from 1."""
+
+    chunk_id: int
+    token: str
+    attempt: int
+    space: SpaceRow
+    pictures: tuple[PictureToEmbed, ...]
+
+
+class EmbeddedPicture(NamedTuple):
+    """The result for one picture: a vector, or why there is none. `sha256` is None if it was not read."""
+
+    id: int
+    folder: str
+    address: str
+    sha256: str | None
+    vector: bytes | None
+    reason: str | None = None
+
+
+class SimilarProduct(NamedTuple):
+    """A product that looks like a photo: the cosine, at most 1, of its most similar picture."""
+
+    product: int
+    product_image: int
+    cosine: float

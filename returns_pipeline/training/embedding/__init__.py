@@ -1,0 +1,1 @@
+"""Trains an embedding space on the attributes of a catalogue."""

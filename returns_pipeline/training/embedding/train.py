@@ -1,0 +1,206 @@
+"""Makes an embedding space: the features of a frozen network, mapped so that equal attributes lie together.
+
+Products are divided, not pictures, so what is measured is measured on products that the maps never saw, in a
+gallery of such products only. The maps of the space that is written are then computed from all products.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, file_sha256
+from returns_pipeline.classify.publishing import draft_folder
+from returns_pipeline.classify.runtimes.openvino_runtime import best_batch, import_openvino
+from returns_pipeline.classify.spaces.embedder import Embedder, quantized
+from returns_pipeline.classify.spaces.space import Space, publish_space
+from returns_pipeline.errors import RefusedError
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.records.models import ImageInput
+from returns_pipeline.training.embedding import network
+from returns_pipeline.training.embedding.maps import discriminant, principal
+from returns_pipeline.training.embedding.network import Columns, Part
+from returns_pipeline.usecases.labelled_products import LabelledProduct, pixels_of, read_catalogue, values_of
+from returns_pipeline.vectors.agreement import NEIGHBOURS, Agreement, agreement, neighbours
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Dimensions of the parts of a vector; together at most 256 bytes.
+_KIND, _LOOK, _COLOUR = 64, 64, 64
+#: How much the parts count beside the kind of product.
+_LOOK_WEIGHT, _COLOUR_WEIGHT = 0.4, 0.7
+_LEAST_PRODUCTS = 50
+
+
+class EmbeddingRequest(NamedTuple):
+    """What to train: `by` and `colour` are attributes; without them the parts know no attribute.
+
+    `judged` is the share of the products that are only judged.
+    """
+
+    catalogue: Path
+    name: str
+    spaces_dir: Path
+    command: str
+    by: str | None
+    colour: str | None
+    judged: float
+    seed: int
+
+
+class _Features(NamedTuple):
+    """Features float32 [n, f] of products, and of their mirrored pictures, with the products' digests."""
+
+    products: list[LabelledProduct]
+    digests: list[str]
+    plain: "NDArray[np.float32]"
+    mirrored: "NDArray[np.float32]"
+
+
+def train(
+    request: EmbeddingRequest, limits: Limits, on_progress: Callable[[int, int], None] = lambda *_: None
+) -> Space:
+    """Train, judge and publish a space: the next version of its name.
+
+    Raises RefusedError if the catalogue has too few products with pictures or lacks an attribute.
+    """
+    products, _ = read_catalogue(request.catalogue)
+    for name in filter(None, (request.by, request.colour)):
+        values_of(products, name)
+    model, columns = network.feature_network()
+    features = _computed(model, products, limits, on_progress)
+    is_judged = _divided(features.digests, request.judged, request.seed)
+    if min(is_judged.sum(), (~is_judged).sum()) <= max(_LEAST_PRODUCTS // 2, NEIGHBOURS):
+        raise RefusedError(
+            "{count} products with a picture are too few: at least {least} are needed.",
+            count=len(features.products),
+            least=_LEAST_PRODUCTS,
+        )
+    metrics = _judged(request, features, columns, is_judged)
+    parts = _parts(request, features, columns, np.ones(len(is_judged), bool))
+    return _published(request, model, parts, metrics, len(features.products))
+
+
+def _computed(
+    model: object,
+    products: Sequence[LabelledProduct],
+    limits: Limits,
+    on_progress: Callable[[int, int], None],
+) -> _Features:
+    openvino = import_openvino()
+    side = ImageInput(network.SIDE, network.SIDE, 3)
+    batch = best_batch(side)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        network.export(model, path)
+        graph = openvino.Core().read_model(path)
+    graph.reshape([batch, *side.shape])
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    padded = np.zeros((batch, *side.shape), np.uint8)
+
+    def run(pixels: "NDArray[np.uint8]") -> "NDArray[np.float32]":
+        found = []
+        for start in range(0, len(pixels), batch):
+            part = pixels[start : start + batch]
+            padded[: len(part)] = part
+            found.append(np.array(compiled([padded])[0][: len(part)]))
+        return np.concatenate(found)
+
+    kept: list[int] = []
+    digests: list[str] = []
+    plain, mirrored = [], []
+    progress = lambda done: on_progress(done, len(products))  # noqa: E731 - of one use
+    for places, sha256, pixels in pixels_of(products, side, limits, progress):
+        kept += places
+        digests += sha256
+        plain.append(run(pixels))
+        mirrored.append(run(pixels[:, :, ::-1]))
+    return _Features(
+        [products[each] for each in kept], digests, np.concatenate(plain), np.concatenate(mirrored)
+    )
+
+
+def _divided(digests: Sequence[str], share: float, seed: int) -> "NDArray[np.bool_]":
+    """Return which products are judged. Products with the same picture are on the same side."""
+    # A hash divides the same picture in the same way, in whatever order a catalogue has its products.
+    drawn = [hashlib.sha256(f"{seed} {digest}".encode()).digest()[:8] for digest in digests]
+    return np.array([int.from_bytes(each, "big") / 2**64 < share for each in drawn])
+
+
+def _places(values: Sequence[str]) -> "NDArray[np.intp]":
+    return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
+
+
+def _discriminant(
+    features: _Features, rows: "NDArray[np.bool_]", columns: slice, name: str, dimensions: int
+) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+    values = values_of(features.products, name)
+    rows = rows & np.array([bool(value) for value in values])
+    places = _places([value for value, row in zip(values, rows, strict=True) if row])
+    both = np.concatenate([features.plain[rows, columns], features.mirrored[rows, columns]])
+    return discriminant(both, np.concatenate([places, places]), dimensions)
+
+
+def _parts(
+    request: EmbeddingRequest, features: _Features, columns: Columns, rows: "NDArray[np.bool_]"
+) -> list[Part]:
+    """Return the parts of a vector, from these rows alone: the kind, the look, and the colour."""
+    shape = slice(columns.last.start, columns.middle.stop)
+    look = principal(features.plain[rows, columns.last], _LOOK if request.by else _KIND + _LOOK)
+    parts = [Part(columns.last, *look, _LOOK_WEIGHT if request.by else 1.0)]
+    if request.by:
+        parts.insert(0, Part(shape, *_discriminant(features, rows, shape, request.by, _KIND), 1.0))
+    if request.colour:
+        colour = slice(columns.middle.start, columns.colours.stop)
+        found = _discriminant(features, rows, colour, request.colour, _COLOUR)
+        return [*parts, Part(colour, *found, _COLOUR_WEIGHT)]
+    return [
+        *parts,
+        Part(columns.colours, *principal(features.plain[rows, columns.colours], _COLOUR), _COLOUR_WEIGHT),
+    ]
+
+
+def _judged(
+    request: EmbeddingRequest, features: _Features, columns: Columns, is_judged: "NDArray[np.bool_]"
+) -> dict[str, float]:
+    parts = _parts(request, features, columns, ~is_judged)
+    nearest = neighbours(quantized(network.vectors_of(features.plain[is_judged], parts)))
+    metrics = {"products_trained": float((~is_judged).sum()), "products_judged": float(is_judged.sum())}
+    for name in dict.fromkeys(filter(None, (request.by, request.colour))):
+        values = values_of(features.products, name)
+        found: Agreement = agreement(
+            nearest, [value for value, judged in zip(values, is_judged, strict=True) if judged]
+        )
+        metrics |= {f"{name}.first": found.first, f"{name}.among_five": found.among_five}
+    return metrics
+
+
+def _published(
+    request: EmbeddingRequest, model: object, parts: Sequence[Part], metrics: dict[str, float], count: int
+) -> Space:
+    with draft_folder(request.spaces_dir) as draft:
+        network.export(network.with_parts(model, parts), draft / OPENVINO_MODEL)
+        space = Space(
+            folder=draft,
+            name=request.name,
+            version=0,
+            side=network.SIDE,
+            dimensions=sum(part.matrix.shape[1] for part in parts),
+            metric="cosine",
+            sha256={name: file_sha256(draft / name) for name in (OPENVINO_MODEL, OPENVINO_WEIGHTS)},
+            command=request.command,
+            data={
+                "backbone": network.BACKBONE,
+                "products": count,
+                "by": request.by,
+                "colour": request.colour,
+            },
+            metrics=metrics,
+        )
+        # It is refused here if it does not run.
+        Embedder(space)
+        return publish_space(space, request.spaces_dir)

@@ -1,0 +1,173 @@
+"""Which products look like a photo, or like another product.
+
+Below 50,000 vectors the search is exact. Above, a worker writes an index into HOME/vectors, and each process
+maps it. The database is the truth: an index of another space, another revision, or with other bytes is not
+used for longer than it takes to build the next one.
+"""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from returns_pipeline.classify.spaces.embedder import Embedder
+from returns_pipeline.classify.spaces.space import find_space
+from returns_pipeline.errors import ConfigFault
+from returns_pipeline.photos.decoding.bounds import Limits
+from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.records.embedding import SimilarProduct, SpaceRow
+from returns_pipeline.report.whole_file import whole_file
+from returns_pipeline.settings import Settings
+from returns_pipeline.store import embedding_chunks, spaces
+from returns_pipeline.store.database import Database
+from returns_pipeline.vectors import index
+from returns_pipeline.vectors.index import Stamp, VectorIndex
+from returns_pipeline.vectors.nearest import Exact
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
+
+#: A product may have several pictures, so more pictures are found than products are wanted.
+_PICTURES_PER_PRODUCT = 4
+
+
+class ProductSearch:
+    """Searches the active space. One instance serves all threads of a process; it loads what it needs."""
+
+    def __init__(self, settings: Settings, db: Database, threads: int = 1) -> None:
+        """Open nothing yet; an embedder computes with `threads`."""
+        self._settings, self._db, self._threads = settings, db, threads
+        self._lock = threading.Lock()
+        self._loaded: tuple[Stamp, Exact | VectorIndex] | None = None
+        self._embedder: Embedder | None = None
+
+    def like_photo(self, data: bytes, count: int) -> list[SimilarProduct]:
+        """Return the products most like a photo, the likeliest first; none before the catalogue is embedded.
+
+        Decodes in this process: call it where a decoder may crash. Raises ImageFault if the photo cannot be
+        decoded, ConfigFault if this machine lacks the space.
+        """
+        space = spaces.active(self._db)
+        if space is None:
+            return []
+        with self._lock:
+            embedder = self._embedder_of(space)
+            pixels = decode(data, embedder.space.input, Limits.of(self._settings)).pixels
+            vector = embedder.embed(pixels[None])[0]
+        return self.like_vector(vector, count)
+
+    def like_product(self, product: int, count: int) -> list[SimilarProduct]:
+        """Return the products most like the product of a row id, without itself; none if it has no vector."""
+        space = spaces.active(self._db)
+        vector = spaces.vector_of(self._db, space.id, product) if space else None
+        if vector is None:
+            return []
+        found = self.like_vector(np.frombuffer(vector, np.int8), count + 1)
+        return [each for each in found if each.product != product][:count]
+
+    def like_vector(self, vector: "NDArray[np.int8]", count: int) -> list[SimilarProduct]:
+        """Return the products nearest to a vector int8 [d] of the active space, each once."""
+        space = spaces.active(self._db)
+        if space is None:
+            return []
+        with self._lock:
+            searcher = self._searcher(space)
+        found = searcher.search(vector, count * _PICTURES_PER_PRODUCT)
+        ids = found.ids.tolist()
+        products = spaces.products_of(self._db, ids)
+        best: dict[int, SimilarProduct] = {}
+        for image_id, cosine in zip(ids, found.cosines.tolist(), strict=True):
+            # A picture that was deleted meanwhile has no product.
+            if (product := products.get(image_id)) is not None:
+                best.setdefault(product, SimilarProduct(product, image_id, min(cosine, 1.0)))
+        return list(best.values())[:count]
+
+    def _embedder_of(self, space: SpaceRow) -> Embedder:
+        if self._embedder is None or self._embedder.space.digest != space.digest:
+            found = find_space(self._settings.spaces_dir, str(space.ref))
+            if found.digest != space.digest:
+                raise ConfigFault(
+                    "The embedding space {space} is not the one that the stored vectors are of.",
+                    "Restore its folder in {folder}.",
+                    space=space.ref,
+                    folder=self._settings.spaces_dir,
+                )
+            self._embedder = Embedder(found, threads=self._threads)
+        return self._embedder
+
+    def _searcher(self, space: SpaceRow) -> Exact | VectorIndex:
+        """Return what searches the newest vectors: an index of this revision, else exact search."""
+        if self._loaded:
+            stamp, searcher = self._loaded
+            if (stamp.digest, stamp.revision) == (space.digest, space.revision):
+                return searcher
+        opened = _open(self._settings, space)
+        if opened is not None:
+            self._loaded = opened.stamp, opened
+            return opened
+        ids, rows = _read(self._db, space)
+        exact = Exact(ids, rows)
+        self._loaded = Stamp(space.digest, space.revision, len(ids)), exact
+        return exact
+
+
+def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_VECTORS) -> bool:
+    """Write the index of the active space if it has at least `least` vectors and none is current.
+
+    Returns whether one was written. Safe in several processes: each writes a whole file of its own.
+    """
+    space = spaces.active(db)
+    if space is None or embedding_chunks.count(db, space.id) or spaces.count(db, space.id) < least:
+        return False
+    if _open(settings, space) is not None:
+        return False
+    ids, rows = _read(db, space)
+    stamp = Stamp(space.digest, space.revision, len(ids))
+    with whole_file(_index_path(settings, space, stamp)) as partial:
+        sha256 = index.build(partial, ids, rows)
+    with whole_file(_stamp_path(settings, space)) as partial:
+        index.write_stamp(partial, stamp, sha256)
+    _remove_others(settings, _index_path(settings, space, stamp), _stamp_path(settings, space))
+    log.info("index_written", space=str(space.ref), vectors=len(ids))
+    return True
+
+
+def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
+    known = index.read_stamp(_stamp_path(settings, space))
+    if known is None or known[0][:2] != (space.digest, space.revision):
+        return None
+    stamp, sha256 = known
+    dimensions = find_space(settings.spaces_dir, str(space.ref)).dimensions
+    found = index.open_index(_index_path(settings, space, stamp), dimensions, stamp, sha256)
+    if found is None:
+        log.warning("index_broken", space=str(space.ref))
+    return found
+
+
+def _read(db: Database, space: SpaceRow) -> "tuple[NDArray[np.int64], NDArray[np.int8]]":
+    ids, found = spaces.vectors(db, space.id)
+    rows = np.frombuffer(b"".join(found), np.int8).reshape(len(ids), -1 if ids else 0)
+    return np.array(ids, np.int64), rows
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home / "vectors"
+
+
+def _stamp_path(settings: Settings, space: SpaceRow) -> Path:
+    return _folder(settings) / f"{space.digest[:16]}.json"
+
+
+def _index_path(settings: Settings, space: SpaceRow, stamp: Stamp) -> Path:
+    return _folder(settings) / f"{space.digest[:16]}-{stamp.revision}.usearch"
+
+
+def _remove_others(settings: Settings, *kept: Path) -> None:
+    """Remove files of older revisions and spaces. A process that has one mapped keeps its content."""
+    for path in _folder(settings).iterdir():
+        if path not in kept and path.suffix in {".usearch", ".json"} and not path.name.startswith("."):
+            path.unlink(missing_ok=True)
