@@ -16,6 +16,7 @@ from returns_pipeline.store.tables.catalogue_tables import (
     products,
 )
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
+from returns_pipeline.store.tables.event_tables import events, forgotten_customers, product_neighbours
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import (
     IDENTITY,
@@ -103,8 +104,10 @@ __all__ = [
     "embedding_spaces",
     "embeddings",
     "escape_path",
+    "events",
     "explanations",
     "file_removals",
+    "forgotten_customers",
     "image_codes",
     "image_fingerprints",
     "images",
@@ -117,6 +120,7 @@ __all__ = [
     "outbox",
     "predictions",
     "product_images",
+    "product_neighbours",
     "product_vectors",
     "product_words",
     "products",
