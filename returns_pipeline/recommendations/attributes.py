@@ -7,29 +7,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from returns_pipeline.records.catalogue import AttributeValue, Product
+from returns_pipeline.records.recommendations import attribute_key, attribute_name
 from returns_pipeline.records.text import fold
 
-#: Weights by the name of the attribute, without case, blanks and separators.
-_WEIGHTS = {
-    **dict.fromkeys(("articletype", "producttype", "type", "artikeltyp", "artikelart", "typ"), 3.0),
-    **dict.fromkeys(("tags", "tag", "keywords", "schlagworte", "stichworte"), 3.0),
-    **dict.fromkeys(("colour", "color", "basecolour", "basecolor", "farbe", "grundfarbe"), 2.0),
-    **dict.fromkeys(("gender", "sex", "agegroup", "audience", "geschlecht", "zielgruppe"), 2.0),
-    **dict.fromkeys(("usage", "use", "occasion", "verwendung", "anlass"), 1.5),
-    **dict.fromkeys(("material", "fabric", "stoff"), 1.5),
-}
+#: Weights by `records.recommendations.attribute_name`, and of brand and title.
 _BRAND, _TITLE = "brand", "title"
-_WEIGHT_OF_BRAND, _WEIGHT_OF_TITLE, _WEIGHT_OF_OTHERS = 1.5, 1.5, 0.5
+_KINDS, _GENDER = ("article type", "tags"), "gender"
+_FOR_EVERYONE = frozenset({"unisex", "all", "alle"})
+_WEIGHTS = {
+    **dict.fromkeys(_KINDS, 3.0),
+    "colour": 2.0,
+    _GENDER: 2.0,
+    _BRAND: 1.5,
+    _TITLE: 1.5,
+    "usage": 1.5,
+    "material": 1.5,
+}
+_WEIGHT_OF_OTHERS = 0.5
 #: Attributes that say which product it is or how it is sold, not what it is like.
 _NOT_COMPARED = re.compile(
     r"id$|sku|barcode|gtin|ean|qr|code|created|updated|date|url|link|image|picture|thumbnail|warranty|"
     r"shipping|delivery|returnpolicy|minimumorder|discount|availability|stock|review|rating|price|"
-    r"weight|width|height|depth|length|dimension|versand|liefer|garantie|gewicht|bestand"
+    r"weight|(main|master|sub)category|width|height|depth|length|dimension|versand|liefer|garantie|gewicht|bestand"
 )
-_KINDS = frozenset(name for name, weight in _WEIGHTS.items() if weight == 3.0)
 _MOST_OF_VALUE = 60
 _WORD = re.compile(r"\w+")
-_NAME = re.compile(r"[\W_]+")
 
 #: {name of the attribute: its values, folded}
 Traits = Mapping[str, frozenset[str]]
@@ -39,9 +41,8 @@ def traits_of(product: Product) -> Traits:
     """Return what is compared of a product: its attributes, its brand, and the words of its title."""
     found: dict[str, frozenset[str]] = {}
     for name, value in product.attributes.items():
-        key = _key(name)
-        if not _NOT_COMPARED.search(key) and (values := frozenset(_texts(value))):
-            found[key] = values
+        if not _NOT_COMPARED.search(attribute_key(name)) and (values := frozenset(_texts(value))):
+            found[attribute_name(name)] = values
     brand = fold(product.brand or "")
     if brand:
         found[_BRAND] = frozenset([brand])
@@ -61,14 +62,17 @@ def _texts(value: AttributeValue) -> Iterable[str]:
             yield text
 
 
-def _key(name: str) -> str:
-    return _NAME.sub("", fold(name))
-
-
 def is_other_kind(product: Traits, other: Traits) -> bool:
-    """Whether both have a type or tags, and none of these in common: an apple and a steak are groceries."""
+    """Whether both have a type, tags or a gender, and none of these in common.
+
+    An apple and a steak are both groceries, but of different kinds. What is for everyone differs from none.
+    """
     return any(
-        name in _KINDS and name in other and not values & other[name] for name, values in product.items()
+        name in product
+        and name in other
+        and not product[name] & other[name]
+        and not (name == _GENDER and _FOR_EVERYONE & (product[name] | other[name]))
+        for name in (*_KINDS, _GENDER)
     )
 
 
@@ -109,7 +113,7 @@ class Comparison:
             union = {value: self._rarity(name, value) for value in values | other[name]}
             common = values & other[name]
             mine = max(union[value] for value in values)
-            weight = _weight(name) * (0.5 + mine)
+            weight = _WEIGHTS.get(name, _WEIGHT_OF_OTHERS) * (0.5 + mine)
             rarity = sum(union.values())
             share = sum(union[value] for value in common) / rarity if rarity else float(bool(common))
             total += weight
@@ -117,11 +121,6 @@ class Comparison:
             if values == other[name] and name != _TITLE:
                 same.append(name)
         return Agreement(
-            agreed / total if total else 0.0, sorted(same, key=lambda name: (-_weight(name), name))
+            agreed / total if total else 0.0,
+            sorted(same, key=lambda name: (-_WEIGHTS.get(name, _WEIGHT_OF_OTHERS), name)),
         )
-
-
-def _weight(name: str) -> float:
-    if name == _BRAND:
-        return _WEIGHT_OF_BRAND
-    return _WEIGHT_OF_TITLE if name == _TITLE else _WEIGHTS.get(name, _WEIGHT_OF_OTHERS)

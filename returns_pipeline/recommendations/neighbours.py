@@ -1,5 +1,6 @@
 """Which products the same customers keep: item-to-item collaborative filtering by the library implicit."""
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -66,5 +67,7 @@ def _similarity(places: "NDArray[Any]", shape: tuple[int, int]) -> Any:
     matrix = csr_matrix((np.ones(len(places)), (places[:, 0], places[:, 1])), shape=shape)
     # Pairs of few customers have large cosines and take places, so more are computed than are kept.
     model = CosineRecommender(K=5 * MOST_NEIGHBOURS, num_threads=1)
-    model.fit(matrix, show_progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about its own matrix
+        model.fit(matrix, show_progress=False)
     return model.similarity

@@ -1,5 +1,6 @@
 """Recommendations: what customers did with products, and which products are recommended instead of one."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -7,10 +8,39 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from returns_pipeline.records.catalogue import Product
 from returns_pipeline.records.stored_enum import StoredEnum
+from returns_pipeline.records.text import fold
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+#: Products that are recommended unless a request says how many.
+RECOMMENDED = 5
+
+#: Attributes that many catalogues have, under one name.
+_SPELLINGS = {
+    "article type": "articletype|producttype|type|artikeltyp|artikelart|typ",
+    "tags": "tags|tag|keywords|schlagworte|stichworte",
+    "colour": "colour|color|basecolour|basecolor|farbe|grundfarbe",
+    "gender": "gender|sex|geschlecht|targetgender|zielgruppe|audience",
+    "usage": "usage|use|occasion|verwendung|anlass",
+    "material": "material|fabric|stoff",
+    "season": "season|saison",
+    "size": "size|größe",
+}
+_NAME_OF = {fold(key): name for name, keys in _SPELLINGS.items() for key in keys.split("|")}
+_SEPARATORS = re.compile(r"[\W_]+")
+
+
+def attribute_key(name: str) -> str:
+    """Return a key that all spellings of a name share: case and separators do not matter."""
+    return _SEPARATORS.sub("", fold(name))
+
+
+def attribute_name(name: str) -> str:
+    """Return the common name of an attribute, `colour` for `Farbe`; one that has none keeps its own."""
+    return _NAME_OF.get(attribute_key(name), name)
 
 
 class EventKind(StoredEnum):
@@ -113,5 +143,5 @@ class Recommended(NamedTuple):
 class Recommendations(NamedTuple):
     """The products that are recommended, the best first, and the parts that no candidate could have."""
 
-    items: Sequence[Recommended]
+    products: Sequence[Recommended]
     missing: Sequence[Part]

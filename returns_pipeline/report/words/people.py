@@ -96,6 +96,7 @@ AUDIT_DETAILS = Words(
         "lines": N_("lines: {value}"),
         "returns": N_("returns: {value}"),
         "photos": N_("photos: {value}"),
+        "events": N_("events: {value}"),
         "discontinued": N_("discontinued: {value}"),
     }
 )

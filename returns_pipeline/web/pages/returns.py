@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 
 from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
 from returns_pipeline.records.return_lists import ReturnPlace
 from returns_pipeline.records.returns import Return, ReturnDecision, return_number
 from returns_pipeline.records.text import printable
@@ -17,7 +18,7 @@ from returns_pipeline.report import return_words
 from returns_pipeline.store import return_decisions as decision_versions
 from returns_pipeline.store import return_lists, return_photos, return_search, returns
 from returns_pipeline.store.return_decisions import MOST_NOTE
-from returns_pipeline.usecases import return_decisions
+from returns_pipeline.usecases import recommendations, return_decisions
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web.dependencies import Pipeline
 from returns_pipeline.web.pages.open_returns import TO_CHECK
@@ -176,6 +177,7 @@ def _show(
         why=return_words.sentences(item),
         photos=return_photos.of_return(db, item.id),
         history=returns.history(db, item.id),
+        recommended=recommendations.for_return(db, item, RecommendationKind.SUBSTITUTES, RECOMMENDED),
         may_decide=person.role.rank >= Role.REVIEWER.rank,
         most_note=MOST_NOTE,
         decisions=ReturnDecision.written(),

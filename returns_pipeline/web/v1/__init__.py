@@ -11,6 +11,7 @@ from returns_pipeline.web.v1 import (
     models,
     notices,
     originals,
+    recommendations,
     return_decisions,
     return_lists,
     returns,
@@ -38,5 +39,6 @@ for part in (
     users,
     audit,
     views,
+    recommendations,
 ):
     router.include_router(part.router)
