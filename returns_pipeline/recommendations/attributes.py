@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from returns_pipeline.records.catalogue import AttributeValue, Product
@@ -41,8 +42,9 @@ def traits_of(product: Product) -> Traits:
     """Return what is compared of a product: its attributes, its brand, and the words of its title."""
     found: dict[str, frozenset[str]] = {}
     for name, value in product.attributes.items():
-        if not _NOT_COMPARED.search(attribute_key(name)) and (values := frozenset(_texts(value))):
-            found[attribute_name(name)] = values
+        compared = _compared_name(name)
+        if compared and (values := frozenset(_texts(value))):
+            found[compared] = values
     brand = fold(product.brand or "")
     if brand:
         found[_BRAND] = frozenset([brand])
@@ -51,6 +53,12 @@ def traits_of(product: Product) -> Traits:
     if words:
         found[_TITLE] = frozenset(words)
     return found
+
+
+@lru_cache(10_000)
+def _compared_name(name: str) -> str:
+    """Return the name under which an attribute is compared; empty for one that is not."""
+    return "" if _NOT_COMPARED.search(attribute_key(name)) else attribute_name(name)
 
 
 def _texts(value: AttributeValue) -> Iterable[str]:
@@ -86,19 +94,28 @@ class Agreement(NamedTuple):
 class Comparison:
     """Compares products of one set. A value that few of them have counts more.
 
-    The rarity of a value that n of N products have is log((N + 1) / n) / log(N + 1), as the inverse document
-    frequency of information retrieval (Sparck Jones 1972), so that one that all have counts almost nothing.
+    The rarity of a value that n of N products have is 1 - log(n) / log(N + 1): the inverse document frequency
+    of information retrieval (Sparck Jones 1972), as a share. What all have counts almost nothing.
     """
 
     def __init__(self, traits: Sequence[Traits]) -> None:
         """Count the values of a set of products."""
-        self._counts = Counter(
+        counts = Counter(
             (name, value) for each in traits for name, values in each.items() for value in values
         )
-        self._total = len(traits)
+        total = math.log(len(traits) + 1)
+        self._rarities = {each: 1 - math.log(count) / total for each, count in counts.items()}
+        self._weights: dict[tuple[str, frozenset[str]], float] = {}
 
-    def _rarity(self, name: str, value: str) -> float:
-        return math.log((self._total + 1) / max(1, self._counts[name, value])) / math.log(self._total + 1)
+    def _rarity(self, name: str, values: Iterable[str]) -> list[float]:
+        """Return the rarity of each value; one that no product has is the rarest."""
+        return [self._rarities.get((name, value), 1.0) for value in values]
+
+    def _weight(self, name: str, values: frozenset[str]) -> float:
+        key = (name, values)
+        if key not in self._weights:
+            self._weights[key] = _weight(name) * (0.5 + max(self._rarity(name, values)))
+        return self._weights[key]
 
     def agreement(self, product: Traits, other: Traits) -> Agreement:
         """Return the agreement in the attributes that both have, by weight and rarity.
@@ -107,20 +124,20 @@ class Comparison:
         """
         total = agreed = 0.0
         same: list[str] = []
-        for name, values in product.items():
-            if name not in other:
+        for name, mine in product.items():
+            theirs = other.get(name)
+            if theirs is None:
                 continue
-            union = {value: self._rarity(name, value) for value in values | other[name]}
-            common = values & other[name]
-            mine = max(union[value] for value in values)
-            weight = _WEIGHTS.get(name, _WEIGHT_OF_OTHERS) * (0.5 + mine)
-            rarity = sum(union.values())
-            share = sum(union[value] for value in common) / rarity if rarity else float(bool(common))
+            weight = self._weight(name, mine)
             total += weight
-            agreed += weight * share
-            if values == other[name] and name != _TITLE:
+            if mine == theirs:
+                agreed += weight
                 same.append(name)
-        return Agreement(
-            agreed / total if total else 0.0,
-            sorted(same, key=lambda name: (-_WEIGHTS.get(name, _WEIGHT_OF_OTHERS), name)),
-        )
+            elif common := mine & theirs:
+                agreed += weight * sum(self._rarity(name, common)) / sum(self._rarity(name, mine | theirs))
+        same = sorted((name for name in same if name != _TITLE), key=lambda name: (-_weight(name), name))
+        return Agreement(agreed / total if total else 0.0, same)
+
+
+def _weight(name: str) -> float:
+    return _WEIGHTS.get(name, _WEIGHT_OF_OTHERS)

@@ -1,6 +1,6 @@
 """Recommends products for a product, a return, a photo or a customer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from returns_pipeline.records.images import ImageResult
 
 #: Products of a kind that are scored: those next in price.
-_MOST_SCORED = 300
+_MOST_SCORED = 200
+#: Products that the same customers kept which are scored.
+_MOST_TOGETHER = 50
 #: The newest events of a customer that make up the taste.
-_MOST_EVENTS = 200
+_MOST_EVENTS = 100
 #: Categories whose products are scored for a customer: those of the products that were kept last.
 _CATEGORIES = 3
 
@@ -92,7 +94,7 @@ def for_customer(db: Database, customer: str, kind: RecommendationKind, limit: i
     found = _customer(db, customer)
     kept = found.kept
     together = taste.together(kept, candidates.neighbours_of(db, kept))
-    offered = candidates.by_ids(db, together)
+    offered = candidates.by_ids(db, _best(together))
     last = {each.product_id: each for each in candidates.by_ids(db, kept)}
     paths = dict.fromkeys(last[each].category for each in kept if each in last)
     for path in list(paths)[:_CATEGORIES]:
@@ -128,7 +130,7 @@ def _instead(
     )
     wanted = [product.product_id, *customer.kept]
     together = taste.together(wanted, candidates.neighbours_of(db, wanted))
-    also = candidates.by_ids(db, together)
+    also = candidates.by_ids(db, _best(together))
     if is_substitute:
         also = [each for each in also if each.category == product.category]
     elif len(offered) <= limit and product.category and PATH_SEPARATOR in product.category:
@@ -156,6 +158,11 @@ def _of_label(
     return _ranked(db, Question(kind, limit, taste=_taste(db, customer)), offered, together)
 
 
+def _best(together: Mapping[str, float]) -> list[str]:
+    """Return the products that were kept together most often."""
+    return sorted(together, key=lambda product: (-together[product], product))[:_MOST_TOGETHER]
+
+
 def _taste(db: Database, customer: Customer) -> "NDArray[np.float32] | None":
     known = {each.product_id: each.id for each in candidates.by_ids(db, {e.product for e in customer.events})}
     looks = candidates.looks_of(db, list(known.values()))
@@ -168,7 +175,7 @@ def _taste(db: Database, customer: Customer) -> "NDArray[np.float32] | None":
 
 
 def _ranked(
-    db: Database, question: Question, offered: Iterable[Product], together: dict[str, float]
+    db: Database, question: Question, offered: Iterable[Product], together: Mapping[str, float]
 ) -> Recommendations:
     """Rank products, each once."""
     once = {each.id: each for each in offered}
