@@ -124,7 +124,7 @@ def _attributes(line: ProductLine) -> dict[str, AttributeValue | None]:
         raise ValueError(_TOO_MANY.format(most=_MOST_ATTRIBUTES))
     found: dict[str, AttributeValue | None] = {}
     for name, place in line.naming.attributes:
-        if len(name) > _MOST_OF_NAME or not name.isprintable():
+        if not 0 < len(name) <= _MOST_OF_NAME or not name.isprintable():
             raise ValueError(_NAME.format(most=_MOST_OF_NAME))
         found[name] = values.attribute(name, line.values[place], _MOST_OF_ATTRIBUTE)
     if len(json.dumps(found)) > _MOST_OF_ATTRIBUTES:

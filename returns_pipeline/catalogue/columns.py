@@ -66,6 +66,7 @@ _PICTURES = (
     "thumbnail|thumbnail url|thumb|vorschaubild",
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_UNIT = re.compile(r"\s*(?:\([^)]*\)|\[[^]]*\]| in (?:eur|euro|€|usd|\$|gbp|£|chf))$", re.IGNORECASE)
 _NUMBERED = re.compile(r" ?[0-9]{1,2}$")
 
 
@@ -81,7 +82,7 @@ class Naming(NamedTuple):
 
 
 def _key(name: str) -> str:
-    name = name.strip().removeprefix("g:")
+    name = _UNIT.sub("", name.strip().removeprefix("g:"))
     return label_key(_HUMP.sub(" ", name).replace(".", " ").replace("#", " "))
 
 

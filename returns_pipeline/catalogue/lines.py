@@ -36,7 +36,7 @@ class Lines:
     """Makes lines of the values of a file."""
 
     def __init__(self, source: str, mapping: ColumnMapping, context: Sequence[object]) -> None:
-        """`context` is what else decides what a line says: the folder of its pictures, its currency."""
+        """`context` is what else decides what a line says: the folders of its pictures, its currency."""
         self._source, self._mapping = source, mapping
         self._context = repr([dict(mapping), *context]).encode("utf-8", "surrogateescape")
         self._known: dict[tuple[str, ...], tuple[Naming, Callable[[], Any]]] = {}

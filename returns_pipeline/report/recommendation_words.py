@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from returns_pipeline.languages import N_, Words, gettext, ngettext
+from returns_pipeline.languages import N_, Words, gettext
 from returns_pipeline.records.recommendations import Part, Recommendations, Recommended
+from returns_pipeline.report import product_words
 
 PARTS = Words(
     {
@@ -53,7 +54,7 @@ def reason(item: Recommended, part: Part) -> str:
         case Part.PRICE:
             return _price(item.price_ratio)
         case Part.RATING:
-            return _rating(item)
+            return product_words.rating(item.product)
         case Part.AVAILABILITY:
             return gettext("in stock") if item.product.stock else gettext("stock not known")
         case Part.TASTE:
@@ -82,17 +83,6 @@ def _price(ratio: float | None) -> str:
     if ratio < 1:
         return gettext("{percent} % cheaper", percent=percent)
     return gettext("{percent} % dearer", percent=percent)
-
-
-def _rating(item: Recommended) -> str:
-    rating, count = item.product.rating, item.product.ratings
-    if rating is None:
-        return ""
-    if count is None:
-        return gettext("{rating:.1f} of 5", rating=rating)
-    return ngettext(
-        "{rating:.1f} of 5 by {count} rating", "{rating:.1f} of 5 by {count} ratings", count, rating=rating
-    )
 
 
 def _taste(item: Recommended) -> str:

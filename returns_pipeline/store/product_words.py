@@ -41,12 +41,22 @@ def remove(connection: sa.Connection, products: Sequence[int]) -> None:
 
 
 def having(text: str, column: sa.Column[int]) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions that a product has a word with each beginning that a text has."""
+    """Return the conditions that a product has a word with each beginning that a text has.
+
+    The longest is probably the rarest, so its products are looked up, and the others among their words.
+    """
     folded = fold(text.strip())
-    searched = _WORD.findall(folded)[:_MOST_SEARCHED] or [folded]
-    conditions: list[sa.ColumnElement[bool]] = []
-    for term in dict.fromkeys(searched):
-        word = product_words.c.word
-        begins = sa.and_(word >= term[:_MOST_OF_WORD], word < term[:_MOST_OF_WORD] + _END)
-        conditions.append(column.in_(sa.select(product_words.c.product).where(begins)))
+    searched = dict.fromkeys(_WORD.findall(folded)[:_MOST_SEARCHED] or [folded])
+    longest, *others = sorted(searched, key=len, reverse=True)
+    looked_up = sa.select(product_words.c.product).where(_begins(product_words, longest))
+    conditions: list[sa.ColumnElement[bool]] = [column.in_(looked_up)]
+    for term in others:
+        words = product_words.alias()
+        of_product = sa.select(1).where(words.c.product == column, _begins(words, term))
+        conditions.append(of_product.exists())
     return conditions
+
+
+def _begins(words: sa.FromClause, term: str) -> sa.ColumnElement[bool]:
+    word, beginning = words.c.word, term[:_MOST_OF_WORD]
+    return sa.and_(word >= beginning, word < beginning + _END)

@@ -116,6 +116,14 @@ def open_counts(db: Database) -> dict[str | None, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def of_product(db: Database, product_id: str, limit: int) -> Sequence[ListedReturn]:
+    """Return the newest returns that were announced with this product."""
+    query = sa.select(returns.c.id).where(returns.c.product == product_id)
+    with db.read() as connection:
+        ids = list(connection.scalars(query.order_by(returns.c.id.desc()).limit(limit)))
+        return _listed(connection, ids)
+
+
 def decision_versions(db: Database, ids: Sequence[int]) -> dict[int, int]:
     """Return the versions of returns' decisions, see `return_decisions.version`; none of undecided ones."""
     events = return_events.c

@@ -134,7 +134,8 @@ class _Importing:
     def take(self, path: Path, pictures: Mapping[str, str]) -> None:
         """Take the products of a file."""
         folder = path.resolve().parent
-        context = (folder, self._settings.catalogue_dir, self._options.currency, bool(pictures))
+        # Another picture beside the file makes its lines other lines.
+        context = (folder, self._settings.catalogue_dir, self._options.currency, sorted(pictures.values()))
         opened = open_catalogue(path, self._options.mapping, context)
         self.encodings.append(opened.encoding)
         checker = Checker((folder, self._settings.catalogue_dir), self._options.currency, pictures)

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from returns_pipeline.errors import NotFoundError
 from returns_pipeline.recommendations import ranking, taste
-from returns_pipeline.records.catalogue import PATH_SEPARATOR, Product, product_id_of
+from returns_pipeline.records.catalogue import PATH_SEPARATOR, Product
 from returns_pipeline.records.recommendations import (
     Candidate,
     Event,
@@ -19,6 +18,7 @@ from returns_pipeline.records.returns import Return
 from returns_pipeline.records.text import label_key
 from returns_pipeline.store import candidates, events, products
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import catalogue
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,10 +56,7 @@ def for_product(
     db: Database, product_id: str, kind: RecommendationKind, limit: int, customer: str | None = None
 ) -> Recommendations:
     """Recommend instead of a product; a customer's taste counts too. Raises NotFoundError."""
-    known = product_id_of(product_id)
-    product = products.find(db, known) if known else None
-    if product is None:
-        raise NotFoundError("There is no product {product}.", product=product_id)
+    product, _ = catalogue.existing(db, product_id)
     return _instead(db, product, kind, limit, _customer(db, customer))
 
 

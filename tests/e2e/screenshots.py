@@ -34,6 +34,7 @@ _NIGHTS = 6
 PAGES = {
     "tonight": "/",
     "returns": "/returns",
+    "products": "/products",
     "runs": "/runs",
     "run": "/runs/6",
     "run-unusable": "/runs/6?state=quarantined",

@@ -97,6 +97,14 @@ def _write_manifest(folder: Path) -> None:
     (folder / "shop.json").write_text('{"number": "Vorgang", "expected": "Artikelart"}', encoding="utf-8")
 
 
+def _write_products(folder: Path) -> None:
+    """Write what docs/catalogue.md works with: products, also with columns that a mapping names."""
+    (folder / "products.csv").write_text("id,title,price\nSKU-1,Hat,12.99\n", encoding="utf-8")
+    (folder / "shop.jsonl").write_text(
+        '{"Art": "A", "Gruppe": "Hats", "Typ": "Caps", "cost": {"amount": 5}}\n', encoding="utf-8"
+    )
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Give a running installation in a folder that has `samples/`, and one closed run."""
@@ -106,6 +114,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     write_images(settings.incoming_dir, 3)
     _write_training_data(folder)
     _write_manifest(folder)
+    _write_products(folder)
     database = Database(settings.database_url)
     database.upgrade()
     with Processes(settings) as processes:

@@ -59,6 +59,8 @@ READING = {
     "status": [],
     "doctor": [],
     "accuracy": ["reports/run-1/results.csv"],
+    "catalogue imports": [],
+    "catalogue status": [],
     "runs list": [],
     "runs show": ["1"],
     "images list": ["--run", "1"],
@@ -81,7 +83,7 @@ OTHERS = {
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
     *("images delete", "retention", "returns evaluate", "returns show", "returns decide"),
-    *("returns import", "returns delete-customer"),
+    *("returns import", "returns delete-customer", "catalogue import", "catalogue show"),
 }
 
 

@@ -10,7 +10,7 @@ from returns_pipeline.web import pages
 from returns_pipeline.web.pages.table import PAGES, navigation, page_at
 
 #: The pages of a reviewer's work.
-_WORK = ["Tonight", "Returns", "Runs", "Review", "Upload", "Try one", "Models"]
+_WORK = ["Tonight", "Returns", "Products", "Runs", "Review", "Upload", "Try one", "Models"]
 
 
 def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
@@ -29,7 +29,7 @@ def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("role", "titles"),
     [
-        (Role.VIEWER, ["Tonight", "Returns", "Runs", "Models", "Account"]),
+        (Role.VIEWER, ["Tonight", "Returns", "Products", "Runs", "Models", "Account"]),
         (Role.REVIEWER, [*_WORK, "Account"]),
         (Role.OPERATOR, [*_WORK, "Account"]),
         (
@@ -37,6 +37,7 @@ def test_every_row_serves_its_path_and_every_page_has_a_row() -> None:
             [
                 "Tonight",
                 "Returns",
+                "Products",
                 "Runs",
                 "Review",
                 "Upload",

@@ -159,14 +159,14 @@ def test_reasons_are_words_in_both_languages() -> None:
     assert recommendation_words.reasons(found) == [
         "same article type, colour and brand",
         "12 % cheaper",
-        "4.6 of 5 by 1,200 ratings",
+        "4.6 of 5, 1,200 ratings",
         "in stock",
     ]
     with use("de"):
         assert recommendation_words.reasons(found) == [
             "gleich: Artikelart, Farbe und Marke",
             "12 % günstiger",
-            "4,6 von 5 bei 1.200 Bewertungen",
+            "4,6 von 5, 1.200 Bewertungen",
             "auf Lager",
         ]
 

@@ -15,7 +15,7 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.languages import gettext, number, retold, script_sentences
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless, printable
-from returns_pipeline.report import recommendation_words, return_words, words
+from returns_pipeline.report import product_words, recommendation_words, return_words, words
 from returns_pipeline.report.html import template_environment
 from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
@@ -33,7 +33,8 @@ from returns_pipeline.web.resources import resources_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
 
 _templates = template_environment("returns_pipeline.web")
-_templates.globals |= {"words": words, "return_words": return_words, "script_sentences": script_sentences}
+_templates.globals |= {"words": words, "return_words": return_words, "product_words": product_words}
+_templates.globals["script_sentences"] = script_sentences
 _templates.globals["recommendation_words"] = recommendation_words
 #: A file name that may wrap after each underscore.
 _templates.filters["breakable"] = lambda name: escape(printable(name)).replace("_", Markup("_<wbr>"))

@@ -53,6 +53,7 @@ _ROOM = 5
 PAGES = (
     Page("/", N_("Tonight"), "tonight", Role.VIEWER, icon="moon", on_phone=True, key="t"),
     Page("/returns", N_("Returns"), "returns", Role.VIEWER, icon="shopping-bag", on_phone=True, key="b"),
+    Page("/products", N_("Products"), "products", Role.VIEWER, icon="tag", key="k"),
     Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", key="l"),
     # A path below another page's path comes before it.
     Page("/review/grid", N_("Review many"), "review_grid", Role.REVIEWER, in_navigation=False),

@@ -36,6 +36,11 @@ def notice_cursor(text: str | None) -> int | None:
     return value if _is_whole(value) and 0 < value < IMAGE_ID_END else None
 
 
+def product_cursor(text: str | None) -> int | None:
+    """Return the last product of the page before, as `run_cursor` does for runs."""
+    return notice_cursor(text)
+
+
 def image_cursor(text: str | None, order: Order) -> Cursor | None:
     """Return where the page before ended. Raises RefusedError for text that is no cursor of this order."""
     value = unpack(text)

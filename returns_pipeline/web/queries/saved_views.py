@@ -19,6 +19,7 @@ MOST_NAME, MOST_QUERY = 60, 4000
 PARAMETERS: Mapping[str, frozenset[str]] = {
     "/search": frozenset({"q", "state", "label", "order"}),
     "/returns": frozenset({"q", "verdict", "decision", "customer", "since", "until", "run", "order"}),
+    "/products": frozenset({"q", "category", "brand", "state", "look"}),
     "/runs": frozenset({"kind", "state", "order"}),
     "/runs/ID": frozenset({"state", "label", "decision", "code", "order"}),
     "/review": frozenset({"run", "label", "intake", "kind", "date"}),

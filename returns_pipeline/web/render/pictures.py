@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,10 @@ from typing import NamedTuple
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.catalogue.pictures import open_picture, read_picture
 from returns_pipeline.errors import ImageFault, TransientFault
 from returns_pipeline.photos import kept_pictures
+from returns_pipeline.records.catalogue import ProductImage
 from returns_pipeline.records.images import Picture
 from returns_pipeline.store import deletion
 from returns_pipeline.usecases.context import Context
@@ -41,12 +44,14 @@ class Wanted(NamedTuple):
     """A picture to show: a photo where it lies now, `size` pixels on the longer side, with or without heat.
 
     `key` is the same for the same picture and changes when the photo changes. It is empty without a photo.
+    The path of a product's picture is an address below `folder`; a photo has no folder.
     """
 
     picture: Picture | None
     size: int
     heat: Heat | None
     key: str
+    folder: str | None = None
 
 
 class Pictures:
@@ -77,6 +82,22 @@ class Pictures:
         text = "\n".join((_FORM, picture.path, identity, str(size), drawn, *["damaged"] * picture.is_damaged))
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
         return Wanted(picture, size, heat, kept_pictures.key(picture.image_id, digest))
+
+    def wanted_of_product(self, found: ProductImage | None, size: int) -> Wanted:
+        """Return what to draw of a product's picture, if it is a file. Looks at the file."""
+        if found is None or found.folder is None:
+            return Wanted(None, size, None, "")
+        try:
+            handle = open_picture(found.folder, found.address)
+        except ImageFault:
+            return Wanted(None, size, None, "")
+        status = os.fstat(handle)
+        os.close(handle)
+        identity = f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+        text = "\n".join((_FORM, "product", found.folder, found.address, identity, str(size)))
+        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        picture = Picture(found.address, status.st_size, None, None)
+        return Wanted(picture, size, None, kept_pictures.key(0, digest), found.folder)
 
     async def draw(self, wanted: Wanted) -> bytes | None:
         """Return a WebP; None if the photo is gone or cannot be decoded.
@@ -109,7 +130,10 @@ class Pictures:
         settings = self._context.settings
         client = self._clients.get()
         try:
-            photo = self._context.photos.read_classified(picture, settings.max_file_bytes)
+            if wanted.folder is None:
+                photo = self._context.photos.read_classified(picture, settings.max_file_bytes)
+            else:
+                photo = read_picture(wanted.folder, picture.path, settings.max_file_bytes)
             order = Order(
                 wanted.size,
                 picture.width,

@@ -1,11 +1,9 @@
 """Images: their predictions, thumbnails and explanations."""
 
-from bisect import bisect_right
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import GoneError, NotFoundError, RefusedError
@@ -26,8 +24,7 @@ from returns_pipeline.web.queries.filters import FilterInAddress
 from returns_pipeline.web.queries.lookups import RUN_ID_END, image_by_id
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.orders import Heat
-from returns_pipeline.web.render.pictures import SIZES, Pictures, Wanted
-from returns_pipeline.web.render.placeholder import placeholder
+from returns_pipeline.web.render.pictures import Wanted
 from returns_pipeline.web.v1.schemas import (
     DeletedImages,
     History,
@@ -40,25 +37,11 @@ from returns_pipeline.web.v1.schemas import (
     ModelPrediction,
     SimilarImage,
 )
+from returns_pipeline.web.v1.thumbnails import WEBP, Size, picture_reply
 
 router = APIRouter(tags=["images"])
 
 
-def _in_steps(size: int) -> int:
-    return SIZES[bisect_right(SIZES, size) - 1]
-
-
-_Size = Annotated[
-    int,
-    Query(ge=16, le=SIZES[-1], description=f"Rounded down to one of {', '.join(map(str, SIZES))}."),
-    AfterValidator(_in_steps),
-]
-_WEBP: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/webp": {}}, "description": "A WebP picture."},
-    304: {"description": "The picture that `If-None-Match` names is still the same."},
-}
-#: A browser shows a picture for a minute before it asks whether it is still the same.
-_FRESH = "private, max-age=60"
 _Run = Annotated[int | None, Query(ge=1, lt=RUN_ID_END)]
 _Text = Annotated[
     str,
@@ -152,10 +135,10 @@ def show_history(db: Db, _: Viewer, image_id: ImageId) -> History:
     "/images/{image_id}/thumbnail",
     summary="A small picture of an image",
     response_class=Response,
-    responses=_WEBP,
+    responses=WEBP,
 )
 async def show_thumbnail(
-    request: Request, web: Web, _: Viewer, image_id: ImageId, size: _Size = 160
+    request: Request, web: Web, _: Viewer, image_id: ImageId, size: Size = 160
 ) -> Response:
     """Return a picture of at most `size` pixels on its longer side.
 
@@ -166,18 +149,7 @@ async def show_thumbnail(
         image_by_id(web.context.db, image_id)
         return web.pictures.wanted(browsing.picture(web.context.db, image_id), size)
 
-    return await _picture(request, web.pictures, await run_in_threadpool(find), size)
-
-
-async def _picture(request: Request, pictures: Pictures, wanted: Wanted, size: int) -> Response:
-    headers = {"ETag": f'"{wanted.key}"', "Cache-Control": _FRESH}
-    if wanted.key and wanted.key in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    webp = await pictures.draw(wanted)
-    if webp is None:
-        webp = await run_in_threadpool(placeholder, size)
-        headers = {"X-Placeholder": "1", "Cache-Control": "no-store"}
-    return Response(webp, media_type="image/webp", headers=headers)
+    return await picture_reply(request, web.pictures, await run_in_threadpool(find), size)
 
 
 @router.get("/images/{image_id}/explanation", summary="What the model looked at, and similar earlier returns")
@@ -197,10 +169,10 @@ async def explain(db: Db, workers: Workers, _: Viewer, image_id: ImageId) -> Ima
     "/images/{image_id}/heatmap",
     summary="What the model looked at, drawn over the image",
     response_class=Response,
-    responses=_WEBP,
+    responses=WEBP,
 )
 async def show_heatmap(
-    request: Request, web: Web, _: Viewer, image_id: ImageId, size: _Size = 160
+    request: Request, web: Web, _: Viewer, image_id: ImageId, size: Size = 160
 ) -> Response:
     """Return a picture of at most `size` pixels on its longer side; a grey one as for a thumbnail."""
     found = await _explanation(web.context.db, web.workers, image_id)
@@ -209,7 +181,7 @@ async def show_heatmap(
     def find() -> Wanted:
         return web.pictures.wanted(browsing.picture(web.context.db, image_id), size, heat)
 
-    return await _picture(request, web.pictures, await run_in_threadpool(find), size)
+    return await picture_reply(request, web.pictures, await run_in_threadpool(find), size)
 
 
 async def _explanation(db: Database, workers: WorkerClient, image_id: int) -> Explanation:
