@@ -39,7 +39,7 @@ def of_category(
 ) -> list[Product]:
     """Return the products of exactly this category that are sold; of more than `most`, those next in price.
 
-    With a `band`, the price in this currency is unknown or within it. Ties go by the row.
+    They are in no order. With a `band`, the price in this currency is unknown or within it.
     """
     product = products.c
     query = sa.select(product.id).where(product.category == category, product.discontinued_at.is_(None))
@@ -78,14 +78,11 @@ def by_ids(db: Database, product_ids: Iterable[str]) -> list[Product]:
 
 
 def _made(db: Database, ids: sa.Select[Any]) -> list[Product]:
-    """Return whole products: descriptions and attributes are read of the chosen ones alone."""
+    """Return whole products, in no order: descriptions and attributes are read of the chosen ones alone."""
+    chosen = ids.subquery()
+    query = sa.select(*COLUMNS).join_from(chosen, products, products.c.id == chosen.c.id)
     with db.read() as connection:
-        chosen = list(connection.execute(ids).scalars())
-        found: dict[int, Product] = {}
-        for part in bulk.parts(chosen):
-            rows = connection.execute(sa.select(*COLUMNS).where(products.c.id.in_(part)))
-            found |= {row.id: Product._make(row) for row in rows}
-    return [found[row_id] for row_id in chosen if row_id in found]
+        return [Product._make(row) for row in connection.execute(query)]
 
 
 def looks_of(db: Database, rows: Sequence[int]) -> "dict[int, NDArray[np.float32]]":
@@ -93,31 +90,24 @@ def looks_of(db: Database, rows: Sequence[int]) -> "dict[int, NDArray[np.float32
 
     Only those of the active space; none without one.
     """
-    found: dict[int, NDArray[np.float32]] = {}
+    picture, vector, space = product_images.c, product_vectors.c, embedding_spaces.c
+    active = sa.select(space.id).where(space.state == SpaceState.ACTIVE).scalar_subquery()
+    stored: dict[int, bytes] = {}
     with db.read() as connection:
-        space = connection.execute(
-            sa.select(embedding_spaces.c.id).where(embedding_spaces.c.state == SpaceState.ACTIVE)
-        ).scalar()
-        if space is None:
-            return {}
-        picture, vector = product_images.c, product_vectors.c
         for part in bulk.parts(rows):
             query = (
                 sa.select(picture.product, vector.vector)
                 .join_from(product_images, product_vectors, vector.product_image_id == picture.id)
-                .where(vector.space_id == space, picture.product.in_(part))
+                .where(vector.space_id == active, picture.product.in_(part))
                 .order_by(picture.product, picture.position)
             )
-            for product, stored in connection.execute(query):
-                if product not in found:
-                    found[product] = _unit(stored)
-    return found
-
-
-def _unit(stored: Any) -> "NDArray[np.float32]":
-    vector = np.frombuffer(stored, np.int8).astype(np.float32)
-    length = float(np.linalg.norm(vector))
-    return vector / np.float32(length) if length else vector
+            for product, look in connection.execute(query):
+                stored.setdefault(product, look)
+    if not stored:
+        return {}
+    looks = np.frombuffer(b"".join(stored.values()), np.int8).reshape(len(stored), -1).astype(np.float32)
+    lengths = np.linalg.norm(looks, axis=1, keepdims=True)
+    return dict(zip(stored, looks / np.where(lengths, lengths, np.float32(1)), strict=True))
 
 
 def neighbours_of(db: Database, product_ids: Sequence[str]) -> dict[str, Mapping[str, float]]:

@@ -84,6 +84,8 @@ OTHERS = {
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
     *("images delete", "retention", "returns evaluate", "returns show", "returns decide"),
     *("returns import", "returns delete-customer", "catalogue import", "catalogue show"),
+    *("events import", "events forget", "recommendations show", "recommendations learn"),
+    *("recommendations evaluate",),
 }
 
 

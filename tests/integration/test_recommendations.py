@@ -252,6 +252,7 @@ _LOAD = (
     f"'x', now(), now() {_NUMBERS}",
     "INSERT INTO events (customer, at, product, kind) SELECT 'K' || mod(n, 2000), "
     f"now() - n * interval '1 s', 'P' || n, 'kept' {_NUMBERS}",
+    f"INSERT INTO product_images (product, position, address, state) SELECT n, 0, 'x', 'new' {_NUMBERS}",
     f"INSERT INTO product_neighbours SELECT 'P' || n, 'P' || (n + 1), 0.5 {_NUMBERS}",
     "INSERT INTO returns (number, product, customer, source, created_at, changed_at) SELECT 'R' || n, "
     f"'P' || n, 'K' || mod(n, 2000), 'x', now(), now() {_NUMBERS}",
