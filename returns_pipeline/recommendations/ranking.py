@@ -39,7 +39,7 @@ _MOST_RATING = 5.0
 #: The value of a part that is not known of this candidate.
 _NOT_KNOWN = 0.5
 #: Candidates beyond the limit that diversity may choose.
-_MORE = 20
+_MORE = 10
 
 
 def mean_rating(products: Collection[Product]) -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from returns_pipeline.records.images import ImageResult
 
 #: Products of a kind that are scored: those next in price.
-_MOST_SCORED = 200
+_MOST_SCORED = 120
 #: Products that the same customers kept which are scored.
 _MOST_TOGETHER = 50
 #: The newest events of a customer that make up the taste.

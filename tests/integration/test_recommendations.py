@@ -253,6 +253,9 @@ _LOAD = (
     "INSERT INTO events (customer, at, product, kind) SELECT 'K' || mod(n, 2000), "
     f"now() - n * interval '1 s', 'P' || n, 'kept' {_NUMBERS}",
     f"INSERT INTO product_images (product, position, address, state) SELECT n, 0, 'x', 'new' {_NUMBERS}",
+    "INSERT INTO embedding_spaces (id, name, version, dimensions, metric, digest, state, created_at) "
+    "VALUES (1, 'x', 1, 2, 'cosine', 'x', 'active', now())",
+    "INSERT INTO product_vectors SELECT 1, id, 'xx' FROM product_images",
     f"INSERT INTO product_neighbours SELECT 'P' || n, 'P' || (n + 1), 0.5 {_NUMBERS}",
     "INSERT INTO returns (number, product, customer, source, created_at, changed_at) SELECT 'R' || n, "
     f"'P' || n, 'K' || mod(n, 2000), 'x', now(), now() {_NUMBERS}",

@@ -96,7 +96,7 @@ def test_a_photo_gets_products_of_its_category(here: Site) -> None:
     """The label of a photo is found as a category of the catalogue."""
     run = closed_run(here, 4)
     images = here.ask("GET", f"/api/v1/images?run={run}").json()["images"]
-    (dark,) = [each["id"] for each in images if each["label"] == "dark"]
+    dark = next(each["id"] for each in images if each["label"] == "dark")
     found = here.ask("GET", f"/api/v1/recommendations?image={dark}").json()["products"]
     assert {each["product_id"] for each in found} == {"A/1", "B", "C"}
 
