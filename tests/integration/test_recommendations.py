@@ -248,14 +248,14 @@ def test_customers_who_kept_the_same_lead_to_products_of_other_kinds(home: Insta
 _NUMBERS = "FROM generate_series(1, 20000) AS n"
 _LOAD = (
     "INSERT INTO products (id, product_id, category, price, currency, stock, attributes, digest, created_at, "
-    "changed_at) SELECT n, 'P' || n, 'Shop/' || mod(n, 100), 1000 + mod(n, 977), 'EUR', mod(n, 5), '{}', "
-    f"'x', now(), now() {_NUMBERS}",
+    "changed_at, description) SELECT n, 'P' || n, 'Shop/' || mod(n, 100), 1000 + mod(n, 977), 'EUR', "
+    f"mod(n, 5), '{{}}', 'x', now(), now(), repeat('text ', 150) {_NUMBERS}",
     "INSERT INTO events (customer, at, product, kind) SELECT 'K' || mod(n, 2000), "
     f"now() - n * interval '1 s', 'P' || n, 'kept' {_NUMBERS}",
     f"INSERT INTO product_images (product, position, address, state) SELECT n, 0, 'x', 'new' {_NUMBERS}",
     "INSERT INTO embedding_spaces (id, name, version, dimensions, metric, digest, state, created_at) "
-    "VALUES (1, 'x', 1, 2, 'cosine', 'x', 'active', now())",
-    "INSERT INTO product_vectors SELECT 1, id, 'xx' FROM product_images",
+    "VALUES (1, 'x', 1, 256, 'cosine', 'x', 'active', now())",
+    "INSERT INTO product_vectors SELECT 1, id, repeat('x', 256)::bytea FROM product_images",
     f"INSERT INTO product_neighbours SELECT 'P' || n, 'P' || (n + 1), 0.5 {_NUMBERS}",
     "INSERT INTO returns (number, product, customer, source, created_at, changed_at) SELECT 'R' || n, "
     f"'P' || n, 'K' || mod(n, 2000), 'x', now(), now() {_NUMBERS}",
