@@ -12,10 +12,12 @@ from returns_pipeline.cli import (
     demo,
     doctor,
     evaluate,
+    events,
     images,
     models,
     notify,
     processes,
+    recommendations,
     requests,
     retention,
     returns,
@@ -48,6 +50,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
 app.add_typer(returns.app, name="returns")
 app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(events.app, name="events")
+app.add_typer(recommendations.app, name="recommendations")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(notify.app, name="notify")

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.removal import DELETED
 from returns_pipeline.records.returns import ReturnAction
-from returns_pipeline.store import audit, bulk
+from returns_pipeline.store import audit, bulk, events
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import images, return_events, returns
 
@@ -40,7 +40,7 @@ def begin(db: Database, customer: str) -> None:
 
 
 def forget(db: Database, customer: str, who: str, photos: int) -> int:
-    """Remove a customer's reference, orders and notes from all returns; return how many they are.
+    """Remove a customer's reference, orders and notes from all returns, and the events; return the returns.
 
     The audit log gets the counts, not the reference. A later import does not add them again.
     """
@@ -70,8 +70,9 @@ def forget(db: Database, customer: str, who: str, photos: int) -> int:
                     for each in part
                 ],
             )
-        if ids:
-            counts = {"returns": len(ids), "photos": photos}
+        removed = events.remove(connection, customer)
+        if ids or removed:
+            counts = {"returns": len(ids), "photos": photos, "events": removed}
             audit.record(
                 connection, who, AuditAction.CUSTOMER_DELETE, AuditSubject.CUSTOMER, DELETED, **counts
             )

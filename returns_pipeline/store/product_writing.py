@@ -4,7 +4,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -67,7 +66,7 @@ def lock(connection: sa.Connection) -> None:
 
 def discontinue(connection: sa.Connection, import_id: int, ids: Sequence[int]) -> None:
     """Mark products as discontinued."""
-    moment = _moment(connection, utc_now())
+    moment = bulk.moment(connection, utc_now())
     columns = ("discontinued_at", "changed_at", "import_id", "id")
     bulk.update(connection, products, columns, [(moment, moment, import_id, each) for each in ids])
 
@@ -92,7 +91,7 @@ class _Batch:
 
     def __init__(self, connection: sa.Connection, import_id: int | None) -> None:
         self._connection, self._import_id = connection, import_id
-        self._now = _moment(connection, utc_now())
+        self._now = bulk.moment(connection, utc_now())
 
     def write(self, offered: Sequence[Offered]) -> list[str]:
         stored = self._stored([each.product_id for each in offered])
@@ -203,10 +202,3 @@ def _among(connection: sa.Connection, query: str, product_ids: Sequence[str]) ->
         listed = json.dumps(product_ids, ensure_ascii=False)
         return connection.exec_driver_sql(f"{query} IN (SELECT value FROM json_each(?))", (listed,)).all()
     return connection.exec_driver_sql(f"{query} = ANY(%s)", (list(product_ids),)).all()
-
-
-def _moment(connection: sa.Connection, moment: datetime) -> str:
-    """Return a moment as the driver takes it."""
-    if connection.dialect.name == "sqlite":
-        return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
-    return moment.isoformat()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from returns_pipeline.errors import ConflictError, GoneError, NotFoundError
 from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import customers
+from returns_pipeline.store import customers, events
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import deletion
 
@@ -21,13 +21,13 @@ class DeletedCustomer(NamedTuple):
 def delete(
     settings: Settings, db: Database, customer: str, who: str, photos: PhotoSource | None = None
 ) -> DeletedCustomer:
-    """Delete a customer's photos, then the reference, the order numbers and the notes of the returns.
+    """Delete a customer's photos, then the reference, orders and notes of the returns, and the events.
 
     The returns stay with their verdicts, so that counts stand. Raises NotFoundError for an unknown reference,
     and ConflictError if photos are being classified: the other photos are deleted then, and the reference
     stays until the call is repeated.
     """
-    if not customers.returns_of(db, customer):
+    if not customers.returns_of(db, customer) and not events.count_of(db, customer):
         raise NotFoundError("No return has the customer {customer}.", customer=customer)
     customers.begin(db, customer)
     deleted: set[int] = set()

@@ -108,6 +108,12 @@ def _write_products(folder: Path) -> None:
     )
 
 
+def _write_events(folder: Path) -> None:
+    """Write what docs/recommendations.md works with: events of two customers."""
+    lines = ("customer,product,kind,at", "K-4712,SKU-1,kept,2026-11-30", "K-4713,SKU-1,viewed,2026-11-30")
+    (folder / "events.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Give a running installation in a folder that has `samples/`, and one closed run."""
@@ -118,6 +124,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     _write_training_data(folder)
     _write_manifest(folder)
     _write_products(folder)
+    _write_events(folder)
     database = Database(settings.database_url)
     database.upgrade()
     with Processes(settings) as processes:

@@ -491,3 +491,28 @@ def test_a_catalogue_is_dropped_without_the_returns_of_its_products(database_url
             assert connection.exec_driver_sql("SELECT product FROM returns").all() == [("P-1",)]
     database.downgrade("base")
     database.close()
+
+
+def test_events_are_dropped_without_the_products_that_they_name(database_url: str) -> None:
+    """0023 keeps the catalogue, and a downgrade with events drops these and what was learned alone."""
+    database = Database(database_url)
+    database.downgrade("base")
+    for place in range(2):
+        database.upgrade()
+        with database.write() as connection:
+            if not place:
+                connection.exec_driver_sql(
+                    "INSERT INTO products (id, product_id, attributes, digest, created_at, changed_at) "
+                    "VALUES (1, 'P-1', '{}', 'x', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+                )
+            for statement in (
+                "INSERT INTO events VALUES ('K-1', CURRENT_TIMESTAMP, 'P-1', 'kept')",
+                "INSERT INTO forgotten_customers VALUES ('x', CURRENT_TIMESTAMP)",
+                "INSERT INTO product_neighbours VALUES ('P-1', 'P-2', 0.5)",
+            ):
+                connection.exec_driver_sql(statement)
+        database.downgrade("0022")
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT product_id FROM products").all() == [("P-1",)]
+    database.downgrade("base")
+    database.close()

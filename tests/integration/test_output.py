@@ -90,6 +90,8 @@ OTHERS = {
         "catalogue import",
         "catalogue show",
     ),
+    *("events import", "events forget", "recommendations show", "recommendations learn"),
+    *("recommendations evaluate",),
 }
 
 

@@ -98,6 +98,7 @@ AUDIT_DETAILS = Words(
         "returns": N_("returns: {value}"),
         "photos": N_("photos: {value}"),
         "earlier": N_("earlier photo: {value}"),
+        "events": N_("events: {value}"),
         "discontinued": N_("discontinued: {value}"),
     }
 )

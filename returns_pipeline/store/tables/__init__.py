@@ -17,6 +17,7 @@ from returns_pipeline.store.tables.catalogue_tables import (
     products,
 )
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
+from returns_pipeline.store.tables.event_tables import events, forgotten_customers, product_neighbours
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.image_tables import (
     IDENTITY,
@@ -112,8 +113,10 @@ __all__ = [
     "embedding_spaces",
     "embeddings",
     "escape_path",
+    "events",
     "explanations",
     "file_removals",
+    "forgotten_customers",
     "image_codes",
     "image_fingerprints",
     "image_keys",
@@ -128,6 +131,7 @@ __all__ = [
     "outbox",
     "predictions",
     "product_images",
+    "product_neighbours",
     "product_vectors",
     "product_words",
     "products",

@@ -3,22 +3,16 @@
 from decimal import Decimal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
 from returns_pipeline.records.catalogue import PictureState, SpaceState
-from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, metadata, one_of
+from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, metadata, one_of, ordered_text
 
 #: Terms of partial indexes.
 LISTED = sa.text("discontinued_at IS NULL")
 DISCONTINUED = sa.text("discontinued_at IS NOT NULL")
 WAITING_PICTURE = sa.text(f"state = '{PictureState.NEW}'")
 IS_ACTIVE_SPACE = sa.text(f"state = '{SpaceState.ACTIVE}'")
-
-
-def _ordered_text(length: int) -> sa.types.TypeEngine[str]:
-    """Return a text that is compared byte by byte on both databases, so that an index finds its beginning."""
-    return sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
 
 
 class Money(sa.types.TypeDecorator[Decimal]):
@@ -86,11 +80,11 @@ products = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True),
     # The shop's id.
-    sa.Column("product_id", _ordered_text(100), nullable=False, unique=True),
+    sa.Column("product_id", ordered_text(100), nullable=False, unique=True),
     sa.Column("title", sa.String(300)),
-    sa.Column("brand", _ordered_text(100)),
+    sa.Column("brand", ordered_text(100)),
     # A path like Apparel/Topwear/Tshirts.
-    sa.Column("category", _ordered_text(300)),
+    sa.Column("category", ordered_text(300)),
     sa.Column("price", Money),
     # ISO 4217; null if the shop names none.
     sa.Column("currency", sa.String(3)),
@@ -122,7 +116,7 @@ sa.Index("ix_products_discontinued", products.c.id, postgresql_where=DISCONTINUE
 product_words = sa.Table(
     "product_words",
     metadata,
-    sa.Column("word", _ordered_text(40), primary_key=True),
+    sa.Column("word", ordered_text(40), primary_key=True),
     sa.Column("product", sa.ForeignKey("products.id"), primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
 metadata = sa.MetaData(
@@ -17,6 +18,11 @@ metadata = sa.MetaData(
 
 #: SQLite assigns ids in INTEGER columns only. PostgreSQL needs BIGINT for a billion images.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def ordered_text(length: int) -> sa.types.TypeEngine[str]:
+    """Return a text that is compared byte by byte on both databases, so that an index finds its beginning."""
+    return sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):

@@ -15,7 +15,7 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.languages import gettext, number, retold, script_sentences
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.text import pathless, printable
-from returns_pipeline.report import match_words, product_words, return_words, words
+from returns_pipeline.report import match_words, product_words, recommendation_words, return_words, words
 from returns_pipeline.report.html import template_environment
 from returns_pipeline.store import review_queue
 from returns_pipeline.store.database import Database
@@ -38,6 +38,7 @@ _templates.globals |= {
     "return_words": return_words,
     "match_words": match_words,
     "product_words": product_words,
+    "recommendation_words": recommendation_words,
     "script_sentences": script_sentences,
 }
 #: A file name that may wrap after each underscore.

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from returns_pipeline.records.catalogue import Product, ProductFilter, ProductState
+from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
 from returns_pipeline.records.return_lists import ListedReturn
 from returns_pipeline.report import product_words
 from returns_pipeline.store import product_images, products, return_lists
-from returns_pipeline.usecases import catalogue
+from returns_pipeline.usecases import catalogue, recommendations
 from returns_pipeline.web.dependencies import Pipeline
 from returns_pipeline.web.pages.page import Person, root_of, show
 from returns_pipeline.web.queries.cursors import pack, product_cursor
+from returns_pipeline.web.queries.recommendations import RecommendedOnPage, on_page
 
 router = APIRouter()
 
@@ -96,6 +98,7 @@ def show_product(request: Request, context: Pipeline, _: Person, product_id: str
         pictures=pictures,
         trail=_trail(item),
         returns=_returns(context, item),
+        recommended=_recommended(context, item),
     )
 
 
@@ -108,6 +111,11 @@ def _trail(item: Product) -> list[tuple[str, str]]:
     """Return the levels of the category, each with the path to it."""
     parts = item.category.split("/") if item.category else []
     return [(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts)]
+
+
+def _recommended(context: Pipeline, item: Product) -> RecommendedOnPage:
+    db, kind = context.db, RecommendationKind.SUBSTITUTES
+    return on_page(db, recommendations.for_product(db, item.product_id, kind, RECOMMENDED))
 
 
 def _returns(context: Pipeline, item: Product) -> list[ListedReturn]:

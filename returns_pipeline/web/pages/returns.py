@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 
 from returns_pipeline.errors import ConflictError, NotFoundError, RefusedError
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
 from returns_pipeline.records.return_lists import ReturnPlace
 from returns_pipeline.records.returns import Return, ReturnDecision, return_number
 from returns_pipeline.records.text import printable
@@ -25,13 +26,15 @@ from returns_pipeline.store import (
     returns,
 )
 from returns_pipeline.store import return_decisions as decision_versions
+from returns_pipeline.store.database import Database
 from returns_pipeline.store.return_decisions import MOST_NOTE
-from returns_pipeline.usecases import return_decisions
+from returns_pipeline.usecases import recommendations, return_decisions
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web.dependencies import Pipeline
 from returns_pipeline.web.pages.open_returns import TO_CHECK
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show, text_of
 from returns_pipeline.web.queries.cursors import pack, unpack
+from returns_pipeline.web.queries.recommendations import RecommendedOnPage, on_page
 from returns_pipeline.web.queries.return_lists import (
     DECISIONS,
     VERDICTS,
@@ -190,6 +193,7 @@ def _show(
         product=(product := products.find(db, item.product) if item.product else None),
         product_pictures=product_images.of_products(db, [product.id])[product.id] if product else [],
         history=returns.history(db, item.id),
+        recommended=_recommended(db, item),
         may_decide=person.role.rank >= Role.REVIEWER.rank,
         most_note=MOST_NOTE,
         decisions=ReturnDecision.written(),
@@ -199,6 +203,11 @@ def _show(
         previous=f"{path_of(before)}{in_list}" if before else None,
         next=f"{path_of(after)}{in_list}" if after else None,
     )
+
+
+def _recommended(db: Database, item: Return) -> RecommendedOnPage:
+    found = recommendations.for_return(db, item, RecommendationKind.SUBSTITUTES, RECOMMENDED)
+    return on_page(db, found)
 
 
 def _existing(context: Context, number: str) -> Return:

@@ -1,6 +1,7 @@
 """One photo of the visitor's own, classified now."""
 
 import time
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -9,8 +10,11 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
+from returns_pipeline.store.database import Database
 from returns_pipeline.web.dependencies import Db, Images, Workers
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
+from returns_pipeline.web.queries.recommendations import RecommendedOnPage, of_image, on_page
 from returns_pipeline.web.queries.worker_client import Classified, SpooledRequest, WorkerClient
 from returns_pipeline.web.security.access import require_role
 
@@ -44,7 +48,13 @@ async def classify(
     shown = _shown(found, (time.perf_counter() - began) * 1000)
     why = await explanation(workers, db, found.images[0].id)
     may = person.may(Role.OPERATOR)
-    return await run_in_threadpool(show, request, "try.html", found=shown, fault="", why=why, can_operate=may)
+    instead = await run_in_threadpool(_instead, db, found.images[0].id)
+    page = partial(show, found=shown, fault="", why=why, can_operate=may, recommended=instead)
+    return await run_in_threadpool(page, request, "try.html")
+
+
+def _instead(db: Database, image_id: int) -> RecommendedOnPage:
+    return on_page(db, of_image(db, image_id, RecommendationKind.SUBSTITUTES, RECOMMENDED))
 
 
 def _refused(request: Request, fault: RefusedError) -> HTMLResponse:

@@ -13,6 +13,7 @@ from returns_pipeline.web.v1 import (
     notices,
     originals,
     products,
+    recommendations,
     return_decisions,
     return_lists,
     returns,
@@ -42,5 +43,6 @@ for part in (
     users,
     audit,
     views,
+    recommendations,
 ):
     router.include_router(part.router)

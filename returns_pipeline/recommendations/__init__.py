@@ -1,0 +1,1 @@
+"""Which products are recommended: score, diversity, customers' taste, and how good it is. Pure functions."""
