@@ -90,7 +90,7 @@ OTHERS = {
         "catalogue import",
         "catalogue show",
     ),
-    *("events import", "events forget", "recommendations show", "recommendations learn"),
+    *("collect", "events import", "events forget", "recommendations show", "recommendations learn"),
     *("recommendations evaluate",),
 }
 
