@@ -25,7 +25,6 @@ from returns_pipeline.store import match_lists, return_lists, return_verdicts, r
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.category_names import names_of_models
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.product_search import ProductSearch
 from returns_pipeline.web import classic, docs, health, metrics, pages, static_files, v1
 from returns_pipeline.web.errors import FAULTS, RETRY_AFTER
 from returns_pipeline.web.language import Language, say_language
@@ -116,7 +115,6 @@ def _open(settings: Settings) -> Resources:
         authenticator=Authenticator(settings, database),
         workers=WorkerClient(context, bundle_of),
         looks=LookClient(context),
-        product_search=ProductSearch(settings, database),
         bundle_of=bundle_of,
         bodies=Bodies(settings.spool_dir, settings.api_max_bytes),
         pictures=Pictures(context),

@@ -8,7 +8,6 @@ from fastapi import Request
 from returns_pipeline.records.reviews import ReviewCounts
 from returns_pipeline.usecases import judging
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.product_search import ProductSearch
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.web.queries.look_client import LookClient
 from returns_pipeline.web.queries.worker_client import WorkerClient
@@ -29,7 +28,6 @@ class Resources:
     authenticator: Authenticator
     workers: WorkerClient
     looks: LookClient
-    product_search: ProductSearch
     bundle_of: BundleLookup
     bodies: Bodies
     pictures: Pictures

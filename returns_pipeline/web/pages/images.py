@@ -61,7 +61,7 @@ async def show_image(
     shown = await _find(web, image_id, in_list)
     wanted = why and shown.image.state == ImageState.CLASSIFIED and shown.image.has_photo
     explained = await explanation(web.workers, web.context.db, image_id) if wanted else None
-    found = await likely.of_images(web, [shown.image]) if products else None
+    found = await likely.of_images(web.looks, [shown.image]) if products else None
     return await run_in_threadpool(_page, request, web, person, shown, explained, found)
 
 

@@ -83,7 +83,7 @@ async def show_found(
         return await run_in_threadpool(_page, request, web, wanted, 0, None)
     try:
         sent = await run_in_threadpool(_sent, web, look)
-        found = Likely(await likely.like_look(web, sent, SHOWN, wanted.filter()))
+        found = Likely(await likely.like_look(web.looks, sent, SHOWN, wanted.filter()))
     except NothingEmbeddedError:
         found = Likely(is_embedded=False)
     except RefusedError as fault:
@@ -109,7 +109,7 @@ async def find(
         )
     try:
         look = await web.looks.of_photo(*photo)
-        await likely.like_look(web, look, 1, ProductFilter())
+        await likely.like_look(web.looks, look, 1, ProductFilter())
     except NothingEmbeddedError:
         return await run_in_threadpool(_page, request, web, wanted, 0, Likely(is_embedded=False))
     except PipelineError as fault:

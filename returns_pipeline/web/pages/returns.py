@@ -149,7 +149,7 @@ async def show_return(
     found = None
     if products:
         photos = await run_in_threadpool(return_photos.of_return, context.db, item.id)
-        found = await likely.of_images(web, [each.image for each in photos])
+        found = await likely.of_images(web.looks, [each.image for each in photos])
     return await run_in_threadpool(_show, request, context, person, item, listed, found)
 
 

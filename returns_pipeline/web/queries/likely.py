@@ -14,7 +14,7 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.usecases import likely_products
 from returns_pipeline.usecases.likely_products import LikelyProduct, NothingEmbeddedError
 from returns_pipeline.web.errors import NoReplyError
-from returns_pipeline.web.resources import Resources
+from returns_pipeline.web.queries.look_client import LookClient
 
 #: Photos of one return that are compared.
 _MOST_PHOTOS = 5
@@ -41,14 +41,14 @@ def can_be_compared(image: ImageResult) -> bool:
     return image.state == ImageState.CLASSIFIED and image.has_photo and not is_slip
 
 
-async def of_images(web: Resources, images: Sequence[ImageResult]) -> Likely:
+async def of_images(looks: LookClient, images: Sequence[ImageResult]) -> Likely:
     """Return the products that look like the photos of a page."""
     compared = [image for image in images if can_be_compared(image)][:_MOST_PHOTOS]
     vectors: list[bytes] = []
     fault = ""
     try:
         for image in compared:
-            look = await web.looks.of_image(image.id)
+            look = await looks.of_image(image.id)
             if not look.is_done:
                 return Likely(waits_for=image.id)
             if look.vector is not None:
@@ -56,7 +56,7 @@ async def of_images(web: Resources, images: Sequence[ImageResult]) -> Likely:
             fault = fault or _reason(look)
         if not vectors:
             return Likely(fault=fault)
-        return Likely(await run_in_threadpool(_like, web, vectors, SHOWN, ProductFilter(), compared))
+        return Likely(await run_in_threadpool(_like, looks, vectors, SHOWN, ProductFilter(), compared))
     except NothingEmbeddedError:
         return Likely(is_embedded=False)
     except TransientFault as error:
@@ -64,20 +64,20 @@ async def of_images(web: Resources, images: Sequence[ImageResult]) -> Likely:
 
 
 def _like(
-    web: Resources,
+    looks: LookClient,
     vectors: Sequence[bytes],
     count: int,
     wanted: ProductFilter,
     images: Sequence[ImageResult] = (),
 ) -> list[LikelyProduct]:
-    db = web.context.db
+    db = looks.db
     space = likely_products.active_space(db)
     predicted = likely_products.categories_of(images)
-    return likely_products.like_vectors(web.product_search, db, space, vectors, count, wanted, predicted)
+    return likely_products.like_vectors(looks.search, db, space, vectors, count, wanted, predicted)
 
 
 async def like_look(
-    web: Resources,
+    looks: LookClient,
     look: PhotoLook,
     count: int,
     wanted: ProductFilter,
@@ -91,7 +91,7 @@ async def like_look(
         raise NoReplyError("No worker has looked at this photo in time.", "Try again later.")
     if look.vector is None:
         raise RefusedError("Products cannot be found by this photo. {reason}", reason=_reason(look))
-    return await run_in_threadpool(_like, web, [look.vector], count, wanted, images)
+    return await run_in_threadpool(_like, looks, [look.vector], count, wanted, images)
 
 
 def _reason(look: PhotoLook) -> str:

@@ -126,7 +126,7 @@ async def search_products(request: Request, web: Web, bodies: Images, _: Viewer)
         raise RefusedError("Send one of `file`, `image` and `product`.")
     if photo is not None:
         look = await web.looks.of_photo(*photo)
-        return FoundProducts.of(await likely.like_look(web, look, wanted.limit, wanted.filter()))
+        return FoundProducts.of(await likely.like_look(web.looks, look, wanted.limit, wanted.filter()))
     if wanted.image is not None:
         return FoundProducts.of(await _like_image(web, wanted.image, wanted.limit, wanted.filter()))
     return FoundProducts.of(await run_in_threadpool(_by_words, web, wanted))
@@ -165,7 +165,7 @@ async def _like_image(
         raise GoneError("The photo of image {image} is not kept any more.", image=image_id)
     if not likely.can_be_compared(image):
         raise NotFoundError("Image {image} shows no item that can be compared.", image=image_id)
-    return await likely.like_look(web, await web.looks.of_image(image_id), count, wanted, [image])
+    return await likely.like_look(web.looks, await web.looks.of_image(image_id), count, wanted, [image])
 
 
 def _by_words(web: Resources, wanted: _Search) -> list[LikelyProduct]:
@@ -173,4 +173,4 @@ def _by_words(web: Resources, wanted: _Search) -> list[LikelyProduct]:
     if wanted.product is None:
         return likely_products.of_words(db, wanted.filter(), wanted.limit)
     item, _ = catalogue.existing(db, wanted.product)
-    return likely_products.like_product(web.product_search, db, item, wanted.limit, wanted.filter())
+    return likely_products.like_product(web.looks.search, db, item, wanted.limit, wanted.filter())
