@@ -16,6 +16,7 @@ from returns_pipeline.usecases import (
     explanations,
     judging,
     notices,
+    photo_looks,
     retention,
     reuse,
     runs,
@@ -74,6 +75,12 @@ def classify_chunk(self: Any, chunk_id: int) -> None:
 def explain_image(image_id: int) -> None:
     """Compute the explanation of an image's prediction: heat map and similar earlier returns."""
     explanations.explain(context(), image_id)
+
+
+@app.task(ignore_result=True, **_RETRY)
+def look_at_photo(look_id: int) -> None:
+    """Compute the vector of a photo, by which products are found."""
+    photo_looks.look(context(), look_id)
 
 
 @app.task(ignore_result=True, **_RETRY)

@@ -49,7 +49,7 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         task_time_limit=_TASK_SECONDS,
         task_annotations={
             task.value: {"time_limit": settings.chunk_seconds}
-            for task in (Task.CLASSIFY_CHUNK, Task.EMBED_PICTURES, Task.EXPLAIN)
+            for task in (Task.CLASSIFY_CHUNK, Task.EMBED_PICTURES, Task.EXPLAIN, Task.LOOK_AT_PHOTO)
         }
         | {Task.DELIVER_NOTICES.value: {"time_limit": _NOTICES_SECONDS}},
         visibility_timeout=_VISIBILITY_SECONDS,

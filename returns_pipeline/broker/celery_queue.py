@@ -18,7 +18,7 @@ from returns_pipeline.settings import Settings
 #: Tasks whose result a client may read.
 _WITH_RESULT = {Task.SCAN, Task.CLASSIFY_PATHS, Task.REPLAY, Task.RETRY}
 #: Seconds after which a worker drops a message.
-_EXPIRES = {Task.EXPLAIN: EXPLAINED_SECONDS}
+_EXPIRES = {Task.EXPLAIN: EXPLAINED_SECONDS, Task.LOOK_AT_PHOTO: EXPLAINED_SECONDS}
 
 
 def open_queue(settings: Settings, patience: float | None = None) -> "CeleryQueue":

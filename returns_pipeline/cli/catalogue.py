@@ -47,10 +47,13 @@ def import_catalogue(
 ) -> None:
     """Import products. A second import of the same file changes nothing.
 
-    A line that is wrong is refused alone. Exit code 1 if lines were refused.
+    A line that is wrong is refused alone. Exit code 1 if lines were refused. Workers embed new pictures.
     """
+    from returns_pipeline.broker.celery_queue import open_queue
     from returns_pipeline.catalogue.columns import checked_mapping
     from returns_pipeline.cli.console import progress_bar
+    from returns_pipeline.host import embedding
+    from returns_pipeline.logs import configure_logging
     from returns_pipeline.report.words import counted
     from returns_pipeline.store.mappings import OF_CATALOGUE
     from returns_pipeline.usecases.catalogue import ImportOptions, import_path
@@ -59,6 +62,7 @@ def import_catalogue(
     if force and not complete:
         raise typer.BadParameter("--force needs --complete.")
     settings, database = open_installation()
+    configure_logging(settings)
     columns = mappings.mapping_of(database, OF_CATALOGUE, mapping, checked_mapping)
     if save_mapping is not None:
         mappings.save_mapping(database, OF_CATALOGUE, save_mapping, columns)
@@ -67,6 +71,7 @@ def import_catalogue(
         found = import_path(
             settings, database, path, person(), options, lambda lines: on_progress(lines, None)
         )
+    chunks = embedding.begin(settings, database, open_queue(settings))
     if as_json:
         console.print_json(
             {
@@ -74,6 +79,7 @@ def import_catalogue(
                 "path": str(path),
                 "encodings": found.encodings,
                 **found.counts._asdict(),
+                "embedding_chunks": chunks,
                 "refused_lines": [each._asdict() for each in found.refused],
             }
         )
@@ -87,6 +93,8 @@ def import_catalogue(
             f"discontinued {counts.discontinued:,}."
         )
         _print_refused(found.refused, counts.refused)
+        if chunks:
+            console.print_line("Workers embed the new pictures now.")
     if found.counts.refused:
         raise typer.Exit(1)
 

@@ -41,10 +41,18 @@ def embed_by_workers(
         time.sleep(_POLL_SECONDS)
 
 
+def begin(settings: Settings, db: Database, queue: Queue) -> int:
+    """Have workers embed the new pictures of an import; return how many chunks they are.
+
+    Without a broker, the sweep sends them later.
+    """
+    return embedding.begin(_context(settings, db, queue))
+
+
 def embed_here(settings: Settings, db: Database, on_progress: OnProgress) -> None:
     """Embed every chunk in this process. A chunk that a worker holds is left to it."""
     queue = InProcessQueue()
-    context = Context(settings, db, queue, lambda bundle: load_classifier(bundle, settings.runtime))
+    context = _context(settings, db, queue)
     for chunk_id in embedding.plan(settings, db, every=True):
         queue.send(Task.EMBED_PICTURES, chunk_id)
     done = 0
@@ -52,3 +60,7 @@ def embed_here(settings: Settings, db: Database, on_progress: OnProgress) -> Non
         embedding.embed_chunk(context, queue.take(Task.EMBED_PICTURES), str(uuid.uuid4()))
         done += 1
         on_progress(done, done + len(queue.messages))
+
+
+def _context(settings: Settings, db: Database, queue: Queue) -> Context:
+    return Context(settings, db, queue, lambda bundle: load_classifier(bundle, settings.runtime))

@@ -144,13 +144,17 @@ class ProductFilter(NamedTuple):
     """A filter for products; None or an empty text means all.
 
     `q` are beginnings of words; `category` is a path, and finds the paths below it; `state` is a member of
-    ProductState.
+    ProductState. `lowest` and `highest` are prices, both included, in any currency. What is `available` is
+    listed and not known to be out of stock.
     """
 
     q: str = ""
     category: str = ""
     brand: str = ""
     state: str = ""
+    lowest: Decimal | None = None
+    highest: Decimal | None = None
+    available: bool = False
 
 
 class ProductPage(NamedTuple):

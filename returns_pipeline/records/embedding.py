@@ -52,6 +52,28 @@ class EmbeddedPicture(NamedTuple):
     reason: str | None = None
 
 
+class PhotoToLook(NamedTuple):
+    """A photo whose vector is wanted: an image, or a spool file of `size` bytes."""
+
+    space: SpaceRow
+    image_id: int | None
+    path: str | None
+    size: int
+
+
+class PhotoLook(NamedTuple):
+    """A photo's vector int8 [d] as bytes, or the `fault` why there is none; both None while it is awaited."""
+
+    id: int
+    vector: bytes | None
+    fault: str | None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a worker has finished."""
+        return self.vector is not None or self.fault is not None
+
+
 class SimilarProduct(NamedTuple):
     """A product that looks like a photo: the cosine, at most 1, of its most similar picture."""
 

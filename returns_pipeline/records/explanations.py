@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from returns_pipeline.records.images import Picture
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -11,10 +9,8 @@ if TYPE_CHECKING:
 
 
 class ToExplain(NamedTuple):
-    """An image to explain: its file, the file's digest, the model, and the predicted label."""
+    """An image to explain: its chunk, the model, and the predicted label."""
 
-    picture: Picture
-    sha256: str
     chunk_id: int
     model: "ModelRef"
     model_sha256: str

@@ -5,7 +5,7 @@ from typing import Protocol
 
 #: Scans, closings and sweeps. A worker of this queue needs no model.
 CONTROL = "control"
-#: Ad hoc runs, uploads and explanations, for which a person or a program waits.
+#: Ad hoc runs, uploads, explanations and searches by a photo, for which a person or a program waits.
 INTERACTIVE = "interactive"
 #: Chunks of nights, scans and retries.
 BULK = "bulk"
@@ -33,6 +33,7 @@ class Task(StrEnum):
     RETENTION = "workers.tasks.remove_old_photos"
     JUDGE_RETURNS = "workers.tasks.judge_returns"
     EMBED_PICTURES = "workers.tasks.embed_pictures"
+    LOOK_AT_PHOTO = "workers.tasks.look_at_photo"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -48,13 +49,14 @@ TASK_QUEUES = {
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,
+    Task.LOOK_AT_PHOTO: INTERACTIVE,
     # Not CONTROL, whose workers may have no models: thresholds are in their bundles.
     Task.JUDGE_RETURNS: INTERACTIVE,
     Task.CLASSIFY_CHUNK: BULK,
     Task.EMBED_PICTURES: BULK,
 }
 
-#: Seconds that a page waits for an explanation. A worker drops an older message.
+#: Seconds that a page waits for an explanation or for the vector of a photo. A worker drops an older message.
 EXPLAINED_SECONDS = 4.0
 
 

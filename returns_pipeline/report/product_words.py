@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from returns_pipeline.languages import N_, Words, decimal, gettext, ngettext, number, short
+from returns_pipeline.languages import N_, Words, decimal, gettext, ngettext, number, percent, short
+from returns_pipeline.languages import category as category_word
 from returns_pipeline.records.catalogue import PATH_SEPARATOR, AttributeValue, Product, ProductState
 
 #: Whether the shop still sells a product.
@@ -44,6 +45,13 @@ def stock(item: Product) -> str:
     return number(item.stock) if item.stock else gettext("out of stock")
 
 
+def in_stock(item: Product) -> str:
+    """Return a sentence about the stock; empty if it is not known."""
+    if not item.stock:
+        return stock(item)
+    return ngettext("{count} in stock", "{count} in stock", item.stock)
+
+
 def rating(item: Product) -> str:
     """Return the mean rating and how many there are; empty without one."""
     if item.rating is None:
@@ -61,3 +69,13 @@ def attribute(value: AttributeValue) -> str:
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     return str(value)
+
+
+def reasons(cosine: float | None, category: str | None) -> list[str]:
+    """Return why a product is found: how alike the looks are, and the category that it shares."""
+    found = []
+    if cosine is not None:
+        found.append(gettext("looks {share} alike", share=percent(max(cosine, 0), 0)))
+    if category is not None:
+        found.append(gettext("same category as the photo: {category}", category=category_word(category)))
+    return found

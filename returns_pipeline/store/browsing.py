@@ -223,6 +223,14 @@ def picture(db: Database, image_id: int) -> Picture | None:
     return picture_of(row) if row else None
 
 
+def classified_file(db: Database, image_id: int) -> tuple[Picture, str] | None:
+    """Return where the file of a classified image lies now, and its sha256; None for any other image."""
+    is_classified = sa.and_(images.c.id == image_id, images.c.state == ImageState.CLASSIFIED, HAS_PHOTO)
+    with db.read() as connection:
+        row = connection.execute(sa.select(*PICTURE, images.c.sha256).where(is_classified)).one_or_none()
+    return (picture_of(row), row.sha256) if row else None
+
+
 def picture_of(row: Any) -> Picture:
     """Return the file of a row with the columns PICTURE, and where it lies now."""
     path = row.source_path if row.in_intake or row.archived_path is None else row.archived_path

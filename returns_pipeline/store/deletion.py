@@ -29,6 +29,7 @@ from returns_pipeline.store.tables import (
     image_fingerprints,
     images,
     outbox,
+    photo_looks,
     predictions,
     review_changes,
     reviews,
@@ -183,7 +184,7 @@ def _file_of(row: Any) -> StoredFile | None:
 
 def _remove_what_came_from(connection: sa.Connection, rows: Sequence[Any]) -> None:
     ids = [row.id for row in rows]
-    for table in (predictions, explanations, image_fingerprints, image_codes):
+    for table in (predictions, explanations, image_fingerprints, image_codes, photo_looks):
         connection.execute(sa.delete(table).where(table.c.image_id.in_(ids)))
     likeness.forget(connection, ids)
     for row in rows:

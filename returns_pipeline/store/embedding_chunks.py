@@ -54,6 +54,14 @@ def plan(db: Database, space_id: int, size: int, *, every: bool = False) -> list
         return list(connection.scalars(sa.select(_chunk.id).where(_chunk.space_id == space_id)))
 
 
+def is_work_waiting(db: Database) -> bool:
+    """Whether a picture is new and no chunk is open."""
+    is_new = sa.and_(_image.state == PictureState.NEW, _image.folder.is_not(None))
+    query = sa.select(sa.exists().where(is_new) & ~sa.exists().where(_chunk.id.is_not(None)))
+    with db.read() as connection:
+        return bool(connection.execute(query).scalar())
+
+
 def _of_files() -> sa.ColumnElement[bool]:
     return sa.and_(_image.folder.is_not(None), _image.state != PictureState.UNUSABLE)
 

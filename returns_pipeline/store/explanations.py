@@ -8,7 +8,7 @@ from returns_pipeline.records.explanations import Explanation, ToExplain
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded
-from returns_pipeline.store.browsing import HAS_PHOTO, PICTURE, picture_of
+from returns_pipeline.store.browsing import HAS_PHOTO
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
@@ -25,8 +25,6 @@ def to_explain(db: Database, image_id: int) -> ToExplain | None:
     """Return what is needed to explain a classified image; None for any other image."""
     query = (
         sa.select(
-            *PICTURE,
-            images.c.sha256,
             images.c.chunk_id,
             model_versions.c.name,
             model_versions.c.version,
@@ -42,8 +40,6 @@ def to_explain(db: Database, image_id: int) -> ToExplain | None:
     if row is None:
         return None
     return ToExplain(
-        picture=picture_of(row),
-        sha256=row.sha256,
         chunk_id=row.chunk_id,
         model=ModelRef(row.name, row.version),
         model_sha256=row.model_sha256,

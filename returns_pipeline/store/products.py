@@ -1,5 +1,6 @@
 """Products: one by its id, and lists of them. Each list is in the order of the rows, the newest first."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from returns_pipeline.records.catalogue import (
     ProductPage,
     ProductState,
 )
-from returns_pipeline.store import product_words
+from returns_pipeline.store import bulk, product_words
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.search_words import distinct
 from returns_pipeline.store.tables import products
@@ -77,7 +78,24 @@ def found(wanted: ProductFilter) -> sa.Select[Any]:
         query = query.where(product.discontinued_at.is_(None))
     elif wanted.state == ProductState.DISCONTINUED:
         query = query.where(product.discontinued_at.is_not(None))
+    if wanted.lowest is not None:
+        query = query.where(product.price >= wanted.lowest)
+    if wanted.highest is not None:
+        query = query.where(product.price <= wanted.highest)
+    if wanted.available:
+        is_in_stock = sa.or_(product.stock.is_(None), product.stock > 0)
+        query = query.where(product.discontinued_at.is_(None), is_in_stock)
     return query
+
+
+def by_rows(db: Database, rows: Sequence[int]) -> dict[int, Product]:
+    """Return products by the ids of their rows."""
+    found: dict[int, Product] = {}
+    with db.read() as connection:
+        for part in bulk.parts(rows):
+            for row in connection.execute(sa.select(*COLUMNS).where(products.c.id.in_(part))):
+                found[row.id] = Product._make(row)
+    return found
 
 
 def is_empty(db: Database) -> bool:

@@ -25,6 +25,7 @@ from returns_pipeline.store.tables import (
     chunks,
     explanations,
     images,
+    photo_looks,
     retention_passes,
     reviews,
     runs,
@@ -238,7 +239,8 @@ def _record_gone(connection: sa.Connection, chunk: OldChunk, gone: Sequence[int]
         connection.execute(
             sa.update(images).where(these).values(photo_removed_at=now, archived_path=None, in_intake=False)
         )
-        connection.execute(sa.delete(explanations).where(explanations.c.image_id.in_(ids)))
+        for table in (explanations, photo_looks):
+            connection.execute(sa.delete(table).where(table.c.image_id.in_(ids)))
         likeness.forget_pictures(connection, ids)
     vectors.remove(connection, chunk.model_version_id, chunk.id, gone)
     # Its report shows photos and where they are: it is written again.

@@ -6,12 +6,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.errors import ConfigFault, NotFoundError
-from returns_pipeline.records.catalogue import PictureState, SpaceState
+from returns_pipeline.records.catalogue import PictureState, ProductFilter, SpaceState
 from returns_pipeline.records.embedding import SpaceRow
 from returns_pipeline.records.models import ModelRef
-from returns_pipeline.store import bulk
+from returns_pipeline.store import bulk, products
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import embedding_chunks, embedding_spaces, product_images, product_vectors
+from returns_pipeline.store.tables import (
+    embedding_chunks,
+    embedding_spaces,
+    photo_looks,
+    product_images,
+    product_vectors,
+)
 
 _space, _image = embedding_spaces.c, product_images.c
 _COLUMNS = tuple(_space[name] for name in SpaceRow._fields)
@@ -97,7 +103,7 @@ def swap_if_whole(db: Database, space_id: int) -> bool:
             connection.execute(
                 sa.update(embedding_spaces).where(_space.id.in_(part)).values(state=SpaceState.RETIRED)
             )
-            for table in (product_vectors, embedding_chunks):
+            for table in (product_vectors, embedding_chunks, photo_looks):
                 connection.execute(sa.delete(table).where(table.c.space_id.in_(part)))
         connection.execute(sa.update(embedding_spaces).where(this).values(state=SpaceState.ACTIVE))
     return True
@@ -110,10 +116,18 @@ def count(db: Database, space_id: int) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def vectors(db: Database, space_id: int) -> tuple[list[int], list[bytes]]:
-    """Return the ids of the pictures that have a vector in a space, ascending, and their vectors."""
+def vectors(
+    db: Database, space_id: int, wanted: ProductFilter | None = None
+) -> tuple[list[int], list[bytes]]:
+    """Return the ids of the pictures that have a vector in a space, ascending, and their vectors.
+
+    With `wanted`, those of the products that a filter chooses.
+    """
     vector = product_vectors.c
     query = sa.select(vector.product_image_id, vector.vector).where(vector.space_id == space_id)
+    if wanted is not None:
+        joined = product_vectors.join(product_images, vector.product_image_id == _image.id)
+        query = query.select_from(joined).where(_image.product.in_(products.found(wanted)))
     ids: list[int] = []
     found: list[bytes] = []
     with db.read() as connection:
@@ -123,12 +137,14 @@ def vectors(db: Database, space_id: int) -> tuple[list[int], list[bytes]]:
     return ids, found
 
 
-def products_of(db: Database, image_ids: Sequence[int]) -> dict[int, int]:
-    """Return the product of each picture that still exists."""
+def products_of(db: Database, image_ids: Sequence[int], wanted: ProductFilter) -> dict[int, int]:
+    """Return the product of each picture that still exists and whose product a filter chooses."""
     found: dict[int, int] = {}
     with db.read() as connection:
         for part in bulk.parts(image_ids):
             query = sa.select(_image.id, _image.product).where(_image.id.in_(part))
+            if wanted != ProductFilter():
+                query = query.where(_image.product.in_(products.found(wanted)))
             found.update((row.id, row.product) for row in connection.execute(query))
     return found
 

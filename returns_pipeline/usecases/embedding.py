@@ -56,15 +56,27 @@ def plan(settings: Settings, db: Database, *, every: bool) -> list[int]:
     return found
 
 
-def send(context: Context) -> int:
-    """Have workers embed the pictures that wait; return how many chunks were sent."""
-    chunk_ids = plan(context.settings, context.db, every=False)
-    return sum(context.send(Task.EMBED_PICTURES, chunk_id) for chunk_id in chunk_ids)
+def begin(context: Context) -> int:
+    """Have workers embed new pictures, after an import or at a sweep; return how many chunks there are.
+
+    0 without new pictures, without a space, and while earlier chunks are open: the sweep goes on after them.
+    """
+    if not embedding_chunks.is_work_waiting(context.db):
+        return 0
+    try:
+        chunk_ids = plan(context.settings, context.db, every=False)
+    except ConfigFault as fault:
+        log.warning("pictures_not_embedded", reason=str(fault))
+        return 0
+    # The sweep sends the rest if the broker is away.
+    all(context.send(Task.EMBED_PICTURES, chunk_id) for chunk_id in chunk_ids)
+    return len(chunk_ids)
 
 
-def resend(context: Context) -> None:
-    """Send chunks again whose message is lost or whose process died."""
+def go_on(context: Context) -> None:
+    """Send chunks again whose message is lost or whose process died, and begin with new pictures."""
     settings = context.settings
+    begin(context)
     for chunk_id in embedding_chunks.to_send_again(
         context.db, settings.lease_seconds, settings.resend_seconds, 1000
     ):
@@ -116,7 +128,7 @@ def _given_up(claim: EmbeddingClaim) -> list[EmbeddedPicture]:
 
 def _embedded(context: Context, claim: EmbeddingClaim) -> list[EmbeddedPicture]:
     settings = context.settings
-    embedder = _embedder(context, claim.space)
+    embedder = embedder_of(context, claim.space)
     renewal = _Renewal(context, claim)
     results, changed = _unchanged(claim.pictures, settings.max_file_bytes, renewal.progress)
     places = {each.id: each for each in changed}
@@ -158,8 +170,8 @@ def _result(
     return EmbeddedPicture(picture.id, picture.folder, picture.address, sha256, vector, reason)
 
 
-def _embedder(context: Context, row: SpaceRow) -> Embedder:
-    """Return the loaded space of a chunk. Raises ConfigFault if this machine has another one."""
+def embedder_of(context: Context, row: SpaceRow) -> Embedder:
+    """Return the loaded space of stored vectors. Raises ConfigFault if this machine has another one."""
     found = context.embedders.get(row.digest)
     if found is None:
         space = find_space(context.settings.spaces_dir, str(row.ref))

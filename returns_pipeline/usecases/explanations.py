@@ -1,7 +1,6 @@
 """Explains a prediction: a Grad-CAM heat map of the image, and the most similar earlier returns."""
 
 import heapq
-import time
 
 import numpy as np
 import structlog
@@ -9,21 +8,16 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.embedding import DIMENSIONS, cosines, embeddings
 from returns_pipeline.classify.runtimes.registry import explainer_of
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault
-from returns_pipeline.photos.decoding.bounds import Limits
-from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.errors import ConfigFault, ImageFault
 from returns_pipeline.records.explanations import Explanation, ToExplain
-from returns_pipeline.records.images import Decoded
-from returns_pipeline.records.models import ImageInput
 from returns_pipeline.store import explanations
+from returns_pipeline.usecases import classified_photos
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: How many earlier returns are shown, and how many of the newest are compared: about 25 ms.
 _SHOWN, _COMPARED = 3, 100_000
-#: Pauses in seconds between attempts to read a file: it is moved just after its prediction is stored.
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def explain(context: Context, image_id: int) -> None:
@@ -47,7 +41,7 @@ def explain(context: Context, image_id: int) -> None:
 
 def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation:
     bundle, classifier = context.model(str(image.model), image.model_sha256)
-    decoded = _decoded(context, image_id, bundle.input)
+    decoded = classified_photos.decoded(context, image_id, bundle.input)
     explainer = explainer_of(classifier)
     if explainer is None:
         return _none(f"{image.model} cannot be explained: a part of it bypasses its last convolution.")
@@ -56,32 +50,6 @@ def _explained(context: Context, image_id: int, image: ToExplain) -> Explanation
     heat = np.rint(found.heat * 255).astype(np.uint8).tobytes()
     (vector,) = embeddings(found.features[np.newaxis])
     return Explanation(None, height, width, heat, _similar(context, image_id, image, vector))
-
-
-def _decoded(context: Context, image_id: int, want: ImageInput) -> Decoded:
-    """Return the pixels of the file that was classified, even while it is being moved.
-
-    Raises ImageFault if the file is gone or has another content.
-    """
-    for pause in _PAUSES:
-        try:
-            return _decoded_now(context, image_id, want)
-        except ImageFault as fault:
-            if fault.code not in {FaultCode.VANISHED, FaultCode.CHANGED}:
-                raise
-            time.sleep(pause)
-    return _decoded_now(context, image_id, want)
-
-
-def _decoded_now(context: Context, image_id: int, want: ImageInput) -> Decoded:
-    limits = Limits.of(context.settings)
-    image = explanations.to_explain(context.db, image_id)
-    if image is None:
-        raise ImageFault(FaultCode.VANISHED)
-    decoded = decode(context.photos.read_classified(image.picture, limits.max_bytes), want, limits)
-    if decoded.facts.sha256 != image.sha256:
-        raise ImageFault(FaultCode.CHANGED)
-    return decoded
 
 
 def _similar(

@@ -1,4 +1,4 @@
-"""Which products look like a photo, or like another product.
+"""Which products look like a vector, or like another product.
 
 Below 50,000 vectors the search is exact. Above, a worker writes an index into HOME/vectors, and each process
 maps it. The database is the truth: an index of another space, another revision, or with other bytes is not
@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from returns_pipeline.classify.spaces.embedder import Embedder
 from returns_pipeline.classify.spaces.space import find_space
-from returns_pipeline.errors import ConfigFault
-from returns_pipeline.photos.decoding.bounds import Limits
-from returns_pipeline.photos.decoding.bytes_to_pixels import decode
+from returns_pipeline.records.catalogue import ProductFilter
 from returns_pipeline.records.embedding import SimilarProduct, SpaceRow
 from returns_pipeline.report.whole_file import whole_file
 from returns_pipeline.settings import Settings
@@ -24,13 +21,16 @@ from returns_pipeline.store import embedding_chunks, spaces
 from returns_pipeline.store.database import Database
 from returns_pipeline.vectors import index
 from returns_pipeline.vectors.index import Stamp, VectorIndex
-from returns_pipeline.vectors.nearest import Exact
+from returns_pipeline.vectors.nearest import Exact, Found
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
+_EVERY = ProductFilter()
+#: Pictures among which the products of a filter are looked for.
+_NEAREST = 500
 #: A product may have several pictures, so more pictures are found than products are wanted.
 _PICTURES_PER_PRODUCT = 4
 
@@ -38,66 +38,49 @@ _PICTURES_PER_PRODUCT = 4
 class ProductSearch:
     """Searches the active space. One instance serves all threads of a process; it loads what it needs."""
 
-    def __init__(self, settings: Settings, db: Database, threads: int = 1) -> None:
-        """Open nothing yet; an embedder computes with `threads`."""
-        self._settings, self._db, self._threads = settings, db, threads
+    def __init__(self, settings: Settings, db: Database) -> None:
+        """Open nothing yet."""
+        self._settings, self._db = settings, db
         self._lock = threading.Lock()
         self._loaded: tuple[Stamp, Exact | VectorIndex] | None = None
-        self._embedder: Embedder | None = None
 
-    def like_photo(self, data: bytes, count: int) -> list[SimilarProduct]:
-        """Return the products most like a photo, the likeliest first; none before the catalogue is embedded.
-
-        Decodes in this process: call it where a decoder may crash. Raises ImageFault if the photo cannot be
-        decoded, ConfigFault if this machine lacks the space.
-        """
-        space = spaces.active(self._db)
-        if space is None:
-            return []
-        with self._lock:
-            embedder = self._embedder_of(space)
-            pixels = decode(data, embedder.space.input, Limits.of(self._settings)).pixels
-            vector = embedder.embed(pixels[None])[0]
-        return self.like_vector(vector, count)
-
-    def like_product(self, product: int, count: int) -> list[SimilarProduct]:
+    def like_product(self, product: int, count: int, wanted: ProductFilter = _EVERY) -> list[SimilarProduct]:
         """Return the products most like the product of a row id, without itself; none if it has no vector."""
         space = spaces.active(self._db)
         vector = spaces.vector_of(self._db, space.id, product) if space else None
-        if vector is None:
+        if space is None or vector is None:
             return []
-        found = self.like_vector(np.frombuffer(vector, np.int8), count + 1)
+        found = self.like_vector(space, vector, count + 1, wanted)
         return [each for each in found if each.product != product][:count]
 
-    def like_vector(self, vector: "NDArray[np.int8]", count: int) -> list[SimilarProduct]:
-        """Return the products nearest to a vector int8 [d] of the active space, each once."""
-        space = spaces.active(self._db)
-        if space is None:
-            return []
+    def like_vector(
+        self, space: SpaceRow, content: bytes, count: int, wanted: ProductFilter = _EVERY
+    ) -> list[SimilarProduct]:
+        """Return the products nearest to a vector of the active space, int8 [d] as bytes, each once.
+
+        Those that a filter chooses are looked for among the nearest; if these are too few, each product that
+        it chooses is compared.
+        """
+        vector = np.frombuffer(content, np.int8)
         with self._lock:
             searcher = self._searcher(space)
-        found = searcher.search(vector, count * _PICTURES_PER_PRODUCT)
+        if wanted == _EVERY:
+            return self._best(searcher.search(vector, count * _PICTURES_PER_PRODUCT), count, wanted)
+        found = self._best(searcher.search(vector, max(_NEAREST, count)), count, wanted)
+        if len(found) == count:
+            return found
+        few = Exact(*_read(self._db, space, wanted))
+        return self._best(few.search(vector, count * _PICTURES_PER_PRODUCT), count, _EVERY)
+
+    def _best(self, found: Found, count: int, wanted: ProductFilter) -> list[SimilarProduct]:
         ids = found.ids.tolist()
-        products = spaces.products_of(self._db, ids)
+        products = spaces.products_of(self._db, ids, wanted)
         best: dict[int, SimilarProduct] = {}
         for image_id, cosine in zip(ids, found.cosines.tolist(), strict=True):
-            # A picture that was deleted meanwhile has no product.
+            # A picture that was deleted meanwhile has no product, nor has one that is not wanted.
             if (product := products.get(image_id)) is not None:
                 best.setdefault(product, SimilarProduct(product, image_id, min(cosine, 1.0)))
         return list(best.values())[:count]
-
-    def _embedder_of(self, space: SpaceRow) -> Embedder:
-        if self._embedder is None or self._embedder.space.digest != space.digest:
-            found = find_space(self._settings.spaces_dir, str(space.ref))
-            if found.digest != space.digest:
-                raise ConfigFault(
-                    "The embedding space {space} is not the one that the stored vectors are of.",
-                    "Restore its folder in {folder}.",
-                    space=space.ref,
-                    folder=self._settings.spaces_dir,
-                )
-            self._embedder = Embedder(found, threads=self._threads)
-        return self._embedder
 
     def _searcher(self, space: SpaceRow) -> Exact | VectorIndex:
         """Return what searches the newest vectors: an index of this revision, else exact search."""
@@ -148,8 +131,10 @@ def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
     return found
 
 
-def _read(db: Database, space: SpaceRow) -> "tuple[NDArray[np.int64], NDArray[np.int8]]":
-    ids, found = spaces.vectors(db, space.id)
+def _read(
+    db: Database, space: SpaceRow, wanted: ProductFilter | None = None
+) -> "tuple[NDArray[np.int64], NDArray[np.int8]]":
+    ids, found = spaces.vectors(db, space.id, wanted)
     rows = np.frombuffer(b"".join(found), np.int8).reshape(len(ids), -1 if ids else 0)
     return np.array(ids, np.int64), rows
 

@@ -7,7 +7,17 @@ import structlog
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
 from returns_pipeline.store import final_labels, likeness, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import deletion, embedding, judging, notices, reuse, schedule, search, uploads
+from returns_pipeline.usecases import (
+    deletion,
+    embedding,
+    judging,
+    notices,
+    photo_looks,
+    reuse,
+    schedule,
+    search,
+    uploads,
+)
 from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
@@ -24,10 +34,10 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
     Also sends the reports that lack reviews, ends the days of uploads, indexes the names of new images,
-    has photos compared and returns judged, removes the files of deleted images and what photos of long ago
-    are compared by, and tells of late nights and old work. Idempotent, and cheap when idle. Raises
-    TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by default the
-    present moment.
+    has photos compared, new pictures of products embedded and returns judged, removes the files of deleted
+    images and what photos of long ago are compared by, and tells of late nights and old work. Idempotent, and
+    cheap when idle. Raises TransientFault if the broker does not answer; the next sweep tries again. `now` is
+    aware, by default the present moment.
     """
     now = now or utc_now()
     nights.release_future(context.db)
@@ -49,7 +59,8 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     final_labels.complete_older(context.db, _COMPLETED_LIMIT)
     deletion.remove_files(context.settings, context.db, context.photos, now=now)
     judging.send_if_queued(context, now)
-    embedding.resend(context)
+    embedding.go_on(context)
+    photo_looks.remove_old(context, now)
     notices.watch(context, now)
     missed = _night_is_missing(context, now)
     if missed:

@@ -30,6 +30,8 @@ class Exact:
 
     def search(self, one: "NDArray[np.int8]", count: int) -> Found:
         """Return the `count` nearest of int8 [d]."""
+        if not len(self._ids):
+            return Found(self._ids, np.empty(0, np.float32))
         values = self._rows @ unit(one[None])[0]
         count = min(count, len(values))
         is_part = 0 < count < len(values)

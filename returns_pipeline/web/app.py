@@ -31,6 +31,7 @@ from returns_pipeline.web.language import Language, say_language
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
 from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
 from returns_pipeline.web.queries.cached import Cached
+from returns_pipeline.web.queries.look_client import LookClient
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.pictures import Pictures
 from returns_pipeline.web.resources import Resources
@@ -50,7 +51,18 @@ _COUNTED_SECONDS = 5.0
 #: The same for the counts of returns in metrics, which read every open one.
 _RETURNS_SECONDS = 60.0
 #: The paths that accept images or many returns, and so large bodies.
-_LARGE = frozenset({"/process_batch", "/predict", "/try", "/upload", "/api/v1/returns"})
+_LARGE = frozenset(
+    {
+        "/process_batch",
+        "/predict",
+        "/try",
+        "/upload",
+        "/lookalikes",
+        "/api/v1/returns",
+        "/api/v1/products",
+        "/api/v1/products/search",
+    }
+)
 #: Headers of an error's response.
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="returns"'},
@@ -102,6 +114,7 @@ def _open(settings: Settings) -> Resources:
         context=context,
         authenticator=Authenticator(settings, database),
         workers=WorkerClient(context, bundle_of),
+        looks=LookClient(context),
         bundle_of=bundle_of,
         bodies=Bodies(settings.spool_dir, settings.api_max_bytes),
         pictures=Pictures(context),

@@ -9,6 +9,7 @@ from returns_pipeline.records.reviews import ReviewCounts
 from returns_pipeline.usecases import judging
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
+from returns_pipeline.web.queries.look_client import LookClient
 from returns_pipeline.web.queries.worker_client import WorkerClient
 from returns_pipeline.web.render.pictures import Pictures
 from returns_pipeline.web.security.access import Authenticator
@@ -26,6 +27,7 @@ class Resources:
     context: Context
     authenticator: Authenticator
     workers: WorkerClient
+    looks: LookClient
     bundle_of: BundleLookup
     bodies: Bodies
     pictures: Pictures

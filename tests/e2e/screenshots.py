@@ -36,6 +36,7 @@ PAGES = {
     "returns": "/returns",
     "matches": "/matches",
     "products": "/products",
+    "lookalikes": "/lookalikes",
     "runs": "/runs",
     "run": "/runs/6",
     "run-unusable": "/runs/6?state=quarantined",

@@ -53,7 +53,7 @@ def addresses(home: Installation, product_id: str) -> list[str]:
     return [each.address for each in catalogue.existing(home.database, product_id)[1]]
 
 
-def found(home: Installation, **wanted: str) -> list[str]:
+def found(home: Installation, **wanted: Any) -> list[str]:
     """Return the ids of the products that a filter chooses."""
     page = products.page(home.database, ProductFilter(**wanted), None, 100)
     assert products.count(home.database, ProductFilter(**wanted)) == (len(page.products), False)

@@ -9,10 +9,12 @@ from PIL import Image
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.catalogue import PictureState, SpaceState
+from returns_pipeline.records.embedding import SpaceRow
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import embedding_chunks, products, spaces, tables
+from returns_pipeline.store import embedding_chunks, photo_looks, products, spaces, tables
 from returns_pipeline.usecases import embedding
 from returns_pipeline.usecases.catalogue import ImportOptions, import_path
+from returns_pipeline.usecases.photo_looks import look
 from returns_pipeline.usecases.product_search import ProductSearch, refresh_index
 from tests.spaces import write_catalogue, write_space
 from tests.support import Installation
@@ -62,13 +64,24 @@ def row_of(home: Installation, product_id: str) -> int:
     return found.id
 
 
+def looked_at(home: Installation, photo: Path) -> tuple[SpaceRow, bytes]:
+    """Return the active space and the vector that a worker computes for a photo."""
+    space = spaces.active(home.database)
+    assert space is not None
+    asked = photo_looks.ask(home.database, space.id, str(photo), photo.stat().st_size)
+    look(home.in_process()[0], asked.id)
+    found = photo_looks.find(home.database, asked)
+    assert found.vector is not None
+    return space, found.vector
+
+
 def test_products_are_found_by_a_photo_and_by_a_product(shop: tuple[Installation, Path]) -> None:
     """A photo of a product finds this product first; a product finds others, the most similar first."""
     home, folder = shop
     embed(home)
     search = ProductSearch(home.settings, home.database)
 
-    found = search.like_photo((folder / "images" / "5.png").read_bytes(), 3)
+    found = search.like_vector(*looked_at(home, folder / "images" / "5.png"), 3)
     assert found[0].product == row_of(home, "5")
     assert found[0].cosine == pytest.approx(1, abs=0.01)
     assert [each.cosine for each in found] == sorted((each.cosine for each in found), reverse=True)
@@ -144,9 +157,8 @@ def test_a_new_space_takes_over_when_it_is_whole(shop: tuple[Installation, Path]
     active = spaces.active(home.database)
     assert active is not None
     assert active.version == 2
-    found = ProductSearch(home.settings, home.database).like_photo(
-        (folder / "images" / "5.png").read_bytes(), 1
-    )
+    search = ProductSearch(home.settings, home.database)
+    found = search.like_vector(*looked_at(home, folder / "images" / "5.png"), 1)
     assert found[0].product == row_of(home, "5")
     with home.database.read() as connection:
         known = connection.execute(
@@ -222,3 +234,32 @@ def test_the_command_embeds(shop: tuple[Installation, Path]) -> None:
         "embedded": 12,
         "unusable": 0,
     }
+
+
+def test_an_import_has_its_new_pictures_embedded(shop: tuple[Installation, Path]) -> None:
+    """After an import, chunks are sent; pictures that come while they are open follow at a sweep.
+
+    Nothing is sent without new pictures, and a shop without a space imports as before.
+    """
+    home, folder = shop
+    context, queue = home.in_process()
+    assert embedding.begin(context) == 1
+    lines = (folder / "products.csv").read_text().replace("images/11.png", "images/2.png")
+    (folder / "products.csv").write_text(lines)
+    imported(home, folder)
+    assert embedding.begin(context) == 0
+    # The picture that has changed belongs to the open chunk; another one does not.
+    (folder / "products.csv").write_text(f"{lines}12,hat,red,images/1.png\n")
+    imported(home, folder)
+    queue.deliver(context)
+    assert states(home) == [PictureState.EMBEDDED] * 12 + [PictureState.NEW]
+    embedding.go_on(context)
+    queue.deliver(context)
+    assert set(states(home)) == {PictureState.EMBEDDED}
+    embedding.go_on(context)
+    assert not queue.messages
+
+    shutil.rmtree(home.settings.spaces_dir)
+    (folder / "products.csv").write_text(f"{lines}13,hat,red,images/1.png\n")
+    imported(home, folder)
+    assert embedding.begin(context) == 0

@@ -484,6 +484,7 @@ def test_a_catalogue_is_dropped_without_the_returns_of_its_products(database_url
                 "(id, name, version, dimensions, metric, digest, state, created_at) "
                 "VALUES (1, 's', 1, 2, 'cosine', 'x', 'active', CURRENT_TIMESTAMP)",
                 "INSERT INTO product_vectors (space_id, product_image_id, vector) VALUES (1, 1, 'xx')",
+                "INSERT INTO photo_looks (id, space_id, asked_at) VALUES (1, 1, CURRENT_TIMESTAMP)",
             ):
                 connection.exec_driver_sql(statement)
         database.downgrade("0020")

@@ -11,7 +11,8 @@ from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, 
 #: Terms of partial indexes.
 LISTED = sa.text("discontinued_at IS NULL")
 DISCONTINUED = sa.text("discontinued_at IS NOT NULL")
-WAITING_PICTURE = sa.text(f"state = '{PictureState.NEW}'")
+WAITING_PICTURE = sa.text(f"state = '{PictureState.NEW}' AND folder IS NOT NULL")
+OF_UPLOAD = sa.text("image_id IS NULL")
 IS_ACTIVE_SPACE = sa.text(f"state = '{SpaceState.ACTIVE}'")
 
 
@@ -204,3 +205,24 @@ embedding_chunks = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     sa.UniqueConstraint("space_id", "first_image"),
 )
+
+#: The vectors of photos, computed once, on request. Until then both `vector` and `fault` are null.
+photo_looks = sa.Table(
+    "photo_looks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("space_id", sa.ForeignKey("embedding_spaces.id"), nullable=False),
+    # Null: a photo that was sent to find products alone. Its row and its file are kept for a short time.
+    sa.Column("image_id", sa.ForeignKey("images.id")),
+    # The spool file of such a photo.
+    sa.Column("path", PathText),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    # int8, at most 256.
+    sa.Column("vector", sa.LargeBinary(256)),
+    # Why there is none.
+    sa.Column("fault", sa.Text),
+    sa.UniqueConstraint("image_id", "space_id"),
+)
+
+sa.Index("ix_photo_looks_uploads", photo_looks.c.asked_at, postgresql_where=OF_UPLOAD, sqlite_where=OF_UPLOAD)

@@ -15,6 +15,7 @@ from returns_pipeline.records.text import file_name
 from returns_pipeline.report import words
 from returns_pipeline.report.columns import Output, shown
 from returns_pipeline.store import browsing, image_history, match_lists, return_photos, runs
+from returns_pipeline.store import products as catalogue_rows
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.deletion import same_file
 from returns_pipeline.usecases import deletion, image_lists, originals, reviews
@@ -24,6 +25,8 @@ from returns_pipeline.web.dependencies import ImageId, Pipeline, Web
 from returns_pipeline.web.pages import photo_file
 from returns_pipeline.web.pages.page import Person, explanation, form_of, redirect, show
 from returns_pipeline.web.pages.sent_review import SentReview
+from returns_pipeline.web.queries import likely
+from returns_pipeline.web.queries.likely import Likely
 from returns_pipeline.web.queries.lists import ImageList, ListOfAddress
 from returns_pipeline.web.queries.lookups import image_by_id
 from returns_pipeline.web.resources import Resources
@@ -52,12 +55,14 @@ async def show_image(
     image_id: ImageId,
     in_list: ListOfAddress,
     why: Annotated[bool, Query()] = False,
+    products: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
-    """Show one image; with `why` also what the model of its run looked at."""
+    """Show one image; with `why` what the model of its run looked at, with `products` what looks like it."""
     shown = await _find(web, image_id, in_list)
     wanted = why and shown.image.state == ImageState.CLASSIFIED and shown.image.has_photo
     explained = await explanation(web.workers, web.context.db, image_id) if wanted else None
-    return await run_in_threadpool(_page, request, web, person, shown, explained)
+    found = await likely.of_images(web.looks, [shown.image]) if products else None
+    return await run_in_threadpool(_page, request, web, person, shown, explained, found)
 
 
 @router.post("/images/{image_id}", response_model=None)
@@ -117,7 +122,12 @@ async def _find(web: Resources, image_id: int, in_list: ImageList) -> _Shown:
 
 
 def _page(
-    request: Request, web: Resources, person: Principal, shown: _Shown, explained: dict[str, Any] | None
+    request: Request,
+    web: Resources,
+    person: Principal,
+    shown: _Shown,
+    explained: dict[str, Any] | None,
+    products: Likely | None = None,
 ) -> HTMLResponse:
     db, image, in_list = web.context.db, shown.image, shown.in_list
     can_review = person.role.rank >= Role.REVIEWER.rank
@@ -159,6 +169,9 @@ def _page(
         why_address=f"{in_list.address(why='1')}#why",
         predictions=predictions,
         why=explained,
+        likely=products,
+        can_compare=likely.can_be_compared(image) and not catalogue_rows.is_empty(db),
+        products_address=f"/images/{image.id}{in_list.address(products='1')}#products",
     )
 
 

@@ -30,10 +30,12 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.store.return_decisions import MOST_NOTE
 from returns_pipeline.usecases import recommendations, return_decisions
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.web.dependencies import Pipeline
+from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.open_returns import TO_CHECK
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show, text_of
+from returns_pipeline.web.queries import likely
 from returns_pipeline.web.queries.cursors import pack, unpack
+from returns_pipeline.web.queries.likely import Likely
 from returns_pipeline.web.queries.recommendations import RecommendedOnPage, on_page
 from returns_pipeline.web.queries.return_lists import (
     DECISIONS,
@@ -136,11 +138,22 @@ def _decide_marked(context: Context, person: Principal, form: FormData) -> dict[
 
 
 @router.get("/returns/{number:path}")
-def show_return(
-    request: Request, context: Pipeline, person: Person, number: str, listed: ListOfPage
+async def show_return(
+    request: Request,
+    web: Web,
+    person: Person,
+    number: str,
+    listed: ListOfPage,
+    products: Annotated[bool, Query()] = False,
 ) -> HTMLResponse:
-    """Show one return."""
-    return _show(request, context, person, _existing(context, number), listed)
+    """Show one return; with `products` also which ones look like its photos."""
+    context = web.context
+    item = await run_in_threadpool(_existing, context, number)
+    found = None
+    if products:
+        photos = await run_in_threadpool(return_photos.of_return, context.db, item.id)
+        found = await likely.of_images(web.looks, [each.image for each in photos])
+    return await run_in_threadpool(_show, request, context, person, item, listed, found)
 
 
 @router.post("/returns/{number:path}", response_model=None)
@@ -158,7 +171,9 @@ async def decide(
         await run_in_threadpool(_decide, context, person, item.number, form, text_of(form, "seen", 20))
     except ConflictError as fault:
         item = await run_in_threadpool(_existing, context, number)
-        return await run_in_threadpool(_show, request, context, person, item, listed, fault.shown_message)
+        return await run_in_threadpool(
+            _show, request, context, person, item, listed, None, fault.shown_message
+        )
     if listed.is_everything:
         return redirect(request, f"{path_of(number)}?{urlencode({'decided': number})}")
     here = path_of(following) if following else "/returns"
@@ -171,13 +186,21 @@ def path_of(number: str) -> str:
 
 
 def _show(
-    request: Request, context: Context, person: Principal, item: Return, listed: ReturnList, fault: str = ""
+    request: Request,
+    context: Context,
+    person: Principal,
+    item: Return,
+    listed: ReturnList,
+    found: Likely | None = None,
+    fault: str = "",
 ) -> HTMLResponse:
     db = context.db
     before, after = return_lists.around(db, listed.filter, listed.by, item)
     in_list = listed.address()
     verdict = return_words.verdict_of(item)
     decided = request.query_params.get("decided", "")[:100]
+    photos = return_photos.of_return(db, item.id)
+    can_compare = any(likely.can_be_compared(each.image) for each in photos) and not products.is_empty(db)
     return show(
         request,
         "return.html",
@@ -188,7 +211,10 @@ def _show(
         verdict=verdict,
         why=return_words.sentences(item),
         days=return_photos.days_of(db, item.id, ZoneInfo(context.settings.timezone)),
-        photos=return_photos.of_return(db, item.id),
+        photos=photos,
+        likely=found,
+        can_compare=can_compare,
+        products_address=f"{path_of(item.number)}{listed.address(products='1')}#products",
         matches=match_lists.of_return(db, item.id),
         product=(product := products.find(db, item.product) if item.product else None),
         product_pictures=product_images.of_products(db, [product.id])[product.id] if product else [],

@@ -12,7 +12,7 @@ from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records import catalogue as records
 from returns_pipeline.records.catalogue import MOST_OF_ID, ProductFilter
 from returns_pipeline.store import product_images, products
-from returns_pipeline.usecases import catalogue
+from returns_pipeline.usecases import catalogue, embedding
 from returns_pipeline.web.dependencies import Db, ImageId, Operator, Pipeline, Viewer, Web
 from returns_pipeline.web.queries.cursors import pack, product_cursor
 from returns_pipeline.web.render.pictures import Wanted
@@ -150,7 +150,8 @@ def list_products(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> Products:
     """Return a page of products, the newest first."""
-    wanted = ProductFilter(*(each.replace("\0", "").strip() for each in (q, category, brand, state)))
+    q, category, brand = (each.replace("\0", "").strip() for each in (q, category, brand))
+    wanted = ProductFilter(q, category, brand, state)
     found = products.page(db, wanted, product_cursor(cursor), limit)
     total, has_more = products.count(db, wanted)
     pictures = product_images.of_products(db, [item.id for item in found.products])
@@ -167,6 +168,7 @@ def put_products(context: Pipeline, person: Operator, body: SentProducts) -> Pro
     """Add or change up to 10,000 products; a wrong one is refused alone. The same request changes nothing."""
     sent = [each.fields() for each in body.products]
     found = catalogue.put(context.settings, context.db, person.name, sent, is_import=True)
+    embedding.begin(context)
     return ProductResults(
         results=[ProductResult(id=each.product_id, result=each.result, reason=each.reason) for each in found]
     )
@@ -177,6 +179,7 @@ def put_product(context: Pipeline, person: Operator, product_id: _Id, body: Sent
     """Add or change one product. The same request changes nothing. A discontinued one is sold again."""
     sent = {"id": product_id, **body.fields()}
     outcome = catalogue.put_one(context.settings, context.db, person.name, sent)
+    embedding.begin(context)
     return Product.of(*catalogue.existing(context.db, outcome.product_id))
 
 
