@@ -33,6 +33,7 @@ class Task(StrEnum):
     RETENTION = "workers.tasks.remove_old_photos"
     JUDGE_RETURNS = "workers.tasks.judge_returns"
     EMBED_PICTURES = "workers.tasks.embed_pictures"
+    FETCH_FEEDS = "workers.tasks.fetch_feeds"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -45,6 +46,7 @@ TASK_QUEUES = {
     Task.DELIVER_NOTICES: CONTROL,
     Task.SWEEP: CONTROL,
     Task.RETENTION: CONTROL,
+    Task.FETCH_FEEDS: CONTROL,
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,

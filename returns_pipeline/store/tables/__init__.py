@@ -18,6 +18,7 @@ from returns_pipeline.store.tables.catalogue_tables import (
 )
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.explanation_tables import explanations
+from returns_pipeline.store.tables.feed_tables import feed_addresses, feed_readings
 from returns_pipeline.store.tables.image_tables import (
     IDENTITY,
     NOT_CLASSIFIED,
@@ -113,6 +114,8 @@ __all__ = [
     "embeddings",
     "escape_path",
     "explanations",
+    "feed_addresses",
+    "feed_readings",
     "file_removals",
     "image_codes",
     "image_fingerprints",
