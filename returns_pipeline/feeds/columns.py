@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from returns_pipeline.errors import RefusedError
-from returns_pipeline.records.text import label_key
+from returns_pipeline.records.text import label_key, printable
 
 #: Names of columns of picture addresses without capitals and separators, the usual ones first.
 ADDRESSES = (
@@ -26,7 +26,7 @@ def columns_of(header: Sequence[str]) -> tuple[str, str | None]:
         raise RefusedError(
             "The feed has no column of addresses. It has: {found}.",
             "Name it `image_url`.",
-            found=", ".join(header)[:500],
+            found=printable(", ".join(header))[:500],
         )
     return address, column(header, _NUMBERS)
 

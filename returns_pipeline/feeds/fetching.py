@@ -7,6 +7,7 @@ covered. Neither proxies nor cookies are used.
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 from urllib.parse import urljoin
@@ -25,10 +26,14 @@ _LATER = {408, 425, 429, 500, 502, 503, 504}
 #: Of these, the whole host wants fewer requests.
 _TOO_MANY = {429, 503}
 _BLOCK = 1 << 16
+_LEAST_SECONDS = 0.05
 
 
 class Terms(NamedTuple):
-    """How photos are fetched: which private hosts are allowed, most bytes, most seconds, whom to ask."""
+    """How photos are fetched: which private hosts are allowed, most bytes, most seconds, whom to ask.
+
+    The seconds are those of all requests for one photo, its redirects included.
+    """
 
     allowed: AllowedHosts
     most_bytes: int
@@ -57,10 +62,13 @@ def fetch(address: str, file: BinaryIO, terms: Terms, before: Callable[[str], No
     `before` is called with the host, `name:port`, before each request: of the address and of each redirect.
     Raises TransientFault if the file takes no more.
     """
+    left = terms.seconds
     for _ in range(_MOST_REDIRECTS + 1):
         parts = parts_of(address)
         before(parts.host)
-        target = _ask(parts, file, terms)
+        began = time.monotonic()
+        target = _ask(parts, file, terms._replace(seconds=max(_LEAST_SECONDS, left)))
+        left -= time.monotonic() - began
         if target is None:
             return
         try:
@@ -192,7 +200,7 @@ def _agent(contact: str) -> str:
 def _reason(error: Exception, seconds: float, is_over: bool = False) -> str:
     """Return why there is no response, without the address."""
     if is_over or isinstance(error, TimeoutError):
-        return f"No whole response came within {seconds:g} seconds."
+        return f"No whole response came within {seconds:.3g} seconds."
     if isinstance(error, ssl.SSLCertVerificationError):
         return "The host's certificate is not valid."
     if isinstance(error, OSError) and error.strerror:

@@ -7,7 +7,9 @@ it, the next process gives the photo its name if it still has the hidden one, an
 One process at a time reads and fetches, so a host never has two connections. All workers share the folder.
 """
 
+import errno
 import shutil
+import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -154,6 +156,8 @@ def _copied(
     assert intake.feed  # noqa: S101 - the caller has chosen feeds
     while True:
         found = intake.feed.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
         identity = f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
         if last and identity == last.identity:
             return None

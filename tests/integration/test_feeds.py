@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from beat_schedule import beat_schedule
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.host.doctor import examine
+from returns_pipeline.photos import folder_feeds
 from returns_pipeline.records.feeds import FeedCounts
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Intake, load_settings
@@ -123,7 +124,7 @@ def test_a_process_may_die_between_any_two_steps(
     home = with_feed(home, shop)
     write(home, shop.address("/img/0"))
     context, _ = home.in_process()
-    place: Any = feeds.folder_feeds if step == "show" else stored
+    place: Any = folder_feeds if step == "show" else stored
     done: Callable[..., None] = getattr(place, step)
 
     def die(*arguments: Any) -> None:
@@ -349,7 +350,7 @@ def test_what_an_operator_sees(sqlite_home: Installation, shop: Shop) -> None:
         {"address": shop.address("/nothing"), "reason": "HTTP 404 Not Found"}
     ]
     checks = {check.name: check for check in examine(home.settings)}
-    assert "0 addresses wait, 1 are fetched, 1 are refused" in checks["intake"].message
+    assert "feed returns: 0 waiting, 1 fetched, 1 refused" in checks["intake"].message
     assert "1 address" in home.run("feed", "retry", "returns").stdout
     assert counts(home) == FeedCounts(1, 1, 0)
     refused = home.run("feed", "status", "other")

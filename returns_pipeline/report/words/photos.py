@@ -188,7 +188,7 @@ UNUSABLE: Mapping[str, tuple[str, str]] = {
 def feed_line(feed: str, counts: FeedCounts) -> str:
     """Return what became of the addresses of a feed, a sentence."""
     return gettext(
-        "Feed {feed}: {waiting} addresses wait, {fetched} are fetched, {refused} are refused.",
+        "Addresses of the feed {feed}: {waiting} waiting, {fetched} fetched, {refused} refused.",
         feed=feed,
         waiting=number(counts.waiting),
         fetched=number(counts.fetched),
