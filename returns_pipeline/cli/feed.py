@@ -41,13 +41,17 @@ def show_status(
 @app.command("retry")
 def retry(name: Annotated[str, typer.Argument(help="Name of a feed.")]) -> None:
     """Let the addresses of a feed be fetched again that were refused or that failed."""
+    from returns_pipeline.records.audit import AuditAction, AuditSubject
     from returns_pipeline.report.words import counted
+    from returns_pipeline.store.audit import note
     from returns_pipeline.store.feeds import try_again
     from returns_pipeline.usecases import feeds
+    from returns_pipeline.usecases.models import person
 
     settings, database = open_installation()
     feeds.require_feed(settings, name)
     count = try_again(database, name)
+    note(database, person(), AuditAction.FEED_RETRY, AuditSubject.INTAKE, name, addresses=count)
     console.print_line(f"Tried again within a minute, or by the next scan: {counted(count, 'address')}.")
 
 

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         json_schema_extra={"allowed": "hosts, separated by commas"},
     )
     feed_delay: Seconds = Field(
-        1.0, le=3600, description="Least seconds between two requests of feeds to the same host."
+        1.0, le=30, description="Least seconds between two requests of feeds to the same host."
     )
     feed_timeout: float = Field(
         60.0, gt=0, le=3600, description="Most seconds of one request for a photo of a feed."

@@ -217,7 +217,7 @@ class _Fetching:
             now = utc_now()
             due = (each for name in self._roots for each in feeds.due(self._db, name, now, _AT_ONCE))
             for address in _in_turns(due):
-                if self._may_ask(address.listed.host):
+                if address.state is FeedState.ARRIVED or self._may_ask(address.listed.host):
                     counts[self._one(address)] += 1
         if counts:
             log.info("feeds_fetched", **counts)
@@ -262,7 +262,8 @@ class _Fetching:
         return FeedState.WAITING
 
     def _refuse(self, address: OpenAddress, reason: str) -> str:
-        log.info("address_refused", feed=address.feed, address=address.listed.address, reason=reason)
+        # The id: an address may have a secret in its query.
+        log.info("address_refused", feed=address.feed, address=address.id, reason=reason)
         folder_feeds.discard(self._roots[address.feed], str(address.id))
         feeds.settle(self._db, address.id, FeedState.REFUSED, reason)
         return FeedState.REFUSED

@@ -324,7 +324,10 @@ FAULTS = [
     ),
     Fault("a process dies between photos and matches", kill_comparisons, settings={"lease_seconds": 1}),
     Fault(
-        "a process dies between a fetched photo and its address", kill_fetching, settings={"lease_seconds": 1}
+        "a process dies while it fetches a feed",
+        kill_fetching,
+        tested_on=_SQLITE,
+        settings={"lease_seconds": 1},
     ),
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
 ]

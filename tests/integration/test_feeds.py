@@ -19,6 +19,7 @@ from beat_schedule import beat_schedule
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.host.doctor import examine
 from returns_pipeline.photos import folder_feeds
+from returns_pipeline.records.audit import AuditAction
 from returns_pipeline.records.feeds import FeedCounts
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Intake, load_settings
@@ -352,6 +353,9 @@ def test_what_an_operator_sees(sqlite_home: Installation, shop: Shop) -> None:
     checks = {check.name: check for check in examine(home.settings)}
     assert "feed returns: 0 waiting, 1 fetched, 1 refused" in checks["intake"].message
     assert "1 address" in home.run("feed", "retry", "returns").stdout
+    with home.database.read() as connection:
+        actions = connection.execute(sa.select(tables.audit_events.c.action)).scalars().all()
+    assert actions == [AuditAction.FEED_RETRY]
     assert counts(home) == FeedCounts(1, 1, 0)
     refused = home.run("feed", "status", "other")
     assert refused.returncode != 0
