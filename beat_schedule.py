@@ -49,4 +49,11 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "schedule": Every(60.0),
             "options": {"queue": CONTROL, "expires": 55},
         }
+    if any(intake.feed for intake in settings.every_intake):
+        # Each message fetches for some seconds. One that waited for a minute is superseded by the next one.
+        entries["feeds"] = {
+            "task": Task.FETCH_FEEDS.value,
+            "schedule": Every(60.0),
+            "options": {"queue": CONTROL, "expires": 55},
+        }
     return entries

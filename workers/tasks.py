@@ -14,6 +14,7 @@ from returns_pipeline.usecases import (
     closing,
     embedding,
     explanations,
+    feeds,
     judging,
     notices,
     photo_looks,
@@ -129,3 +130,9 @@ def judge_returns() -> None:
 def embed_pictures(self: Any, chunk_id: int) -> None:
     """Embed one chunk of products' pictures."""
     embedding.embed_chunk(context(), chunk_id, self.request.id)
+
+
+@app.task(ignore_result=True, **_RETRY)
+def fetch_feeds() -> None:
+    """Read changed feeds and fetch some of the photos that they list."""
+    feeds.fetch_some(context())

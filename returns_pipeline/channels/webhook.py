@@ -2,17 +2,14 @@
 
 import http.client
 import json
-import socket
-import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
-from typing import Self
 
 import returns_pipeline
 from returns_pipeline.channels.addresses import Address
 from returns_pipeline.channels.signature import signature
+from returns_pipeline.connection_limit import ConnectionLimit
 from returns_pipeline.records.notices import Answer, StoredNotice
 
 #: Seconds that one request may take from its connection to the end of the response.
@@ -35,7 +32,7 @@ def send(address: Address, notice: StoredNotice, seconds: float = SECONDS) -> An
     # Only schemes that the settings accept: http and https.
     request = urllib.request.Request(address.url, body, headers, method="POST")  # noqa: S310
     try:
-        with _Limit(seconds) as limit, _opener(limit).open(request, timeout=seconds) as response:
+        with ConnectionLimit(seconds) as limit, _opener(limit).open(request, timeout=seconds) as response:
             response.read(_MOST_READ)
             status, is_whole = int(response.status), not limit.is_over
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -57,35 +54,7 @@ def payload(notice: StoredNotice) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class _Limit:
-    """Cuts the connections of a block after some seconds: a socket's timeout begins again with each byte."""
-
-    def __init__(self, seconds: float) -> None:
-        self._sockets: list[socket.socket] = []
-        self.is_over = False
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def watch(self, opened: socket.socket) -> None:
-        self._sockets.append(opened)
-        if self.is_over:
-            self._cut()
-
-    def _cut(self) -> None:
-        self.is_over = True
-        for opened in self._sockets:
-            with suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
-
-
-def _opener(limit: _Limit) -> urllib.request.OpenerDirector:
+def _opener(limit: ConnectionLimit) -> urllib.request.OpenerDirector:
     """Return an opener that uses the environment's proxies and returns each response as it is.
 
     Without urllib's further handlers it follows no redirect and opens no file.

@@ -58,8 +58,8 @@ def collect(
 ) -> None:
     """Collect pictures of products into class folders, politely. A second call goes on."""
     _require_scrapy()
-    from returns_pipeline.collecting.hosts import AllowedHosts
     from returns_pipeline.collecting.job import Budget, Job, Rules, Stop
+    from returns_pipeline.public_hosts import AllowedHosts
     from returns_pipeline.settings import load_settings
 
     settings = load_settings()

@@ -13,6 +13,7 @@ from returns_pipeline.cli import (
     doctor,
     evaluate,
     events,
+    feed,
     images,
     models,
     notify,
@@ -45,6 +46,7 @@ app.command("retention")(retention.retention)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("collect")(collect.collect)
+app.add_typer(feed.app, name="feed")
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)

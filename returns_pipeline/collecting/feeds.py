@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 
 from returns_pipeline.collecting.job import Rules
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.feeds.columns import ADDRESSES
 
 #: Names of columns, without capitals and separators, the usual ones first.
-_IMAGE = (
-    *("image", "imageurl", "imagelink", "images", "picture", "pictureurl", "photo", "photourl"),
-    *("address", "url", "src", "thumbnail", "link"),
-)
 _CATEGORY = (
     "category",
     "label",
@@ -51,7 +48,7 @@ def read_lines(content: bytes, rules: Rules) -> Iterator[Line]:
         first = next(rows, None)
         if first is None:
             raise RefusedError("The file of addresses has no lines.")
-        image = rules.image or _column(first, _IMAGE)
+        image = rules.image or _column(first, ADDRESSES)
         if not image:
             raise RefusedError(
                 "The file has no column of picture addresses.",
@@ -93,7 +90,7 @@ def _json_rows(text: str) -> Iterator[dict[str, Any]]:
         content = [json.loads(line) for line in text.splitlines() if line.strip()]
     if isinstance(content, dict):
         lists = [value for value in content.values() if isinstance(value, list)]
-        content = lists[0] if len(lists) == 1 and not _column(content, _IMAGE) else [content]
+        content = lists[0] if len(lists) == 1 and not _column(content, ADDRESSES) else [content]
     return (row for row in content if isinstance(row, dict))
 
 

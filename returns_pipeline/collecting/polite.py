@@ -5,8 +5,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from scrapy import signals
@@ -18,6 +16,7 @@ from twisted.internet.error import ReactorNotRunning
 
 from returns_pipeline.collecting import resolver
 from returns_pipeline.collecting.job import Refusal, Stop
+from returns_pipeline.feeds.retry_after import seconds_of
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -47,7 +46,11 @@ class PoliteRetry(RetryMiddleware):
     # Scrapy's has one more argument, which it warns about.
     def process_response(self, request: Request, response: Response) -> Request | Response:  # type: ignore[override]
         """Pause the host if it asks for it, then retry as Scrapy does."""
-        pause = _retry_after(response) if response.status in self.retry_http_codes else 0
+        pause = (
+            seconds_of((response.headers.get("Retry-After") or b"").decode("latin-1"))
+            if response.status in self.retry_http_codes
+            else 0
+        )
         if pause > LONGEST_PAUSE:
             spider_of(self.crawler).tally.stop(Stop.ASKED_TO_WAIT)
             if is_counted(request):
@@ -155,16 +158,3 @@ def _cut() -> None:
 
     with contextlib.suppress(ReactorNotRunning):
         cast("Any", reactor).stop()
-
-
-def _retry_after(response: Response) -> float:
-    """Return the seconds of the header `Retry-After`: a number or a date; 0 without it."""
-    value = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return 0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

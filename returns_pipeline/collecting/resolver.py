@@ -11,7 +11,7 @@ from scrapy.resolver import CachingHostnameResolver
 from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
 
-from returns_pipeline.collecting.hosts import AllowedHosts
+from returns_pipeline.public_hosts import AllowedHosts
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler

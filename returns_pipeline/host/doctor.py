@@ -22,12 +22,12 @@ from returns_pipeline.photos.folder_clocks import read_clock
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.tasks import QUEUES
-from returns_pipeline.report.words import counted, undelivered
-from returns_pipeline.settings import Settings
+from returns_pipeline.report.words import counted, feed_line, undelivered
+from returns_pipeline.settings import Intake, Settings
 from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store import deletion, outbox, retention
 from returns_pipeline.store.database import Database, safe, utc_now
-from returns_pipeline.usecases import intakes, models
+from returns_pipeline.usecases import feeds, intakes, models
 from returns_pipeline.usecases.schedule import next_due
 
 _LEAST_FREE_BYTES = 1024**3
@@ -143,16 +143,31 @@ def check_model(settings: Settings) -> str:
 
 def _intake(settings: Settings) -> str:
     is_skipped = SkipRule(settings.skip_patterns)
-    found = [check_intake(intake.folder, is_skipped) for intake in settings.every_intake]
+    found = [_place(intake, is_skipped) for intake in settings.every_intake]
     if _run("database", _database, settings).ok:
         with _opened(settings) as database:
             if alarms := intakes.alarms(settings, database, utc_now()):
                 raise alarms[0]
-            for folder in (intake.folder.resolve() for intake in settings.every_intake):
+            found += [feed_line(each.name, each.counts) for each in feeds.status(settings, database)]
+            for folder in (each.folder.resolve() for each in settings.every_intake if not each.feed):
                 place = file_system_of(str(folder))
                 if not any(folder.iterdir()) and (fault := intakes.emptiness_now(database, folder, place)):
                     raise fault
     return ", ".join(found)
+
+
+def _place(intake: Intake, is_skipped: Callable[[str], bool]) -> str:
+    """Return a line about an intake. The folder of a feed is made when its first photo is fetched."""
+    if intake.feed and not intake.feed.is_file():
+        raise ConfigFault(
+            "The file of the feed {feed} does not exist: {file}.",
+            "Write the file there, or correct RETURNS_INTAKES.",
+            feed=intake.feed_name,
+            file=intake.feed,
+        )
+    if intake.feed and not intake.folder.exists():
+        return str(intake.folder)
+    return check_intake(intake.folder, is_skipped)
 
 
 def _folders(settings: Settings) -> str:

@@ -30,6 +30,7 @@ class AuditAction(StrEnum):
     VIEW = "view"
     EXPORT = "export"
     NOTICE_RETRY = "notice_retry"
+    FEED_RETRY = "feed_retry"
     IMAGE_DELETE = "image_delete"
     RETURN_DECIDE = "return_decide"
     RETURN_CHANGE = "return_change"

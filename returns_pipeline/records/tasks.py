@@ -34,6 +34,7 @@ class Task(StrEnum):
     JUDGE_RETURNS = "workers.tasks.judge_returns"
     EMBED_PICTURES = "workers.tasks.embed_pictures"
     LOOK_AT_PHOTO = "workers.tasks.look_at_photo"
+    FETCH_FEEDS = "workers.tasks.fetch_feeds"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -46,6 +47,7 @@ TASK_QUEUES = {
     Task.DELIVER_NOTICES: CONTROL,
     Task.SWEEP: CONTROL,
     Task.RETENTION: CONTROL,
+    Task.FETCH_FEEDS: CONTROL,
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 #: How the name of a file in the spool begins: the request's id, and the image's place in the request.
 SPOOLED = re.compile(r"^[0-9a-f]{32}-[0-9]{6}-")
+#: Characters that are kept of a client's file name, from its end.
+_KEPT = 60
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _SEPARATORS = re.compile(r"[\s_/-]+")
 _URL = re.compile(r"\b[a-z][a-z0-9+]*://\S+")
 _PATH = re.compile(r"(?<![\w./])/(?:[^\s/,;:'\"()]+/)+([^\s/,;:'\"()]*)")
@@ -35,6 +38,13 @@ def file_name(path: str) -> str:
 def client_name(name: str) -> str:
     """Return the name that the client gave to a file of the spool, which is stored as REQUEST-NUMBER-NAME."""
     return SPOOLED.sub("", name, count=1)
+
+
+def safe_name(name: str) -> str:
+    """Return a file name without folders, unsafe characters or a leading dot: at most 60 characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = _UNSAFE.sub("_", last)
+    return kept[-_KEPT:].lstrip(".") or "image"
 
 
 def pathless(text: str) -> str:

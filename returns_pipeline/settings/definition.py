@@ -26,6 +26,7 @@ from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_ur
 from returns_pipeline.settings.values import (
     SKIP_PATTERNS,
     Intake,
+    parse_hosts,
     parse_intakes,
     parse_outcomes,
     parse_patterns,
@@ -58,9 +59,15 @@ class Settings(BaseSettings):
     incoming_dir: Path = Field(
         Path(), description="Intake folder, scanned with its subfolders. Default: HOME/incoming."
     )
+    feed_dir: Path = Field(
+        Path(),
+        description="Folder for photos that are fetched from the addresses of feeds; a subfolder for each "
+        "feed is its intake. All workers share it. Default: HOME/feeds.",
+    )
     intakes: Annotated[tuple[Intake, ...], NoDecode, PlainValidator(parse_intakes)] = Field(
         (),
-        description="Several intake folders, each with its own model: `MODEL=FOLDER,MODEL=FOLDER`. Each is "
+        description="Several intake folders, each with its own model: `MODEL=FOLDER,MODEL=FOLDER`. "
+        "`MODEL=feed:FILE` is a feed, a file with the addresses of photos. Each is "
         "scanned every night; INCOMING_DIR and MODEL are then not used for scans. Default: none.",
     )
     archive_dir: Path = Field(Path(), description="Folder for classified images. Default: HOME/archive.")
@@ -77,10 +84,28 @@ class Settings(BaseSettings):
         description="Folder for manifests, the files that announce returns. They are imported before each "
         "night's scan. Default: HOME/manifests.",
     )
+    feed_hosts: Annotated[tuple[str, ...], NoDecode, PlainValidator(parse_hosts)] = Field(
+        (),
+        description="Hosts with a private address that feeds may name, separated by commas: `HOST` or "
+        "`HOST:PORT`. Public hosts need not be named. Default: none.",
+        json_schema_extra={"allowed": "hosts, separated by commas"},
+    )
+    feed_delay: Seconds = Field(
+        1.0, le=30, description="Least seconds between two requests of feeds to the same host."
+    )
+    feed_timeout: float = Field(
+        60.0, gt=0, le=3600, description="Most seconds of one request for a photo of a feed."
+    )
+    feed_scan_seconds: Seconds = Field(
+        120.0,
+        le=240,
+        description="Seconds for which a scan fetches photos of feeds before it begins. The others are "
+        "fetched in the background.",
+    )
     contact: str = Field(
         "",
-        description="Mail or web address that `collect` sends to each site, for the site's operator. "
-        "Default: none.",
+        description="Mail or web address that `collect` and feeds send to each site, for the site's "
+        "operator. Default: none.",
     )
     catalogue_dir: Path = Field(
         Path(),
@@ -413,6 +438,7 @@ class Settings(BaseSettings):
             "report_dir": home / "reports",
             "spool_dir": home / "spool",
             "manifest_dir": home / "manifests",
+            "feed_dir": home / "feeds",
             "catalogue_dir": home / "catalogue",
             "database_url": sqlite_url(home / "returns.sqlite3"),
             "broker_url": f"redis+socket://{embedded_socket(home)}",
@@ -426,6 +452,7 @@ class Settings(BaseSettings):
         "report_dir",
         "spool_dir",
         "manifest_dir",
+        "feed_dir",
         "catalogue_dir",
         "models_dir",
         "spaces_dir",

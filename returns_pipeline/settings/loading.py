@@ -40,6 +40,7 @@ def settings_of_home(home: Path, **overrides: Any) -> Settings:
         "report_dir",
         "spool_dir",
         "manifest_dir",
+        "feed_dir",
         "database_url",
         "broker_url",
     )

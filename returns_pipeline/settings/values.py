@@ -6,6 +6,10 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationInfo
+
+from returns_pipeline.errors import RefusedError
+from returns_pipeline.public_hosts import AllowedHosts
 from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
 
@@ -17,6 +21,7 @@ SKIP_PATTERNS = (
 )
 _OUTCOME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _PRECISION = "precision:"
+_FEED = "feed:"
 #: Addresses that proxies may have in all: more than any provider's, less than everyone's. IPv4, IPv6.
 _MOST_PROXIES = {4: 2**28, 6: 2**122}
 _TOO_MANY_PROXIES = (
@@ -78,38 +83,72 @@ def parse_outcomes(value: Any) -> tuple[str, ...]:
 
 
 class Intake(NamedTuple):
-    """One intake folder and the model, NAME or NAME/VERSION, that classifies its photos."""
+    """One intake folder and the model, NAME or NAME/VERSION, that classifies its photos.
+
+    With a `feed`, the photos are fetched into the folder from the addresses that this file lists.
+    """
 
     model: str
     folder: Path
+    feed: Path | None = None
+
+    @property
+    def feed_name(self) -> str:
+        """The name of the feed: that of its file without the ending."""
+        return self.feed.stem if self.feed else ""
 
     def __str__(self) -> str:
-        """Return `MODEL=FOLDER`, the form in the settings."""
-        return f"{self.model}={self.folder}"
+        """Return `MODEL=FOLDER` or `MODEL=feed:FILE`, the form in the settings."""
+        return f"{self.model}={_FEED}{self.feed}" if self.feed else f"{self.model}={self.folder}"
 
 
-def parse_intakes(value: Any) -> tuple[Intake, ...]:
-    """Return the intakes of `MODEL=FOLDER,MODEL=FOLDER` with absolute folders. Parsed intakes stay unchanged.
+def parse_intakes(value: Any, info: ValidationInfo) -> tuple[Intake, ...]:
+    """Return the intakes of `MODEL=FOLDER,MODEL=feed:FILE`, with absolute paths; parsed ones unchanged.
 
-    Raises ValueError for another form, a model named twice, or a folder inside another intake.
+    The folder of a feed lies in FEED_DIR. Raises ValueError for another form, a model or a feed named twice,
+    a folder inside another intake, or a feed's file inside an intake.
     """
     if not isinstance(value, str):
         return tuple(value)
-    found = []
-    for part in value.split(",") if value.strip() else ():
-        model, _, folder = (piece.strip() for piece in part.partition("="))
-        if not model or not folder:
-            raise ValueError("should be MODEL=FOLDER, or several of them separated by commas")
-        # Absolute, because other processes may have another working directory.
-        found.append(Intake(model, Path(folder).expanduser().absolute()))
+    feed_dir = info.data.get("feed_dir", Path())
+    found = [_intake(part, feed_dir) for part in value.split(",")] if value.strip() else []
     names = [intake.model.partition("/")[0] for intake in found]
     if len(set(names)) < len(names):
         raise ValueError("should name each model once")
+    feeds = [intake.feed_name for intake in found if intake.feed]
+    if len(set(feeds)) < len(feeds):
+        raise ValueError("should name each feed once; its name is that of the file without the ending")
     folders = [intake.folder.resolve() for intake in found]
-    for inner in folders:
+    for inner in (*folders, *(intake.feed.resolve() for intake in found if intake.feed)):
         if any(inner.is_relative_to(other) for other in folders if other is not inner):
             raise ValueError(f"should not have {inner} inside another intake")
     return tuple(found)
+
+
+def _intake(text: str, feed_dir: Path) -> Intake:
+    model, _, place = (piece.strip() for piece in text.partition("="))
+    file = place.removeprefix(_FEED).strip()
+    if not model or not file:
+        raise ValueError("should be MODEL=FOLDER or MODEL=feed:FILE, or several of them separated by commas")
+    # Absolute, because other processes may have another working directory.
+    path = Path(file).expanduser().absolute()
+    if not place.startswith(_FEED):
+        return Intake(model, path)
+    if not path.name.isprintable():
+        raise ValueError("should name a feed whose file's name can be printed")
+    return Intake(model, feed_dir / path.stem, path)
+
+
+def parse_hosts(value: Any) -> tuple[str, ...]:
+    """Return the hosts of `HOST,HOST:PORT`. Parsed hosts stay unchanged. Raises ValueError for other text."""
+    if not isinstance(value, str):
+        return tuple(value)
+    names = tuple(name for part in value.split(",") if (name := part.strip()))
+    try:
+        AllowedHosts.parse(names)
+    except RefusedError:
+        raise ValueError("should be hosts, or hosts with a port, like localhost:8000") from None
+    return names
 
 
 def parse_proxies(value: Any) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.languages import N_
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import intakes, nights
+from returns_pipeline.store import feeds, intakes, nights
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import schedule
 
@@ -46,8 +46,19 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
                     zone=settings.timezone,
                 )
             )
-        elif fault := emptiness(db, _resolved(intake.folder)):
+        elif intake.feed is None and (fault := emptiness(db, _resolved(intake.folder))):
             found.append(fault)
+        reading = feeds.last_reading(db, intake.feed_name) if intake.feed else None
+        if reading and reading.error:
+            found.append(
+                ConfigFault(
+                    "The feed {feed} was not read to its end: {reason}",
+                    "Correct the file {file}; the program reads it again.",
+                    feed=intake.feed_name,
+                    reason=reading.error,
+                    file=intake.feed,
+                )
+            )
     return found
 
 
@@ -55,6 +66,11 @@ def alarms(settings: Settings, db: Database, now: datetime) -> list[ConfigFault]
 def _resolved(folder: Path) -> Path:
     """Return a folder without links, read once in each process: later the file server may not answer."""
     return folder.resolve()
+
+
+def is_of_feed(settings: Settings, folder: Path) -> bool:
+    """Whether photos come into a folder, a resolved path, from a feed: it is empty until they are fetched."""
+    return any(intake.feed and intake.folder.resolve() == folder for intake in settings.every_intake)
 
 
 def emptiness(db: Database, folder: Path) -> ConfigFault | None:

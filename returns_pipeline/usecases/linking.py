@@ -56,7 +56,7 @@ class _Rules(NamedTuple):
 def link_run(context: Context, run_id: int) -> bool:
     """Link the photos of a run whose chunks are all done; return whether a return is to be judged.
 
-    Costs one query of an empty table if neither codes nor patterns are set and there are no returns.
+    Costs one query of an empty table if no codes, patterns or feeds are set and there are no returns.
     """
     settings, db = context.settings, context.db
     if not _is_on(settings) and not return_links.is_used(db):
@@ -90,7 +90,8 @@ def link_chunk(context: Context, run_id: int, chunk_id: int) -> bool:
 
 
 def _is_on(settings: Settings) -> bool:
-    return bool(settings.codes or settings.folder_pattern or settings.file_pattern)
+    has_feeds = any(intake.feed for intake in settings.every_intake)
+    return bool(settings.codes or settings.folder_pattern or settings.file_pattern or has_feeds)
 
 
 def _shown(

@@ -1,12 +1,9 @@
 """Imports files that announce returns, and those of the drop folder before each night."""
 
-import fcntl
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +25,7 @@ from returns_pipeline.store.return_imports import Announced, Origin
 from returns_pipeline.tabular_files.lines import Line
 from returns_pipeline.tabular_files.reading import SUFFIXES
 from returns_pipeline.usecases import judging, models
+from returns_pipeline.usecases.alone import alone
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.seen import Seen
 
@@ -200,7 +198,7 @@ def take_dropped(context: Context) -> list[Path]:
     try:
         if not folder.is_dir():
             return []
-        with _alone(folder) as is_alone:
+        with alone(folder) as is_alone:
             if not is_alone:
                 return []
             for path in sorted(folder.iterdir()):
@@ -263,18 +261,3 @@ def _move(path: Path, folder: Path, report: dict[str, Any]) -> Path:
     with whole_file(folder / f"{target.name}.report.json") as unfinished:
         unfinished.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return target
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock; yield whether no other process has it. The system releases it."""
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)

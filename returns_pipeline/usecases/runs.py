@@ -17,7 +17,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.store import chunks, images, jobs, nights, outbox, runs
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import causes, intakes, manifests, models, schedule
+from returns_pipeline.usecases import causes, feeds, intakes, manifests, models, schedule
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -81,7 +81,8 @@ def scan_intakes(context: Context, request_id: str, kind: RunKind = RunKind.SCAN
     require_not_cancelled(context, request_id)
     opened: list[int] = []
     faults: list[PipelineError] = []
-    for model, folder in settings.every_intake:
+    feeds.fetch_before_scan(context)
+    for model, folder, _ in settings.every_intake:
         request = schedule.request_of_intake(request_id, settings, model)
         try:
             opened.append(scan(context, request, folder, kind, model))
@@ -133,7 +134,8 @@ def scan(
         runs.end_scan(context.db, run_id, settling.left, root, file_system)
         seconds = round(time.monotonic() - began, 3)
         log.info("scan_ended", **asdict(settling.left), seconds=seconds)
-        if fault := intakes.emptiness(context.db, root):
+        is_of_feed = intakes.is_of_feed(settings, root)
+        if not is_of_feed and (fault := intakes.emptiness(context.db, root)):
             log.warning("intake_empty", reason=str(fault))
             with context.spoken():
                 notice = causes.empty_intake(run_id, root, fault)

@@ -4,7 +4,6 @@ All uploads of one day for one model version belong to one run, which closes whe
 """
 
 import contextlib
-import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import RunKind, RunRequest
-from returns_pipeline.records.text import SPOOLED
+from returns_pipeline.records.text import SPOOLED, safe_name
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import request_keys, runs, uploads
 from returns_pipeline.store.database import utc_now
@@ -35,9 +34,6 @@ _CHUNK = 128
 _ORPHAN_NS = 3600 * 10**9
 #: How long a request that is repeated with its key gets the results of the first one.
 _KEY_LASTS = timedelta(days=1)
-#: Characters that are kept of a client's file name, from its end.
-_KEPT = 60
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class AcceptedUpload(NamedTuple):
@@ -60,7 +56,7 @@ def write_spool(context: Context, images: Iterable[tuple[str, bytes]]) -> list[F
     try:
         for number, (name, content) in enumerate(images):
             # `records.text.SPOOLED` finds the client's name in it.
-            places.append(f"{context.settings.spool_dir}/{request}-{number:06}-{_safe_name(name)}")
+            places.append(f"{context.settings.spool_dir}/{request}-{number:06}-{safe_name(name)}")
             written.append(context.photos.put(places[-1], content))
     except TransientFault as fault:
         discard(context, places)
@@ -76,13 +72,6 @@ def discard(context: Context, places: Iterable[str]) -> None:
     """Delete spool files that have no row."""
     for place in places:
         context.photos.remove(place)
-
-
-def _safe_name(name: str) -> str:
-    """Return a client's file name without folders, unsafe characters or a leading dot."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    kept = _UNSAFE.sub("_", last)
-    return kept[-_KEPT:].lstrip(".") or "image"
 
 
 def accept(

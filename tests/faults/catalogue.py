@@ -16,6 +16,7 @@ from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, Task
 from returns_pipeline.store import runs, tables
 from tests.databases import postgres_away
+from tests.faults.feeds import kill_fetching
 from tests.faults.files import (
     change_files,
     deadly_image,
@@ -322,6 +323,12 @@ FAULTS = [
         settings={"folder_pattern": "^(RMA-[0-9]+)$", "lease_seconds": 1},
     ),
     Fault("a process dies between photos and matches", kill_comparisons, settings={"lease_seconds": 1}),
+    Fault(
+        "a process dies while it fetches a feed",
+        kill_fetching,
+        tested_on=_SQLITE,
+        settings={"lease_seconds": 1},
+    ),
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
 ]
 

@@ -4,7 +4,8 @@ It is the project's own worker with another classifier. White pixels kill its pr
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
 FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename.
 FAULT_JUDGING is a file: the process that creates it dies while it judges returns. FAULT_MATCHING is one too:
-the process that creates it dies before it stores the first matches of photos.
+the process that creates it dies before it stores the first matches of photos. FAULT_FEEDS are two, separated
+by a colon: processes die before a fetched photo gets its name, and before its address is marked.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,11 +22,11 @@ from numpy.typing import NDArray
 
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
-from returns_pipeline.photos import folder_renames
+from returns_pipeline.photos import folder_feeds, folder_renames
 from returns_pipeline.records.likeness import Match
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.returns import Return
-from returns_pipeline.store import likeness, return_verdicts
+from returns_pipeline.store import feeds, likeness, return_verdicts
 from returns_pipeline.store.database import Database
 from workers import process
 from workers.app import app
@@ -91,6 +93,21 @@ def _die_before_the_end(db: Database, chunk_id: int, matches: Sequence[Match]) -
     return _end(db, chunk_id, matches)
 
 
+def _dying(place: Any, name: str, number: int) -> None:
+    """Let the first process that calls a function of fetching die in its place."""
+    original = getattr(place, name)
+
+    def die_once(*arguments: Any) -> None:
+        if flags := os.environ.get("FAULT_FEEDS"):
+            with contextlib.suppress(FileExistsError), Path(flags.split(":")[number]).open("x"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        original(*arguments)
+
+    setattr(place, name, die_once)
+
+
+_dying(folder_feeds, "show", 0)
+_dying(feeds, "settle", 1)
 setattr(likeness, "end", _die_before_the_end)  # noqa: B010 - replaces the name that the comparison uses
 setattr(return_verdicts, "lock", _die_once)  # noqa: B010 - replaces the name that judging uses
 setattr(folder_renames, "rename_to_free", _stall_once)  # noqa: B010 - replaces the name that moves use

@@ -70,6 +70,7 @@ READING = {
     "models history": [],
     "data check": ["photos"],
     "notify list": [],
+    "feed status": [],
     "users list": [],
     "tokens list": [],
     "audit list": [],
@@ -82,7 +83,7 @@ OTHERS = {
     *("models register", "models promote", "models rollback", "models shadow"),
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
-    *("images delete", "retention", "returns evaluate", "returns show", "returns decide"),
+    *("feed retry", "images delete", "retention", "returns evaluate", "returns show", "returns decide"),
     *(
         "returns import",
         "returns delete-customer",

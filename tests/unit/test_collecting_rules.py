@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scrapy.http import HtmlResponse
 
 from returns_pipeline.collecting.categories import Folders, folder_name
-from returns_pipeline.collecting.hosts import AllowedHosts, is_public
 from returns_pipeline.collecting.job import Rules
 from returns_pipeline.collecting.pages import Found, links, pictures
 from returns_pipeline.photos.intake_rules import is_skipped
+from returns_pipeline.public_hosts import AllowedHosts, is_public
 from returns_pipeline.training.labelled import names
 
 

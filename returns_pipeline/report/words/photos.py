@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from returns_pipeline.errors import FaultCode
 from returns_pipeline.languages import N_, Words, category, gettext, ngettext, number
+from returns_pipeline.records.feeds import FeedCounts
 from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.removal import RetentionPass
@@ -182,6 +183,17 @@ UNUSABLE: Mapping[str, tuple[str, str]] = {
         N_("Ask an operator to repair the cause, which is in the reason below, and to try the photo again."),
     ),
 }
+
+
+def feed_line(feed: str, counts: FeedCounts) -> str:
+    """Return what became of the addresses of a feed, a sentence."""
+    return gettext(
+        "Addresses of the feed {feed}: {waiting} waiting, {fetched} fetched, {refused} refused.",
+        feed=feed,
+        waiting=number(counts.waiting),
+        fetched=number(counts.fetched),
+        refused=number(counts.refused),
+    )
 
 
 def retention(last: RetentionPass) -> list[str]:

@@ -20,6 +20,7 @@ from returns_pipeline.store.tables.catalogue_tables import (
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.event_tables import events, forgotten_customers, product_neighbours
 from returns_pipeline.store.tables.explanation_tables import explanations
+from returns_pipeline.store.tables.feed_tables import feed_addresses, feed_readings
 from returns_pipeline.store.tables.image_tables import (
     IDENTITY,
     NOT_CLASSIFIED,
@@ -116,6 +117,8 @@ __all__ = [
     "escape_path",
     "events",
     "explanations",
+    "feed_addresses",
+    "feed_readings",
     "file_removals",
     "forgotten_customers",
     "image_codes",

@@ -18,6 +18,7 @@ from returns_pipeline.report import charts, words
 from returns_pipeline.report.words import counted
 from returns_pipeline.store import deletion, images, outbox, retention, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases import feeds
 from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.intakes import alarms
@@ -53,6 +54,15 @@ def _old_photos(db: Database) -> list[str]:
     return words.retention(last) if last else []
 
 
+def _feeds(context: Context) -> list[str]:
+    """Return a sentence for each feed whose addresses are not all fetched."""
+    return [
+        words.feed_line(each.name, each.counts)
+        for each in feeds.status(context.settings, context.db)
+        if each.counts.waiting or each.counts.refused
+    ]
+
+
 @router.get("/")
 def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HTMLResponse:
     """Show the last night, open runs and the trend."""
@@ -84,6 +94,7 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
         work_fault=pathless(retold(work.fault or "")) if person.may(Role.OPERATOR) else "",
         last=last,
         returns=returns_to_check(web),
+        feeds=_feeds(context),
         undelivered=words.undelivered(outbox.counts(db)),
         old_photos=_old_photos(db) if person.may(Role.OPERATOR) else [],
         files_left=len(deletion.open_removals(db)) if person.may(Role.OPERATOR) else 0,

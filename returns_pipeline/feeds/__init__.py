@@ -1,0 +1,1 @@
+"""Feeds: files that list the addresses of photos. Reading them, and fetching one photo."""
