@@ -40,7 +40,7 @@ def collect(
     label: Annotated[str, typer.Option(help="The category of all pictures.")] = "",
     licence: Annotated[str, typer.Option(help="The licence of pictures that state none.")] = "",
     max_pages: Annotated[int, typer.Option(min=1, max=MOST, help="Most pages.")] = 5_000,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Most bytes of all responses.")] = 2 << 30,
+    max_bytes: Annotated[int, typer.Option(min=1, max=1 << 50, help="Most bytes received.")] = 2 << 30,
     max_minutes: Annotated[float, typer.Option(min=0.01, max=10_000, help="Most minutes.")] = 60,
     per_category: Annotated[int, typer.Option(min=1, max=MOST, help="Most pictures of a category.")] = 1_000,
     least_side: Annotated[

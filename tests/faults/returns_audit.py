@@ -19,6 +19,8 @@ FILE_PATTERN = r"^([a-z]+_[0-9]*)[0-9]\."
 #: Returns that are announced before the night, and what all of them should contain.
 ANNOUNCED = ("image_", *(f"image_{number}" for number in range(1, 20)))
 EXPECTED = "dark"
+#: Photos of one label from which the stub model is sure of a return.
+_ENOUGH = 5
 
 
 def audit_returns(db: Database, settings: Settings) -> list[str]:
@@ -81,7 +83,10 @@ def _of_verdict(row: Any, photos: Sequence[Any], events: Sequence[Any]) -> Itera
 
 
 def _right_verdict(row: Any, labels: set[str], photos: int) -> VerdictKind | None:
-    """Return the verdict that the facts demand. Photos with different labels may have any, but have one."""
+    """Return the verdict that the facts demand.
+
+    Photos with different labels may have any, but have one. A few photos may leave the model unsure.
+    """
     if not photos:
         return None
     if row.announced_on is None:
@@ -90,4 +95,6 @@ def _right_verdict(row: Any, labels: set[str], photos: int) -> VerdictKind | Non
         return VerdictKind.UNREADABLE
     if len(labels) > 1 and row.verdict is not None:
         return VerdictKind(row.verdict)
+    if row.verdict == VerdictKind.UNSURE and photos < _ENOUGH:
+        return VerdictKind.UNSURE
     return VerdictKind.MATCH if EXPECTED in labels else VerdictKind.MISMATCH

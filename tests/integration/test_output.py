@@ -81,7 +81,7 @@ OTHERS = {
     *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
     *("images delete", "retention", "returns evaluate", "returns show", "returns decide"),
-    *("returns import", "returns delete-customer", "returns evaluate-reuse"),
+    *("collect", "returns import", "returns delete-customer", "returns evaluate-reuse"),
 }
 
 

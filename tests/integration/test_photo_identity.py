@@ -43,6 +43,7 @@ def test_rows_survive_the_new_column_both_ways(database_url: str) -> None:
             assert [tuple(row) for row in kept] == [("/a.png", 700, 1700000000000000001)]
             if has_identity:
                 assert connection.exec_driver_sql("SELECT identity FROM images").scalar_one() is None
+    database.upgrade()
     claim = chunks.claim(database, 1, "owner", "worker", 60)
     assert claim is not None
     assert [image.identity for image in claim.images] == ["700-1700000000000000001"]
