@@ -61,7 +61,7 @@ def _similarity(places: "NDArray[Any]", shape: tuple[int, int]) -> Any:
     except ImportError as error:
         raise ConfigFault(
             "The library implicit is not installed: {reason}.",
-            'Install it with `pip install "returns-pipeline[recommend]"`.',
+            "Install it with `pip install -r requirements-recommend.txt`.",
             reason=str(error),
         ) from error
     matrix = csr_matrix((np.ones(len(places)), (places[:, 0], places[:, 1])), shape=shape)

@@ -33,24 +33,27 @@ _MATCHES = (
     .join_from(image_matches, _mine, _mine.c.id == image_matches.c.image_id)
     .join(_earlier, _earlier.c.id == image_matches.c.earlier_id)
 )
-_PHOTOS = (
-    sa.select(
-        images.c.id,
-        RECEIVED_AT.label("received_at"),
-        HAS_PHOTO.label("has_photo"),
-        images.c.final_label,
-        images.c.width,
-        images.c.height,
-        returns.c.id.label("return_id"),
-        returns.c.number,
-        returns.c.order_number,
-        returns.c.customer,
-        returns.c.verdict,
-    )
-    .join_from(images, runs, runs.c.id == images.c.run_id)
-    .join(chunks, chunks.c.id == images.c.chunk_id)
-    .outerjoin(returns, returns.c.id == images.c.return_id)
+#: A subquery, so that PostgreSQL looks up a chunk for each photo and never reads all chunks.
+_RECEIVED_AT = (
+    sa.select(RECEIVED_AT)
+    .join_from(chunks, runs, runs.c.id == chunks.c.run_id)
+    .where(chunks.c.id == images.c.chunk_id)
+    .correlate(images)
+    .scalar_subquery()
 )
+_PHOTOS = sa.select(
+    images.c.id,
+    _RECEIVED_AT.label("received_at"),
+    HAS_PHOTO.label("has_photo"),
+    images.c.final_label,
+    images.c.width,
+    images.c.height,
+    returns.c.id.label("return_id"),
+    returns.c.number,
+    returns.c.order_number,
+    returns.c.customer,
+    returns.c.verdict,
+).join_from(images, returns, returns.c.id == images.c.return_id, isouter=True)
 
 
 class MatchedPhoto(NamedTuple):
@@ -121,7 +124,9 @@ def undecided(db: Database) -> list[ShownMatch]:
 
 def is_waiting(db: Database) -> bool:
     """Whether a match waits for a person's decision."""
-    query = _MATCHES.where(image_matches.c.decision.is_(None), _TOLD).limit(1)
+    # In an order, so that PostgreSQL reads an index and not the table.
+    newest = image_matches.c.image_id.desc()
+    query = _MATCHES.where(image_matches.c.decision.is_(None), _TOLD).order_by(newest).limit(1)
     with db.read() as connection:
         return connection.execute(query).first() is not None
 

@@ -93,7 +93,10 @@ def test_photos_are_reviewed_by_keys(page: Page) -> None:
     press(page, "v")
     expect(page).to_have_url(re.compile("/review"))
     press(page, "Enter")
+    # The next page must be there before the next key is pressed.
+    page.wait_for_load_state("networkidle")
     press(page, "u")
+    page.wait_for_load_state("networkidle")
     press(page, "g")
     expect(page).to_have_url(re.compile("/review/grid"))
     reach(page, ".chips a")

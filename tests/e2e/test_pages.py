@@ -328,7 +328,7 @@ def test_a_viewer_is_not_led_to_pages_that_refuse(page: Page) -> None:
     """A viewer's navigation has no page for reviewers, and such a page refuses in a sentence."""
     log_in(page, "viewer")
     links = page.get_by_role("navigation").get_by_role("link")
-    expect(links).to_have_text(["Tonight", "Returns", "Runs", "Models", "Account"])
+    expect(links).to_have_text(["Tonight", "Returns", "Products", "Runs", "Models", "Account"])
     refused = page.request.get("/review", headers={"Accept": "text/html"})
     assert refused.status == 403
     assert "viewer is a viewer; this needs a reviewer." in refused.text()

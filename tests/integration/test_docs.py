@@ -107,6 +107,9 @@ def _write_products(folder: Path) -> None:
     (folder / "shop.jsonl").write_text(
         '{"Art": "A", "Gruppe": "Hats", "Typ": "Caps", "cost": {"amount": 5}}\n', encoding="utf-8"
     )
+    (folder / "fields.json").write_text(
+        '{"id": "Art", "category": ["Gruppe", "Typ"], "price": "cost.amount"}', encoding="utf-8"
+    )
 
 
 def _write_events(folder: Path) -> None:

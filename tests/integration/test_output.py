@@ -92,7 +92,7 @@ OTHERS = {
         "catalogue show",
     ),
     *("collect", "events import", "events forget", "recommendations show", "recommendations learn"),
-    *("recommendations evaluate",),
+    *("recommendations evaluate", "catalogue embed", "catalogue evaluate", "train embedding"),
 }
 
 

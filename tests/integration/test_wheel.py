@@ -26,6 +26,7 @@ SOURCES = (
     "migrations",
     "models",
     "samples",
+    "spaces",
 )
 
 #: Starts the schedule from the wheel and waits for its first line.
