@@ -78,7 +78,9 @@ def test_a_space_is_trained_judged_and_published(tmp_path: Path) -> None:
     space = train(request, LIMITS)
     assert (space.name, space.version, space.dimensions) == ("shop", 1, 2 + 2 + 64)
     assert space.metrics["products_trained"] + space.metrics["products_judged"] == 64
-    assert space.metrics["articleType.first"] >= 0.9
+    # An eighth of the pictures are white on white and show no kind.
+    assert space.metrics["articleType.first"] >= 0.8
+    assert space.metrics["articleType.among_five"] >= 0.85
     pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
     assert Embedder(space).embed(pixels).shape == (3, space.dimensions)
 
