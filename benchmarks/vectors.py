@@ -1,5 +1,7 @@
 """`python -m benchmarks.vectors`: how fast and how exact the search among vectors of products is.
 
+And how many pictures a second a core embeds, beside how many photos it classifies.
+
 The vectors are drawn: as many looks as products have kinds and colours, each with variation. Recall is the
 share of the ten nearest of an exact search that the index finds too.
 """
@@ -14,7 +16,11 @@ import numpy as np
 import typer
 
 from benchmarks import machine
-from returns_pipeline.classify.spaces.embedder import quantized
+from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
+from returns_pipeline.classify.spaces.embedder import Embedder, quantized
+from returns_pipeline.classify.spaces.space import find_space
+from returns_pipeline.settings import load_settings
 from returns_pipeline.vectors import index
 from returns_pipeline.vectors.index import Stamp
 from returns_pipeline.vectors.nearest import Exact, Found
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
 _DIMENSIONS, _LOOKS, _QUERIES, _NEAREST = 186, 2_000, 300, 10
 _AT_ONCE = 50_000
+_PICTURES, _ROUNDS = 32, 6
 
 
 def draw(count: int) -> "NDArray[np.int8]":
@@ -45,8 +52,33 @@ def main(
 ) -> None:
     """Print milliseconds of a search, recall, seconds to build, and bytes."""
     print(machine.as_line(machine.describe()))
+    _measure_networks()
     for each in count:
         _measure(each)
+
+
+def _measure_networks() -> None:
+    """Print pictures a second of the space and of the model `clothing`, one thread each, in turns."""
+    settings = load_settings()
+    embedder = Embedder(find_space(settings.spaces_dir, "products"))
+    bundle = load_bundle(settings.models_dir / "clothing" / "1")
+    classifier = OpenVINOClassifier(bundle)
+    seconds: dict[str, list[float]] = {"embeds": [], "classifies": []}
+    random = np.random.default_rng(0)
+    for _ in range(_ROUNDS):
+        for name, run, shape in (
+            ("embeds", embedder.embed, embedder.space.input.shape),
+            ("classifies", classifier.predict, bundle.input.shape),
+        ):
+            pixels = random.integers(0, 256, (_PICTURES, *shape), dtype=np.uint8)
+            began = time.perf_counter()
+            run(pixels)
+            seconds[name].append(time.perf_counter() - began)
+    rates = {name: _PICTURES / float(np.median(each)) for name, each in seconds.items()}
+    ratio = rates["embeds"] / rates["classifies"]
+    print(
+        f"one core embeds {rates['embeds']:.0f}/s, classifies {rates['classifies']:.0f}/s: ratio {ratio:.2f}"
+    )
 
 
 def _measure(count: int) -> None:

@@ -1,5 +1,6 @@
-"""Linear maps of features: directions that tell values of an attribute apart, and principal components."""
+"""Linear maps of features: scores of the values of an attribute, and principal components."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,44 +8,50 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: How far the spread within a value is pulled towards a sphere: some thousand products do not determine
-#: the spread of two thousand features.
-_SHRINKAGE = 0.3
+#: Ridge beside a kernel whose mean diagonal is 1: some thousand products do not determine thousands of
+#: features.
+_RIDGE = 0.3
+#: A column that varies less than this share of its group's mean deviation is noise.
+_LEAST_DEVIATION = 0.01
 
 
-def standardized(
-    features: "NDArray[np.float32]",
+def classifier(
+    features: "NDArray[np.float32]", groups: Sequence[int], values: "NDArray[np.intp]"
 ) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
-    """Return mean and scale of each column of float32 [n, f]."""
-    return features.mean(axis=0), features.std(axis=0) + 1e-4
+    """Return matrix float32 [f, k] and offset [k] of ridge regression: about 1 for the right one of k values.
 
-
-def discriminant(
-    features: "NDArray[np.float32]", values: "NDArray[np.intp]", dimensions: int
-) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
-    """Return matrix float32 [f, d] and offset [d] of Fisher's linear discriminant; d is at most `dimensions`.
-
-    `values` has the place of each row's attribute value, from 0. The spread within values is regularised as
-    in Friedman, "Regularized Discriminant Analysis", JASA 84, 1989.
+    `features` float32 [n, f] are in `groups` of so many columns; each group counts the same. `values` has the
+    place of each row's value, from 0. The equations are solved in the smaller of both forms: Saunders,
+    Gammerman and Vovk, "Ridge Regression Learning Algorithm in Dual Variables", ICML 1998.
     """
-    mean, scale = standardized(features)
-    rows = (features - mean) / scale
-    counts = np.bincount(values).astype(np.float32)
-    sums = np.zeros((len(counts), rows.shape[1]), np.float32)
-    np.add.at(sums, values, rows)
-    centres = sums / np.maximum(counts, 1)[:, None]
-    within = rows - centres[values]
-    spread = within.T @ within / len(rows)
-    size = len(spread)
-    sphere = np.trace(spread) / size * np.eye(size, dtype=np.float32)
-    strengths, axes = np.linalg.eigh((1 - _SHRINKAGE) * spread + _SHRINKAGE * sphere)
-    whitening = axes / np.sqrt(strengths)
-    _, found, directions = np.linalg.svd(
-        np.sqrt(counts)[:, None] * (centres @ whitening), full_matrices=False
-    )
-    kept = min(dimensions, int((found > found[0] * 1e-4).sum()))
-    matrix = (whitening @ directions[:kept].T) / scale[:, None]
-    return matrix.astype(np.float32), (-mean @ matrix).astype(np.float32)
+    mean = features.mean(axis=0)
+    scale = _scale(features, groups)
+    rows = (features - mean) * scale
+    wanted = np.eye(int(values.max()) + 1, dtype=np.float32)[values]
+    shares = wanted.mean(axis=0)
+    if len(rows) <= rows.shape[1]:
+        found = rows.T @ np.linalg.solve(_ridged(rows @ rows.T), wanted - shares)
+    else:
+        found = np.linalg.solve(_ridged(rows.T @ rows), rows.T @ (wanted - shares))
+    matrix = (found * scale[:, None]).astype(np.float32)
+    return matrix, (shares - mean @ matrix).astype(np.float32)
+
+
+def _scale(features: "NDArray[np.float32]", groups: Sequence[int]) -> "NDArray[np.float32]":
+    deviations = features.std(axis=0)
+    scale: NDArray[np.float32] = np.empty_like(deviations)
+    start = 0
+    for width in groups:
+        part = deviations[start : start + width]
+        least = _LEAST_DEVIATION * part.mean() + 1e-6
+        scale[start : start + width] = 1 / ((part + least) * np.sqrt(width * len(groups)))
+        start += width
+    return scale
+
+
+def _ridged(matrix: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    np.fill_diagonal(matrix, matrix.diagonal() + _RIDGE)
+    return matrix
 
 
 def principal(

@@ -1,4 +1,4 @@
-"""Makes an embedding space: the features of a frozen network, mapped so that equal attributes lie together.
+"""Makes an embedding space: the features of a frozen network, mapped to values of attributes and to a look.
 
 Products are divided, not pictures, so what is measured is measured on products that the maps never saw, in a
 gallery of such products only. The maps of the space that is written are then computed from all products.
@@ -8,8 +8,9 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import keras
 import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, file_sha256
@@ -20,19 +21,22 @@ from returns_pipeline.classify.spaces.space import Space, publish_space
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.models import ImageInput
+from returns_pipeline.records.text import printable
 from returns_pipeline.training.embedding import network
-from returns_pipeline.training.embedding.maps import discriminant, principal
-from returns_pipeline.training.embedding.network import Columns, Part
+from returns_pipeline.training.embedding.maps import classifier, principal
+from returns_pipeline.training.embedding.network import Columns, Known, Look
 from returns_pipeline.usecases.labelled_products import LabelledProduct, pixels_of, read_catalogue, values_of
 from returns_pipeline.vectors.agreement import NEIGHBOURS, Agreement, agreement, neighbours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Dimensions of the parts of a vector; together at most 256 bytes.
-_KIND, _LOOK, _COLOUR = 64, 64, 64
-#: How much the parts count beside the kind of product.
-_LOOK_WEIGHT, _COLOUR_WEIGHT = 0.4, 0.7
+#: Most dimensions of each attribute's part of a vector and of its look; together at most 256 bytes.
+_KNOWN, _LOOK = 96, 64
+#: Dimensions of the look alone, where no attribute is known.
+_LOOK_ALONE = 192
+#: How much the colour counts beside the kind of product.
+_COLOUR_WEIGHT = 1.2
 _LEAST_PRODUCTS = 50
 
 
@@ -66,7 +70,8 @@ def train(
 ) -> Space:
     """Train, judge and publish a space: the next version of its name.
 
-    Raises RefusedError if the catalogue has too few products with pictures or lacks an attribute.
+    Raises RefusedError if the catalogue has too few products with pictures, lacks an attribute, or has
+    fewer than two values of it.
     """
     products, _ = read_catalogue(request.catalogue)
     for name in filter(None, (request.by, request.colour)):
@@ -81,8 +86,9 @@ def train(
             least=_LEAST_PRODUCTS,
         )
     metrics = _judged(request, features, columns, is_judged)
-    parts = _parts(request, features, columns, np.ones(len(is_judged), bool))
-    return _published(request, model, parts, metrics, len(features.products))
+    known, look = _parts(request, features, columns, np.ones(len(is_judged), bool))
+    whole = keras.Model(model.input, network.vectors_of(model.output, known, look))
+    return _published(request, whole, metrics, len(features.products))
 
 
 def _computed(
@@ -131,44 +137,48 @@ def _divided(digests: Sequence[str], share: float, seed: int) -> "NDArray[np.boo
     return np.array([int.from_bytes(each, "big") / 2**64 < share for each in drawn])
 
 
-def _places(values: Sequence[str]) -> "NDArray[np.intp]":
-    return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
-
-
-def _discriminant(
-    features: _Features, rows: "NDArray[np.bool_]", columns: slice, name: str, dimensions: int
-) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
-    values = values_of(features.products, name)
-    rows = rows & np.array([bool(value) for value in values])
-    places = _places([value for value, row in zip(values, rows, strict=True) if row])
-    both = np.concatenate([features.plain[rows, columns], features.mirrored[rows, columns]])
-    return discriminant(both, np.concatenate([places, places]), dimensions)
+def _known(
+    features: _Features, rows: "NDArray[np.bool_]", groups: Sequence[slice], name: str, weight: float
+) -> Known:
+    """Return the part of an attribute, from these rows alone and their mirrored pictures."""
+    values = np.asarray(values_of(features.products, name), dtype=str)
+    rows = rows & (values != "")
+    distinct, found = np.unique(values[rows], return_inverse=True)
+    if len(distinct) < 2:
+        raise RefusedError("The products have fewer than two values of {name}.", name=printable(name))
+    columns = network.places(groups)
+    both = np.concatenate([features.plain[rows][:, columns], features.mirrored[rows][:, columns]])
+    widths = [group.stop - group.start for group in groups]
+    matrix, offset = classifier(both, widths, np.concatenate([found, found]))
+    axes = None
+    if matrix.shape[1] > _KNOWN:
+        scores = both @ matrix + offset
+        axes = np.linalg.svd(scores.T @ scores)[0][:, :_KNOWN].astype(np.float32)
+    return Known(columns, matrix, offset, axes, weight)
 
 
 def _parts(
     request: EmbeddingRequest, features: _Features, columns: Columns, rows: "NDArray[np.bool_]"
-) -> list[Part]:
-    """Return the parts of a vector, from these rows alone: the kind, the look, and the colour."""
-    shape = slice(columns.last.start, columns.middle.stop)
-    look = principal(features.plain[rows, columns.last], _LOOK if request.by else _KIND + _LOOK)
-    parts = [Part(columns.last, *look, _LOOK_WEIGHT if request.by else 1.0)]
+) -> tuple[list[Known], Look]:
+    """Return the parts of a vector, from these rows alone: what is known, and the look."""
+    last, late, middle, early, colours = columns
+    known = []
     if request.by:
-        parts.insert(0, Part(shape, *_discriminant(features, rows, shape, request.by, _KIND), 1.0))
+        known.append(_known(features, rows, (last, late, middle), request.by, 1.0))
     if request.colour:
-        colour = slice(columns.middle.start, columns.colours.stop)
-        found = _discriminant(features, rows, colour, request.colour, _COLOUR)
-        return [*parts, Part(colour, *found, _COLOUR_WEIGHT)]
-    return [
-        *parts,
-        Part(columns.colours, *principal(features.plain[rows, columns.colours], _COLOUR), _COLOUR_WEIGHT),
-    ]
+        groups = (last, late, middle, early, *colours)
+        known.append(_known(features, rows, groups, request.colour, _COLOUR_WEIGHT))
+    look = principal(features.plain[rows, last], _LOOK if known else _LOOK_ALONE)
+    return known, Look(network.places([last]), *look)
 
 
 def _judged(
     request: EmbeddingRequest, features: _Features, columns: Columns, is_judged: "NDArray[np.bool_]"
 ) -> dict[str, float]:
-    parts = _parts(request, features, columns, ~is_judged)
-    nearest = neighbours(quantized(network.vectors_of(features.plain[is_judged], parts)))
+    known, look = _parts(request, features, columns, ~is_judged)
+    inputs = keras.Input(features.plain.shape[1:])
+    to_vectors = keras.Model(inputs, network.vectors_of(inputs, known, look))
+    nearest = neighbours(quantized(to_vectors.predict(features.plain[is_judged], verbose=0)))
     metrics = {"products_trained": float((~is_judged).sum()), "products_judged": float(is_judged.sum())}
     for name in dict.fromkeys(filter(None, (request.by, request.colour))):
         values = values_of(features.products, name)
@@ -179,17 +189,15 @@ def _judged(
     return metrics
 
 
-def _published(
-    request: EmbeddingRequest, model: object, parts: Sequence[Part], metrics: dict[str, float], count: int
-) -> Space:
+def _published(request: EmbeddingRequest, model: Any, metrics: dict[str, float], count: int) -> Space:
     with draft_folder(request.spaces_dir) as draft:
-        network.export(network.with_parts(model, parts), draft / OPENVINO_MODEL)
+        network.export(model, draft / OPENVINO_MODEL)
         space = Space(
             folder=draft,
             name=request.name,
             version=0,
             side=network.SIDE,
-            dimensions=sum(part.matrix.shape[1] for part in parts),
+            dimensions=int(model.output.shape[-1]),
             metric="cosine",
             sha256={name: file_sha256(draft / name) for name in (OPENVINO_MODEL, OPENVINO_WEIGHTS)},
             command=request.command,
