@@ -145,14 +145,14 @@ def test_photos_are_sent_and_tried_by_keys(here: Site, page: Page) -> None:
     expect(page).to_have_url(re.compile("/upload"))
     reach(page, "input[name=files]")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        press(page, "Enter")
     chooser.value.set_files(photo)
     expect(page.locator("[data-counts]")).to_contain_text("1")
     press(page, "y")
     expect(page).to_have_url(re.compile("/try"))
     reach(page, "input[type=file]")
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        press(page, "Enter")
     chooser.value.set_files(photo)
     expect(page.locator(".verdict, .notice").first).to_be_visible()
 

@@ -150,6 +150,15 @@ class Night:
         """Return the message of a run that does not close."""
         return f"the run does not close; see {self.home.settings.home / 'logs'}"
 
+    def ended(self, worker: subprocess.Popen[bytes]) -> str:
+        """Return the message of a worker that ended: its exit code, and the last lines of all logs."""
+        logs = sorted((self.home.settings.home / "logs").glob("*.log"))
+        last = (
+            f"{path.name}: " + "\n".join(path.read_text("utf-8", "replace").splitlines()[-12:])
+            for path in logs
+        )
+        return f"the worker ended with code {worker.returncode}\n" + "\n".join(last)
+
     def audit(self) -> Audit:
         """Compare files, tables, reports, returns and verdicts with the files that came in."""
         found = audit(self.home, self.came_in, guilty=self.guilty, staying=self.staying)

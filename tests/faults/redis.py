@@ -32,7 +32,7 @@ def fail_over(night: Night) -> int:
     worker, request = _half_a_run(night)
     night.sentinels.master.process.kill()
     night.finish(request)
-    assert worker.poll() is None, "the worker ended"
+    assert worker.poll() is None, night.ended(worker)
     return 1
 
 
@@ -40,7 +40,7 @@ def _refuse(night: Night, refuse: Callable[[], object], recover: Callable[[], ob
     worker, request = _half_a_run(night)
     refuse()
     time.sleep(max(2, _SECONDS * night.scale))
-    assert worker.poll() is None, f"the worker ended with code {worker.returncode}"
+    assert worker.poll() is None, night.ended(worker)
     recover()
     until(lambda: night.closed(request), 60, night.hint())
     assert worker.poll() is None, f"the worker ended with code {worker.returncode}"
