@@ -29,6 +29,16 @@ def photos_of(db: Database, customer: str) -> list[int]:
         return list(connection.execute(query).scalars())
 
 
+def begin(db: Database, customer: str) -> None:
+    """Note that a customer's data is being deleted: from now on, verdicts of the returns stay."""
+    with db.write() as connection:
+        connection.execute(
+            sa.update(returns)
+            .where(returns.c.customer == customer, returns.c.customer_removed_at.is_(None))
+            .values(customer_removed_at=utc_now())
+        )
+
+
 def forget(db: Database, customer: str, who: str, photos: int) -> int:
     """Remove a customer's reference, orders and notes from all returns; return how many they are.
 

@@ -29,6 +29,7 @@ def delete(
     """
     if not customers.returns_of(db, customer):
         raise NotFoundError("No return has the customer {customer}.", customer=customer)
+    customers.begin(db, customer)
     deleted: set[int] = set()
     files_left = 0
     busy: list[int] = []

@@ -117,6 +117,9 @@ def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
         )
         judge = _Judge(bundle_of, settings.false_alarms, now)
         for each in found:
+            if each.customer_removed_at and each.verdict:
+                # Its photos are deleted; its verdict stays, so that counts stand.
+                continue
             try:
                 facts, space, thresholds = judge.facts(each, photos[each.id], reused)
             except ConfigFault as fault:

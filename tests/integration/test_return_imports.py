@@ -21,7 +21,7 @@ from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.returns import ImportCounts, ReturnAction
 from returns_pipeline.store import return_imports, return_mappings, returns, tables
 from returns_pipeline.store.database import Database
-from returns_pipeline.usecases import customers, manifests, runs
+from returns_pipeline.usecases import customers, judging, manifests, runs
 from returns_pipeline.usecases.manifests import Imported, import_file
 from tests.support import Installation, write_images
 
@@ -246,8 +246,18 @@ def test_a_customer_is_forgotten(home: Installation, tmp_path: Path) -> None:
         connection.execute(
             sa.update(tables.images).where(tables.images.c.id.in_(ids)).values(return_id=first.id)
         )
+    with home.database.write() as connection:
+        returns.queue(connection, [first.id])
+    judging.judge_queued(context)
+    first = returns.find(home.database, "R-1")
+    assert first is not None
+    assert first.verdict
     done = customers.delete(home.settings, home.database, "K1", "ann")
     assert done == (2, 2, 0)
+    judging.judge_queued(context)
+    judged = returns.find(home.database, "R-1")
+    assert judged is not None
+    assert judged.verdict == first.verdict, "counts stand"
     assert len([each for each in home.settings.archive_dir.rglob("*") if each.is_file()]) == 1
     for number in ("R-1", "R-3"):
         found = returns.find(home.database, number)
