@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from returns_pipeline.store import deletion, tables
+from returns_pipeline.store import deletion, returns, tables
 from tests.faults.night import Night, digests_of, until
 
 #: The command `images delete`, in a process that kills itself when it calls a function.
@@ -52,6 +52,7 @@ def kill_deletions(night: Night) -> int:
             return not connection.execute(waiting).scalar_one()
 
     until(is_told, 60, "the reports are written again")
+    until(lambda: not returns.is_queued(database), 60, "the returns of the deleted photos are judged again")
     for row in chosen:
         place = Path(row.archived_path)
         assert not place.exists()
