@@ -125,7 +125,8 @@ def test_a_list_is_filtered_and_saved_by_keys(page: Page) -> None:
     press(page, "w")
     reach(page, "input[name=name]")
     page.keyboard.type("By keys")
-    page.keyboard.press("Enter")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("label=."))
     reach(page, ".pick input")
     page.keyboard.press(" ")
@@ -134,6 +135,7 @@ def test_a_list_is_filtered_and_saved_by_keys(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".toast")).to_be_visible()
     press(page, "u")
+    expect(page.locator(".toast")).to_contain_text("Taken back")
     press(page, "t")
     expect(page.get_by_role("link", name="By keys")).to_be_visible()
 

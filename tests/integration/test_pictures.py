@@ -120,6 +120,7 @@ def test_a_hostile_photo_has_no_picture_and_harms_no_other(sqlite_home: Installa
         assert _draw(pictures, small) != [None]
         for process in _processes():
             process.kill()
+            process.wait()
         assert _draw(pictures, small, size=63) != [None]
     with drawing(sqlite_home, image_seconds=0.01) as (pictures, _):
         assert _draw(pictures, large, large, size=62) == [None, None]
