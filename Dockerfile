@@ -5,6 +5,7 @@
 #   libraries    + requirements.txt: no TensorFlow
 #   worker-gpu   + requirements-gpu.txt: Keras, TensorFlow and its CUDA libraries (several GB)
 #   train        + requirements-train.txt: Keras, TensorFlow for CPUs, plots
+#   collect      + requirements-collect.txt: Scrapy, which collects pictures of products
 #   base         libraries + the project: migrations, beat, Flower, the worker of scans and reports
 #   worker-cpu   same as base: OpenVINO is in requirements.txt. A separate stage for additions that only this
 #                worker needs. It is the last stage, so a plain `docker build .` builds it.
@@ -13,6 +14,11 @@
 #
 #   docker build --target train -t returns-pipeline-train .
 #   docker run --rm -v ./models:/app/models returns-pipeline-train train fashion-mnist
+#
+# To collect pictures into ./pictures, which the user of the image must be able to write:
+#
+#   docker build --target collect -t returns-pipeline-collect .
+#   docker run --rm -v ./pictures:/pictures returns-pipeline-collect collect ADDRESS --out /pictures
 
 FROM python:3.12-slim-bookworm AS source
 WORKDIR /app
@@ -64,6 +70,14 @@ ENTRYPOINT ["returns-pipeline"]
 FROM libraries AS train
 COPY requirements-train.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-train.txt
+COPY --from=source /app ./
+RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+USER returns
+ENTRYPOINT ["returns-pipeline"]
+
+FROM libraries AS collect
+COPY requirements-collect.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-collect.txt
 COPY --from=source /app ./
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
 USER returns
