@@ -1,11 +1,12 @@
 """Seconds to look a photo up among few and many: `python -m benchmarks.reuse [--rows N N] [--json]`.
 
-Fills both databases with photos that have random keys and digests, made by SQL, and a few hundred real
-thumbnails. Then it compares photos of which half are copies, by the code that a night uses.
+Fills databases with photos that have random keys and digests, made by SQL, and a few real thumbnails. Then it
+compares photos of which half are copies, by the code that a night uses, among few and among many in turn.
 """
 
 import argparse
 import contextlib
+import functools
 import json
 import statistics
 import tempfile
@@ -76,6 +77,10 @@ def fill(db: Database, first: int, last: int) -> None:
                 connection.execute(sa.text(statement), used | bounds)
     with db.write() as connection:
         connection.exec_driver_sql("ANALYZE")
+    if db.is_sqlite:
+        with db.read() as connection:
+            # A night writes less at a time: its write-ahead log stays short.
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def pictures(count: int, first_id: int, seed: int) -> list[ComparedImage]:
@@ -90,35 +95,47 @@ def pictures(count: int, first_id: int, seed: int) -> list[ComparedImage]:
     ]
 
 
-def look_up(db: Database, last: int) -> list[float]:
-    """Return the seconds of each look-up of _PHOTOS photos, of which every second repeats one of the rows."""
-    known = pictures(_PHOTOS // 2, last, seed=1)
-    with db.write() as connection:
-        likeness.add(connection, reuse.with_keys(known))
-    seconds = []
-    for number in range(_ROUNDS + 1):
-        first = last + 10_000 + number * _PHOTOS
-        photos = [each._replace(image_id=first + place) for place, each in enumerate(known)]
-        photos += pictures(_PHOTOS - len(known), first + len(known), seed=100 + number)
+class Filled:
+    """A database with many photos, and `known` ones that the looked-up photos repeat."""
+
+    def __init__(self, url: str, size: int) -> None:
+        """Fill the empty database of `url` with `size` photos."""
+        self.db = Database(url)
+        self.db.upgrade()
+        fill(self.db, 1, size + 1)
+        self._next_id = 10**9
+        self._known = pictures(_PHOTOS // 2, self._take(), seed=1)
+        with self.db.write() as connection:
+            likeness.add(connection, reuse.with_keys(self._known))
+
+    def _take(self) -> int:
+        self._next_id += _PHOTOS
+        return self._next_id - _PHOTOS
+
+    def look_up(self, seed: int) -> float:
+        """Return the seconds for one photo of _PHOTOS, of which every second repeats a known one."""
+        first = self._take()
+        photos = [each._replace(image_id=first + place) for place, each in enumerate(self._known)]
+        photos += pictures(_PHOTOS - len(photos), first + len(photos), seed)
         began = time.perf_counter()
-        found = reuse.near_matches(db, photos, _DAY - 90)
-        likeness.equal_files(db, [each.image_id for each in photos], _DAY - 90)
-        seconds.append(time.perf_counter() - began)
-        if {match.image_id for match in found} != {each.image_id for each in photos[: len(known)]}:
+        found = reuse.near_matches(self.db, photos, _DAY - 90)
+        likeness.equal_files(self.db, [each.image_id for each in photos], _DAY - 90)
+        seconds = time.perf_counter() - began
+        if {match.image_id for match in found} != {each.image_id for each in photos[: len(self._known)]}:
             raise SystemExit("A copy was not found, or another photo was taken for one.")
-    # The first one reads the index from the disk.
-    return seconds[1:]
+        return seconds / _PHOTOS
 
 
-def measure(db: Database, sizes: list[int]) -> dict[int, float]:
-    """Return the median of milliseconds for one photo, for each number of rows."""
-    found: dict[int, float] = {}
-    first = 1
-    for size in sorted(sizes):
-        fill(db, first, size + 1)
-        found[size] = round(statistics.median(look_up(db, 10**9 + size * 10)) / _PHOTOS * 1000, 3)
-        first = size + 1
-    return found
+def measure(databases: dict[int, Filled]) -> dict[int, float]:
+    """Return the median of milliseconds for one photo, for each number of rows, measured in turn."""
+    rounds = [
+        {size: each.look_up(seed=100 + number) for size, each in databases.items()}
+        for number in range(_ROUNDS + 1)
+    ]
+    # The first round reads the pages near the root from the disk.
+    return {
+        size: round(statistics.median(each[size] for each in rounds[1:]) * 1000, 3) for size in databases
+    }
 
 
 def main() -> None:
@@ -131,10 +148,7 @@ def main() -> None:
     found: dict[str, dict[int, float]] = {}
     with tempfile.TemporaryDirectory(prefix="returns-reuse-") as folder:
         for name in options.database or ("sqlite", "postgresql"):
-            with contextlib.ExitStack() as stack:
-                server = partial(stack.enter_context, postgres_server())
-                url = stack.enter_context(empty_database(name, Path(folder), server))
-                found[name] = _measured(url, options.rows)
+            found[name] = _measured(name, Path(folder), options.rows)
     ratios = {name: round(each[max(each)] / each[min(each)], 2) for name, each in found.items()}
     if options.as_json:
         print(json.dumps({"milliseconds": found, "ratios": ratios}))
@@ -147,13 +161,15 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def _measured(url: str, sizes: list[int]) -> dict[int, float]:
-    database = Database(url)
-    database.upgrade()
-    try:
-        return measure(database, sizes)
-    finally:
-        database.close()
+def _measured(name: str, folder: Path, sizes: list[int]) -> dict[int, float]:
+    with contextlib.ExitStack() as stack:
+        server = functools.cache(partial(stack.enter_context, postgres_server()))
+        databases = {}
+        for size in sorted(sizes):
+            url = stack.enter_context(empty_database(name, folder / str(size), server))
+            databases[size] = Filled(url, size)
+            stack.callback(databases[size].db.close)
+        return measure(databases)
 
 
 if __name__ == "__main__":
