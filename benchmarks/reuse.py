@@ -133,9 +133,7 @@ def measure(databases: dict[int, Filled]) -> dict[int, float]:
         for number in range(_ROUNDS + 1)
     ]
     # The first round reads the pages near the root from the disk.
-    return {
-        size: round(statistics.median(each[size] for each in rounds[1:]) * 1000, 3) for size in databases
-    }
+    return {size: round(statistics.median(each[size] for each in rounds[1:]) * 1000, 3) for size in databases}
 
 
 def main() -> None:
