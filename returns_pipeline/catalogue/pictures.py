@@ -16,7 +16,10 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".gif")
 _LONG = N_("The address of a picture has more than {most} characters.")
 _ODD = N_("The address of a picture has a character that cannot be stored.")
 _SCHEME = N_("{value} is no address of a picture: use https, or a path below the folder of the file.")
-_OUTSIDE = N_("The picture {value} is outside of the folder of the file.")
+_OUTSIDE = N_(
+    "The picture {value} is outside of the folder of the file. Put it below that folder, or set "
+    "RETURNS_CATALOGUE_DIR to a folder above it."
+)
 _NO_FOLDER = N_("The picture {value} is a path, and RETURNS_CATALOGUE_DIR has no such file.")
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
