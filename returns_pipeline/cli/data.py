@@ -53,6 +53,30 @@ def from_csv(
     console.print_line(f"{counted(count, 'image is', 'images are')} in {out.absolute()}.")
 
 
+@app.command("from-reviews")
+def from_reviews(
+    out: Annotated[Path, typer.Argument(help="A new folder for the photos.")],
+    as_json: Json = False,
+) -> None:
+    """Write the photos that people reviewed as class folders; the random sample apart, to judge by."""
+    from returns_pipeline.cli.reviewed_data import write
+
+    written = write(out)
+    if as_json:
+        console.print_json(written._asdict())
+        return
+    from returns_pipeline.report.words import counted
+
+    console.print_line(f"{counted(written.reviewed, 'photo')} to train on, in {out.absolute() / 'reviewed'}.")
+    console.print_line(f"{counted(written.audit, 'photo')} to judge by, in {out.absolute() / 'audit'}.")
+    console.print_line(f"{counted(written.none_of_these, 'photo')} of none of the categories.")
+    console.print_line(f"Not written: {counted(written.other, 'photo')} without a category.")
+    if written.conflicts:
+        console.print_line(f"Reviews disagree on {counted(written.conflicts, 'photo')}: see conflicts.csv.")
+    if written.left_out:
+        console.print_line(f"{counted(written.left_out, 'photo')} cannot be written: see left-out.csv.")
+
+
 @app.command("check")
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder with one folder for each label.")],

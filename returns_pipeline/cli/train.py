@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from returns_pipeline.cli import spaces
+from returns_pipeline.cli import reviewed_data, spaces
 from returns_pipeline.cli.options import MOST
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.text import printable
@@ -32,7 +32,12 @@ app.command("embedding")(spaces.train_embedding)
 DEFAULT_SEED = 3  # the best validation accuracy of the seeds 0 to 5; docs/models.md lists all six
 
 Data = Annotated[
-    Path, typer.Option("--data", help="Folder of labelled photos; docs/data.md describes its layout.")
+    Path,
+    typer.Option(
+        "--data",
+        help="Folder of labelled photos; docs/data.md describes its layout. `reviews` stands for the photos "
+        "that people reviewed.",
+    ),
 ]
 Name = Annotated[
     str, typer.Option("--name", help="Name of the model; the bundle gets the next free version.")
@@ -93,6 +98,10 @@ def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
 
     def command(**options: Any) -> None:
         name, data, mapping = options["name"], options["data"], options["mapping"]
+        if data == reviewed_data.REVIEWS and not data.exists():
+            _require_valid(name)
+            data, mains = reviewed_data.for_training(name, options["resume"])
+            mapping = mapping or mains
         _require_valid(name, data, mapping)
         from returns_pipeline.training.pipeline.recipe import Request
         from returns_pipeline.training.recipes.photo_recipe import PhotoFolders, PhotoRecipe

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from returns_pipeline.collecting.categories import Folders
 from returns_pipeline.collecting.job import FINAL
 from returns_pipeline.errors import FaultCode, RefusedError, TransientFault
 from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.text import iso
 from returns_pipeline.report.csv_table import as_text, from_text, lines_of
 from returns_pipeline.report.whole_file import whole_file
+from returns_pipeline.training.labelled.written_folders import Folders
 
 #: The folder of Scrapy's queue, cache and log; hidden, so a training does not read it.
 STATE = ".collect"

@@ -23,13 +23,13 @@ from scrapy.spiders import SitemapSpider
 from twisted.python.failure import Failure
 
 from returns_pipeline.collecting import pages
-from returns_pipeline.collecting.categories import folder_name
 from returns_pipeline.collecting.collection import Collection, Source
 from returns_pipeline.collecting.feeds import read_lines
 from returns_pipeline.collecting.job import Job, Refusal
 from returns_pipeline.collecting.storing import Picture
 from returns_pipeline.collecting.tally import Tally
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.training.labelled.written_folders import folder_name
 
 #: Most bytes of a file of addresses and of a sitemap (sitemaps.org), unpacked.
 FEED_BYTES = 50 << 20

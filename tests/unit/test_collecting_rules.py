@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scrapy.http import HtmlResponse
 
-from returns_pipeline.collecting.categories import Folders, folder_name
 from returns_pipeline.collecting.job import Rules
 from returns_pipeline.collecting.pages import Found, links, pictures
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.public_hosts import AllowedHosts, is_public
 from returns_pipeline.training.labelled import names
+from returns_pipeline.training.labelled.written_folders import Folders, folder_name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Makes folders' names of categories, so that a training reads each category as one label."""
+"""Makes folders' names of categories and labels, so that a training reads each of them as one label."""
 
 import re
 import unicodedata
@@ -17,14 +17,17 @@ _MOST_BYTES = 120
 
 
 def folder_name(category: str) -> str:
-    """Return the name of the folder of a category, whose last level counts; empty if it has no letter.
+    """Return the name of the folder of a category, whose last level counts; empty if it has no letter."""
+    levels = [level for level in _LEVELS.split(_one_line(category)) if level.strip()]
+    return label_folder(levels[-1]) if levels else ""
+
+
+def label_folder(label: str) -> str:
+    """Return the name of the folder of a label; empty if it has no letter and no digit.
 
     The name is no path, is not skipped by a scan, is no number before a label, and not `train` or `test`.
     """
-    text = unicodedata.normalize("NFC", category)
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    levels = [level for level in _LEVELS.split(text) if level.strip()]
-    name = " ".join(_UNSAFE.sub("_", levels[-1]).split()) if levels else ""
+    name = " ".join(_UNSAFE.sub("_", _one_line(label)).split())
     name = _shortened(name.strip(" .~_-=+@'"))
     if not any(letter.isalnum() for letter in name):
         return ""
@@ -32,6 +35,11 @@ def folder_name(category: str) -> str:
         # `501 jeans` would be the label `jeans` with the number 501.
         name = f"_{name}_"
     return name
+
+
+def _one_line(text: str) -> str:
+    text = unicodedata.normalize("NFC", text)
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _shortened(name: str) -> str:
@@ -48,5 +56,11 @@ class Folders:
 
     def of(self, category: str) -> str:
         """Return the folder of a category, or an empty text if it cannot be the name of one."""
-        name = folder_name(category)
+        return self._known(folder_name(category))
+
+    def of_label(self, label: str) -> str:
+        """Return the folder of a label, or an empty text if it cannot be the name of one."""
+        return self._known(label_folder(label))
+
+    def _known(self, name: str) -> str:
         return self._by_key.setdefault(names.key(name), name) if name else ""
