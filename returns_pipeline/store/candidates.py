@@ -25,62 +25,115 @@ if TYPE_CHECKING:
 
 #: The character after PATH_SEPARATOR: the paths below a path lie between both.
 _AFTER_SEPARATOR = chr(ord(PATH_SEPARATOR) + 1)
+#: What is sold and, as far as is known, in stock.
+_OFFERED = (
+    products.c.discontinued_at.is_(None),
+    sa.or_(products.c.stock.is_(None), products.c.stock > 0),
+)
+#: The order of `ix_products_price`. All columns are named, so that PostgreSQL uses it for NULL, too.
+_PLACE = (products.c.category, products.c.currency, products.c.price)
 
 
-def of_category(
-    db: Database,
-    category: str | None,
-    most: int,
-    *,
-    price: Decimal | None = None,
-    band: tuple[Decimal, Decimal] | None = None,
-    currency: str | None = None,
-    only_available: bool = False,
-) -> list[Product]:
-    """Return the products of exactly this category that are sold; of more than `most`, those next in price.
-
-    They are in no order. With a `band`, the price in this currency is unknown or within it.
-    """
+def of_category(db: Database, category: str | None, most: int) -> list[Product]:
+    """Return products of exactly this category that are offered, the oldest first."""
     product = products.c
-    query = sa.select(product.id).where(product.category == category, product.discontinued_at.is_(None))
-    if only_available:
-        query = query.where(sa.or_(product.stock.is_(None), product.stock > 0))
-    comparable = product.currency.is_not_distinct_from(currency)
-    if band is not None:
-        query = query.where(sa.or_(product.price.is_(None), ~comparable, product.price.between(*band)))
-    if price is not None:
-        distance = sa.func.abs(sa.type_coerce(product.price, sa.BigInteger) - int(price.scaleb(2)))
-        query = query.order_by(sa.case((comparable, distance)).nulls_last())
-    query = query.order_by(product.id).limit(most)
-    return _made(db, query)
+    query = sa.select(*COLUMNS).where(product.category == category, *_OFFERED)
+    return _made(db, query.order_by(product.id).limit(most))
 
 
 def below(db: Database, path: str, most: int) -> list[Product]:
-    """Return products of the categories below a path that are sold."""
+    """Return products of the categories below a path that are offered."""
     product = products.c
-    query = sa.select(product.id).where(
-        product.category > path + PATH_SEPARATOR,
-        product.category < path + _AFTER_SEPARATOR,
-        product.discontinued_at.is_(None),
+    query = sa.select(*COLUMNS).where(
+        product.category > path + PATH_SEPARATOR, product.category < path + _AFTER_SEPARATOR, *_OFFERED
     )
     return _made(db, query.order_by(product.category, product.id).limit(most))
 
 
+def next_in_price(
+    db: Database, product: Product, most: int, band: tuple[Decimal, Decimal] | None = None
+) -> list[Product]:
+    """Return the products of the category of one with a price that are offered: those next in price.
+
+    They are in no order. A price in the same currency is within the `band`. Products without a price, and
+    those with a price in another currency, are added if there are fewer than `most`.
+    """
+    with db.read() as connection:
+        found = connection.execute(_next_in_price(product, most, band))
+        nearest = sorted(found, key=lambda row: (abs(row.price - product.price), row.id))
+        rows = [row.id for row in nearest[:most]]
+        if len(rows) < most:
+            others = connection.execute(_without_comparable_price(product, most))
+            rows += sorted(row.id for row in others)[: most - len(rows)]
+    return by_rows(db, rows)
+
+
+def _next_in_price(product: Product, most: int, band: tuple[Decimal, Decimal] | None) -> sa.Select[Any]:
+    """Return the query of the ids and prices of `most` products on each side of a price."""
+    columns, place = products.c, _PLACE
+    dearer, cheaper = columns.price >= product.price, columns.price < product.price
+    if band is not None:
+        dearer, cheaper = dearer & (columns.price <= band[1]), cheaper & (columns.price >= band[0])
+    offered = (columns.category == product.category, columns.currency == product.currency, *_OFFERED)
+    sides = [
+        sa.select(columns.id, columns.price).where(*offered, dearer).order_by(*place, columns.id),
+        sa.select(columns.id, columns.price)
+        .where(*offered, cheaper)
+        .order_by(*(each.desc() for each in place), columns.id),
+    ]
+    both = sa.union_all(*(sa.select(side.limit(most).subquery()) for side in sides)).subquery()
+    return sa.select(both)
+
+
+def _without_comparable_price(product: Product, most: int) -> sa.Select[Any]:
+    """Return the query of products whose prices are not known or in another currency."""
+    columns = products.c
+    offered = (columns.category == product.category, *_OFFERED)
+    others = [sa.and_(columns.currency == product.currency, columns.price.is_(None))]
+    if product.currency is None:
+        others.append(columns.currency.is_not(None))
+    else:
+        others += [columns.currency < product.currency, columns.currency > product.currency]
+        others.append(columns.currency.is_(None))
+    parts = [
+        sa.select(columns.id).where(*offered, each).order_by(*_PLACE, columns.id).limit(most).subquery()
+        for each in others
+    ]
+    return sa.select(sa.union_all(*map(sa.select, parts)).subquery())
+
+
 def by_ids(db: Database, product_ids: Iterable[str]) -> list[Product]:
     """Return the products that are sold among these ids of the shop."""
+    return _among(db, products.c.product_id, sorted(product_ids))
+
+
+def by_rows(db: Database, rows: Iterable[int]) -> list[Product]:
+    """Return the products that are sold among these rows."""
+    return _among(db, products.c.id, sorted(rows))
+
+
+def categories_of(db: Database, product_ids: Sequence[str]) -> dict[str, str | None]:
+    """Return the categories of products that are sold, by their ids of the shop."""
     product = products.c
-    found: list[Product] = []
+    found: dict[str, str | None] = {}
     with db.read() as connection:
-        for part in bulk.parts(sorted(product_ids)):
-            query = sa.select(*COLUMNS).where(product.product_id.in_(part), product.discontinued_at.is_(None))
-            found += [Product._make(row) for row in connection.execute(query)]
+        for part in bulk.parts(product_ids):
+            query = sa.select(product.product_id, product.category).where(
+                product.product_id.in_(part), product.discontinued_at.is_(None)
+            )
+            found.update((row.product_id, row.category) for row in connection.execute(query))
     return found
 
 
-def _made(db: Database, ids: sa.Select[Any]) -> list[Product]:
-    """Return whole products, in no order: descriptions and attributes are read of the chosen ones alone."""
-    chosen = ids.subquery()
-    query = sa.select(*COLUMNS).join_from(chosen, products, products.c.id == chosen.c.id)
+def _among(db: Database, column: sa.Column[Any], values: Sequence[Any]) -> list[Product]:
+    found: list[Product] = []
+    for part in bulk.parts(values):
+        query = sa.select(*COLUMNS).where(column.in_(part), products.c.discontinued_at.is_(None))
+        found += _made(db, query)
+    return found
+
+
+def _made(db: Database, query: sa.Select[Any]) -> list[Product]:
     with db.read() as connection:
         return [Product._make(row) for row in connection.execute(query)]
 
@@ -90,19 +143,31 @@ def looks_of(db: Database, rows: Sequence[int]) -> "dict[int, NDArray[np.float32
 
     Only those of the active space; none without one.
     """
+    return _looks(db, product_images.c.product, rows)
+
+
+def looks_of_ids(db: Database, product_ids: Sequence[str]) -> "dict[str, NDArray[np.float32]]":
+    """Return what `looks_of` does, by the ids of the shop."""
+    return _looks(db, products.c.product_id, product_ids)
+
+
+def _looks(db: Database, key: sa.Column[Any], values: Sequence[Any]) -> "dict[Any, NDArray[np.float32]]":
     picture, vector, space = product_images.c, product_vectors.c, embedding_spaces.c
     active = sa.select(space.id).where(space.state == SpaceState.ACTIVE).scalar_subquery()
-    stored: dict[int, bytes] = {}
+    joined = product_images.join(product_vectors, vector.product_image_id == picture.id)
+    if key.table is products:
+        joined = joined.join(products, products.c.id == picture.product)
+    stored: dict[Any, bytes] = {}
     with db.read() as connection:
-        for part in bulk.parts(rows):
+        for part in bulk.parts(values):
             query = (
-                sa.select(picture.product, vector.vector)
-                .join_from(product_images, product_vectors, vector.product_image_id == picture.id)
-                .where(vector.space_id == active, picture.product.in_(part))
+                sa.select(key, vector.vector)
+                .select_from(joined)
+                .where(vector.space_id == active, key.in_(part))
                 .order_by(picture.product, picture.position)
             )
-            for product, look in connection.execute(query):
-                stored.setdefault(product, look)
+            for each, look in connection.execute(query):
+                stored.setdefault(each, look)
     if not stored:
         return {}
     looks = np.frombuffer(b"".join(stored.values()), np.int8).reshape(len(stored), -1).astype(np.float32)

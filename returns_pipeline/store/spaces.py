@@ -116,6 +116,13 @@ def count(db: Database, space_id: int) -> int:
         return int(connection.execute(query).scalar_one())
 
 
+def has(db: Database, space_id: int, least: int) -> bool:
+    """Whether a space has at least so many vectors. Faster than `count` if it has many more."""
+    query = sa.select(sa.true()).where(product_vectors.c.space_id == space_id).offset(least - 1).limit(1)
+    with db.read() as connection:
+        return connection.execute(query).first() is not None
+
+
 def vectors(
     db: Database, space_id: int, wanted: ProductFilter | None = None
 ) -> tuple[list[int], list[bytes]]:

@@ -276,12 +276,18 @@ def put_one(settings: Settings, db: Database, who: str, sent: Mapping[str, Any])
     return outcome
 
 
-def existing(db: Database, product_id: str) -> tuple[Product, list[ProductImage]]:
-    """Return a product with its pictures. Raises NotFoundError if there is none with this id."""
+def find(db: Database, product_id: str) -> Product:
+    """Return a product. Raises NotFoundError if there is none with this id."""
     known = product_id_of(product_id)
     item = products.find(db, known) if known else None
     if item is None:
         raise NotFoundError("There is no product {product}.", product=printable(product_id)[:MOST_OF_ID])
+    return item
+
+
+def existing(db: Database, product_id: str) -> tuple[Product, list[ProductImage]]:
+    """Return a product with its pictures. Raises NotFoundError if there is none with this id."""
+    item = find(db, product_id)
     return item, product_images.of_products(db, [item.id])[item.id]
 
 

@@ -72,6 +72,31 @@ class ProductSearch:
         few = Exact(*_read(self._db, space, wanted))
         return self._best(few.search(vector, count * _PICTURES_PER_PRODUCT), count, _EVERY)
 
+    def nearby(self, space: SpaceRow, content: bytes, count: int) -> list[int]:
+        """Return the rows of the products nearest to a vector, for a page that must not wait.
+
+        Among many vectors, those of an older revision count until an index of the newest one is written, and
+        nothing is found before the first one is: reading all vectors takes seconds.
+        """
+        with self._lock:
+            searcher = self._at_hand(space)
+        if searcher is None:
+            return []
+        found = searcher.search(np.frombuffer(content, np.int8), count * _PICTURES_PER_PRODUCT)
+        return [each.product for each in self._best(found, count, _EVERY)]
+
+    def _at_hand(self, space: SpaceRow) -> Exact | VectorIndex | None:
+        """Return what searches the newest vectors, or older ones of the space if reading them takes long."""
+        loaded = self._loaded if self._loaded and self._loaded[0].digest == space.digest else None
+        if loaded and loaded[0].revision == space.revision:
+            return loaded[1]
+        if (opened := _open(self._settings, space)) is not None:
+            self._loaded = opened.stamp, opened
+            return opened
+        if loaded and loaded[0].vectors >= index.LEAST_VECTORS:
+            return loaded[1]
+        return None if spaces.has(self._db, space.id, index.LEAST_VECTORS) else self._searcher(space)
+
     def _best(self, found: Found, count: int, wanted: ProductFilter) -> list[SimilarProduct]:
         ids = found.ids.tolist()
         products = spaces.products_of(self._db, ids, wanted)
