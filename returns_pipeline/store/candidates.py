@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,9 @@ _OFFERED = (
 #: The order of `ix_products_price`. All columns are named, so that PostgreSQL uses it for NULL, too.
 _PLACE = (products.c.category, products.c.currency, products.c.price)
 
+#: Parameters in hundredths: a price, and the band of prices around it.
+_AMOUNTS = ("price", "lowest", "highest")
+
 
 def of_category(db: Database, category: str | None, most: int) -> list[Product]:
     """Return products of exactly this category that are offered, the oldest first."""
@@ -58,29 +62,41 @@ def next_in_price(
     They are in no order. A price in the same currency is within the `band`. Products without a price, and
     those with a price in another currency, are added if there are fewer than `most`.
     """
+    values: dict[str, Any] = {"category": product.category, "currency": product.currency}
+    for name, amount in zip(_AMOUNTS, (product.price, *(band or (None, None))), strict=True):
+        values[name] = None if amount is None else round(amount.scaleb(2))
+    given = frozenset(name for name, value in values.items() if value is not None)
     with db.read() as connection:
-        found = connection.execute(_next_in_price(product, most, band))
-        nearest = sorted(found, key=lambda row: (abs(row.price - product.price), row.id))
-        rows = [row.id for row in nearest[:most]]
+        sides = connection.execute(_sides(most, given), values).all()
+        rows = [row_id for _, row_id in sorted(map(tuple, sides))[:most]]
         if len(rows) < most:
             others = connection.execute(_without_comparable_price(product, most))
-            rows += sorted(row.id for row in others)[: most - len(rows)]
+            rows += sorted(others.scalars())[: most - len(rows)]
     return by_rows(db, rows)
 
 
-def _next_in_price(product: Product, most: int, band: tuple[Decimal, Decimal] | None) -> sa.Select[Any]:
-    """Return the query of the ids and prices of `most` products on each side of a price."""
+@cache
+def _sides(most: int, given: frozenset[str]) -> sa.Select[Any]:
+    """Return the query of `most` products on each side of a price: the distance in hundredths, and the id.
+
+    Its parameters are category, currency and _AMOUNTS; those that are not `given` are NULL. To build it takes
+    longer than to run it.
+    """
     columns, place = products.c, _PLACE
-    dearer, cheaper = columns.price >= product.price, columns.price < product.price
-    if band is not None:
-        dearer, cheaper = dearer & (columns.price <= band[1]), cheaper & (columns.price >= band[0])
-    offered = (columns.category == product.category, columns.currency == product.currency, *_OFFERED)
-    sides = [
-        sa.select(columns.id, columns.price).where(*offered, dearer).order_by(*place, columns.id),
-        sa.select(columns.id, columns.price)
-        .where(*offered, cheaper)
-        .order_by(*(each.desc() for each in place), columns.id),
-    ]
+    stored = sa.type_coerce(columns.price, sa.BigInteger)
+    price, lowest, highest = (sa.bindparam(name, type_=sa.BigInteger) for name in _AMOUNTS)
+    offered = [*_OFFERED]
+    for column in (columns.category, columns.currency):
+        offered.append(column == sa.bindparam(column.name) if column.name in given else column.is_(None))
+    dearer, cheaper = stored >= price, stored < price
+    if given >= {*_AMOUNTS}:
+        dearer, cheaper = dearer & (stored <= highest), cheaper & (stored >= lowest)
+    distance = sa.func.abs(stored - price).label("distance")
+    query = sa.select(distance, columns.id)
+    sides = (
+        query.where(*offered, dearer).order_by(*place, columns.id),
+        query.where(*offered, cheaper).order_by(*(each.desc() for each in place), columns.id),
+    )
     both = sa.union_all(*(sa.select(side.limit(most).subquery()) for side in sides)).subquery()
     return sa.select(both)
 
@@ -135,7 +151,7 @@ def _among(db: Database, column: sa.Column[Any], values: Sequence[Any]) -> list[
 
 def _made(db: Database, query: sa.Select[Any]) -> list[Product]:
     with db.read() as connection:
-        return [Product._make(row) for row in connection.execute(query)]
+        return list(map(Product._make, connection.execute(query).all()))
 
 
 def looks_of(db: Database, rows: Sequence[int]) -> "dict[int, NDArray[np.float32]]":
@@ -143,36 +159,42 @@ def looks_of(db: Database, rows: Sequence[int]) -> "dict[int, NDArray[np.float32
 
     Only those of the active space; none without one.
     """
-    return _looks(db, product_images.c.product, rows)
-
-
-def looks_of_ids(db: Database, product_ids: Sequence[str]) -> "dict[str, NDArray[np.float32]]":
-    """Return what `looks_of` does, by the ids of the shop."""
-    return _looks(db, products.c.product_id, product_ids)
-
-
-def _looks(db: Database, key: sa.Column[Any], values: Sequence[Any]) -> "dict[Any, NDArray[np.float32]]":
     picture, vector, space = product_images.c, product_vectors.c, embedding_spaces.c
     active = sa.select(space.id).where(space.state == SpaceState.ACTIVE).scalar_subquery()
-    joined = product_images.join(product_vectors, vector.product_image_id == picture.id)
-    if key.table is products:
-        joined = joined.join(products, products.c.id == picture.product)
-    stored: dict[Any, bytes] = {}
+    stored: dict[int, bytes] = {}
     with db.read() as connection:
-        for part in bulk.parts(values):
-            query = (
-                sa.select(key, vector.vector)
-                .select_from(joined)
-                .where(vector.space_id == active, key.in_(part))
+        for part in bulk.parts(rows):
+            # Two statements: SQLite reads a join of both from all vectors of the space.
+            pictures = connection.execute(
+                sa.select(picture.id, picture.product)
+                .where(picture.product.in_(part))
                 .order_by(picture.product, picture.position)
-            )
-            for each, look in connection.execute(query):
-                stored.setdefault(each, look)
+            ).all()
+            vectors: dict[int, bytes] = {}
+            for few in bulk.parts([each.id for each in pictures]):
+                these = sa.select(vector.product_image_id, vector.vector).where(
+                    vector.space_id == active, vector.product_image_id.in_(few)
+                )
+                vectors.update(map(tuple, connection.execute(these).all()))
+            for image_id, product in pictures:
+                if image_id in vectors:
+                    stored.setdefault(product, vectors[image_id])
     if not stored:
         return {}
     looks = np.frombuffer(b"".join(stored.values()), np.int8).reshape(len(stored), -1).astype(np.float32)
     lengths = np.linalg.norm(looks, axis=1, keepdims=True)
     return dict(zip(stored, looks / np.where(lengths, lengths, np.float32(1)), strict=True))
+
+
+def rows_of(db: Database, product_ids: Iterable[str]) -> dict[str, int]:
+    """Return the rows of products by their ids of the shop."""
+    product = products.c
+    found: dict[str, int] = {}
+    with db.read() as connection:
+        for part in bulk.parts(sorted(product_ids)):
+            query = sa.select(product.product_id, product.id).where(product.product_id.in_(part))
+            found.update(map(tuple, connection.execute(query).all()))
+    return found
 
 
 def neighbours_of(db: Database, product_ids: Sequence[str]) -> dict[str, Mapping[str, float]]:

@@ -6,6 +6,7 @@ used for longer than it takes to build the next one.
 """
 
 import threading
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ class ProductSearch:
             searcher = self._at_hand(space)
         if searcher is None:
             return []
-        found = searcher.search(np.frombuffer(content, np.int8), count * _PICTURES_PER_PRODUCT)
+        found = searcher.search(np.frombuffer(content, np.int8), 2 * count)
         return [each.product for each in self._best(found, count, _EVERY)]
 
     def _at_hand(self, space: SpaceRow) -> Exact | VectorIndex | None:
@@ -159,9 +160,11 @@ def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
 def _read(
     db: Database, space: SpaceRow, wanted: ProductFilter | None = None
 ) -> "tuple[NDArray[np.int64], NDArray[np.int8]]":
-    ids, found = spaces.vectors(db, space.id, wanted)
-    rows = np.frombuffer(b"".join(found), np.int8).reshape(len(ids), -1 if ids else 0)
-    return np.array(ids, np.int64), rows
+    ids, rows = array("q"), bytearray()
+    for image_id, vector in spaces.vectors(db, space.id, wanted):
+        ids.append(image_id)
+        rows += vector
+    return np.array(ids, np.int64), np.frombuffer(rows, np.int8).reshape(len(ids), -1 if ids else 0)
 
 
 def _folder(settings: Settings) -> Path:

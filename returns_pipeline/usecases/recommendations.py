@@ -69,8 +69,9 @@ def for_product(
     customer: str | None = None,
 ) -> Recommendations:
     """Recommend instead of a product; a customer's taste counts too. Raises NotFoundError."""
-    product = catalogue.find(db, product_id)
-    return _instead(search, db, product, kind, limit, _customer(db, customer))
+    with db.read_together():
+        product = catalogue.find(db, product_id)
+        return _instead(search, db, product, kind, limit, _customer(db, customer))
 
 
 def for_return(
@@ -80,14 +81,15 @@ def for_return(
 
     What its customer returned before is never recommended. Nothing is if neither is known.
     """
-    customer = _customer(db, item.customer)
-    product = products.find(db, item.product) if item.product else None
-    if product is not None:
-        return _instead(search, db, product, kind, limit, customer)
-    label = item.expected_label or item.expected_main_label
-    returned = frozenset([item.product]) if item.product else frozenset()
-    customer = customer._replace(returned=customer.returned | returned)
-    return _of_label(db, label, _NO_LOOK, kind, limit, customer)
+    with db.read_together():
+        customer = _customer(db, item.customer)
+        product = products.find(db, item.product) if item.product else None
+        if product is not None:
+            return _instead(search, db, product, kind, limit, customer)
+        label = item.expected_label or item.expected_main_label
+        returned = frozenset([item.product]) if item.product else frozenset()
+        customer = customer._replace(returned=customer.returned | returned)
+        return _of_label(db, label, _NO_LOOK, kind, limit, customer)
 
 
 def for_image(
@@ -103,11 +105,12 @@ def for_image(
 
     `label` is its final one, `look` its vector int8 [dimensions] in the active space; None if not known.
     """
-    if item is not None and item.product:
-        return for_return(search, db, item, kind, limit)
-    space = spaces.active(db) if look else None
-    seen = _look(search, space, look) if space and look else _NO_LOOK
-    return _of_label(db, label, seen, kind, limit, _customer(db, item.customer if item else None))
+    with db.read_together():
+        if item is not None and item.product:
+            return for_return(search, db, item, kind, limit)
+        space = spaces.active(db) if look else None
+        seen = _look(search, space, look) if space and look else _NO_LOOK
+        return _of_label(db, label, seen, kind, limit, _customer(db, item.customer if item else None))
 
 
 def for_customer(db: Database, customer: str, kind: RecommendationKind, limit: int) -> Recommendations:
@@ -115,17 +118,18 @@ def for_customer(db: Database, customer: str, kind: RecommendationKind, limit: i
 
     Nothing is recommended that the customer has. Without an event there is nothing to recommend.
     """
-    found = _customer(db, customer)
-    kept = found.kept
-    together = taste.together(kept, candidates.neighbours_of(db, kept))
-    offered = candidates.by_ids(db, _best(together))
-    category = candidates.categories_of(db, kept)
-    paths = dict.fromkeys(category[each] for each in kept if each in category)
-    for path in list(paths)[:_CATEGORIES]:
-        offered += candidates.of_category(db, path, _MOST_SCORED // _CATEGORIES)
-    without = found.returned | set(kept)
-    question = Question(kind, limit, taste=_taste(db, found))
-    return _ranked(db, question, [each for each in offered if each.product_id not in without], together)
+    with db.read_together():
+        found = _customer(db, customer)
+        kept = found.kept
+        together = taste.together(kept, candidates.neighbours_of(db, kept))
+        offered = candidates.by_ids(db, _best(together))
+        category = candidates.categories_of(db, kept)
+        paths = dict.fromkeys(category[each] for each in kept if each in category)
+        for path in list(paths)[:_CATEGORIES]:
+            offered += candidates.of_category(db, path, _MOST_SCORED // _CATEGORIES)
+        without = found.returned | set(kept)
+        question = Question(kind, limit, taste=_taste(db, found))
+        return _ranked(db, question, [each for each in offered if each.product_id not in without], together)
 
 
 def _customer(db: Database, customer: str | None) -> Customer:
@@ -229,8 +233,13 @@ def _best(together: Mapping[str, float]) -> list[str]:
 
 
 def _taste(db: Database, customer: Customer) -> "NDArray[np.float32] | None":
-    looks = candidates.looks_of_ids(db, list({each.product for each in customer.events}))
-    seen = [(each.kind, looks[each.product]) for each in customer.events if each.product in looks]
+    rows = candidates.rows_of(db, {each.product for each in customer.events})
+    looks = candidates.looks_of(db, list(rows.values()))
+    seen = [
+        (each.kind, looks[row])
+        for each in customer.events
+        if (row := rows.get(each.product)) is not None and row in looks
+    ]
     return taste.taste_vector(seen)
 
 

@@ -55,7 +55,7 @@ def vectors(home: Installation) -> dict[int, bytes]:
     """Return the vectors of the active space by picture."""
     space = spaces.active(home.database)
     assert space is not None
-    return dict(zip(*spaces.vectors(home.database, space.id), strict=True))
+    return dict(spaces.vectors(home.database, space.id))
 
 
 def row_of(home: Installation, product_id: str) -> int:
