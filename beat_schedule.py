@@ -49,6 +49,13 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "schedule": Every(60.0),
             "options": {"queue": CONTROL, "expires": 55},
         }
+    if settings.learn_events:
+        # Learns once after each night, while no run is open.
+        entries["learning"] = {
+            "task": Task.LEARN.value,
+            "schedule": Every(600.0),
+            "options": {"queue": CONTROL, "expires": 590},
+        }
     if any(intake.feed for intake in settings.every_intake):
         # Each message fetches for some seconds. One that waited for a minute is superseded by the next one.
         entries["feeds"] = {

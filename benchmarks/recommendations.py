@@ -1,7 +1,8 @@
 """How fast products are recommended: `python -m benchmarks.recommendations [--products N] [--json]`.
 
-Fills a catalogue of N products in 140 categories with vectors, events and neighbours, by SQL, in both
-databases, and prints the milliseconds of questions of each kind.
+Fills a catalogue of N products with vectors, an index of them, events and neighbours, by SQL, in both
+databases, and prints the milliseconds of questions of each kind. A catalogue of few, large categories:
+`--categories 8`.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from returns_pipeline.classify.spaces.space import find_space
 from returns_pipeline.records.recommendations import RecommendationKind
+from returns_pipeline.settings import Settings, settings_of_home
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
@@ -27,11 +30,12 @@ from returns_pipeline.store.tables import (
     products,
 )
 from returns_pipeline.usecases import recommendations
+from returns_pipeline.usecases.product_search import ProductSearch, refresh_index
 from tests.databases import empty_database, postgres_server
 
 #: Milliseconds that half of the questions may take at 100,000 products.
 GOAL_MS = 30.0
-_CATEGORIES, _DIMENSIONS, _CUSTOMERS, _NEIGHBOURS = 140, 128, 10_000, 5
+_CATEGORIES, _SPACE, _CUSTOMERS, _NEIGHBOURS = 140, "products", 10_000, 5
 _COLOURS = ("Black", "White", "Navy Blue", "Blue", "Red", "Green", "Grey", "Brown", "Pink")
 _BRANDS, _QUESTIONS, _TOGETHER = 300, 100, 10_000
 _COLUMNS = (
@@ -40,28 +44,30 @@ _COLUMNS = (
 )
 
 
-def fill(database: Database, count: int) -> None:
+def fill(settings: Settings, database: Database, count: int, categories: int) -> None:
     """Write products with four attributes, a vector and five neighbours each, and 20 events a customer."""
     chance = np.random.default_rng(15)
+    space = find_space(settings.spaces_dir, _SPACE)
+    ref, dimensions = space.ref, space.dimensions
     with database.write() as connection:
         now = bulk.moment(connection, utc_now())
         bulk.insert(
             connection,
             embedding_spaces,
             ("id", "name", "version", "dimensions", "metric", "digest", "state", "created_at"),
-            [(1, "bench", 1, _DIMENSIONS, "cosine", "x", "active", now)],
+            [(1, ref.name, ref.version, dimensions, "cosine", space.digest, "active", now)],
         )
     for start in range(1, count + 1, _TOGETHER):
         numbers = range(start, min(start + _TOGETHER, count + 1))
         prices = chance.lognormal(7.5, 0.6, len(numbers)).astype(int) + 100
-        looks = chance.integers(-127, 128, (len(numbers), _DIMENSIONS)).astype(np.int8)
+        looks = chance.integers(-127, 128, (len(numbers), dimensions)).astype(np.int8)
         with database.write() as connection:
             bulk.insert(
                 connection,
                 products,
                 _COLUMNS,
                 [
-                    (*_product(n, int(price)), b"x", now, now)
+                    (*_product(n, int(price), n % categories), b"x", now, now)
                     for n, price in zip(numbers, prices, strict=True)
                 ],
             )
@@ -99,10 +105,10 @@ def fill(database: Database, count: int) -> None:
     if not database.is_sqlite:
         with database.write() as connection:
             connection.exec_driver_sql("ANALYZE")
+    refresh_index(settings, database)
 
 
-def _product(n: int, price: int) -> tuple[Any, ...]:
-    category = n % _CATEGORIES
+def _product(n: int, price: int, category: int) -> tuple[Any, ...]:
     attributes = {
         "article type": f"Type {category}",
         "colour": _COLOURS[n * 7 % len(_COLOURS)],
@@ -133,12 +139,13 @@ def milliseconds(ask: Callable[[int], object], count: int) -> dict[str, float]:
     return {name: round(value, 1) for name, value in found.items()}
 
 
-def measure(database: Database, count: int) -> dict[str, dict[str, float]]:
+def measure(settings: Settings, database: Database, count: int) -> dict[str, dict[str, float]]:
     """Return the milliseconds of each kind of question."""
     substitutes, similar = RecommendationKind.SUBSTITUTES, RecommendationKind.SIMILAR
+    search = ProductSearch(settings, database)
 
     def instead(n: int, kind: RecommendationKind, customer: str | None = None) -> object:
-        return recommendations.for_product(database, f"P{n}", kind, 5, customer)
+        return recommendations.for_product(search, database, f"P{n}", kind, 5, customer)
 
     return {
         "substitutes": milliseconds(lambda n: instead(n, substitutes), count),
@@ -154,6 +161,7 @@ def main() -> None:
     """Measure both databases."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, default=100_000)
+    parser.add_argument("--categories", type=int, default=_CATEGORIES)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -162,8 +170,9 @@ def main() -> None:
             with empty_database(kind, Path(name), lambda: server) as url:
                 database = Database(url)
                 database.upgrade()
-                fill(database, arguments.products)
-                found[kind] = measure(database, arguments.products)
+                settings = settings_of_home(Path(name), database_url=url, log_level="ERROR")
+                fill(settings, database, arguments.products, arguments.categories)
+                found[kind] = measure(settings, database, arguments.products)
                 database.close()
     if arguments.json:
         print(json.dumps({"products": arguments.products, "goal_ms": GOAL_MS, **found}))
@@ -171,7 +180,6 @@ def main() -> None:
     print(f"{arguments.products:,} products; goal: p50 below {GOAL_MS:.0f} ms")
     for kind, questions in found.items():
         for question, each in questions.items():
-            line = "   ".join(f"{name} {value:>6.1f} ms" for name, value in each.items())
             line = "   ".join(f"{name} {value:>6.1f} ms" for name, value in each.items())
             print(f"{kind:<11} {question:<12} {line}")
 

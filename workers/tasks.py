@@ -16,6 +16,7 @@ from returns_pipeline.usecases import (
     explanations,
     feeds,
     judging,
+    learning,
     notices,
     photo_looks,
     retention,
@@ -136,3 +137,9 @@ def embed_pictures(self: Any, chunk_id: int) -> None:
 def fetch_feeds() -> None:
     """Read changed feeds and fetch some of the photos that they list."""
     feeds.fetch_some(context())
+
+
+@app.task(ignore_result=True, **_RETRY)
+def learn_from_events() -> None:
+    """Compute anew which products the same customers keep, once a night."""
+    learning.learn_nightly(context())

@@ -89,12 +89,16 @@ def text(field: str, value: Any, most: int, *, is_long: bool = False) -> str | N
     """
     found = _plain(value)
     if not found.isascii():
-        found = "".join(c for c in unicodedata.normalize("NFC", found) if unicodedata.category(c) != "Cf")
+        found = unicodedata.normalize("NFC", found)
+        if not found.isprintable():
+            found = "".join(c for c in found if unicodedata.category(c) != "Cf")
     lines = found.splitlines() if is_long else [found]
     found = "\n".join(" ".join(line.split()) for line in lines).strip()
     if len(found) > most:
         raise ValueError(_LONG.format(field=field, most=f"{most:,}"))
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in found if c != "\n"):
+    odd = found.replace("\n", "")
+    # What is printable has no such character: most texts need no look at each.
+    if not odd.isprintable() and any(unicodedata.category(c) in {"Cc", "Cs"} for c in odd):
         raise ValueError(_ODD.format(field=field))
     return found or None
 

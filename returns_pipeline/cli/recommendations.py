@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from returns_pipeline.cli import console
-from returns_pipeline.cli.installation import open_database
+from returns_pipeline.cli.installation import open_database, open_installation
 from returns_pipeline.cli.options import Json
 
 app = typer.Typer(help="Recommendations: learn from events, and measure.", no_args_is_help=True)
@@ -28,10 +28,12 @@ def show(
     from returns_pipeline.records.recommendations import RecommendationKind
     from returns_pipeline.report import recommendation_words as words
     from returns_pipeline.terminal import Terminal, plain_table
+    from returns_pipeline.usecases.product_search import ProductSearch
     from returns_pipeline.usecases.recommendations import for_product
 
     kind = RecommendationKind.SIMILAR if similar else RecommendationKind.SUBSTITUTES
-    found = for_product(open_database(), product, kind, limit, customer)
+    settings, database = open_installation()
+    found = for_product(ProductSearch(settings, database), database, product, kind, limit, customer)
     if as_json:
         items = [
             {
@@ -62,11 +64,11 @@ def show(
 
 @app.command("learn")
 def learn() -> None:
-    """Compute anew which products the same customers keep. Run it each night after the import of events."""
+    """Compute anew which products the same customers keep. Each night does so with enough events."""
     from returns_pipeline.report.words import counted
-    from returns_pipeline.usecases import events
+    from returns_pipeline.usecases import learning
 
-    count = events.learn(open_database())
+    count = learning.learn(open_database())
     console.print_line(f"{counted(count, 'product')} with products that the same customers keep.")
 
 

@@ -13,7 +13,8 @@ from returns_pipeline.records.text import fold
 
 #: Weights by `records.recommendations.attribute_name`, and of brand and title.
 _BRAND, _TITLE = "brand", "title"
-_KINDS, _GENDER = ("article type", "tags"), "gender"
+_TYPE, _GENDER = "article type", "gender"
+_KINDS = (_TYPE, "tags")
 _FOR_EVERYONE = frozenset({"unisex", "all", "alle"})
 _WEIGHTS = {
     **dict.fromkeys(_KINDS, 3.0),
@@ -82,6 +83,12 @@ def is_other_kind(product: Traits, other: Traits) -> bool:
         and not (name == _GENDER and _FOR_EVERYONE & (product[name] | other[name]))
         for name in (*_KINDS, _GENDER)
     )
+
+
+def is_same_kind(product: Traits, other: Traits) -> bool:
+    """Whether both are known to be of one kind: they have an article type in common, and no gender apart."""
+    common = product.get(_TYPE, frozenset()) & other.get(_TYPE, frozenset())
+    return bool(common) and not is_other_kind(product, other)
 
 
 class Agreement(NamedTuple):

@@ -3,7 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from returns_pipeline.recommendations.attributes import Comparison, Traits, is_other_kind, traits_of
+from returns_pipeline.recommendations.attributes import (
+    Comparison,
+    Traits,
+    is_other_kind,
+    is_same_kind,
+    traits_of,
+)
 from returns_pipeline.recommendations.diversity import diverse
 from returns_pipeline.records.catalogue import Product, ProductState
 from returns_pipeline.records.recommendations import (
@@ -131,8 +137,13 @@ class _Ranking:
 
     def _is_other_kind(self, compared: _Compared) -> bool:
         """Whether it is another kind of product. Those of other categories may be similar all the same."""
-        is_strict = self._question.kind is RecommendationKind.SUBSTITUTES or self._is_of_category(compared)
-        return is_strict and is_other_kind(self._traits, compared.traits)
+        product = self._question.product
+        if product is None:
+            return False
+        if compared.candidate.product.category == product.category:
+            return is_other_kind(self._traits, compared.traits)
+        is_substitute = self._question.kind is RecommendationKind.SUBSTITUTES
+        return is_substitute and not is_same_kind(self._traits, compared.traits)
 
     def _is_of_category(self, compared: _Compared) -> bool:
         product = self._question.product

@@ -35,6 +35,7 @@ class Task(StrEnum):
     EMBED_PICTURES = "workers.tasks.embed_pictures"
     LOOK_AT_PHOTO = "workers.tasks.look_at_photo"
     FETCH_FEEDS = "workers.tasks.fetch_feeds"
+    LEARN = "workers.tasks.learn_from_events"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -48,6 +49,7 @@ TASK_QUEUES = {
     Task.SWEEP: CONTROL,
     Task.RETENTION: CONTROL,
     Task.FETCH_FEEDS: CONTROL,
+    Task.LEARN: CONTROL,
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,

@@ -127,6 +127,13 @@ class Settings(BaseSettings):
         "from the moment at which each came in. Older ones are removed every day, except those that wait for "
         "a review; their results stay. 0: photos are kept for ever.",
     )
+    learn_events: int = Field(
+        1000,
+        ge=0,
+        le=1_000_000_000,
+        description="Events of customers from which on each night learns which products are kept together. "
+        "Fewer say little. 0: only the command `recommendations learn` does.",
+    )
     models_dir: Path = Field(
         SHIPPED / "models",
         description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",

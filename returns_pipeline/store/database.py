@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ class Database:
         `migrations` is the folder whose newest revision this program needs.
         """
         self._migrations = migrations
+        self._shared = threading.local()
         self.url = sa.make_url(url)
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
@@ -57,8 +59,27 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection for reading. Raises TransientFault if the database does not answer."""
+        shared: sa.Connection | None = getattr(self._shared, "connection", None)
+        if shared is not None:
+            yield shared
+            return
         with _faults(self.url), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def read_together(self) -> Iterator[None]:
+        """Let every `read` of this thread in the block use one connection and one transaction.
+
+        Of many short reads, opening and ending their transactions is the larger part. On SQLite all of them
+        see the same state; on PostgreSQL each sees what is committed. Raises TransientFault as `read` does.
+        """
+        with self.read() as connection:
+            before = getattr(self._shared, "connection", None)
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                self._shared.connection = before
 
     @contextmanager
     def write(self, *, lasting: bool = False) -> Iterator[sa.Connection]:

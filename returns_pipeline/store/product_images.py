@@ -77,7 +77,7 @@ def place(
         connection.execute(sa.delete(product_vectors).where(vectors))
         connection.execute(sa.delete(product_images).where(product_images.c.id.in_(part)))
     bulk.update(connection, product_images, ("folder", "address", "state", "reason", "id"), moved)
-    bulk.insert(connection, product_images, ("product", "position", "folder", "address", "state"), rows)
+    bulk.add(connection, product_images, ("product", "position", "folder", "address", "state"), rows)
     return changed
 
 

@@ -31,7 +31,7 @@ def words_of(product_id: str, *texts: str | None) -> frozenset[str]:
 def write(connection: sa.Connection, words: Iterable[tuple[int, frozenset[str]]]) -> None:
     """Add the words of products that have none."""
     rows = sorted((word, product) for product, found in words for word in found)
-    bulk.insert(connection, product_words, _COLUMNS, rows)
+    bulk.add(connection, product_words, _COLUMNS, rows)
 
 
 def remove(connection: sa.Connection, products: Sequence[int]) -> None:

@@ -138,7 +138,7 @@ class _Batch:
             given = _row(fields[each.product_id])
             rows.append((each.product_id, *given, each.digest, self._now, self._now, self._import_id))
         columns = ("product_id", *_FIELDS, "digest", "created_at", "changed_at", "import_id")
-        bulk.insert(self._connection, products, columns, rows)
+        bulk.add(self._connection, products, columns, rows)
         ids = {row[0]: row[1] for row in _among(self._connection, _IDS, list(fields))}
         for each in new:
             words[ids[each.product_id]] = _words(each.product_id, fields[each.product_id])

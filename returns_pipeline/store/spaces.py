@@ -1,6 +1,6 @@
 """Embedding spaces: one is active, a new one is built beside it and takes its place when it is whole."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,8 @@ from returns_pipeline.store.tables import (
 )
 
 _space, _image = embedding_spaces.c, product_images.c
+#: Vectors that are read together.
+_TOGETHER = 10_000
 _COLUMNS = tuple(_space[name] for name in SpaceRow._fields)
 
 
@@ -116,25 +118,28 @@ def count(db: Database, space_id: int) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def vectors(
-    db: Database, space_id: int, wanted: ProductFilter | None = None
-) -> tuple[list[int], list[bytes]]:
-    """Return the ids of the pictures that have a vector in a space, ascending, and their vectors.
+def has(db: Database, space_id: int, least: int) -> bool:
+    """Whether a space has at least so many vectors. Faster than `count` if it has many more."""
+    query = sa.select(sa.true()).where(product_vectors.c.space_id == space_id).offset(least - 1).limit(1)
+    with db.read() as connection:
+        return connection.execute(query).first() is not None
 
-    With `wanted`, those of the products that a filter chooses.
+
+def vectors(db: Database, space_id: int, wanted: ProductFilter | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield the ids of the pictures that have a vector in a space, ascending, with their vectors.
+
+    With `wanted`, those of the products that a filter chooses. They are read in parts: a million may not be
+    in memory as objects.
     """
     vector = product_vectors.c
     query = sa.select(vector.product_image_id, vector.vector).where(vector.space_id == space_id)
     if wanted is not None:
         joined = product_vectors.join(product_images, vector.product_image_id == _image.id)
         query = query.select_from(joined).where(_image.product.in_(products.found(wanted)))
-    ids: list[int] = []
-    found: list[bytes] = []
     with db.read() as connection:
-        for image_id, content in connection.execute(query.order_by(vector.product_image_id)):
-            ids.append(image_id)
-            found.append(content)
-    return ids, found
+        ordered = query.order_by(vector.product_image_id).execution_options(yield_per=_TOGETHER)
+        for row in connection.execute(ordered):
+            yield row.product_image_id, row.vector
 
 
 def products_of(db: Database, image_ids: Sequence[int], wanted: ProductFilter) -> dict[int, int]:
@@ -145,7 +150,7 @@ def products_of(db: Database, image_ids: Sequence[int], wanted: ProductFilter) -
             query = sa.select(_image.id, _image.product).where(_image.id.in_(part))
             if wanted != ProductFilter():
                 query = query.where(_image.product.in_(products.found(wanted)))
-            found.update((row.id, row.product) for row in connection.execute(query))
+            found.update(map(tuple, connection.execute(query).all()))
     return found
 
 

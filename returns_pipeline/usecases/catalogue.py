@@ -26,6 +26,7 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, catalogue_imports, product_images, product_writing, products
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.product_writing import Offered
+from returns_pipeline.usecases.ahead import ahead
 from returns_pipeline.usecases.seen import Seen
 
 #: Lines of one transaction.
@@ -113,6 +114,14 @@ def _currency(written: str | None) -> str | None:
         raise RefusedError(str(error)) from error
 
 
+class _Prepared(NamedTuple):
+    """What is to be stored of a batch of lines: the arguments of `catalogue_imports.take`."""
+
+    offered: list[Offered]
+    refused: list[RefusedProduct]
+    unchanged: int
+
+
 class _Importing:
     """One import: what its files have had so far."""
 
@@ -140,18 +149,25 @@ class _Importing:
         self.encodings.append(opened.encoding)
         checker = Checker((folder, self._settings.catalogue_dir), self._options.currency, pictures)
         source = printable(path.name)
-        for batch in _batches(source, opened.lines):
+        prepared = self._prepared(checker, source, opened.lines)
+        # On SQLite, other processes write while the next batch is read.
+        for each in prepared if self._db.is_sqlite else ahead(prepared):
+            taken, _ = catalogue_imports.take(self._db, self._import_id, *each)
+            self.counts = self.counts.plus(taken)
+            self.refused += each.refused[: catalogue_imports.MOST_FAULTS - len(self.refused)]
+            self._on_progress(self.counts.lines)
+
+    def _prepared(
+        self, checker: Checker, source: str, lines: Iterator[ProductLine | RefusedProduct]
+    ) -> Iterator[_Prepared]:
+        """Yield what is to be stored. No id is in two batches, so an earlier one need not be stored yet."""
+        for batch in _batches(source, lines):
             # A product whose line is refused is not gone.
             self._ids.add([line.product_id for line in batch.lines])
             self._ids.add([each.product_id for each in batch.refused])
             checked, refused, unchanged = _checked(self._db, checker, source, batch.lines)
             refused = sorted([*batch.refused, *refused], key=lambda each: each.line)
-            offered = [_offered(each) for each in checked]
-            unchanged += batch.repeated
-            taken, _ = catalogue_imports.take(self._db, self._import_id, offered, refused, unchanged)
-            self.counts = self.counts.plus(taken)
-            self.refused += refused[: catalogue_imports.MOST_FAULTS - len(self.refused)]
-            self._on_progress(self.counts.lines)
+            yield _Prepared([_offered(each) for each in checked], refused, unchanged + batch.repeated)
 
     def discontinue_others(self) -> None:
         """Discontinue the products that no file has."""
@@ -276,12 +292,18 @@ def put_one(settings: Settings, db: Database, who: str, sent: Mapping[str, Any])
     return outcome
 
 
-def existing(db: Database, product_id: str) -> tuple[Product, list[ProductImage]]:
-    """Return a product with its pictures. Raises NotFoundError if there is none with this id."""
+def find(db: Database, product_id: str) -> Product:
+    """Return a product. Raises NotFoundError if there is none with this id."""
     known = product_id_of(product_id)
     item = products.find(db, known) if known else None
     if item is None:
         raise NotFoundError("There is no product {product}.", product=printable(product_id)[:MOST_OF_ID])
+    return item
+
+
+def existing(db: Database, product_id: str) -> tuple[Product, list[ProductImage]]:
+    """Return a product with its pictures. Raises NotFoundError if there is none with this id."""
+    item = find(db, product_id)
     return item, product_images.of_products(db, [item.id])[item.id]
 
 

@@ -1,4 +1,4 @@
-"""Events of customers: imports them, forgets a customer, learns which products are kept together."""
+"""Events of customers: imports them, forgets a customer, measures recommendations on them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -8,10 +8,9 @@ from typing import NamedTuple
 from returns_pipeline.errors import NotFoundError
 from returns_pipeline.recommendations import evaluation, reading
 from returns_pipeline.recommendations.evaluation import Evaluation
-from returns_pipeline.recommendations.neighbours import neighbours_of
-from returns_pipeline.records.recommendations import Event, EventCounts, EventKind
+from returns_pipeline.records.recommendations import Event, EventCounts
 from returns_pipeline.records.returns import RefusedLine
-from returns_pipeline.store import candidates, events
+from returns_pipeline.store import events
 from returns_pipeline.store.database import Database
 
 #: Lines of one transaction.
@@ -68,21 +67,6 @@ def forget(db: Database, customer: str, who: str) -> int:
     if not events.count_of(db, customer):
         raise NotFoundError("There is no event of the customer {customer}.", customer=customer)
     return events.forget(db, customer, who)
-
-
-def learn(db: Database) -> int:
-    """Compute anew which products the same customers kept; return how many products have neighbours.
-
-    Raises ConfigFault if implicit is not installed.
-    """
-    kept: set[tuple[str, str]] = set()
-    returned: set[tuple[str, str]] = set()
-    for each in events.every(db):
-        if each.kind is EventKind.KEPT:
-            kept.add((each.customer, each.product))
-        elif each.kind is EventKind.RETURNED:
-            returned.add((each.customer, each.product))
-    return candidates.replace_neighbours(db, neighbours_of(kept - returned))
 
 
 def evaluate(db: Database) -> Evaluation:

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +24,7 @@ from returns_pipeline.store.return_imports import Announced, Origin
 from returns_pipeline.tabular_files.lines import Line
 from returns_pipeline.tabular_files.reading import SUFFIXES
 from returns_pipeline.usecases import judging, models
+from returns_pipeline.usecases.ahead import ahead
 from returns_pipeline.usecases.alone import alone
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.seen import Seen
@@ -103,7 +103,7 @@ def import_file(
     try:
         read = batches(checker, manifest.lines)
         # On SQLite, other processes write while the next batch is read.
-        for batch in read if db.is_sqlite else _ahead(read):
+        for batch in read if db.is_sqlite else ahead(read):
             taken, _ = return_imports.take(db, origin, batch.lines, batch.refused, batch.repeated)
             counts = counts.plus(taken)
             refused += batch.refused[: return_imports.MOST_FAULTS - len(refused)]
@@ -175,15 +175,6 @@ def _without_known(batch: Batch, is_known: "NDArray[np.bool_]", is_said: "NDArra
             refused.append(RefusedLine(each.line, each.announcement.number, TWICE))
     repeated = len(batch.lines) - len(kept) - (len(refused) - len(batch.refused))
     return Batch(kept, sorted(refused), batch.repeated + repeated)
-
-
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield the batches; the next one is read while the database stores one."""
-    with ThreadPoolExecutor(1, "manifest") as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
 
 
 def take_dropped(context: Context) -> list[Path]:

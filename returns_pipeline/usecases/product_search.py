@@ -6,6 +6,7 @@ used for longer than it takes to build the next one.
 """
 
 import threading
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,31 @@ class ProductSearch:
         few = Exact(*_read(self._db, space, wanted))
         return self._best(few.search(vector, count * _PICTURES_PER_PRODUCT), count, _EVERY)
 
+    def nearby(self, space: SpaceRow, content: bytes, count: int) -> list[int]:
+        """Return the rows of the products nearest to a vector, for a page that must not wait.
+
+        Among many vectors, those of an older revision count until an index of the newest one is written, and
+        nothing is found before the first one is: reading all vectors takes seconds.
+        """
+        with self._lock:
+            searcher = self._at_hand(space)
+        if searcher is None:
+            return []
+        found = searcher.search(np.frombuffer(content, np.int8), 2 * count)
+        return [each.product for each in self._best(found, count, _EVERY)]
+
+    def _at_hand(self, space: SpaceRow) -> Exact | VectorIndex | None:
+        """Return what searches the newest vectors, or older ones of the space if reading them takes long."""
+        loaded = self._loaded if self._loaded and self._loaded[0].digest == space.digest else None
+        if loaded and loaded[0].revision == space.revision:
+            return loaded[1]
+        if (opened := _open(self._settings, space)) is not None:
+            self._loaded = opened.stamp, opened
+            return opened
+        if loaded and loaded[0].vectors >= index.LEAST_VECTORS:
+            return loaded[1]
+        return None if spaces.has(self._db, space.id, index.LEAST_VECTORS) else self._searcher(space)
+
     def _best(self, found: Found, count: int, wanted: ProductFilter) -> list[SimilarProduct]:
         ids = found.ids.tolist()
         products = spaces.products_of(self._db, ids, wanted)
@@ -134,9 +160,11 @@ def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
 def _read(
     db: Database, space: SpaceRow, wanted: ProductFilter | None = None
 ) -> "tuple[NDArray[np.int64], NDArray[np.int8]]":
-    ids, found = spaces.vectors(db, space.id, wanted)
-    rows = np.frombuffer(b"".join(found), np.int8).reshape(len(ids), -1 if ids else 0)
-    return np.array(ids, np.int64), rows
+    ids, rows = array("q"), bytearray()
+    for image_id, vector in spaces.vectors(db, space.id, wanted):
+        ids.append(image_id)
+        rows += vector
+    return np.array(ids, np.int64), np.frombuffer(rows, np.int8).reshape(len(ids), -1 if ids else 0)
 
 
 def _folder(settings: Settings) -> Path:

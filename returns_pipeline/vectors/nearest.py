@@ -7,8 +7,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Rows that are converted at once.
-_AT_ONCE = 65_536
+#: Vectors that are kept as float32: at most 100 MB.
+MOST_CONVERTED = 100_000
+#: Vectors that are converted at once.
+_AT_ONCE = 16_384
 
 
 class Found(NamedTuple):
@@ -19,25 +21,32 @@ class Found(NamedTuple):
 
 
 class Exact:
-    """Vectors as float32 of length 1: 4 bytes a number, so that a search is one product."""
+    """Compares a vector with all others. Up to MOST_CONVERTED are kept as float32, so that it is one product.
+
+    More are kept as they are, 1 byte a number, and converted in parts at each search.
+    """
 
     def __init__(self, ids: "NDArray[np.int64]", vectors: "NDArray[np.int8]") -> None:
         """Take ids [n] and int8 [n, d]."""
-        self._ids = ids
-        self._rows = np.empty(vectors.shape, np.float32)
-        for start in range(0, len(vectors), _AT_ONCE):
-            self._rows[start : start + _AT_ONCE] = unit(vectors[start : start + _AT_ONCE])
+        self._ids, self._vectors = ids, vectors
+        self._rows = unit(vectors) if len(vectors) <= MOST_CONVERTED else None
 
     def search(self, one: "NDArray[np.int8]", count: int) -> Found:
         """Return the `count` nearest of int8 [d]."""
         if not len(self._ids):
             return Found(self._ids, np.empty(0, np.float32))
-        values = self._rows @ unit(one[None])[0]
+        values = self._cosines(unit(one[None])[0])
         count = min(count, len(values))
         is_part = 0 < count < len(values)
         some = np.argpartition(-values, count - 1)[:count] if is_part else np.arange(len(values))
         order = some[np.lexsort((self._ids[some], -values[some]))]
         return Found(self._ids[order], values[order])
+
+    def _cosines(self, one: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        if self._rows is not None:
+            return self._rows @ one
+        parts = range(0, len(self._vectors), _AT_ONCE)
+        return np.concatenate([unit(self._vectors[start : start + _AT_ONCE]) @ one for start in parts])
 
 
 def unit(vectors: "NDArray[np.int8]") -> "NDArray[np.float32]":

@@ -5,11 +5,12 @@ language.
 """
 
 import io
+import itertools
 import shutil
 import sys
 import tempfile
 from datetime import timedelta
-from itertools import product
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store.tables import runs
 from returns_pipeline.usecases.schedule import night_request
+from tests.products import add_products, product
 from tests.support import SAMPLES
 from tests.web import Site, closed_run, site
 
@@ -36,6 +38,8 @@ PAGES = {
     "returns": "/returns",
     "matches": "/matches",
     "products": "/products",
+    "product": "/products/SHIRT-1",
+    "return": "/returns/R-4711",
     "lookalikes": "/lookalikes",
     "runs": "/runs",
     "run": "/runs/6",
@@ -64,7 +68,7 @@ _SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def take_all(browser: Browser, here: Site, folder: Path) -> None:
     """Write every page, as a desk and a phone show it, light and dark, in each language."""
     folder.mkdir(parents=True, exist_ok=True)
-    for scheme, language in product(_SCHEMES, LANGUAGES):
+    for scheme, language in itertools.product(_SCHEMES, LANGUAGES):
         for device, width, height in (("desk", 1440, 900), ("phone", 390, 844)):
             kind = f"{device}-{scheme}-{language}"
             context = browser.new_context(
@@ -125,6 +129,24 @@ def spread_over_nights(here: Site) -> None:
             )
 
 
+def sell(here: Site) -> None:
+    """Add shirts, one of which was returned: the others can replace it."""
+    shirts = [
+        product(
+            f"SHIRT-{number}",
+            title=f"{colour} shirt",
+            brand="Acme",
+            attributes={"article type": "Shirt", "colour": colour},
+            price=Decimal(18 + number),
+            rating=3.5 + number / 5,
+            ratings=40 * number,
+        )
+        for number, colour in enumerate(("White", "Blue", "White", "Black", "Red", "White"))
+    ]
+    add_products(here.home.database, shirts)
+    here.ask("PUT", "/api/v1/returns/R-4711", json={"product": "SHIRT-1"})
+
+
 def main() -> None:
     """Classify the samples in several nights, then take the pictures."""
     models = PROJECT_ROOT / "models"
@@ -142,6 +164,7 @@ def main() -> None:
                 (here.home.settings.incoming_dir / "return-4711.png").write_bytes(b"no picture")
             closed_run(here, 0)
         spread_over_nights(here)
+        sell(here)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         if len(sys.argv) > 1:
             take_all(browser, here, Path(sys.argv[1]))

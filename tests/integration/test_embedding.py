@@ -16,6 +16,7 @@ from returns_pipeline.usecases import embedding
 from returns_pipeline.usecases.catalogue import ImportOptions, import_path
 from returns_pipeline.usecases.photo_looks import look
 from returns_pipeline.usecases.product_search import ProductSearch, refresh_index
+from returns_pipeline.vectors import index
 from tests.spaces import write_catalogue, write_space
 from tests.support import Installation
 
@@ -54,7 +55,7 @@ def vectors(home: Installation) -> dict[int, bytes]:
     """Return the vectors of the active space by picture."""
     space = spaces.active(home.database)
     assert space is not None
-    return dict(zip(*spaces.vectors(home.database, space.id), strict=True))
+    return dict(spaces.vectors(home.database, space.id))
 
 
 def row_of(home: Installation, product_id: str) -> int:
@@ -210,6 +211,32 @@ def test_a_stale_or_broken_index_is_noticed(shop: tuple[Installation, Path]) -> 
     embed(home, every=True)
     assert refresh_index(settings, db, least=1)
     assert len(list((settings.home / "vectors").glob("*.usearch"))) == 1
+
+
+def test_a_page_does_not_wait_for_many_vectors(
+    shop: tuple[Installation, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an index nothing is nearby; with a stale one, what it finds; few vectors are read."""
+    pytest.importorskip("usearch")
+    home, folder = shop
+    embed(home)
+    settings, db = home.settings, home.database
+    space, vector = looked_at(home, folder / "images" / "5.png")
+    expected = ProductSearch(settings, db).nearby(space, vector, 3)
+    assert expected[0] == row_of(home, "5")
+
+    monkeypatch.setattr(index, "LEAST_VECTORS", 12)
+    search = ProductSearch(settings, db)
+    assert search.nearby(space, vector, 3) == []
+    assert refresh_index(settings, db, least=1)
+    assert search.nearby(space, vector, 3) == expected
+    shutil.copy(folder / "images" / "5.png", folder / "images" / "0.png")
+    embed(home, every=True)
+    changed = spaces.active(db)
+    assert changed is not None
+    assert search.nearby(changed, vector, 3) == expected
+    assert refresh_index(settings, db, least=1)
+    assert set(search.nearby(changed, vector, 2)) == {row_of(home, "0"), row_of(home, "5")}
 
 
 def test_the_command_evaluates_a_catalogue(shop: tuple[Installation, Path], tmp_path: Path) -> None:

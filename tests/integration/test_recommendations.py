@@ -3,7 +3,8 @@
 import csv
 import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from beat_schedule import beat_schedule
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.recommendations import (
     Event,
@@ -22,8 +25,10 @@ from returns_pipeline.records.recommendations import (
     RecommendationKind,
     Recommendations,
 )
+from returns_pipeline.records.tasks import Task
+from returns_pipeline.report.recommendation_words import reasons
 from returns_pipeline.store import events as stored
-from returns_pipeline.store import returns
+from returns_pipeline.store import learnings, returns
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     audit_events,
@@ -36,7 +41,10 @@ from returns_pipeline.store.tables import (
 )
 from returns_pipeline.store.tables import returns as returns_table
 from returns_pipeline.usecases import customers, recommendations
-from returns_pipeline.usecases.events import evaluate, forget, import_file, learn, take
+from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.events import evaluate, forget, import_file, take
+from returns_pipeline.usecases.learning import learn, learn_nightly
+from returns_pipeline.usecases.product_search import ProductSearch
 from tests.products import add_products, product
 from tests.support import Installation
 
@@ -60,6 +68,18 @@ def write_csv(path: Path, rows: Sequence[Sequence[str]]) -> Path:
 def ids(found: Recommendations) -> list[str]:
     """Return the ids of what is recommended."""
     return [each.product.product_id for each in found.products]
+
+
+def search_of(home: Installation) -> ProductSearch:
+    """Return what finds products by their look."""
+    return ProductSearch(home.settings, home.database)
+
+
+def instead(
+    home: Installation, product_id: str, kind: RecommendationKind, limit: int, customer: str | None = None
+) -> Recommendations:
+    """Recommend instead of a product."""
+    return recommendations.for_product(search_of(home), home.database, product_id, kind, limit, customer)
 
 
 def keep(db: Database, customer: str, *product_ids: str, kind: EventKind = EventKind.KEPT) -> None:
@@ -152,11 +172,14 @@ def test_what_a_customer_returned_is_never_recommended(home: Installation) -> No
     item = returns.find(db, "R-1")
     assert item is not None
     for kind in (SUBSTITUTES, SIMILAR):
-        assert ids(recommendations.for_return(db, item, kind, 10)) == ["D", "E"]
-        assert ids(recommendations.for_product(db, "A", kind, 10, "K1")) == ["D", "E"]
-    assert ids(recommendations.for_product(db, "A", SUBSTITUTES, 10)) == ["B", "C", "D", "E"]
+        assert ids(recommendations.for_return(search_of(home), db, item, kind, 10)) == [
+            "D",
+            "E",
+        ]
+        assert ids(instead(home, "A", kind, 10, "K1")) == ["D", "E"]
+    assert ids(instead(home, "A", SUBSTITUTES, 10)) == ["B", "C", "D", "E"]
     with pytest.raises(NotFoundError):
-        recommendations.for_product(db, "unknown", SUBSTITUTES, 10)
+        instead(home, "unknown", SUBSTITUTES, 10)
 
 
 def test_a_return_without_a_product_gets_products_of_its_category(home: Installation) -> None:
@@ -168,9 +191,9 @@ def test_a_return_without_a_product_gets_products_of_its_category(home: Installa
         connection.execute(sa.update(returns_table).values(expected_label="t shirt"))
     item = returns.find(db, "R-1")
     assert item is not None
-    assert ids(recommendations.for_return(db, item, SUBSTITUTES, 10)) == ["A"]
+    assert ids(recommendations.for_return(search_of(home), db, item, SUBSTITUTES, 10)) == ["A"]
     unknown = item._replace(expected_label=None)
-    assert ids(recommendations.for_return(db, unknown, SUBSTITUTES, 10)) == []
+    assert ids(recommendations.for_return(search_of(home), db, unknown, SUBSTITUTES, 10)) == []
 
 
 def test_of_a_large_category_the_next_in_price_are_scored(
@@ -180,15 +203,11 @@ def test_of_a_large_category_the_next_in_price_are_scored(
     monkeypatch.setattr(recommendations, "_MOST_SCORED", 3)
     given = [product(f"{price}", price=Decimal(price)) for price in (12, 19, 20, 21, 22, 28)]
     add_products(home.database, [*given, product("yen", price=Decimal(20), currency="JPY")])
-    assert set(ids(recommendations.for_product(home.database, "20", SUBSTITUTES, 10))) <= {"19", "21", "20"}
+    assert set(ids(instead(home, "20", SUBSTITUTES, 10))) <= {"19", "21", "20"}
 
 
-def test_the_look_counts_in_the_active_space_alone(home: Installation) -> None:
-    """Without vectors the part is named as missing; with them, the product that looks like it comes first."""
-    db = home.database
-    rows = add_products(db, [product(name) for name in ("A", "B", "C")])
-    assert Part.LOOK in recommendations.for_product(db, "A", SUBSTITUTES, 5).missing
-    looks = {"A": [100, 1], "B": [1, 100], "C": [50, 1]}
+def give_looks(db: Database, rows: Mapping[str, int], looks: Mapping[str, Sequence[int]]) -> None:
+    """Give products pictures with these vectors in the active space, and others in one that is building."""
     with db.write() as connection:
         for space, state in ((1, "active"), (2, "building")):
             connection.execute(
@@ -212,13 +231,61 @@ def test_the_look_counts_in_the_active_space_alone(home: Installation) -> None:
                         space_id=space, product_image_id=place, vector=np.array(vector, np.int8).tobytes()
                     )
                 )
-    found = recommendations.for_product(db, "A", SUBSTITUTES, 5)
+
+
+def test_the_look_counts_in_the_active_space_alone(home: Installation) -> None:
+    """Without vectors the part is named as missing; with them, the product that looks like it comes first."""
+    db = home.database
+    rows = add_products(db, [product(name) for name in ("A", "B", "C")])
+    assert Part.LOOK in instead(home, "A", SUBSTITUTES, 5).missing
+    give_looks(db, rows, {"A": [100, 1], "B": [1, 100], "C": [50, 1]})
+    found = instead(home, "A", SUBSTITUTES, 5)
     assert Part.LOOK not in found.missing
     assert ids(found) == ["C", "B"]
     assert found.products[0].look == pytest.approx(1, abs=0.001)
     keep(db, "K1", "B")
     keep(db, "K1", "A", kind=EventKind.RETURNED)
-    assert ids(recommendations.for_product(db, "C", SUBSTITUTES, 5, "K1")) == ["B"]
+    assert ids(instead(home, "C", SUBSTITUTES, 5, "K1")) == ["B"]
+
+
+def test_products_of_any_category_come_by_their_look(home: Installation) -> None:
+    """What looks alike is similar; it is a substitute only if it is known to be of the same kind."""
+    db = home.database
+    shirt = {"articleType": "Shirt", "gender": "Men"}
+    others: dict[str, dict[str, Any]] = {
+        "shirt": {"attributes": shirt},
+        "women's shirt": {"attributes": shirt | {"gender": "Women"}},
+        "trousers": {"attributes": {"articleType": "Trousers"}},
+        "unknown kind": {},
+        "sold out": {"attributes": shirt, "stock": 0},
+        "dear": {"attributes": shirt, "price": Decimal(50)},
+        "returned": {"attributes": shirt},
+    }
+    given = [product(name, category=f"Sale/{name}", **fields) for name, fields in others.items()]
+    rows = add_products(db, [product("A", category="Men/Shirts", attributes=shirt), *given])
+    give_looks(db, rows, {name: [100, place] for place, name in enumerate(("A", *others))})
+    keep(db, "K1", "returned", kind=EventKind.RETURNED)
+    found = instead(home, "A", SUBSTITUTES, 9, "K1")
+    assert ids(found) == ["shirt"]
+    assert "looks alike" in reasons(found.products[0])
+    assert set(ids(instead(home, "A", SIMILAR, 9, "K1"))) == others.keys() - {"sold out", "returned"}
+
+
+def test_a_photo_leads_to_products_by_its_look(home: Installation) -> None:
+    """A photo of a known label gets what looks like it and is of that category; similar ones are of any."""
+    db = home.database
+    given = [product("A", category="Shop/Shirts"), product("B", category="Shop/Trousers")]
+    rows = add_products(db, [*given, product("C", category="Shop/Shirts")])
+    give_looks(db, rows, {"A": [100, 1], "B": [100, 2], "C": [1, 100]})
+    look = np.array([100, 0], np.int8).tobytes()
+
+    def found(kind: RecommendationKind, look: bytes | None, label: str | None = "Shirt") -> list[str]:
+        return ids(recommendations.for_image(search_of(home), db, label, look, None, kind, 9))
+
+    assert found(SUBSTITUTES, look) == ["A", "C"]
+    assert found(SIMILAR, look) == ["A", "B", "C"]
+    assert found(SUBSTITUTES, look, None) == []
+    assert found(SUBSTITUTES, None) == []
 
 
 def test_customers_who_kept_the_same_lead_to_products_of_other_kinds(home: Installation) -> None:
@@ -232,8 +299,8 @@ def test_customers_who_kept_the_same_lead_to_products_of_other_kinds(home: Insta
     assert learn(db) == 2
     assert ids(recommendations.for_customer(db, "new", SIMILAR, 5)) == ["B"]
     assert ids(recommendations.for_customer(db, "unknown", SIMILAR, 5)) == []
-    assert "B" in ids(recommendations.for_product(db, "A", SIMILAR, 5))
-    assert ids(recommendations.for_product(db, "A", SUBSTITUTES, 5)) == []
+    assert "B" in ids(instead(home, "A", SIMILAR, 5))
+    assert ids(instead(home, "A", SUBSTITUTES, 5)) == []
     keep(db, "new", "B", kind=EventKind.RETURNED)
     assert ids(recommendations.for_customer(db, "new", SIMILAR, 5)) == []
     assert evaluate(db).customers == 5
@@ -243,6 +310,76 @@ def test_customers_who_kept_the_same_lead_to_products_of_other_kinds(home: Insta
     assert learn(db) == 0
     with db.read() as connection:
         assert connection.execute(sa.select(product_neighbours)).all() == []
+
+
+def learning_from(home: Installation, events: int) -> tuple[Context, InProcessQueue]:
+    """Return a pipeline that learns from so many events."""
+    settings = home.settings.model_copy(update={"learn_events": events})
+    return Installation(settings, home.database).in_process()
+
+
+def test_each_night_learns_once_from_enough_events(home: Installation) -> None:
+    """Too few events teach nothing, a second message of a night neither; the next night learns again."""
+    context, queue = learning_from(home, 10)
+    db, night = home.database, datetime(2026, 11, 2, 2, 30, tzinfo=UTC)
+
+    def learned(now: datetime) -> set[str]:
+        learn_nightly(context, now)
+        with db.read() as connection:
+            return set(connection.execute(sa.select(product_neighbours.c.product)).scalars())
+
+    for number in range(4):
+        keep(db, f"K{number}", "A", "B")
+    assert learned(night) == set()
+    keep(db, "K4", "A", "B")
+    assert learned(night - timedelta(minutes=1)) == set()
+    assert learned(night) == {"A", "B"}
+    for number in range(5):
+        keep(db, f"L{number}", "C", "D")
+    assert learned(night + timedelta(hours=23)) == {"A", "B"}
+    assert learned(night + timedelta(days=1)) == {"A", "B", "C", "D"}
+    beat = beat_schedule(context.settings)
+    assert beat["learning"]["task"] == Task.LEARN
+    assert "learning" not in beat_schedule(context.settings.model_copy(update={"learn_events": 0}))
+    queue.send(Task.LEARN)
+    queue.deliver(context)
+
+
+def test_what_came_from_a_forgotten_customer_is_gone_after_a_night(home: Installation) -> None:
+    """Two customers make neighbours; without one of them there are none, although few events are left."""
+    context, _ = learning_from(home, 1000)
+    db, now = home.database, utc_now()
+    for name in ("K1", "K2"):
+        keep(db, name, "A", "B")
+    assert learn(db) == 2
+    learn_nightly(context, now + timedelta(days=2))
+    with db.read() as connection:
+        assert connection.execute(sa.select(product_neighbours)).all()
+    forget(db, "K1", "ann")
+    learn_nightly(context, now + timedelta(days=2))
+    with db.read() as connection:
+        assert connection.execute(sa.select(product_neighbours)).all() == []
+
+
+def test_without_the_library_a_night_says_so_and_goes_on(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is stored once a night; nothing is raised, and what was learned before stays."""
+    context, _ = learning_from(home, 1)
+    db, now = home.database, utc_now()
+    for name in ("K1", "K2"):
+        keep(db, name, "A", "B")
+    assert learn(db) == 2
+    monkeypatch.setitem(sys.modules, "implicit.nearest_neighbours", None)
+    learn_nightly(context, now + timedelta(days=2))
+    last = learnings.last(db)
+    assert last is not None
+    assert "implicit is not installed" in (last.fault or "")
+    assert last.finished_at
+    learn_nightly(context, now + timedelta(days=2))
+    assert learnings.last(db) == last
+    with db.read() as connection:
+        assert len(connection.execute(sa.select(product_neighbours)).all()) == 2
 
 
 _NUMBERS = "FROM generate_series(1, 20000) AS n"
@@ -269,7 +406,7 @@ def test_no_statement_of_a_recommendation_reads_a_whole_table_of_postgresql(home
     with home.database.write() as connection:
         for statement in _LOAD:
             connection.exec_driver_sql(statement)
-    for statement, values in _statements_of(home.database):
+    for statement, values in _statements_of(home):
         with home.database.read() as connection:
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
         assert not re.search(r"Seq Scan on (products|events|product_|returns)", plan), plan
@@ -280,7 +417,7 @@ def test_no_statement_of_a_recommendation_reads_a_whole_table_of_sqlite(home: In
     """On SQLite, whose plans do not depend on the number of rows, each statement uses an index."""
     add_products(home.database, [product("P1", category="Shop/1"), product("P2", category="Shop/1")])
     keep(home.database, "K1", "P2")
-    for statement, values in _statements_of(home.database):
+    for statement, values in _statements_of(home):
         with home.database.read() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
         assert not re.search(r"SCAN (products|events|product_\w+|returns)\b(?! USING COVERING)", str(plan)), (
@@ -288,18 +425,26 @@ def test_no_statement_of_a_recommendation_reads_a_whole_table_of_sqlite(home: In
         )
 
 
-def _statements_of(db: Database) -> list[tuple[str, Any]]:
-    """Return the statements of each kind of question, with their parameters."""
+def _statements_of(home: Installation) -> list[tuple[str, Any]]:
+    """Return the statements of each kind of question, with their parameters.
+
+    The vectors are read before: once for a process, and not for each question.
+    """
+    db, search = home.database, search_of(home)
     seen: list[tuple[str, Any]] = []
+
+    def ask() -> None:
+        for kind in RecommendationKind:
+            recommendations.for_product(search, db, "P1", kind, 10, "K1")
+            recommendations.for_customer(db, "K1", kind, 10)
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
         seen.append((statement, values))
 
+    ask()
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     try:
-        for kind in RecommendationKind:
-            recommendations.for_product(db, "P1", kind, 10, "K1")
-            recommendations.for_customer(db, "K1", kind, 10)
+        ask()
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
     reading = [each for each in seen if each[0].lstrip().startswith("SELECT")]

@@ -80,7 +80,7 @@ def test_wrong_requests_are_refused(here: Site, query: str, status: int) -> None
 
 
 def test_pages_show_what_can_replace_a_product(here: Site) -> None:
-    """The pages of a product and of its return, and a tried photo's category, have the panel with reasons."""
+    """A product's page and its return's have a panel of substitutes with reasons; without any, no panel."""
     here.ask("PUT", "/api/v1/returns/R-2", json={"product": "A/1"})
     for path in ("/products/A%2F1", "/returns/R-2"):
         page = here.page(path).text

@@ -1,5 +1,6 @@
 """The rules of recommendations, without a database."""
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -171,13 +172,16 @@ def test_reasons_are_words_in_both_languages() -> None:
         ]
 
 
-def _world(customers: int, seed: int = 3) -> Iterator[Event]:
-    """Yield what customers keep who like one of ten styles each, with some chance in it; 200 products."""
+def _world(customers: int, seed: int = 3, liking: float = 0.8) -> Iterator[Event]:
+    """Yield what customers keep who like one of ten styles each, with some chance in it; 200 products.
+
+    `liking` is the share of what they order that is of their style.
+    """
     chance = random.Random(seed)  # noqa: S311 - test data
     for customer in range(customers):
         style = customer % 10
         for moment in range(8):
-            liked = chance.random() < 0.8
+            liked = chance.random() < liking
             number = style * 20 + chance.randrange(20) if liked else chance.randrange(200)
             kind = EventKind.KEPT if liked or chance.random() < 0.3 else EventKind.RETURNED
             yield Event(f"K{customer}", f"P{number:03}", kind, START + timedelta(days=moment))
@@ -191,6 +195,27 @@ def test_tastes_are_found_in_a_world_that_has_them() -> None:
     assert taste.ndcg > 3 * max(popular.ndcg, random_ones.ndcg)
     assert taste.coverage > popular.coverage
     assert random_ones.recall == pytest.approx(10 / 200, abs=0.04)
+
+
+def test_no_taste_is_found_in_a_world_of_chance() -> None:
+    """Where customers order by chance, no recommender is better than chance: a good figure would be a lie."""
+    found = evaluate(_world(900, liking=0.0)).qualities
+    for name in ("taste", "popularity", "random"):
+        assert found[name].recall == pytest.approx(10 / 200, abs=0.03), name
+        assert found[name].ndcg < 0.04, name
+
+
+def test_the_figures_are_those_of_their_definitions() -> None:
+    """By hand: three of four kept B last, which comes first, and one kept C, which comes second."""
+    kept = [("K1", "B"), ("K2", "B"), ("K3", "B"), ("K4", "C")]
+    events = [Event(who, "A", EventKind.KEPT, START) for who, _ in kept]
+    events += [Event(who, last, EventKind.KEPT, START + timedelta(days=1)) for who, last in kept]
+    found = evaluate([*events, Event("K4", "D", EventKind.VIEWED, START)])
+    assert (found.customers, found.products, found.events) == (4, 3, 9)
+    second = 1 / math.log2(3)
+    assert found.qualities["popularity"] == (1.0, pytest.approx((3 + second) / 4), pytest.approx(2 / 3))
+    without = evaluate([*events, Event("K4", "B", EventKind.RETURNED, START)]).qualities["popularity"]
+    assert without.ndcg == 1.0
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:

@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 
 from returns_pipeline.classify.spaces.embedder import quantized
+from returns_pipeline.vectors import nearest
 from returns_pipeline.vectors.agreement import agreement, neighbours
 from returns_pipeline.vectors.nearest import Exact
 
 
-def test_exact_search_is_the_cosine() -> None:
-    """The nearest are those with the largest cosine, computed in float64; equal ones come by id."""
+@pytest.mark.parametrize("converted", [500, 499])
+def test_exact_search_is_the_cosine(monkeypatch: pytest.MonkeyPatch, converted: int) -> None:
+    """The nearest are those with the largest cosine, computed in float64; equal ones come by id.
+
+    This holds whether the vectors are kept as float32 or converted in parts.
+    """
+    monkeypatch.setattr(nearest, "MOST_CONVERTED", converted)
+    monkeypatch.setattr(nearest, "_AT_ONCE", 64)
     draw = np.random.default_rng(0)
     rows = draw.integers(-127, 128, (500, 24)).astype(np.int8)
     rows[7] = rows[3]

@@ -18,7 +18,12 @@ from returns_pipeline.store.tables.catalogue_tables import (
     products,
 )
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
-from returns_pipeline.store.tables.event_tables import events, forgotten_customers, product_neighbours
+from returns_pipeline.store.tables.event_tables import (
+    events,
+    forgotten_customers,
+    learnings,
+    product_neighbours,
+)
 from returns_pipeline.store.tables.explanation_tables import explanations
 from returns_pipeline.store.tables.feed_tables import feed_addresses, feed_readings
 from returns_pipeline.store.tables.image_tables import (
@@ -127,6 +132,7 @@ __all__ = [
     "image_matches",
     "images",
     "jobs",
+    "learnings",
     "metadata",
     "model_changes",
     "model_versions",

@@ -110,6 +110,16 @@ products = sa.Table(
 # Each list of products is in the order of their ids, newest first: see store/product_lists.py.
 sa.Index("ix_products_category", products.c.category, products.c.id)
 sa.Index("ix_products_brand", products.c.brand, products.c.id)
+# Substitutes are next in price; see store/candidates.py.
+sa.Index(
+    "ix_products_price",
+    products.c.category,
+    products.c.currency,
+    products.c.price,
+    products.c.id,
+    postgresql_where=LISTED,
+    sqlite_where=LISTED,
+)
 sa.Index("ix_products_listed", products.c.id, postgresql_where=LISTED, sqlite_where=LISTED)
 sa.Index("ix_products_discontinued", products.c.id, postgresql_where=DISCONTINUED, sqlite_where=DISCONTINUED)
 

@@ -1,4 +1,4 @@
-"""What customers did with products, and which products the same customers kept."""
+"""What customers did with products, and which products the same customers kept; when that was computed."""
 
 import sqlalchemy as sa
 
@@ -38,4 +38,18 @@ product_neighbours = sa.Table(
     # Above 0, at most 1.
     sa.Column("similarity", sa.Float, nullable=False),
     sqlite_with_rowid=False,
+)
+
+#: Each time when `product_neighbours` was computed, or should have been.
+learnings = sa.Table(
+    "learnings",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    # Null while it runs, or if its process was killed.
+    sa.Column("finished_at", UtcDateTime),
+    # Products with neighbours.
+    sa.Column("products", sa.Integer),
+    # Why it could not be done.
+    sa.Column("fault", sa.Text),
 )

@@ -12,10 +12,11 @@ from returns_pipeline.records.return_lists import ListedReturn
 from returns_pipeline.report import product_words
 from returns_pipeline.store import product_images, products, return_lists
 from returns_pipeline.usecases import catalogue, recommendations
-from returns_pipeline.web.dependencies import Pipeline
+from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.page import Person, root_of, show
 from returns_pipeline.web.queries.cursors import pack, product_cursor
 from returns_pipeline.web.queries.recommendations import RecommendedOnPage, on_page
+from returns_pipeline.web.resources import Resources
 
 router = APIRouter()
 
@@ -88,8 +89,9 @@ def _address(request: Request, listed: _Listed, name: str, place: int | None) ->
 
 
 @router.get("/products/{product_id:path}")
-def show_product(request: Request, context: Pipeline, _: Person, product_id: str) -> HTMLResponse:
+def show_product(request: Request, web: Web, _: Person, product_id: str) -> HTMLResponse:
     """Show one product."""
+    context = web.context
     item, pictures = catalogue.existing(context.db, product_id)
     return show(
         request,
@@ -98,7 +100,7 @@ def show_product(request: Request, context: Pipeline, _: Person, product_id: str
         pictures=pictures,
         trail=_trail(item),
         returns=_returns(context, item),
-        recommended=_recommended(context, item),
+        recommended=_recommended(web, item),
     )
 
 
@@ -113,9 +115,10 @@ def _trail(item: Product) -> list[tuple[str, str]]:
     return [(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts)]
 
 
-def _recommended(context: Pipeline, item: Product) -> RecommendedOnPage:
-    db, kind = context.db, RecommendationKind.SUBSTITUTES
-    return on_page(db, recommendations.for_product(db, item.product_id, kind, RECOMMENDED))
+def _recommended(web: Resources, item: Product) -> RecommendedOnPage:
+    db, kind = web.context.db, RecommendationKind.SUBSTITUTES
+    found = recommendations.for_product(web.looks.search, db, item.product_id, kind, RECOMMENDED)
+    return on_page(db, found)
 
 
 def _returns(context: Pipeline, item: Product) -> list[ListedReturn]:

@@ -26,7 +26,6 @@ from returns_pipeline.store import (
     returns,
 )
 from returns_pipeline.store import return_decisions as decision_versions
-from returns_pipeline.store.database import Database
 from returns_pipeline.store.return_decisions import MOST_NOTE
 from returns_pipeline.usecases import recommendations, return_decisions
 from returns_pipeline.usecases.context import Context
@@ -45,6 +44,7 @@ from returns_pipeline.web.queries.return_lists import (
     place_of,
     values_of,
 )
+from returns_pipeline.web.resources import Resources
 from returns_pipeline.web.security.access import Principal
 
 router = APIRouter()
@@ -153,14 +153,13 @@ async def show_return(
     if products:
         photos = await run_in_threadpool(return_photos.of_return, context.db, item.id)
         found = await likely.of_images(web.looks, [each.image for each in photos])
-    return await run_in_threadpool(_show, request, context, person, item, listed, found)
+    return await run_in_threadpool(_show, request, web, person, item, listed, found)
 
 
 @router.post("/returns/{number:path}", response_model=None)
-async def decide(
-    request: Request, context: Pipeline, person: Person, number: str, listed: ListOfPage
-) -> Response:
+async def decide(request: Request, web: Web, person: Person, number: str, listed: ListOfPage) -> Response:
     """Store a person's decision; then show the next return of the list, or this one if it has no list."""
+    context = web.context
     form = await form_of(request, person, Role.REVIEWER)
     item = await run_in_threadpool(_existing, context, number)
     following = None
@@ -171,9 +170,7 @@ async def decide(
         await run_in_threadpool(_decide, context, person, item.number, form, text_of(form, "seen", 20))
     except ConflictError as fault:
         item = await run_in_threadpool(_existing, context, number)
-        return await run_in_threadpool(
-            _show, request, context, person, item, listed, None, fault.shown_message
-        )
+        return await run_in_threadpool(_show, request, web, person, item, listed, None, fault.shown_message)
     if listed.is_everything:
         return redirect(request, f"{path_of(number)}?{urlencode({'decided': number})}")
     here = path_of(following) if following else "/returns"
@@ -187,14 +184,14 @@ def path_of(number: str) -> str:
 
 def _show(
     request: Request,
-    context: Context,
+    web: Resources,
     person: Principal,
     item: Return,
     listed: ReturnList,
     found: Likely | None = None,
     fault: str = "",
 ) -> HTMLResponse:
-    db = context.db
+    context, db = web.context, web.context.db
     before, after = return_lists.around(db, listed.filter, listed.by, item)
     in_list = listed.address()
     verdict = return_words.verdict_of(item)
@@ -219,7 +216,7 @@ def _show(
         product=(product := products.find(db, item.product) if item.product else None),
         product_pictures=product_images.of_products(db, [product.id])[product.id] if product else [],
         history=returns.history(db, item.id),
-        recommended=_recommended(db, item),
+        recommended=_recommended(web, item),
         may_decide=person.role.rank >= Role.REVIEWER.rank,
         most_note=MOST_NOTE,
         decisions=ReturnDecision.written(),
@@ -231,9 +228,9 @@ def _show(
     )
 
 
-def _recommended(db: Database, item: Return) -> RecommendedOnPage:
-    found = recommendations.for_return(db, item, RecommendationKind.SUBSTITUTES, RECOMMENDED)
-    return on_page(db, found)
+def _recommended(web: Resources, item: Return) -> RecommendedOnPage:
+    db, kind = web.context.db, RecommendationKind.SUBSTITUTES
+    return on_page(db, recommendations.for_return(web.looks.search, db, item, kind, RECOMMENDED))
 
 
 def _existing(context: Context, number: str) -> Return:

@@ -1,5 +1,6 @@
 """One photo of the visitor's own, classified now."""
 
+import asyncio
 import time
 from functools import partial
 
@@ -11,10 +12,9 @@ from starlette.datastructures import UploadFile
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
-from returns_pipeline.store.database import Database
-from returns_pipeline.web.dependencies import Db, Images, Workers
+from returns_pipeline.web.dependencies import Web
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
-from returns_pipeline.web.queries.recommendations import RecommendedOnPage, of_image, on_page
+from returns_pipeline.web.queries.recommendations import of_image, on_page
 from returns_pipeline.web.queries.worker_client import Classified, SpooledRequest, WorkerClient
 from returns_pipeline.web.security.access import require_role
 
@@ -30,12 +30,11 @@ def form(request: Request, _: Person) -> HTMLResponse:
 
 
 @router.post("/try")
-async def classify(
-    request: Request, db: Db, workers: Workers, bodies: Images, person: Person
-) -> HTMLResponse:
+async def classify(request: Request, web: Web, person: Person) -> HTMLResponse:
     """Show the prediction for a photo."""
     require_role(person, Role.REVIEWER)
-    async with bodies.received(request) as whole:
+    workers = web.workers
+    async with web.bodies.received(request) as whole:
         given = await form_of(whole, person, Role.REVIEWER)
         began = time.perf_counter()
         spooled = await _spooled(workers, given.get("file"))
@@ -46,15 +45,15 @@ async def classify(
     if found is None:
         return await run_in_threadpool(_refused, request, RefusedError("Choose a photo first."))
     shown = _shown(found, (time.perf_counter() - began) * 1000)
-    why = await explanation(workers, db, found.images[0].id)
+    image_id = found.images[0].id
+    why, instead = await asyncio.gather(
+        explanation(workers, web.context.db, image_id),
+        of_image(web.looks, image_id, RecommendationKind.SUBSTITUTES, RECOMMENDED),
+    )
+    recommended = await run_in_threadpool(on_page, web.context.db, instead)
     may = person.may(Role.OPERATOR)
-    instead = await run_in_threadpool(_instead, db, found.images[0].id)
-    page = partial(show, found=shown, fault="", why=why, can_operate=may, recommended=instead)
+    page = partial(show, found=shown, fault="", why=why, can_operate=may, recommended=recommended)
     return await run_in_threadpool(page, request, "try.html")
-
-
-def _instead(db: Database, image_id: int) -> RecommendedOnPage:
-    return on_page(db, of_image(db, image_id, RecommendationKind.SUBSTITUTES, RECOMMENDED))
 
 
 def _refused(request: Request, fault: RefusedError) -> HTMLResponse:

@@ -5,16 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records import recommendations as records
 from returns_pipeline.records.recommendations import RECOMMENDED, Part, RecommendationKind
 from returns_pipeline.report import recommendation_words
-from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import events, recommendations
-from returns_pipeline.web.dependencies import Db, Reviewer, Viewer
+from returns_pipeline.web.dependencies import Db, Reviewer, Viewer, Web
 from returns_pipeline.web.queries.lookups import IMAGE_ID_END
 from returns_pipeline.web.queries.recommendations import of_image, of_return
+from returns_pipeline.web.resources import Resources
 
 router = APIRouter(tags=["recommendations"])
 
@@ -119,8 +120,8 @@ class TakenEvents(BaseModel):
 
 
 @router.get("/recommendations", summary="Products to recommend")
-def recommend(
-    db: Db,
+async def recommend(
+    web: Web,
     _: Viewer,
     product: Annotated[_Reference, Query(description="The shop's id of a product.")] = None,
     image: Annotated[int | None, Query(ge=1, lt=IMAGE_ID_END, description="The id of a photo.")] = None,
@@ -143,7 +144,10 @@ def recommend(
         )
     if not any(given) and customer is None:
         raise RefusedError("Say what to recommend for: product, image, return or customer.")
-    found = _found(db, product, image, return_number, customer, kind, limit)
+    if image is not None:
+        found = await of_image(web.looks, image, kind, limit)
+    else:
+        found = await run_in_threadpool(_found, web, product, return_number, customer, kind, limit)
     return RecommendedProducts(
         kind=kind,
         products=[RecommendedProduct.of(each) for each in found.products],
@@ -152,20 +156,18 @@ def recommend(
 
 
 def _found(
-    db: Database,
+    web: Resources,
     product: str | None,
-    image: int | None,
     return_number: str | None,
     customer: str | None,
     kind: RecommendationKind,
     limit: int,
 ) -> records.Recommendations:
+    db = web.context.db
     if product is not None:
-        return recommendations.for_product(db, product, kind, limit, customer)
+        return recommendations.for_product(web.looks.search, db, product, kind, limit, customer)
     if return_number is not None:
-        return of_return(db, return_number, kind, limit)
-    if image is not None:
-        return of_image(db, image, kind, limit)
+        return of_return(web.looks, return_number, kind, limit)
     return recommendations.for_customer(db, customer or "", kind, limit)
 
 
