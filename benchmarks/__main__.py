@@ -29,7 +29,8 @@ def benchmark(
         int | None, typer.Option(min=1, help="Images for the slow systems: HTTP and one task an image.")
     ] = None,
     photos: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Folder tree of .jpg photos for B.")
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder tree of .jpg photos for B and E."),
     ] = None,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Times that each system is measured; the median counts.")

@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 
 from benchmarks.measuring import Job, Measurement, run
 from benchmarks.results import Measured, Result
-from benchmarks.workloads import WITHOUT_LABELS, WORKLOADS, Entry, Prepared, Request, Workload
+from benchmarks.workloads import (
+    WITHOUT_LABELS,
+    WORKLOADS,
+    Entry,
+    Prepared,
+    Request,
+    Workload,
+    float32_of,
+)
 
 _REFERENCE = "benchmarks.systems.reference"
 #: Modules that import TensorFlow, which takes 4 s of CPU. In a tiny run they share a process.
@@ -96,7 +104,7 @@ class Bench:
             count=workload.count_for(entry, prepared, self.request),
             rounds=1 if entry.module == _REFERENCE else workload.rounds_for(entry, self.request),
             processes=(entry.tiny_processes or cores) if self.request.tiny else cores,
-            bundle=prepared.bundle.folder,
+            bundle=(float32_of(prepared.bundle) if entry.in_float32 else prepared.bundle).folder,
             work=self.folder / workload.name / entry.system,
             is_tiny=self.request.tiny,
             options=dict(entry.options),

@@ -114,6 +114,10 @@ GOALS = (
     Goal("D: images/s", _AT_LEAST, 15_000, "{:,.0f}", _rate("D")),
     Goal("D: extra cost of an image in ten times as many", _AT_MOST, 0.10, "{:.1%}", _extra_cost_when_larger),
     Goal("D: memory growth of a process", _LESS, 30, "{:.1f} MB", _largest_growth),
+    Goal(
+        "E: images/s of the bare loop in float32", _AT_LEAST, 2.2, "{:.2f} times", _times("E", "raw-float32")
+    ),
+    Goal("E: images/s of the bare loop in int8", _AT_LEAST, 0.85, "{:.2f} times", _times("E", "raw")),
     Goal("worker process ready", _LESS, 2, "{:.2f} s", _detail("worker-start", "ready_seconds")),
     Goal("worker process resident", _LESS, 250, "{:.0f} MB", _detail("worker-start", "rss_mb")),
     Goal("Redis, one chunk", _LESS, 300, "{:.0f} bytes", _detail("redis-memory", "bytes_per_chunk")),

@@ -24,6 +24,7 @@ class WorkloadName(StrEnum):
     B = "B"
     C = "C"
     D = "D"
+    E = "E"
     FOOTPRINT = "footprint"
     DESK = "desk"
 
@@ -31,6 +32,8 @@ class WorkloadName(StrEnum):
 #: Workloads without predictions to compare.
 WITHOUT_LABELS = {WorkloadName.FOOTPRINT, WorkloadName.DESK}
 
+#: The shipped model for photos; its highest version is in int8.
+_CLOTHING = "clothing"
 _PHOTO, _LARGE = (400, 533), (4000, 3000)
 _DRAWN_PHOTOS, _DISTINCT_PHOTOS, _DISTINCT_LARGE = 1_000, 250, 20
 
@@ -54,7 +57,7 @@ class Entry:
     `min_agreement` is the share of its labels that must agree with the reference. `part` is the share of the
     images that it classifies; a slow system classifies a few images in fewer rounds. `tiny_processes` is the
     number of its processes in a tiny run; None: one for each core. `package` is needed besides the
-    development tools.
+    development tools. `in_float32`: it runs the version that the workload's model was quantized from.
     """
 
     system: str
@@ -66,6 +69,7 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     package: str | None = None
     tiny_processes: int | None = None
+    in_float32: bool = False
 
     def is_asked_for(self, only: str | None) -> bool:
         """Whether `--only` names this system or is not given."""
@@ -137,19 +141,33 @@ def shipped() -> Bundle:
     return find_bundle(settings.models_dir, settings.model)
 
 
+def float32_of(bundle: Bundle) -> Bundle:
+    """Return the bundle that a bundle in int8 was quantized from."""
+    return find_bundle(bundle.folder.parent.parent, str(bundle.data["quantized_from"]))
+
+
 def _fashion(folder: Path, count: int, _request: Request) -> Prepared:
     sentence = write_images(folder, count)
     return Prepared(folder, count, shipped(), sentence)
 
 
 def _photos(folder: Path, count: int, request: Request) -> Prepared:
-    if request.photos:
-        # All of them, unless a number is given.
-        count = copy_photos(request.photos, folder, count if request.images or request.tiny else None)
-        sentence = f"{count:,} photos of --photos"
-    else:
-        sentence = draw_photos(folder, count, _PHOTO, _DISTINCT_PHOTOS)
+    count, sentence = _write_photos(folder, count, request)
     return Prepared(folder, count, _mobilenet(folder, request), sentence)
+
+
+def _photos_of_clothes(folder: Path, count: int, request: Request) -> Prepared:
+    count, sentence = _write_photos(folder, count, request)
+    return Prepared(folder, count, find_bundle(load_settings().models_dir, _CLOTHING), sentence)
+
+
+def _write_photos(folder: Path, count: int, request: Request) -> tuple[int, str]:
+    """Write the photos of B and E; return how many, and a sentence about them."""
+    if not request.photos:
+        return count, draw_photos(folder, count, _PHOTO, _DISTINCT_PHOTOS)
+    # All of them, unless a number is given.
+    count = copy_photos(request.photos, folder, count if request.images or request.tiny else None)
+    return count, f"{count:,} photos of --photos"
 
 
 def _large(folder: Path, count: int, request: Request) -> Prepared:
@@ -277,6 +295,27 @@ WORKLOADS = (
                 _PIPELINE,
                 options={**_STUB, "watch_memory": True},
                 tiny_processes=1,
+            ),
+        ),
+    ),
+    Workload(
+        WorkloadName.E,
+        "photos, the shipped clothing model in int8",
+        _photos_of_clothes,
+        images=_DRAWN_PHOTOS,
+        tiny_images=4,
+        rounds=3,
+        imaging=True,
+        # How far int8 agrees with float32 is a condition of its promotion, and is not judged here.
+        entries=(
+            Entry("pipeline", "pipeline: scan to closed run", _PIPELINE, tiny_processes=1, min_agreement=0),
+            Entry("raw", "bare loop in int8, a process for each core", _RAW, min_agreement=0),
+            Entry(
+                "raw-float32",
+                "bare loop in float32, a process for each core",
+                _RAW,
+                min_agreement=_NEARLY_ALL,
+                in_float32=True,
             ),
         ),
     ),

@@ -1,7 +1,7 @@
 """A bundle is a folder MODELS_DIR/NAME/VERSION/: one file format from training to worker.
 
 model.keras        the trained model, preprocessing included: uint8 pixels in, probabilities out
-openvino/          model.xml and model.bin, exported from model.keras
+openvino/          model.xml and model.bin, exported from model.keras; in int8 if `precision` says so
 bundle.json        the manifest, read and written by this module
 report/            plots and numbers of the training
 
@@ -29,7 +29,7 @@ from returns_pipeline.classify.models_folder import is_version, names_in, unread
 from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.languages import N_, gettext
-from returns_pipeline.records.models import ImageInput, ModelRef
+from returns_pipeline.records.models import ImageInput, ModelRef, Precision
 from returns_pipeline.records.text import printable
 from returns_pipeline.records.verdicts import ExpectationRates
 
@@ -68,6 +68,8 @@ class Bundle:
     an expected main category; None if they were not measured. They change no prediction, so they do not
     change the digest.
 
+    `precision` is that of the OpenVINO export; model.keras is in float32 always.
+
     `unknown` has the keys of bundle.json that this version does not know, with their values. They do not
     change the digest.
     """
@@ -88,6 +90,7 @@ class Bundle:
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     label_rates: ExpectationRates | None = None
     main_rates: ExpectationRates | None = None
+    precision: Precision = Precision.FLOAT32
     unknown: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -248,6 +251,7 @@ def _of_manifest(folder: Path, content: Manifest) -> Bundle:
         names=content.names,
         label_rates=_rates(content.label_rates),
         main_rates=_rates(content.main_rates),
+        precision=Precision(content.precision),
         unknown=content.model_extra or {},
     )
 

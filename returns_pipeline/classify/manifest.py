@@ -140,6 +140,7 @@ class Manifest(BaseModel):
         dict[_Path, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=_MOST_ENTRIES)
     ]
     recipe: Annotated[str, Field(max_length=200), AfterValidator(_line)]
+    precision: Literal["float32", "int8"] = "float32"
     command: Annotated[str, Field(max_length=100_000), AfterValidator(_line)]
     data: Annotated[dict[_Key, Any], Field(max_length=_MOST_ENTRIES), AfterValidator(_finite)] = {}
     metrics: Annotated[dict[_Key, _Metric], Field(max_length=_MOST_ENTRIES)] = {}

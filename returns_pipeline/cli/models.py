@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from returns_pipeline.cli import console, evaluate
+from returns_pipeline.cli import console, evaluate, train
 from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import Json, Reason, Who
 
@@ -75,6 +75,50 @@ def register(
         )
     else:
         console.print_line(f"This bundle is registered already as {ref}; nothing was changed.")
+
+
+@app.command()
+def quantize(
+    model: OneVersion,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder of the photos that the model was trained on, as `train` takes it."
+        ),
+    ] = None,
+    validation: train.Validation = 0.2,
+    test: train.Test = 0.1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Use the photos even if checks find faults.")
+    ] = False,
+    photos: train.Photos = True,
+) -> None:
+    """Write the next version of a model in int8: as right as float32, and several times as fast on a CPU."""
+    import shutil
+    import uuid
+
+    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline.cli.output.training import TrainingProgress, print_bundle, require_nncf
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.training.labelled.photo_folders import PhotoFolders
+    from returns_pipeline.training.quantization import quantize as quantization
+    from returns_pipeline.training.quantization.data import load_data
+
+    require_nncf()
+    models_dir = load_settings().models_dir
+    bundle = find_bundle(models_dir, model)
+    quantization.require_quantizable(bundle)
+    folders = PhotoFolders(data, None, validation, test, force) if data else None
+    scratch = models_dir / f".pixels-{uuid.uuid4().hex}"
+    try:
+        with TrainingProgress() as progress:
+            images = load_data(bundle, folders, progress, scratch)
+            bundle = quantization.quantize(
+                bundle, images, models_dir, train.typed_command(), progress, photos=photos
+            )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print_bundle(bundle)
 
 
 @app.command()

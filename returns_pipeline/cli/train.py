@@ -17,6 +17,7 @@ import typer
 from returns_pipeline.cli import reviewed_data, spaces
 from returns_pipeline.cli.options import MOST
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.models import Precision
 from returns_pipeline.records.text import printable
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ Photos = Annotated[
     bool, typer.Option("--photos/--no-photos", help="Show photos in the report, which is part of the bundle.")
 ]
 Mixed = Annotated[bool, typer.Option("--mixed-precision", help="Compute in float16: faster on a GPU.")]
+InPrecision = Annotated[
+    Precision,
+    typer.Option("--precision", help="int8: write a version in float32, and the next one in int8."),
+]
 ModelsDir = Annotated[
     Path | None, typer.Option(help="Folder of the bundles; RETURNS_MODELS_DIR if not given.")
 ]
@@ -99,12 +104,13 @@ def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
     def command(**options: Any) -> None:
         name, data, mapping = options["name"], options["data"], options["mapping"]
         if data == reviewed_data.REVIEWS and not data.exists():
-            _require_valid(name)
+            _require_valid(name, precision=options["precision"])
             data, mains = reviewed_data.for_training(name, options["resume"])
             mapping = mapping or mains
-        _require_valid(name, data, mapping)
+        _require_valid(name, data, mapping, precision=options["precision"])
+        from returns_pipeline.training.labelled.photo_folders import PhotoFolders
         from returns_pipeline.training.pipeline.recipe import Request
-        from returns_pipeline.training.recipes.photo_recipe import PhotoFolders, PhotoRecipe
+        from returns_pipeline.training.recipes.photo_recipe import PhotoRecipe
 
         names = _names(options["names"])
         options["models_dir"] = models_dir = _models_dir(options["models_dir"])
@@ -113,12 +119,13 @@ def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
         request = Request(
             name=_bundle_name(name, options["smoke"]),
             models_dir=models_dir,
-            command=_typed_command(),
+            command=typed_command(),
             seed=options["seed"],
             smoke=options["smoke"],
             resume=options["resume"],
             photos=options["photos"],
             names=names,
+            precision=options["precision"],
         )
         _train(request, PhotoRecipe(network, folders, options["mixed_precision"]))
 
@@ -146,6 +153,7 @@ def _last_options(
     resume: Resume = False,
     photos: Photos = True,
     mixed_precision: Mixed = False,
+    precision: InPrecision = Precision.FLOAT32,
     names: Names = None,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -158,15 +166,18 @@ def fashion_mnist(
     epochs: Epochs = 10,
     seed: Seed = DEFAULT_SEED,
     smoke: Smoke = False,
+    precision: InPrecision = Precision.FLOAT32,
     names: Names = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Train the published small CNN on Fashion-MNIST: about 90 s on two cores."""
-    _require_valid(name)
+    _require_valid(name, precision=precision)
     from returns_pipeline.training.pipeline.recipe import Request
     from returns_pipeline.training.recipes.fashion_mnist import FashionMnist
 
     command = f"returns-pipeline train fashion-mnist --name {name} --epochs {epochs} --seed {seed}"
+    if precision is not Precision.FLOAT32:
+        command += f" --precision {precision}"
     request = Request(
         name=_bundle_name(name, smoke),
         models_dir=_models_dir(models_dir),
@@ -174,6 +185,7 @@ def fashion_mnist(
         seed=seed,
         smoke=smoke,
         names=_names(names),
+        precision=precision,
     )
     _train(request, FashionMnist(epochs))
 
@@ -185,22 +197,24 @@ def fashion_mnist_plus(
     seed: Seed = 0,
     smoke: Smoke = False,
     resume: Resume = False,
+    precision: InPrecision = Precision.FLOAT32,
     names: Names = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Train a better CNN on Fashion-MNIST that predicts as fast: about 30 minutes on two cores."""
-    _require_valid(name)
+    _require_valid(name, precision=precision)
     from returns_pipeline.training.pipeline.recipe import Request
     from returns_pipeline.training.recipes.fashion_mnist_plus import FashionMnistPlus
 
     request = Request(
         name=_bundle_name(name, smoke),
         models_dir=_models_dir(models_dir),
-        command=_typed_command(),
+        command=typed_command(),
         seed=seed,
         smoke=smoke,
         resume=resume,
         names=_names(names),
+        precision=precision,
     )
     _train(request, FashionMnistPlus(epochs))
 
@@ -302,9 +316,11 @@ def outfit(
     )
 
 
-def _require_valid(name: str, data: Path | None = None, mapping: Path | None = None) -> None:
+def _require_valid(
+    name: str, data: Path | None = None, mapping: Path | None = None, *, precision: Precision
+) -> None:
     """Refuse a wrong name, a missing package and wrong folders before Keras is imported, which takes 10 s."""
-    from returns_pipeline.cli.output.training import require_keras
+    from returns_pipeline.cli.output.training import require_keras, require_nncf
 
     if not re.fullmatch(r"\w+(-\w+)*", name, re.ASCII) or len(name) > 90:  # a smoke test adds a word
         raise ConfigFault(
@@ -313,6 +329,8 @@ def _require_valid(name: str, data: Path | None = None, mapping: Path | None = N
             name=name,
         )
     require_keras()
+    if precision is Precision.INT8:
+        require_nncf()
     if data is not None:
         from returns_pipeline.training.labelled.folders import read_tree
 
@@ -348,7 +366,7 @@ def _train(request: "Request", recipe: "Recipe") -> None:
     print_bundle(bundle)
 
 
-def _typed_command() -> str:
+def typed_command() -> str:
     """Return the command as typed, but without --resume: it repeats the whole training."""
     # A path may have bytes that are not UTF-8, which bundle.json cannot hold.
     return printable(shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")]))

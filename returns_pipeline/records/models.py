@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from returns_pipeline.records.stored_enum import StoredEnum
@@ -29,6 +30,13 @@ class ModelAction(StoredEnum):
     FIRST_USE = "first use"
     SHADOW = "shadow"
     UNKNOWN = "unknown"
+
+
+class Precision(StrEnum):
+    """The numbers in which a model's export computes."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline notify test": "tests/integration/test_notices.py",
     "returns-pipeline collect": "tests/integration/test_collecting.py",
     "returns-pipeline feed": "tests/integration/test_feeds.py",
+    "returns-pipeline models quantize": "tests/integration/test_quantization.py",
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
     "returns-pipeline catalogue embed": "tests/integration/test_embedding.py",
     "returns-pipeline catalogue evaluate": "tests/integration/test_embedding.py",

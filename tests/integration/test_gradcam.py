@@ -74,7 +74,13 @@ def test_maps_equal_those_of_gradients(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "size"), [("fashion-mnist/1", (3, 3)), ("fashion-mnist/2", (3, 3)), ("clothing/1", (8, 8))]
+    ("model", "size"),
+    [
+        ("fashion-mnist/1", (3, 3)),
+        ("fashion-mnist/2", (3, 3)),
+        ("clothing/1", (8, 8)),
+        ("clothing/2", (8, 8)),
+    ],
 )
 def test_each_shipped_model_can_be_explained(model: str, size: tuple[int, int]) -> None:
     """The map has the size of the last feature map; the features are those of the classification."""

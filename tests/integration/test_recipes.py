@@ -13,11 +13,12 @@ from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
 from returns_pipeline.cli import train as commands
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.training.labelled.photo_folders import PhotoFolders
 from returns_pipeline.training.pipeline.recipe import Request
 from returns_pipeline.training.pipeline.train import train
 from returns_pipeline.training.recipes.cnn import Cnn
 from returns_pipeline.training.recipes.outfit import Outfit
-from returns_pipeline.training.recipes.photo_recipe import PhotoFolders, PhotoRecipe
+from returns_pipeline.training.recipes.photo_recipe import PhotoRecipe
 from returns_pipeline.training.recipes.transfer import Transfer
 from tests.support import Installation
 

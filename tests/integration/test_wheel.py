@@ -135,7 +135,7 @@ def test_a_wheel_carries_the_shipped_bundles_and_no_other(installed: Path) -> No
 
     assert shipped.is_relative_to(installed.parent)
     assert sorted(path.name for path in (shipped / "models").iterdir()) == ["clothing", "fashion-mnist"]
-    for model in ("clothing/1", "fashion-mnist/1", "fashion-mnist/2"):
+    for model in ("clothing/1", "clothing/2", "fashion-mnist/1", "fashion-mnist/2"):
         bundle = find_bundle(shipped / "models", model)
         for name in bundle.sha256:
             bundle.file(name)

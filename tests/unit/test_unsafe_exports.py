@@ -17,7 +17,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings import PROJECT_ROOT
 
 MODELS = PROJECT_ROOT / "models"
-SHIPPED = ("clothing/1", "fashion-mnist/1", "fashion-mnist/2")
+SHIPPED = ("clothing/1", "clothing/2", "fashion-mnist/1", "fashion-mnist/2")
 
 
 def _layer(class_name: str, module: str | None = "keras.layers", **config: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from returns_pipeline.classify.embedding import DIMENSIONS, projection
 #: Operations whose output is a tensor [n, channels, rows, columns].
 _CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
 #: Operations after a convolution that keep rows and columns. Pooling keeps them too, but at less resolution.
-_ELEMENTWISE = frozenset({"Add", "Clamp", "Concat", "Elu", "Gelu", "HSwish", "Multiply", "Relu", "Swish"})
+_ELEMENTWISE = frozenset(
+    {"Add", "Clamp", "Concat", "Elu", "FakeQuantize", "Gelu", "HSwish", "Multiply", "Relu", "Swish"}
+)
 _POOLING = frozenset({"AvgPool", "MaxPool"})
 
 

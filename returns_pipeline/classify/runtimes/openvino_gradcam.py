@@ -26,6 +26,10 @@ class GradCam:
     Explanations from Deep Networks via Gradient-based Localization", ICCV 2017, equations 1 and 2. The sum of
     a channel's gradients is how fast the score rises if the whole channel is raised, so the second half runs
     once for each channel (finite differences). Scores are those before the softmax.
+
+    The second half does not round to int8, because a small step would vanish: a rounding counts as the
+    identity. Source: the straight-through estimator of Bengio, Léonard, Courville, "Estimating or Propagating
+    Gradients Through Stochastic Neurons for Conditional Computation", arXiv:1308.3432.
     """
 
     def __init__(self, openvino: Any, model: Any, settings: dict[str, Any]) -> None:
@@ -51,6 +55,7 @@ class GradCam:
         for target in followers:
             target.replace_source_output(given.output(0))
         second = openvino.Model([scores], [given], "scores")
+        _leave_out_rounding(second)
         self._second = core.compile_model(second, "CPU", settings).create_infer_request()
 
     def gradcam(self, pixels: "NDArray[np.uint8]", label: int) -> GradCamMap:
@@ -83,3 +88,11 @@ class GradCam:
         scores = np.array(self._second.get_output_tensor(0).data[:, label])
         # A network without a final softmax outputs probabilities only: use their logarithm.
         return scores if self._ends_in_softmax else np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+
+
+def _leave_out_rounding(model: Any) -> None:
+    """Let what reads the output of a FakeQuantize, which rounds activations to int8, read its input."""
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() == "FakeQuantize":
+            for target in operation.output(0).get_target_inputs():
+                target.replace_source_output(operation.input_value(0))

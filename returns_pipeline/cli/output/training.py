@@ -10,6 +10,7 @@ from rich.text import Text
 
 from returns_pipeline.cli.console import print_line
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.models import Precision
 from returns_pipeline.terminal import Terminal, framed_table, plain_column
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ def require_keras() -> None:
             "Training needs Keras and TensorFlow, but {missing} is not installed.",
             advice="`pip install -r requirements-train.txt`.",
             missing=", ".join(missing),
+        )
+
+
+def require_nncf() -> None:
+    """Raise ConfigFault when the package that quantizes is not installed."""
+    if find_spec("nncf") is None:
+        raise ConfigFault(
+            "Quantizing needs NNCF, which is not installed.", "`pip install -r requirements-train.txt`."
         )
 
 
@@ -101,9 +110,15 @@ def print_bundle(bundle: "Bundle") -> None:
             f"{metrics[f'{prefix}loss']:.4f}",
         )
     Terminal().print_table(table)
-    print_line(
-        "The OpenVINO export predicts the same label as Keras for "
-        f"{metrics['openvino_agreement']:.2%} of the images."
-    )
+    print_line(_agreement(bundle))
     print_line(f"Bundle: {bundle.folder}")
     print_line(f"Report: {bundle.folder / 'report' / 'index.html'}")
+
+
+def _agreement(bundle: "Bundle") -> str:
+    if bundle.precision is Precision.FLOAT32:
+        share = bundle.metrics["openvino_agreement"]
+        return f"The OpenVINO export predicts the same label as Keras for {share:.2%} of the images."
+    share = bundle.metrics["int8_agreement"]
+    source = bundle.data["quantized_from"]
+    return f"In int8 it predicts the same label as {source} for {share:.2%} of the validation photos."

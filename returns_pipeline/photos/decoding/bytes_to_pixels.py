@@ -37,6 +37,7 @@ from returns_pipeline.photos.decoding.memory import (
 )
 from returns_pipeline.photos.decoding.model_pixels import fit, to_model_pixels
 from returns_pipeline.photos.decoding.orientation import hide_other_tags, orientation_of
+from returns_pipeline.photos.decoding.plain_jpeg import decode_plain_jpeg
 from returns_pipeline.photos.decoding.plain_png import decode_plain_png
 from returns_pipeline.photos.decoding.png_chunks import only_needed_chunks, require_picture_chunks
 from returns_pipeline.photos.decoding.raw_previews import Preview, require_preview
@@ -184,8 +185,9 @@ def _load_jpeg(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
     # compared at its full size: scaled down, it does not show what the last scans hold.
     several = read_jpeg_frame(data).has_several_scans
     compared = ImageInput(LONGEST_SIDE, LONGEST_SIDE, want.channels) if several else want
-    continued = _digest(_open(closed.continued, "JPEG", compared, limits).image)
-    loaded = _open(closed.data, "JPEG", compared, limits)
+    # Both by Pillow: the fast path refuses the continued one, and has other pixels.
+    continued = _digest(_open(closed.continued, "JPEG", compared, limits, is_plain=False).image)
+    loaded = _open(closed.data, "JPEG", compared, limits, is_plain=False)
     if not closed.has_every_component or _digest(loaded.image) != continued:
         raise fault
     return loaded
@@ -212,8 +214,8 @@ def _load_png(data: bytes, want: ImageInput, limits: Limits) -> _Loaded:
         raise
 
 
-def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
-    """Check the cost of a file's picture, then decode it."""
+def _open(data: bytes, name: str, want: ImageInput, limits: Limits, *, is_plain: bool = True) -> _Loaded:
+    """Check the cost of a file's picture, then decode it; a JPEG that `is_plain`, by its fast path."""
     with Image.open(io.BytesIO(data), formats=(name,)) as image:
         size = image.size
         require_short_sides(image)
@@ -223,6 +225,8 @@ def _open(data: bytes, name: str, want: ImageInput, limits: Limits) -> _Loaded:
         else:
             require_little_memory(memory_to_decode(image, data, name, size), limits)
         partial = _partial_frame(image) if name == "GIF" else None
+        if name == "JPEG" and is_plain and (plain := decode_plain_jpeg(image, data, size, want)) is not None:
+            return _Loaded(plain, size, data)
         if name == "TIFF":
             hide_other_tags(image)
         image.load()

@@ -26,6 +26,11 @@ class JpegFrame(NamedTuple):
     sof: int
 
     @property
+    def is_plain(self) -> bool:
+        """Whether one sequential scan with Huffman codes holds the whole picture, as cameras write it."""
+        return self.marker in _SEQUENTIAL_HUFFMAN and not self.has_several_scans
+
+    @property
     def is_lossless(self) -> bool:
         """Whether the decoder cannot scale the picture down."""
         return self.marker in _LOSSLESS_MARKERS

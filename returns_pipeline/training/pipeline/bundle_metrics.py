@@ -24,7 +24,16 @@ def standard_metrics(
 
     The arguments are those of `Recipe.metrics`.
     """
-    served = tempered(predictions[data.judged_on], temperature)
+    return {
+        **judged_metrics(data, tempered(predictions[data.judged_on], temperature)),
+        "parameters": fitted.model.count_params(),
+        "epochs": len(fitted.history["loss"]),
+        **fitted.metrics,
+    }
+
+
+def judged_metrics(data: TrainingData, served: "NDArray[np.float32]") -> dict[str, float]:
+    """Return the metrics of calibrated probabilities, float32 [n, labels], on the part that judges."""
     found = metrics.evaluate(data.judged.truth, served, data.labels.distinct_mains)
     main = {"main_accuracy": found.heads.main_accuracy} if found.heads else {}
     return {
@@ -34,7 +43,4 @@ def standard_metrics(
         "loss": found.loss,
         "top3_accuracy": found.top3_accuracy,
         "ece": found.ece,
-        "parameters": fitted.model.count_params(),
-        "epochs": len(fitted.history["loss"]),
-        **fitted.metrics,
     }

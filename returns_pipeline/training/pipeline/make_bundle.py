@@ -19,14 +19,16 @@ from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.pipeline import export
 from returns_pipeline.training.pipeline.calibration import calibrate
 from returns_pipeline.training.pipeline.recipe import Fitted, Recipe, Request
-from returns_pipeline.training.report.evaluation_report import ReportContent, write_report
+from returns_pipeline.training.report.evaluation_report import (
+    REVIEW_THRESHOLD,
+    ReportContent,
+    write_report,
+)
 from returns_pipeline.training.report.photo_grid import Sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: The review threshold of the report: the default of RETURNS_REVIEW_THRESHOLD.
-REVIEW_THRESHOLD = 0.8
 #: A network with more parameters is exported with float16 weights, at half the size.
 _LARGE = 1_000_000
 _BATCH = 64

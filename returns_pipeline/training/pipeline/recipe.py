@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from returns_pipeline.records.models import Precision
 from returns_pipeline.training.labelled.category_names import Names
 from returns_pipeline.training.labelled.parts import TrainingData
 
@@ -22,7 +23,8 @@ class Request:
     `command` is the command line that repeats the training. `seed` decides the first weights, the order of
     the images, how they are varied and, for folders that are not divided yet, their division. `smoke` trains
     on a few images. `resume` continues an interrupted training. Without `photos` the report has no photos.
-    `names` has for languages, by their codes, what labels and main categories are called there.
+    `names` has for languages, by their codes, what labels and main categories are called there. With the
+    `precision` int8, a version in float32 is written, and then one in int8.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Request:
     resume: bool = False
     photos: bool = True
     names: Names = field(default_factory=dict)
+    precision: Precision = Precision.FLOAT32
 
     @property
     def checkpoint_folder(self) -> Path:

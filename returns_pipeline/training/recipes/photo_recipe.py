@@ -1,4 +1,4 @@
-"""The recipe for photo folders: reads, checks, divides and decodes photos, then fits a network on them.
+"""The recipe for photo folders: fits a network on their photos.
 
 What differs between `cnn`, `transfer` and `outfit` is the `PhotoNetwork` alone.
 """
@@ -13,12 +13,10 @@ import keras
 import numpy as np
 
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.labelled import checks
 from returns_pipeline.training.labelled.augmentation import Variation
-from returns_pipeline.training.labelled.folders import Labels, Photos, Tree, read_tree
-from returns_pipeline.training.labelled.parts import Part, TrainingData, describe, fingerprint
-from returns_pipeline.training.labelled.photos import load_pixels
-from returns_pipeline.training.labelled.split import stratified
+from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.labelled.parts import TrainingData
+from returns_pipeline.training.labelled.photo_folders import PhotoFolders, load_folders
 from returns_pipeline.training.networks.heads import MAIN, SUB, Network
 from returns_pipeline.training.pipeline.bundle_metrics import standard_metrics
 from returns_pipeline.training.pipeline.checkpoints import Checkpoints, TrainingState
@@ -76,21 +74,6 @@ class PhotoNetwork(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFolders:
-    """Folders of labelled photos, and how to divide them.
-
-    `mapping` is a file with the main category of each label. `validation` and `test` are shares of 1, used
-    only where `data` has no folders of these names. `force` trains even if the checks find a serious fault.
-    """
-
-    data: Path
-    mapping: Path | None = None
-    validation: float = 0.2
-    test: float = 0.1
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class PhotoRecipe:
     """A recipe for `train`: a network, the photos, and whether to compute in float16."""
 
@@ -108,22 +91,8 @@ class PhotoRecipe:
 
         Raises RefusedError when the photos are not fit for training, unless `force` is set.
         """
-        listener.stage("Checking the photos")
-        tree = read_tree(self.folders.data, self.folders.mapping)
-        findings = checks.check(tree, listener.progress)
-        checks.require_sound(findings, self.folders.force)
-        for warning in findings.warnings:
-            listener.warn(warning)
-        divided = _divide(tree, findings, self.folders, request.seed)
-        if request.smoke:
-            divided = {name: _few(photos) for name, photos in divided.items()}
-        parts = {}
-        for name, photos in divided.items():
-            listener.stage(f"Decoding {name}")
-            pixels, readable = load_pixels(photos, self.network.size, listener.progress, scratch)
-            kept = _take(photos, readable)
-            parts[name] = Part(pixels, kept.truth, fingerprint(kept.paths, kept.truth, tree.labels.names))
-        return TrainingData(tree.labels, parts, describe(parts, request.seed, {"name": tree.root.name}))
+        few = SMOKE_PHOTOS if request.smoke else None
+        return load_folders(self.folders, self.network.size, request.seed, listener, scratch, few=few)
 
     def fit(self, request: Request, data: TrainingData, listener: Listener) -> Fitted:
         """Fit the network; the result computes in float32."""
@@ -155,26 +124,6 @@ class PhotoRecipe:
     ) -> dict[str, float]:
         """Return the standard metrics."""
         return standard_metrics(data, fitted, predictions, temperature)
-
-
-def _divide(tree: Tree, findings: checks.Findings, folders: PhotoFolders, seed: int) -> dict[str, Photos]:
-    """Return train, validation and, unless empty, test: the given folders, or a division of all photos."""
-    if "all" not in tree.parts:
-        return {name: photos for name, photos in tree.parts.items() if len(photos.paths)}
-    photos = tree.parts["all"]
-    split = stratified(photos.truth, folders.validation, folders.test, findings.groups["all"], seed)
-    named = {"train": split.train, "validation": split.validation, "test": split.test}
-    return {name: _take(photos, indices) for name, indices in named.items() if len(indices)}
-
-
-def _take(photos: Photos, indices: "NDArray[np.int64]") -> Photos:
-    return Photos(tuple(photos.paths[index] for index in indices), photos.truth[indices])
-
-
-def _few(photos: Photos) -> Photos:
-    labels = np.unique(photos.truth)
-    first = [np.flatnonzero(photos.truth == label)[:SMOKE_PHOTOS] for label in labels]
-    return _take(photos, np.sort(np.concatenate(first)))
 
 
 def _fit(

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from returns_pipeline.training.report.photo_grid import Sample
 
 
+#: The review threshold of a training's report: the default of RETURNS_REVIEW_THRESHOLD.
+REVIEW_THRESHOLD = 0.8
+
+
 @dataclass(frozen=True, slots=True)
 class ReportContent:
     """The content of a report on n `judged` images.
