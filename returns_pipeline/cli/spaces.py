@@ -1,7 +1,6 @@
 """Commands of embedding spaces: `catalogue evaluate` and `train embedding`."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,6 @@ from returns_pipeline.cli.options import MOST, Json
 Catalogue = Annotated[
     Path, typer.Argument(metavar="CATALOGUE", help="File or folder of products with pictures.")
 ]
-
-
-class Backbone(StrEnum):
-    """The networks whose features a space can have."""
-
-    LITE0 = "efficientnet-lite0"
-    LITE1 = "efficientnet-lite1"
 
 
 def evaluate(
@@ -88,10 +80,6 @@ def train_embedding(
         float, typer.Option(min=0.05, max=0.5, help="Share of the products that only judge the space.")
     ] = 0.25,
     seed: Annotated[int, typer.Option(min=0, max=MOST, help="Seed of the division of the products.")] = 0,
-    backbone: Annotated[
-        list[Backbone],
-        typer.Option("--backbone", help="Network of the features; may be given several times."),
-    ] = list(Backbone),  # noqa: B006 - typer copies it
     out: Annotated[
         Path | None, typer.Option(help="Folder of the embedding spaces; RETURNS_SPACES_DIR if not given.")
     ] = None,
@@ -116,8 +104,7 @@ def train_embedding(
     settings = load_settings()
     command = printable(shlex.join(["returns-pipeline", *sys.argv[1:]]))
     folder = (out or settings.spaces_dir).absolute()
-    backbones = tuple(dict.fromkeys(map(str, backbone)))
-    request = EmbeddingRequest(catalogue, name, folder, command, by, colour, judged, seed, backbones)
+    request = EmbeddingRequest(catalogue, name, folder, command, by, colour, judged, seed)
     with progress_bar("features") as on_progress:
         space = train(request, Limits.of(settings), on_progress)
     console.print_line(f"Written: {space.ref} in {space.folder}, {space.dimensions} bytes a picture.")

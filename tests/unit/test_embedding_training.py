@@ -83,9 +83,7 @@ def test_colours_are_counted_where_they_are() -> None:
 def test_a_space_is_trained_judged_and_published(tmp_path: Path) -> None:
     """Two kinds are told apart on products that the maps never saw, and the published network runs."""
     folder = write_catalogue(tmp_path / "shop", 64)
-    request = EmbeddingRequest(
-        folder, "shop", tmp_path / "spaces", "", "articleType", "articleType", 0.5, 0, ("efficientnet-lite0",)
-    )
+    request = EmbeddingRequest(folder, "shop", tmp_path / "spaces", "", "articleType", "articleType", 0.5, 0)
     space = train(request, LIMITS)
     assert (space.name, space.version, space.dimensions) == ("shop", 1, 2 + 2 + 63)
     assert space.metrics["products_trained"] + space.metrics["products_judged"] == 64

@@ -43,7 +43,7 @@ _LEAST_PRODUCTS = 50
 class EmbeddingRequest(NamedTuple):
     """What to train: `by` and `colour` are attributes; without them the parts know no attribute.
 
-    `judged` is the share of the products that are only judged. `backbones` are keys of network.BACKBONES.
+    `judged` is the share of the products that are only judged.
     """
 
     catalogue: Path
@@ -54,7 +54,6 @@ class EmbeddingRequest(NamedTuple):
     colour: str | None
     judged: float
     seed: int
-    backbones: Sequence[str] = tuple(network.BACKBONES)
 
 
 class _Features(NamedTuple):
@@ -77,7 +76,7 @@ def train(
     products, _ = read_catalogue(request.catalogue)
     for name in filter(None, (request.by, request.colour)):
         values_of(products, name)
-    graph, columns = _feature_graph(request.backbones)
+    graph, columns = _feature_graph()
     features = _computed(graph, products, limits, on_progress)
     is_judged = _divided(features.digests, request.judged, request.seed)
     if min(is_judged.sum(), (~is_judged).sum()) <= max(_LEAST_PRODUCTS // 2, NEIGHBOURS):
@@ -91,10 +90,10 @@ def train(
     return _published(request, graph, parts, metrics, len(features.products))
 
 
-def _feature_graph(backbones: Sequence[str]) -> tuple[Any, Columns]:
+def _feature_graph() -> tuple[Any, Columns]:
     """Return the network of the features for OpenVINO, and what its columns are."""
     openvino = import_openvino()
-    model, columns = network.feature_network(backbones)
+    model, columns = network.feature_network()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         model.export(str(path), format="openvino", verbose=False)
@@ -168,17 +167,15 @@ def _parts(
     request: EmbeddingRequest, features: _Features, columns: Columns, rows: "NDArray[np.bool_]"
 ) -> tuple[list[Known], Look]:
     """Return the parts of a vector, from these rows alone: what is known, and the look."""
-    last, middle, early, colours = columns
+    last, late, middle, early, colours = columns
     known = []
     if request.by:
-        known.append(_known(features, rows, (*last, *middle), request.by, 1.0))
+        known.append(_known(features, rows, (last, late, middle), request.by, 1.0))
     if request.colour:
-        known.append(
-            _known(features, rows, (*last, *middle, *early, *colours), request.colour, _COLOUR_WEIGHT)
-        )
-    shown = network.places(last)
-    look = principal(features.plain[rows][:, shown], _LOOK if known else _LOOK_ALONE)
-    return known, Look(shown, *look)
+        groups = (last, late, middle, early, *colours)
+        known.append(_known(features, rows, groups, request.colour, _COLOUR_WEIGHT))
+    look = principal(features.plain[rows, last], _LOOK if known else _LOOK_ALONE)
+    return known, Look(network.places([last]), *look)
 
 
 def _judged(
@@ -217,7 +214,7 @@ def _published(
             sha256={name: file_sha256(draft / name) for name in (OPENVINO_MODEL, OPENVINO_WEIGHTS)},
             command=request.command,
             data={
-                "backbones": list(request.backbones),
+                "backbone": network.BACKBONE,
                 "products": count,
                 "by": request.by,
                 "colour": request.colour,
