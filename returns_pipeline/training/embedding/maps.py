@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import eigh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _RIDGE = 0.3
 #: A column that varies less than this share of its group's mean deviation is noise.
 _LEAST_DEVIATION = 0.01
+#: A component with less than this share of the first one's variance is noise of float32.
+_LEAST_STRENGTH = 1e-5
 
 
 def classifier(
@@ -62,8 +65,16 @@ def principal(
     Each component is divided by the fourth root of its variance: full whitening raises noise.
     """
     mean = features.mean(axis=0)
-    _, strengths, axes = np.linalg.svd(features - mean, full_matrices=False)
-    kept = min(dimensions, int((strengths > 1e-6).sum()))
-    deviations = strengths[:kept] / np.sqrt(len(features))
-    matrix = axes[:kept].T / np.sqrt(deviations)
+    rows = features - mean
+    is_wide = len(rows) <= rows.shape[1]
+    products = rows @ rows.T if is_wide else rows.T @ rows
+    # Only the strongest are computed: all of them take ten times as long.
+    wanted = (max(0, len(products) - dimensions), len(products) - 1)
+    squares, axes = eigh(products, subset_by_index=wanted, overwrite_a=True)
+    is_kept = squares > _LEAST_STRENGTH * squares[-1]
+    strengths = np.sqrt(squares[is_kept][::-1])
+    axes = axes[:, is_kept][:, ::-1]
+    if is_wide:
+        axes = rows.T @ axes / strengths
+    matrix = axes / np.sqrt(strengths / np.sqrt(len(rows)))
     return matrix.astype(np.float32), (-mean @ matrix).astype(np.float32)

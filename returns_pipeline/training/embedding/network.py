@@ -1,8 +1,7 @@
-"""The network of a space: a frozen backbone and the colours, then linear maps to the parts of a vector."""
+"""The features of a space: a frozen backbone and the colours."""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -11,7 +10,6 @@ from keras import layers, ops
 
 from returns_pipeline.training.embedding.colours import COLOURS, colour_histogram
 from returns_pipeline.training.networks import efficientnet_lite
-from returns_pipeline.training.pipeline.export import halve_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,32 +18,6 @@ BACKBONE = "efficientnet-lite0"
 SIDE = 224
 #: Shapes and patterns in the middle of the network tell products apart that ImageNet does not name.
 _MIDDLE = ("block13_expand_relu", "block10_expand_relu", "block6_expand_relu")
-#: Sharpness of the probabilities: scores are about 0 for a wrong value and 1 for the right one.
-_SHARPNESS = 15.0
-#: How much the look counts where the attributes of a picture are not certain.
-_LOOK_WEIGHT = 0.7
-
-
-class Known(NamedTuple):
-    """A part that knows an attribute: weight * softmax(features @ matrix + offset), then @ axes.
-
-    `columns` are the places of the features [c], `matrix` float32 [c, k]. `axes` float32 [k, d] makes many
-    values few numbers.
-    """
-
-    columns: "NDArray[np.intp]"
-    matrix: "NDArray[np.float32]"
-    offset: "NDArray[np.float32]"
-    axes: "NDArray[np.float32] | None"
-    weight: float
-
-
-class Look(NamedTuple):
-    """The part for the look in general: a direction, float32 matrix [c, d]."""
-
-    columns: "NDArray[np.intp]"
-    matrix: "NDArray[np.float32]"
-    offset: "NDArray[np.float32]"
 
 
 class Columns(NamedTuple):
@@ -88,46 +60,6 @@ def _root(values: Any) -> Any:
     return ops.sqrt(values + 1e-7)
 
 
-def vectors_of(features: Any, known: Sequence[Known], look: Look) -> Any:
-    """Return vectors float32 [n, dimensions] of the symbolic features float32 [n, f].
-
-    The probabilities of a picture whose attributes are certain have the length of the weights. The look fills
-    what others lack: it decides among pictures that are uncertain, and their neighbours are certain ones.
-    """
-    mapped, doubts = [], []
-    for part in known:
-        chances = ops.softmax(_SHARPNESS * _dense(features, part), axis=-1)
-        doubts.append(part.weight**2 * (1 - ops.sum(chances**2, axis=-1, keepdims=True)))
-        mapped.append(part.weight * (chances if part.axes is None else ops.matmul(chances, part.axes)))
-    direction = _dense(features, look)
-    direction = direction / ops.sqrt(ops.sum(direction**2, axis=-1, keepdims=True) + 1e-9)
-    if not known:
-        return direction
-    doubt = _LOOK_WEIGHT * ops.sqrt(ops.relu(sum(doubts)) + 1e-9)
-    return layers.Concatenate()([*mapped, doubt * direction])
-
-
-def _dense(features: Any, part: Known | Look) -> Any:
-    """Return the linear map of a part of all features; other columns than its own count nothing."""
-    chosen = [features[:, start:end] for start, end in _spans(part.columns)]
-    dense = layers.Dense(part.matrix.shape[1])
-    value = dense(layers.Concatenate()(chosen) if len(chosen) > 1 else chosen[0])
-    dense.set_weights([part.matrix, part.offset])
-    return value
-
-
-def _spans(columns: "NDArray[np.intp]") -> list[tuple[int, int]]:
-    runs = np.split(columns, np.flatnonzero(np.diff(columns) != 1) + 1)
-    return [(int(run[0]), int(run[-1]) + 1) for run in runs]
-
-
 def places(groups: Sequence[slice]) -> "NDArray[np.intp]":
     """Return the columns of these groups, in their order."""
     return np.concatenate([np.arange(group.start, group.stop) for group in groups])
-
-
-def export(model: Any, path: Path) -> None:
-    """Write the OpenVINO export, its weights as float16."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.export(str(path), format="openvino", verbose=False)
-    halve_weights(path)

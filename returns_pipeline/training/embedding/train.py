@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import numpy as np
 
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, file_sha256
@@ -22,9 +21,10 @@ from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.records.text import printable
-from returns_pipeline.training.embedding import network
+from returns_pipeline.training.embedding import network, vectors
 from returns_pipeline.training.embedding.maps import classifier, principal
-from returns_pipeline.training.embedding.network import Columns, Known, Look
+from returns_pipeline.training.embedding.network import Columns
+from returns_pipeline.training.embedding.vectors import Known, Look
 from returns_pipeline.usecases.labelled_products import LabelledProduct, pixels_of, read_catalogue, values_of
 from returns_pipeline.vectors.agreement import NEIGHBOURS, Agreement, agreement, neighbours
 
@@ -76,8 +76,8 @@ def train(
     products, _ = read_catalogue(request.catalogue)
     for name in filter(None, (request.by, request.colour)):
         values_of(products, name)
-    model, columns = network.feature_network()
-    features = _computed(model, products, limits, on_progress)
+    graph, columns = _feature_graph()
+    features = _computed(graph, products, limits, on_progress)
     is_judged = _divided(features.digests, request.judged, request.seed)
     if min(is_judged.sum(), (~is_judged).sum()) <= max(_LEAST_PRODUCTS // 2, NEIGHBOURS):
         raise RefusedError(
@@ -86,13 +86,22 @@ def train(
             least=_LEAST_PRODUCTS,
         )
     metrics = _judged(request, features, columns, is_judged)
-    known, look = _parts(request, features, columns, np.ones(len(is_judged), bool))
-    whole = keras.Model(model.input, network.vectors_of(model.output, known, look))
-    return _published(request, whole, metrics, len(features.products))
+    parts = _parts(request, features, columns, np.ones(len(is_judged), bool))
+    return _published(request, graph, parts, metrics, len(features.products))
+
+
+def _feature_graph() -> tuple[Any, Columns]:
+    """Return the network of the features for OpenVINO, and what its columns are."""
+    openvino = import_openvino()
+    model, columns = network.feature_network()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        model.export(str(path), format="openvino", verbose=False)
+        return openvino.Core().read_model(path), columns
 
 
 def _computed(
-    model: object,
+    graph: Any,
     products: Sequence[LabelledProduct],
     limits: Limits,
     on_progress: Callable[[int, int], None],
@@ -100,12 +109,9 @@ def _computed(
     openvino = import_openvino()
     side = ImageInput(network.SIDE, network.SIDE, 3)
     batch = best_batch(side)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        network.export(model, path)
-        graph = openvino.Core().read_model(path)
-    graph.reshape([batch, *side.shape])
-    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    fixed = graph.clone()
+    fixed.reshape([batch, *side.shape])
+    compiled = openvino.Core().compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     padded = np.zeros((batch, *side.shape), np.uint8)
 
     def run(pixels: "NDArray[np.uint8]") -> "NDArray[np.float32]":
@@ -154,7 +160,7 @@ def _known(
     if matrix.shape[1] > _KNOWN:
         scores = both @ matrix + offset
         axes = np.linalg.svd(scores.T @ scores)[0][:, :_KNOWN].astype(np.float32)
-    return Known(columns, matrix, offset, axes, weight)
+    return Known(distinct, columns, matrix, offset, axes, weight)
 
 
 def _parts(
@@ -176,28 +182,34 @@ def _judged(
     request: EmbeddingRequest, features: _Features, columns: Columns, is_judged: "NDArray[np.bool_]"
 ) -> dict[str, float]:
     known, look = _parts(request, features, columns, ~is_judged)
-    inputs = keras.Input(features.plain.shape[1:])
-    to_vectors = keras.Model(inputs, network.vectors_of(inputs, known, look))
-    nearest = neighbours(quantized(to_vectors.predict(features.plain[is_judged], verbose=0)))
+    nearest = neighbours(quantized(vectors.computed(features.plain[is_judged], known, look)))
     metrics = {"products_trained": float((~is_judged).sum()), "products_judged": float(is_judged.sum())}
-    for name in dict.fromkeys(filter(None, (request.by, request.colour))):
-        values = values_of(features.products, name)
-        found: Agreement = agreement(
-            nearest, [value for value, judged in zip(values, is_judged, strict=True) if judged]
-        )
+    for name, part in zip(filter(None, (request.by, request.colour)), known, strict=True):
+        values = np.asarray(values_of(features.products, name), dtype=str)[is_judged]
+        found: Agreement = agreement(nearest, values.tolist())
         metrics |= {f"{name}.first": found.first, f"{name}.among_five": found.among_five}
+        # How often the most probable value is right: neighbours hardly agree more often.
+        scores = features.plain[is_judged][:, part.columns] @ part.matrix + part.offset
+        is_right = part.values[scores.argmax(axis=1)] == values
+        metrics[f"{name}.predicted"] = float(is_right.sum() / max(1, found.products))
     return metrics
 
 
-def _published(request: EmbeddingRequest, model: Any, metrics: dict[str, float], count: int) -> Space:
+def _published(
+    request: EmbeddingRequest,
+    graph: Any,
+    parts: tuple[list[Known], Look],
+    metrics: dict[str, float],
+    count: int,
+) -> Space:
     with draft_folder(request.spaces_dir) as draft:
-        network.export(model, draft / OPENVINO_MODEL)
+        dimensions = vectors.write(graph, *parts, draft / OPENVINO_MODEL)
         space = Space(
             folder=draft,
             name=request.name,
             version=0,
             side=network.SIDE,
-            dimensions=int(model.output.shape[-1]),
+            dimensions=dimensions,
             metric="cosine",
             sha256={name: file_sha256(draft / name) for name in (OPENVINO_MODEL, OPENVINO_WEIGHTS)},
             command=request.command,
