@@ -3,9 +3,8 @@
 import csv
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,17 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from beat_schedule import beat_schedule
-from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import NotFoundError, RefusedError
 from returns_pipeline.records.recommendations import (
-    Event,
     EventCounts,
     EventKind,
     Part,
     RecommendationKind,
     Recommendations,
 )
-from returns_pipeline.records.tasks import Task
 from returns_pipeline.report.recommendation_words import reasons
+from returns_pipeline.store import catalogue_imports, product_writing, returns
 from returns_pipeline.store import events as stored
-from returns_pipeline.store import learnings, returns
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     audit_events,
@@ -41,11 +36,10 @@ from returns_pipeline.store.tables import (
 )
 from returns_pipeline.store.tables import returns as returns_table
 from returns_pipeline.usecases import customers, recommendations
-from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.events import evaluate, forget, import_file, take
-from returns_pipeline.usecases.learning import learn, learn_nightly
+from returns_pipeline.usecases.learning import learn
 from returns_pipeline.usecases.product_search import ProductSearch
-from tests.products import add_products, product
+from tests.products import add_products, keep, product
 from tests.support import Installation
 
 HEADER = ("customer", "product", "kind", "at")
@@ -80,17 +74,6 @@ def instead(
 ) -> Recommendations:
     """Recommend instead of a product."""
     return recommendations.for_product(search_of(home), home.database, product_id, kind, limit, customer)
-
-
-def keep(db: Database, customer: str, *product_ids: str, kind: EventKind = EventKind.KEPT) -> None:
-    """Add events of a customer."""
-    stored.add(
-        db,
-        [
-            Event(customer, each, kind, START + timedelta(hours=place))
-            for place, each in enumerate(product_ids)
-        ],
-    )
 
 
 def test_events_are_imported_once_and_wrong_lines_are_refused(home: Installation, tmp_path: Path) -> None:
@@ -206,6 +189,24 @@ def test_of_a_large_category_the_next_in_price_are_scored(
     assert set(ids(instead(home, "20", SUBSTITUTES, 10))) <= {"19", "21", "20"}
 
 
+def test_what_an_import_changes_counts_at_once(home: Installation) -> None:
+    """The next answer of the same process has the new price, and not what is sold out or gone since."""
+    db, search = home.database, search_of(home)
+
+    def found() -> dict[str, Decimal | None]:
+        products = recommendations.for_product(search, db, "A", SUBSTITUTES, 5).products
+        return {each.product.product_id: each.product.price for each in products}
+
+    add_products(db, [product(name) for name in ("A", "B", "C", "D")])
+    assert found().keys() == {"B", "C", "D"}
+    rows = add_products(db, [product("B", price=Decimal(19)), product("C", stock=0)])
+    assert found() == {"B": Decimal(19), "D": Decimal(20)}
+    import_id = catalogue_imports.begin(db, "ann", "shop.csv", is_complete=True)
+    with db.write() as connection:
+        product_writing.discontinue(connection, import_id, [rows["B"]])
+    assert found().keys() == {"D"}
+
+
 def give_looks(db: Database, rows: Mapping[str, int], looks: Mapping[str, Sequence[int]]) -> None:
     """Give products pictures with these vectors in the active space, and others in one that is building."""
     with db.write() as connection:
@@ -310,76 +311,6 @@ def test_customers_who_kept_the_same_lead_to_products_of_other_kinds(home: Insta
     assert learn(db) == 0
     with db.read() as connection:
         assert connection.execute(sa.select(product_neighbours)).all() == []
-
-
-def learning_from(home: Installation, events: int) -> tuple[Context, InProcessQueue]:
-    """Return a pipeline that learns from so many events."""
-    settings = home.settings.model_copy(update={"learn_events": events})
-    return Installation(settings, home.database).in_process()
-
-
-def test_each_night_learns_once_from_enough_events(home: Installation) -> None:
-    """Too few events teach nothing, a second message of a night neither; the next night learns again."""
-    context, queue = learning_from(home, 10)
-    db, night = home.database, datetime(2026, 11, 2, 2, 30, tzinfo=UTC)
-
-    def learned(now: datetime) -> set[str]:
-        learn_nightly(context, now)
-        with db.read() as connection:
-            return set(connection.execute(sa.select(product_neighbours.c.product)).scalars())
-
-    for number in range(4):
-        keep(db, f"K{number}", "A", "B")
-    assert learned(night) == set()
-    keep(db, "K4", "A", "B")
-    assert learned(night - timedelta(minutes=1)) == set()
-    assert learned(night) == {"A", "B"}
-    for number in range(5):
-        keep(db, f"L{number}", "C", "D")
-    assert learned(night + timedelta(hours=23)) == {"A", "B"}
-    assert learned(night + timedelta(days=1)) == {"A", "B", "C", "D"}
-    beat = beat_schedule(context.settings)
-    assert beat["learning"]["task"] == Task.LEARN
-    assert "learning" not in beat_schedule(context.settings.model_copy(update={"learn_events": 0}))
-    queue.send(Task.LEARN)
-    queue.deliver(context)
-
-
-def test_what_came_from_a_forgotten_customer_is_gone_after_a_night(home: Installation) -> None:
-    """Two customers make neighbours; without one of them there are none, although few events are left."""
-    context, _ = learning_from(home, 1000)
-    db, now = home.database, utc_now()
-    for name in ("K1", "K2"):
-        keep(db, name, "A", "B")
-    assert learn(db) == 2
-    learn_nightly(context, now + timedelta(days=2))
-    with db.read() as connection:
-        assert connection.execute(sa.select(product_neighbours)).all()
-    forget(db, "K1", "ann")
-    learn_nightly(context, now + timedelta(days=2))
-    with db.read() as connection:
-        assert connection.execute(sa.select(product_neighbours)).all() == []
-
-
-def test_without_the_library_a_night_says_so_and_goes_on(
-    home: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fault is stored once a night; nothing is raised, and what was learned before stays."""
-    context, _ = learning_from(home, 1)
-    db, now = home.database, utc_now()
-    for name in ("K1", "K2"):
-        keep(db, name, "A", "B")
-    assert learn(db) == 2
-    monkeypatch.setitem(sys.modules, "implicit.nearest_neighbours", None)
-    learn_nightly(context, now + timedelta(days=2))
-    last = learnings.last(db)
-    assert last is not None
-    assert "implicit is not installed" in (last.fault or "")
-    assert last.finished_at
-    learn_nightly(context, now + timedelta(days=2))
-    assert learnings.last(db) == last
-    with db.read() as connection:
-        assert len(connection.execute(sa.select(product_neighbours)).all()) == 2
 
 
 _NUMBERS = "FROM generate_series(1, 20000) AS n"

@@ -213,7 +213,7 @@ def test_the_figures_are_those_of_their_definitions() -> None:
     found = evaluate([*events, Event("K4", "D", EventKind.VIEWED, START)])
     assert (found.customers, found.products, found.events) == (4, 3, 9)
     second = 1 / math.log2(3)
-    assert found.qualities["popularity"] == (1.0, pytest.approx((3 + second) / 4), pytest.approx(2 / 3))
+    assert found.qualities["popularity"] == pytest.approx((1.0, (3 + second) / 4, 2 / 3))
     without = evaluate([*events, Event("K4", "B", EventKind.RETURNED, START)]).qualities["popularity"]
     assert without.ndcg == 1.0
 
