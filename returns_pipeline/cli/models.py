@@ -101,8 +101,8 @@ def quantize(
     from returns_pipeline.cli.output.training import TrainingProgress, print_bundle, require_nncf
     from returns_pipeline.settings import load_settings
     from returns_pipeline.training.labelled.photo_folders import PhotoFolders
-    from returns_pipeline.training.quantization import quantize as quantization
-    from returns_pipeline.training.quantization.data import load_data
+    from returns_pipeline.training.pipeline import quantize as quantization
+    from returns_pipeline.training.recipes.bundle_data import load_data
 
     require_nncf()
     models_dir = load_settings().models_dir

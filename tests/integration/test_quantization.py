@@ -26,8 +26,8 @@ from returns_pipeline.report.summary import label_in_name
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training.labelled.folders import Labels
 from returns_pipeline.training.labelled.parts import Part, TrainingData, describe
-from returns_pipeline.training.quantization.data import load_data
-from returns_pipeline.training.quantization.quantize import quantize
+from returns_pipeline.training.pipeline.quantize import quantize
+from returns_pipeline.training.recipes.bundle_data import load_data
 from tests.support import SAMPLES, Installation
 
 MODELS = PROJECT_ROOT / "models"
@@ -60,7 +60,17 @@ def test_a_model_is_quantized_promoted_and_explained(sqlite_home: Installation, 
     models = sqlite_home.settings.models_dir
     shutil.copytree(MODELS / "fashion-mnist" / "2", models / "fashion-mnist" / "2")
 
-    asked = ("models", "quantize", "fashion-mnist/2", "--data", str(photos), "--validation", "0.5", "--force")
+    asked = (
+        "models",
+        "quantize",
+        "fashion-mnist/2",
+        "--data",
+        str(photos),
+        "--validation",
+        "0.5",
+        "--force",
+        "--no-photos",
+    )
     done = sqlite_home.run(*asked, timeout=600)
 
     assert done.returncode == 0, done.stderr[-2000:]

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.runtimes import int8_proof
 from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
 from returns_pipeline.cli import train as commands
+from returns_pipeline.records.models import Precision
 from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training.labelled.photo_folders import PhotoFolders
 from returns_pipeline.training.pipeline.recipe import Request
@@ -79,16 +81,21 @@ class Silent:
 
 @pytest.mark.slow
 def test_two_heads_on_a_pretrained_backbone_learn_easy_photos(tmp_path: Path) -> None:
-    """The bundle has the main category of each label, and the accuracy of each head alone."""
+    """The bundle has the main category of each label, and the accuracy of each head alone; so does int8."""
     root, models = photos(tmp_path / "photos"), tmp_path / "models"
     folders = PhotoFolders(root, tmp_path / "mains.csv", test=0)
     network = Outfit("efficientnet-lite0", side=64, epochs=4, learning_rate=1e-3, batch=6)
-    bundle = train(Request("outfit", models, "train"), PhotoRecipe(network, folders), Silent())
+    request = Request("outfit", models, "train", precision=Precision.INT8)
+    quantized = train(request, PhotoRecipe(network, folders), Silent())
+    bundle = load_bundle(models / "outfit" / "1")
     assert bundle.main_categories == ("bottom", "head", "bottom")
     assert bundle.metrics["accuracy"] > 0.8  # chance is a third
     assert bundle.metrics["main_accuracy"] >= bundle.metrics["accuracy"]
     assert {"main_head_accuracy", "sub_head_accuracy", "heads_contradict"} <= bundle.metrics.keys()
     assert bundle.metrics["openvino_agreement"] >= LEAST_AGREEMENT
+    assert (quantized.version, quantized.precision) == (2, Precision.INT8)
+    assert quantized.main_categories == bundle.main_categories
+    assert quantized.metrics["int8_agreement"] >= int8_proof.LEAST_AGREEMENT
 
 
 def test_a_training_starts_from_the_backbone_of_an_existing_model(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled import checks
 from returns_pipeline.training.labelled.folders import Labels, Photos, Tree, match_labels, read_tree
@@ -72,6 +73,14 @@ def load_folders(
 
 def _in_order_of(known: Labels, tree: Tree) -> Tree:
     places = match_labels(tree.labels, known.names)
+    missing = [name for place, name in enumerate(known.names) if place not in places]
+    if missing:
+        raise RefusedError(
+            "{root} has no photos of {missing}, which the model knows.",
+            "Name the photos of the whole training: each label is calibrated.",
+            root=tree.root,
+            missing=", ".join(missing),
+        )
     parts = {name: Photos(photos.paths, places[photos.truth]) for name, photos in tree.parts.items()}
     return replace(tree, labels=known, parts=parts)
 

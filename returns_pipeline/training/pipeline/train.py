@@ -8,8 +8,8 @@ from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.records.models import Precision
 from returns_pipeline.training.labelled.category_names import require_labels
 from returns_pipeline.training.pipeline.make_bundle import make_bundle
+from returns_pipeline.training.pipeline.quantize import quantize
 from returns_pipeline.training.pipeline.recipe import Listener, Recipe, Request
-from returns_pipeline.training.quantization.quantize import quantize
 
 
 def train(request: Request, recipe: Recipe, listener: Listener) -> Bundle:

@@ -25,8 +25,8 @@ from returns_pipeline.training.evaluation.verdicts import with_rates
 from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.pipeline.bundle_metrics import judged_metrics
 from returns_pipeline.training.pipeline.calibration import calibrate
-from returns_pipeline.training.quantization.int8_export import MOST_CALIBRATING, Score, spread, write_int8
-from returns_pipeline.training.quantization.processors import WITHOUT_VNNI, labels_with, probabilities_of
+from returns_pipeline.training.pipeline.int8_export import MOST_CALIBRATING, Score, spread, write_int8
+from returns_pipeline.training.pipeline.processors import WITHOUT_VNNI, labels_with, probabilities_of
 from returns_pipeline.training.report.evaluation_report import (
     REVIEW_THRESHOLD,
     ReportContent,
