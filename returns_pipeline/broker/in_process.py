@@ -18,6 +18,7 @@ from returns_pipeline.usecases import (
     judging,
     notices,
     photo_looks,
+    product_comparison,
     retention,
     reuse,
     runs,
@@ -114,6 +115,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.DELIVER_NOTICES: lambda context, _: notices.deliver(context),
     Task.FETCH_FEEDS: lambda context, _: feeds.fetch_some(context),
     Task.RETENTION: lambda context, _: retention.remove_some(context),
+    Task.COMPARE_RETURNS: lambda context, _: product_comparison.compare_returns(context),
     Task.JUDGE_RETURNS: lambda context, _: judging.judge_queued(context),
     Task.SWEEP: lambda context, _: sweep(context),
 }
