@@ -34,8 +34,9 @@ def begin(db: Database, space_id: int, seconds: float) -> bool:
                 set_={"begun_at": now},
                 where=is_past(_row.begun_at, now, seconds),
             )
+            .returning(_row.space_id)
         )
-    return bool(done.rowcount)
+        return done.first() is not None
 
 
 def save(db: Database, space_id: int, vectors: int, margins: Sequence[float]) -> None:

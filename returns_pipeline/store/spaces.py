@@ -170,6 +170,18 @@ def vectors_of(db: Database, space_id: int, product: int) -> list[tuple[int, byt
         return [(row.id, row.vector) for row in connection.execute(query)]
 
 
+def vectors_of_pictures(db: Database, space_id: int, picture_ids: Sequence[int]) -> dict[int, bytes]:
+    """Return the vectors of pictures that have one in a space, by picture."""
+    vector = product_vectors.c
+    query = sa.select(vector.product_image_id, vector.vector).where(vector.space_id == space_id)
+    found: dict[int, bytes] = {}
+    with db.read() as connection:
+        for part in bulk.parts(picture_ids):
+            rows = connection.execute(query.where(vector.product_image_id.in_(part)))
+            found.update((row.product_image_id, row.vector) for row in rows)
+    return found
+
+
 def vector_of(db: Database, space_id: int, product: int) -> bytes | None:
     """Return the vector of a product's first picture that has one; None if it has none."""
     found = vectors_of(db, space_id, product)

@@ -1,8 +1,6 @@
 """How much a photo of the right product looks like it: measured on altered pictures of the catalogue."""
 
-from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 import structlog
@@ -15,14 +13,10 @@ from returns_pipeline.photos.decoding.bytes_to_pixels import decode
 from returns_pipeline.photos.desk_photos import desk_photo
 from returns_pipeline.records.embedding import SpaceRow
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import product_calibrations, product_comparisons, product_images, spaces
+from returns_pipeline.store import product_calibrations, product_comparisons, product_images, products, spaces
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.product_likeness import Nearest, likeness
-from returns_pipeline.usecases.product_search import ProductSearch
+from returns_pipeline.usecases.product_likeness import CatalogueLooks
 from returns_pipeline.verdicts.products import Calibration
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -38,7 +32,7 @@ class CalibratingElsewhereError(Exception):
     """Another process measures the space now."""
 
 
-def current(context: Context, space: SpaceRow, embedder: Embedder, search: ProductSearch) -> Calibration:
+def current(context: Context, space: SpaceRow, embedder: Embedder, looks: CatalogueLooks) -> Calibration:
     """Return the calibration of the active space, measured now if there is none or the catalogue has changed.
 
     Raises CalibratingElsewhereError if there is none and another process measures it.
@@ -53,7 +47,7 @@ def current(context: Context, space: SpaceRow, embedder: Embedder, search: Produ
         if known:
             return Calibration(known[1], accepted)
         raise CalibratingElsewhereError
-    found = sorted(_measured(context, space, embedder, search))
+    found = sorted(_measured(context, space, embedder, looks))
     product_calibrations.save(db, space.id, count, found)
     log.info("products_calibrated", space=str(space.ref), photos=len(found))
     # Other processes have left their returns meanwhile.
@@ -69,36 +63,22 @@ def chosen(count: int, photos: int = PHOTOS) -> list[int]:
 
 
 def _measured(
-    context: Context, space: SpaceRow, embedder: Embedder, search: ProductSearch
-) -> Iterable[float]:
+    context: Context, space: SpaceRow, embedder: Embedder, looks: CatalogueLooks
+) -> Iterator[float]:
     """Yield the margins of altered pictures of the catalogue."""
-    ids, _ = spaces.vectors(context.db, space.id)
-    limits = Limits.of(context.settings)
-    nearest = partial(search.like_vector, space)
+    db, limits = context.db, Limits.of(context.settings)
+    ids, _ = spaces.vectors(db, space.id)
     for number, place in enumerate(chosen(len(ids))):
-        picture = product_images.find(context.db, ids[place])
-        if picture is None or picture.folder is None:
+        picture = product_images.find(db, ids[place])
+        item = products.by_rows(db, [picture.product]).get(picture.product) if picture else None
+        if picture is None or picture.folder is None or item is None:
             continue
         try:
             data = read_picture(picture.folder, picture.address, limits.max_bytes)
             pixels = decode(data, embedder.space.input, limits).pixels
         except ImageFault:
             continue
-        own = spaces.vectors_of(context.db, space.id, picture.product)
-        margin = altered_margin(embedder, pixels, number, picture.product, own, nearest)
-        if margin is not None:
-            yield margin
-
-
-def altered_margin(
-    embedder: Embedder,
-    pixels: "NDArray[np.uint8]",
-    seed: int,
-    product: int,
-    pictures: Sequence[tuple[int, bytes]],
-    nearest: Nearest,
-) -> float | None:
-    """Return the margin of a picture uint8 [h, w, 3] that is altered; None without other products."""
-    photo = desk_photo(pixels, np.random.default_rng(seed))
-    found = likeness([embedder.embed(photo[None])[0].tobytes()], product, pictures, nearest)
-    return found.margin if found else None
+        photo = desk_photo(pixels, np.random.default_rng(number))
+        found = looks.likeness([embedder.embed(photo[None])[0].tobytes()], item, looks.pictures(item.id))
+        if found is not None:
+            yield found.margin

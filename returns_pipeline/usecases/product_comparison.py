@@ -5,7 +5,6 @@ other products, and the result is stored in the transaction that has the return 
 """
 
 import time
-from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -26,7 +25,7 @@ from returns_pipeline.store.product_comparisons import Claim, Comparison
 from returns_pipeline.usecases import embedding, product_calibration
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.photo_looks import look
-from returns_pipeline.usecases.product_likeness import likeness
+from returns_pipeline.usecases.product_likeness import CatalogueLooks
 from returns_pipeline.usecases.product_search import ProductSearch
 from returns_pipeline.verdicts.products import Calibration
 
@@ -40,7 +39,7 @@ class _Tools(NamedTuple):
     """What photos are compared by."""
 
     space: SpaceRow
-    search: ProductSearch
+    looks: CatalogueLooks
     calibration: Calibration
 
 
@@ -90,9 +89,10 @@ def _tools(context: Context) -> _Tools | None:
     space = spaces.active(context.db)
     if space is None:
         return None
-    search = ProductSearch(context.settings, context.db)
     embedder = embedding.embedder_of(context, space)
-    return _Tools(space, search, product_calibration.current(context, space, embedder, search))
+    search = ProductSearch(context.settings, context.db)
+    looks = CatalogueLooks(context.db, search, space, embedder.space.parts)
+    return _Tools(space, looks, product_calibration.current(context, space, embedder, looks))
 
 
 def _compared(context: Context, tools: _Tools | None, held: Claim) -> Comparison:
@@ -106,12 +106,11 @@ def _compared(context: Context, tools: _Tools | None, held: Claim) -> Comparison
         log.warning("return_given_up", return_id=held.return_id)
         return nothing
     item = products.find(db, held.product) if held.product and tools else None
-    pictures = spaces.vectors_of(db, tools.space.id, item.id) if tools and item else []
+    pictures = tools.looks.pictures(item.id) if tools and item else []
     if tools is None or item is None or not pictures:
         return nothing
     vectors = {each: vector for each in image_ids if (vector := _vector(context, tools.space, each))}
-    nearest = partial(tools.search.like_vector, tools.space)
-    found = likeness(list(vectors.values()), item.id, pictures, nearest)
+    found = tools.looks.likeness(list(vectors.values()), item, pictures)
     other = products.by_rows(db, [found.other.product]).get(found.other.product) if found else None
     if found is None or other is None:
         return nothing
@@ -119,10 +118,10 @@ def _compared(context: Context, tools: _Tools | None, held: Claim) -> Comparison
         item.product_id,
         list(vectors)[found.photo],
         found.picture,
-        found.cosine,
+        found.value,
         other.product_id,
-        found.other.product_image,
-        found.other.cosine,
+        found.other.picture,
+        found.other_value,
         tools.calibration.rate(found.margin),
         tools.calibration.counted,
     )

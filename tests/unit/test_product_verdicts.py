@@ -5,11 +5,10 @@ import pytest
 
 from returns_pipeline.languages import use
 from returns_pipeline.photos.desk_photos import desk_photo
-from returns_pipeline.records.embedding import SimilarProduct
 from returns_pipeline.records.verdicts import ProductFacts, Verdict, VerdictKind, VerdictReason
 from returns_pipeline.report import words
 from returns_pipeline.usecases.product_calibration import chosen
-from returns_pipeline.usecases.product_likeness import likeness
+from returns_pipeline.usecases.product_likeness import Candidate, likeness
 from returns_pipeline.verdicts.products import LEAST_ACCEPTED, Calibration, judged_by_product
 
 MATCH, UNSURE = VerdictKind.MATCH, VerdictKind.UNSURE
@@ -92,21 +91,33 @@ def _vector(degrees: float) -> bytes:
 
 def test_the_best_photo_and_the_best_picture_count() -> None:
     """Of several photos the one that speaks most for the product counts, with its most similar picture."""
-    others = [SimilarProduct(1, 11, 0.99), SimilarProduct(2, 21, 0.7)]
-    pictures = [(10, _vector(80)), (11, _vector(2))]
-    found = likeness([_vector(60), _vector(0)], 1, pictures, lambda _, __: others)
+    pictures = [Candidate(1, 10, _vector(80)), Candidate(1, 11, _vector(2))]
+    others = [*pictures, Candidate(2, 21, _vector(45)), Candidate(3, 31, _vector(120))]
+    found = likeness([_vector(60), _vector(0)], pictures, lambda _: others)
     assert found is not None
     assert (found.photo, found.picture, found.other.product) == (1, 11, 2)
-    assert found.margin == pytest.approx(0.3, abs=0.01)
+    assert found.margin == pytest.approx(0.29, abs=0.01)
+
+
+def test_the_look_counts_more_than_an_attribute() -> None:
+    """In a space of parts each part is compared alone, so a short one counts as well as a long one."""
+    kind, other_kind = bytes([127, 0]), bytes([0, 127])
+    look, other_look = bytes([9, 0]), bytes([0, 9])
+    photo = kind + look
+    right, wrong = Candidate(1, 10, other_kind + look), Candidate(2, 20, kind + other_look)
+    whole, parted = (likeness([photo], [right], lambda _: [wrong], parts) for parts in ((), (2, 2)))
+    assert whole is not None
+    assert parted is not None
+    assert whole.margin < -0.9
+    assert parted.margin == pytest.approx((1 - 0.3) / 1.3, abs=0.001)
 
 
 def test_nothing_to_compare_with() -> None:
     """Without a photo, a picture or another product there is no likeness."""
-    pictures = [(10, _vector(0))]
-    one: list[SimilarProduct] = [SimilarProduct(1, 10, 1.0)]
-    assert likeness([], 1, pictures, lambda _, __: one) is None
-    assert likeness([_vector(0)], 1, [], lambda _, __: one) is None
-    assert likeness([_vector(0)], 1, pictures, lambda _, __: one) is None
+    pictures = [Candidate(1, 10, _vector(0))]
+    assert likeness([], pictures, lambda _: pictures) is None
+    assert likeness([_vector(0)], [], lambda _: pictures) is None
+    assert likeness([_vector(0)], pictures, lambda _: pictures) is None
 
 
 def test_a_desk_photo_is_the_same_for_one_draw() -> None:

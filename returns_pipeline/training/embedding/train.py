@@ -88,7 +88,9 @@ def train(
     metrics = _judged(request, features, columns, is_judged)
     known, look = _parts(request, features, columns, np.ones(len(is_judged), bool))
     whole = keras.Model(model.input, network.vectors_of(model.output, known, look))
-    return _published(request, whole, metrics, len(features.products))
+    parts = [(each.matrix if each.axes is None else each.axes).shape[1] for each in known]
+    parts.append(look.matrix.shape[1])
+    return _published(request, whole, parts, metrics, len(features.products))
 
 
 def _computed(
@@ -189,7 +191,9 @@ def _judged(
     return metrics
 
 
-def _published(request: EmbeddingRequest, model: Any, metrics: dict[str, float], count: int) -> Space:
+def _published(
+    request: EmbeddingRequest, model: Any, parts: list[int], metrics: dict[str, float], count: int
+) -> Space:
     with draft_folder(request.spaces_dir) as draft:
         network.export(model, draft / OPENVINO_MODEL)
         space = Space(
@@ -208,6 +212,7 @@ def _published(request: EmbeddingRequest, model: Any, metrics: dict[str, float],
                 "colour": request.colour,
             },
             metrics=metrics,
+            parts=parts,
         )
         # It is refused here if it does not run.
         Embedder(space)

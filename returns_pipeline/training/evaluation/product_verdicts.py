@@ -1,7 +1,8 @@
 """Measures the verdicts on products: altered pictures, half of them expected as another product."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,13 +12,12 @@ from returns_pipeline.classify.spaces.embedder import Embedder
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.desk_photos import desk_photo
-from returns_pipeline.records.embedding import SimilarProduct
 from returns_pipeline.records.text import printable
 from returns_pipeline.records.verdicts import ProductFacts, Verdict, VerdictKind, VerdictReason
 from returns_pipeline.training.evaluation.verdicts import Outcome, outcome
-from returns_pipeline.usecases.labelled_products import pixels_of, read_catalogue, values_of
+from returns_pipeline.usecases.labelled_products import LabelledProduct, pixels_of, read_catalogue, values_of
 from returns_pipeline.usecases.product_calibration import chosen
-from returns_pipeline.usecases.product_likeness import Likeness, likeness
+from returns_pipeline.usecases.product_likeness import CANDIDATES, Candidate, Likeness, likeness
 from returns_pipeline.vectors.nearest import Exact
 from returns_pipeline.verdicts.products import Calibration, judged_by_product
 from returns_pipeline.verdicts.thresholds import KINDS
@@ -65,87 +65,118 @@ def evaluate(
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(listed))
     half = (len(listed) + 1) // 2
-    photos = Counter(order[chosen(half)].tolist()) + Counter(order[half:][:_MOST_JUDGED].tolist())
-    vectors: dict[int, NDArray[np.int8]] = {}
-    altered: dict[int, list[bytes]] = {}
-    for places, _, pixels in pixels_of(listed, embedder.space.input, limits, on_progress):
-        vectors.update(zip(places, embedder.embed(pixels), strict=True))
-        for place, picture in zip(places, pixels, strict=True):
-            seeds = [(seed, place, number) for number in range(photos[place])]
-            seen = [desk_photo(picture, np.random.default_rng(each)) for each in seeds]
-            altered[place] = [each.tobytes() for each in embedder.embed(np.stack(seen))] if seen else []
-    catalogue = _Catalogue(vectors)
-    calibrating = [place for place in order[:half].tolist() if place in vectors]
-    judged = [place for place in order[half:][:_MOST_JUDGED].tolist() if place in vectors]
+    judged = order[half:][:_MOST_JUDGED].tolist()
+    photos = Counter(order[chosen(half)].tolist()) + Counter(judged)
+    seen = _seen(listed, photos, embedder, limits, seed, on_progress)
+    judged = [place for place in judged if place in seen.vectors]
+    calibrating = sorted(seen.altered.keys() - set(judged))
     if min(len(calibrating), len(judged)) < _LEAST:
         raise RefusedError(
             "Only {count} products of {path} have a picture that can be used; more are needed.",
-            count=len(vectors),
+            count=len(seen.vectors),
             path=printable(path),
         )
-    margins = [catalogue.margin(photo, place) for place in calibrating for photo in altered[place]]
+    catalogue = _Catalogue(seen.vectors, values, embedder.space.parts)
+    margins = [
+        found.margin
+        for place in calibrating
+        for photo in seen.altered[place]
+        if (found := catalogue.likeness(photo, place)) is not None
+    ]
     calibration = Calibration(sorted(margins))
-    expected = _expected(judged, {place: values[place] for place in vectors}, draw)
-    wrong = np.array([mine != other for mine, other in zip(judged, expected, strict=True)], bool)
-    pairs = list(zip(judged, expected, strict=True))
-    inside = [catalogue.likeness(altered[mine][0], other) for mine, other in pairs]
+    pairs = catalogue.pairs(judged, draw)
+    inside = [catalogue.likeness(seen.altered[came][0], expected) for came, expected in pairs]
+    wrong = np.array([came != expected for came, expected in pairs], bool)
     outside = [
-        catalogue.likeness(altered[mine][0], other, without=mine) for mine, other in pairs if mine != other
+        catalogue.likeness(seen.altered[came][0], expected, without=came)
+        for came, expected in pairs
+        if came != expected
     ]
     return Evaluation(
-        len(vectors),
-        others + len(listed) - len(vectors),
+        len(seen.vectors),
+        others + len(listed) - len(seen.vectors),
         len(margins),
         outcome(_codes(inside, calibration, wanted), wrong),
         outcome(_codes(outside, calibration, wanted), np.ones(len(outside), bool)),
     )
 
 
+class _Seen(NamedTuple):
+    """The vectors of pictures, and of their altered ones, by the places of their products."""
+
+    vectors: dict[int, bytes]
+    altered: dict[int, list[bytes]]
+
+
+def _seen(
+    listed: Sequence[LabelledProduct],
+    photos: Mapping[int, int],
+    embedder: Embedder,
+    limits: Limits,
+    seed: int,
+    on_progress: Callable[[int], None],
+) -> _Seen:
+    """Embed all pictures, and as many altered ones of each product as `photos` says."""
+    found = _Seen({}, {})
+    for places, _, pixels in pixels_of(listed, embedder.space.input, limits, on_progress):
+        for place, picture, vector in zip(places, pixels, embedder.embed(pixels), strict=True):
+            found.vectors[place] = vector.tobytes()
+            draws = [np.random.default_rng((seed, place, number)) for number in range(photos.get(place, 0))]
+            if draws:
+                altered = embedder.embed(np.stack([desk_photo(picture, each) for each in draws]))
+                found.altered[place] = [each.tobytes() for each in altered]
+    return found
+
+
 class _Catalogue:
-    """The vectors of products by their places, each with one picture."""
+    """The vectors of products by their places, each with one picture, and the categories of them."""
 
-    def __init__(self, vectors: "Mapping[int, NDArray[np.int8]]") -> None:
-        self._vectors = vectors
-        self._search = Exact(np.array(list(vectors), np.int64), np.stack(list(vectors.values())))
+    def __init__(self, vectors: Mapping[int, bytes], values: Sequence[str], parts: Sequence[int]) -> None:
+        self._vectors, self._values, self._parts = vectors, values, parts
+        self._alike: dict[str, list[int]] = {}
+        for place in sorted(vectors):
+            self._alike.setdefault(values[place], []).append(place)
+        self._searches = {name: self._exact(places) for name, places in self._alike.items()}
+        self._everything = self._exact(sorted(vectors))
 
-    def likeness(self, photo: bytes, product: int, without: int = -1) -> Likeness:
-        """Compare a photo with a product and with all others but the one of place `without`."""
+    def _exact(self, places: Sequence[int]) -> Exact:
+        rows = np.stack([np.frombuffer(self._vectors[place], np.int8) for place in places])
+        return Exact(np.array(places, np.int64), rows)
 
-        def nearest(vector: bytes, count: int) -> Sequence[SimilarProduct]:
-            found = self._search.search(np.frombuffer(vector, np.int8), count + 1)
-            pairs = zip(found.ids.tolist(), found.cosines.tolist(), strict=True)
-            return [SimilarProduct(place, place, cosine) for place, cosine in pairs if place != without]
+    def likeness(self, photo: bytes, product: int, without: int = -1) -> Likeness | None:
+        """Compare a photo with a product and the others of its category, but the one of place `without`."""
+        pictures = [self._candidate(product)]
+        for search in (self._searches[self._values[product]], self._everything):
+            found = likeness([photo], pictures, partial(self._nearest, search, without), self._parts)
+            if found is not None:
+                return found
+        return None
 
-        found = likeness([photo], product, [(product, self._vectors[product].tobytes())], nearest)
-        if found is None:
-            raise ValueError("a catalogue of one product")
-        return found
+    def _nearest(self, search: Exact, without: int, vector: bytes) -> list[Candidate]:
+        found = search.search(np.frombuffer(vector, np.int8), CANDIDATES)
+        return [self._candidate(place) for place in found.ids.tolist() if place != without]
 
-    def margin(self, photo: bytes, product: int) -> float:
-        return self.likeness(photo, product).margin
+    def _candidate(self, place: int) -> Candidate:
+        return Candidate(place, place, self._vectors[place])
 
-
-def _expected(judged: Sequence[int], values: Mapping[int, str], draw: np.random.Generator) -> list[int]:
-    """Return the expected product of each judged one: of one half, another one with the same value."""
-    alike: dict[str, list[int]] = {}
-    for place in sorted(values):
-        alike.setdefault(values[place], []).append(place)
-    expected = list(judged)
-    for number in draw.permutation(len(judged))[: len(judged) // 2].tolist():
-        mine = judged[number]
-        others = [place for place in alike[values[mine]] if place != mine]
-        if others:
-            expected[number] = others[int(draw.integers(len(others)))]
-    return expected
+    def pairs(self, judged: Sequence[int], draw: np.random.Generator) -> list[tuple[int, int]]:
+        """Return what came and what was expected: for half of them another product of the category."""
+        expected = list(judged)
+        for number in draw.permutation(len(judged))[: len(judged) // 2].tolist():
+            came = judged[number]
+            others = [place for place in self._alike[self._values[came]] if place != came]
+            if others:
+                expected[number] = others[int(draw.integers(len(others)))]
+        return list(zip(judged, expected, strict=True))
 
 
-def _codes(found: Iterable[Likeness], calibration: Calibration, wanted: float) -> "NDArray[np.int64]":
+def _codes(found: Sequence[Likeness | None], calibration: Calibration, wanted: float) -> "NDArray[np.int64]":
     """Return the verdict on each return as an index into KINDS."""
     codes = []
     for each in found:
-        facts = ProductFacts(
-            "", 0, each.picture, each.cosine, "", 0, each.other.cosine, calibration.rate(each.margin)
+        facts = each and ProductFacts(
+            "", 0, each.picture, each.value, "", 0, each.other_value, calibration.rate(each.margin)
         )
         verdict = judged_by_product(_RIGHT_CATEGORY, facts, wanted)
-        codes.append(KINDS.index(verdict.kind) if verdict else 0)
+        codes.append(KINDS.index((verdict or _RIGHT_CATEGORY).kind))
     return np.array(codes, np.int64)
