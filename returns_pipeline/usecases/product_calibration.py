@@ -21,7 +21,7 @@ from returns_pipeline.verdicts.products import Calibration
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: Photos that are measured, and most of one picture: a small catalogue has several of each.
-PHOTOS, _MOST_OF_ONE = 500, 8
+PHOTOS, _MOST_OF_ONE = 1000, 8
 #: A share by which the catalogue grows or shrinks before it is measured again.
 _GROWTH = 0.25
 #: Seconds after which another process measures what one has begun.

@@ -72,9 +72,8 @@ def likeness(
         photo = _rows([vector], parts)[0]
         mine, theirs = own @ photo, _rows([each.vector for each in others], parts) @ photo
         best, other = int(mine.argmax()), int(theirs.argmax())
-        found.append(
-            Likeness(place, pictures[best].picture, float(mine[best]), others[other], float(theirs[other]))
-        )
+        value, other_value = (round(min(float(each.max()), 1.0), 6) for each in (mine, theirs))
+        found.append(Likeness(place, pictures[best].picture, value, others[other], other_value))
     return max(found, key=lambda each: each.margin, default=None)
 
 

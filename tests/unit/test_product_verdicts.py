@@ -1,5 +1,7 @@
 """Verdicts on products: likeness, calibration and the rule that both decide by."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -57,20 +59,24 @@ def test_nothing_changes_without_a_comparison() -> None:
     assert judged_by_product(None, facts(0.1, 0.9, 0), 0.02) is None
 
 
-def test_a_rate_is_kept_on_average() -> None:
-    """Of right items like the measured ones, at most the wanted share has a rate up to it."""
+@pytest.mark.parametrize("photos", [100, 200, 1000])
+def test_the_wanted_rate_is_kept(photos: int) -> None:
+    """Nine of ten calibrations give at most the wanted share of false alarms, and none gives much more."""
     draw = np.random.default_rng(0)
     alarms = []
-    for _ in range(300):
-        calibration = Calibration(draw.normal(size=200).tolist())
-        alarms += [calibration.rate(margin) <= 0.02 for margin in draw.normal(size=30).tolist()]
-    assert 0.01 < np.mean(alarms) <= 0.022
+    for _ in range(400):
+        margins = sorted(draw.normal(size=photos).tolist())
+        calibration = Calibration(margins)
+        lowest_right = next(margin for margin in margins if calibration.rate(margin) > 0.02)
+        alarms.append(NormalDist().cdf(lowest_right))
+    assert 0.006 < np.mean(alarms) < 0.016
+    assert np.mean(np.array(alarms) > 0.02) < 0.15
 
 
 def test_few_pictures_find_no_mismatch() -> None:
-    """With fewer than 49 measured photos no rate is as low as 2 %, so no item is called wrong."""
-    assert min(Calibration([0.1] * 48).rate(-1), Calibration([]).rate(-1)) > 0.02
-    assert Calibration([0.1] * 49).rate(-1) <= 0.02
+    """With 80 measured photos no rate is as low as 2 %, so no item is called wrong."""
+    assert min(Calibration([0.1] * 80).rate(-1), Calibration([]).rate(-1)) > 0.02
+    assert Calibration([0.1] * 81).rate(-1) <= 0.02
 
 
 def test_accepted_returns_only_make_it_more_careful() -> None:
@@ -80,7 +86,7 @@ def test_accepted_returns_only_make_it_more_careful() -> None:
     alone = Calibration(altered).rate(-0.3)
     assert Calibration(altered, low[1:]).rate(-0.3) == alone
     assert Calibration(altered, low).rate(-0.3) == 1
-    assert Calibration(altered, high).rate(-0.3) == pytest.approx(1 / (LEAST_ACCEPTED + 1))
+    assert Calibration(altered, high).rate(-0.3) == pytest.approx(0.0081, abs=0.0001)
     assert Calibration([-0.5] * 500, high).rate(-0.3) == 1
 
 
@@ -128,12 +134,12 @@ def test_a_desk_photo_is_the_same_for_one_draw() -> None:
     assert np.array_equal(photos[0], photos[1])
     assert len({photo.tobytes() for photo in photos}) == 20
     for photo in photos:
-        assert (photo.shape, photo.dtype) == ((96, 96, 3), np.uint8)
+        assert (photo.shape, str(photo.dtype)) == ((96, 96, 3), "uint8")
         red, green, blue = photo[44:52, 44:52].reshape(-1, 3).mean(axis=0)
         assert red > 2 * max(green, blue)
 
 
-@pytest.mark.parametrize(("count", "photos"), [(0, 0), (1, 8), (10, 80), (499, 500), (100_000, 500)])
+@pytest.mark.parametrize(("count", "photos"), [(0, 0), (1, 8), (10, 80), (999, 1000), (100_000, 1000)])
 def test_altered_pictures_are_spread(count: int, photos: int) -> None:
     """A small catalogue has several photos of each picture; of a large one, each part is there."""
     places = chosen(count)
