@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Products of a category that a photo is compared with, the nearest.
 CANDIDATES = 300
 #: How much an attribute counts beside the look. Two products of a category differ in their look first.
-_ATTRIBUTE_WEIGHT = 0.3
+_ATTRIBUTE_WEIGHT = 0.6
 
 
 class Candidate(NamedTuple):
