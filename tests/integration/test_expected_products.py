@@ -413,25 +413,3 @@ def test_pages_and_files_show_both_pictures(here: Site, folder: Path) -> None:
     (row,) = csv.DictReader(exported.splitlines())
     assert (row["product"], row["found_product"], "product 6" in row["reason"]) == ("2", "6", True)
     assert here.ask("GET", "/api/v1/returns/export?format=xlsx").ok
-
-
-def test_the_command_measures_a_catalogue(sqlite_home: Installation, tmp_path: Path) -> None:
-    """Half of the photos expect another product of their kind; the same seed gives the same figures."""
-    home = Installation(
-        sqlite_home.settings.model_copy(update={"spaces_dir": tmp_path / "spaces"}), sqlite_home.database
-    )
-    write_space(home.settings.spaces_dir)
-    write_catalogue(tmp_path / "shop", 60)
-    asked = ("returns", "evaluate-products", str(tmp_path / "shop"), "--by", "article_type")
-    found = home.json(*asked)
-    assert (found["n"], found["right"], found["wrong"]) == (30, 15, 15)
-    assert (found["products"], found["calibrated_on"], found["left_out"]) == (60, 240, 0)
-    assert 0 <= found["false_alarm_rate"] <= 0.2
-    assert 0 <= found["found_outside"] <= 1
-    assert home.json(*asked) == found
-    assert home.json(*asked, "--false-alarms", "0.2")["found"] > found["found"]
-    shown = home.run(*asked)
-    assert "False alarms" in shown.stdout
-    write_catalogue(tmp_path / "few", 4)
-    refused = home.run("returns", "evaluate-products", str(tmp_path / "few"), "--by", "colour")
-    assert (refused.returncode, "more are needed" in refused.stderr) == (3, True)
