@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("begun_at", _MOMENT, nullable=False),
         sa.Column("vectors", sa.BigInteger(), nullable=True),
         sa.Column("margins", sa.LargeBinary(), nullable=True),
+        sa.Column("partial", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["space_id"],
             ["embedding_spaces.id"],

@@ -1,6 +1,7 @@
 """How much a photo of the right product looks like it: measured on altered pictures of the catalogue."""
 
-from collections.abc import Iterator
+import math
+import time
 
 import numpy as np
 import structlog
@@ -24,18 +25,20 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 PHOTOS, _MOST_OF_ONE = 1000, 8
 #: A share by which the catalogue grows or shrinks before it is measured again.
 _GROWTH = 0.25
+#: Seconds of one message, so that a process is free for people in between.
+_AT_ONCE_SECONDS = 2.0
 #: Seconds after which another process measures what one has begun.
 _SECONDS = 600.0
 
 
-class CalibratingElsewhereError(Exception):
-    """Another process measures the space now."""
+class NotCalibratedError(Exception):
+    """The space is being measured: by another process, or in the next message."""
 
 
 def current(context: Context, space: SpaceRow, embedder: Embedder, looks: CatalogueLooks) -> Calibration:
     """Return the calibration of the active space, measured now if there is none or the catalogue has changed.
 
-    Raises CalibratingElsewhereError if there is none and another process measures it.
+    A call measures for some seconds only. Raises NotCalibratedError until the first one is whole.
     """
     db = context.db
     accepted = product_comparisons.accepted_margins(db, space.id)
@@ -43,16 +46,21 @@ def current(context: Context, space: SpaceRow, embedder: Embedder, looks: Catalo
     count = spaces.count(db, space.id)
     if known and abs(known[0] - count) <= _GROWTH * known[0]:
         return Calibration(known[1], accepted)
-    if not product_calibrations.begin(db, space.id, _SECONDS):
-        if known:
-            return Calibration(known[1], accepted)
-        raise CalibratingElsewhereError
-    found = sorted(_measured(context, space, embedder, looks))
-    product_calibrations.save(db, space.id, count, found)
-    log.info("products_calibrated", space=str(space.ref), photos=len(found))
-    # Other processes have left their returns meanwhile.
-    context.send(Task.COMPARE_RETURNS)
-    return Calibration(found, accepted)
+    partial = product_calibrations.begin(db, space.id, _SECONDS)
+    if partial is not None:
+        partial += _measured(context, space, embedder, looks, len(partial))
+        if len(partial) < len(chosen(count)):
+            product_calibrations.pause(db, space.id, partial)
+        else:
+            found = sorted(each for each in partial if not math.isnan(each))
+            product_calibrations.save(db, space.id, count, found)
+            log.info("products_calibrated", space=str(space.ref), photos=len(found))
+            known = count, found
+        # The next message goes on, and compares what other processes have left meanwhile.
+        context.send(Task.COMPARE_RETURNS)
+    if known is None:
+        raise NotCalibratedError
+    return Calibration(known[1], accepted)
 
 
 def chosen(count: int, photos: int = PHOTOS) -> list[int]:
@@ -63,22 +71,30 @@ def chosen(count: int, photos: int = PHOTOS) -> list[int]:
 
 
 def _measured(
-    context: Context, space: SpaceRow, embedder: Embedder, looks: CatalogueLooks
-) -> Iterator[float]:
-    """Yield the margins of altered pictures of the catalogue."""
+    context: Context, space: SpaceRow, embedder: Embedder, looks: CatalogueLooks, start: int
+) -> list[float]:
+    """Return margins of altered pictures of the catalogue from the photo `start` on, for some seconds.
+
+    NaN for a picture that cannot be read.
+    """
     db, limits = context.db, Limits.of(context.settings)
     ids, _ = spaces.vectors(db, space.id)
-    for number, place in enumerate(chosen(len(ids))):
+    until = time.monotonic() + _AT_ONCE_SECONDS
+    found: list[float] = []
+    for number, place in enumerate(chosen(len(ids))[start:], start):
+        found.append(math.nan)
         picture = product_images.find(db, ids[place])
         item = products.by_rows(db, [picture.product]).get(picture.product) if picture else None
-        if picture is None or picture.folder is None or item is None:
-            continue
-        try:
-            data = read_picture(picture.folder, picture.address, limits.max_bytes)
-            pixels = decode(data, embedder.space.input, limits).pixels
-        except ImageFault:
-            continue
-        photo = desk_photo(pixels, np.random.default_rng(number))
-        found = looks.likeness([embedder.embed(photo[None])[0].tobytes()], item, looks.pictures(item.id))
-        if found is not None:
-            yield found.margin
+        if picture is not None and picture.folder is not None and item is not None:
+            try:
+                data = read_picture(picture.folder, picture.address, limits.max_bytes)
+                pixels = decode(data, embedder.space.input, limits).pixels
+            except ImageFault:
+                continue
+            photo = desk_photo(pixels, np.random.default_rng(number))
+            vector = embedder.embed(photo[None])[0].tobytes()
+            likeness = looks.likeness([vector], item, looks.pictures(item.id))
+            found[-1] = likeness.margin if likeness else math.nan
+        if time.monotonic() > until:
+            break
+    return found

@@ -31,8 +31,8 @@ from returns_pipeline.verdicts.products import Calibration
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: Seconds after which a task sends the next one, so that no task runs for long.
-_TASK_SECONDS = 30.0
+#: Seconds after which a task sends the next one, so that a process is free for people in between.
+_TASK_SECONDS = 2.0
 
 
 class _Tools(NamedTuple):
@@ -46,7 +46,7 @@ class _Tools(NamedTuple):
 def compare_returns(context: Context) -> None:
     """Compare the returns that wait for it. Sends itself again if there are too many.
 
-    Does nothing while a night is open, or while another process calibrates the space; the sweep sends it
+    Does nothing while a night is open, or until the space is calibrated; the sweep sends it
     again.
     """
     if not product_comparisons.is_waiting(context.db) or retention.night_is_open(context.db):
@@ -56,7 +56,7 @@ def compare_returns(context: Context) -> None:
     except ConfigFault as fault:
         log.warning("returns_not_compared", reason=str(fault))
         return
-    except product_calibration.CalibratingElsewhereError:
+    except product_calibration.NotCalibratedError:
         return
     until, compared, is_late = time.monotonic() + _TASK_SECONDS, 0, False
     while not is_late and (held := product_comparisons.claim(context.db, context.settings.lease_seconds)):
@@ -84,7 +84,7 @@ def send_if_lost(context: Context) -> None:
 def _tools(context: Context) -> _Tools | None:
     """Return what photos are compared by; None without a space.
 
-    Raises ConfigFault if this machine lacks the space, CalibratingElsewhereError.
+    Raises ConfigFault if this machine lacks the space, NotCalibratedError.
     """
     space = spaces.active(context.db)
     if space is None:

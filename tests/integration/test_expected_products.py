@@ -293,8 +293,10 @@ def test_a_night_is_not_slowed(shop: Shop) -> None:
     assert not product_comparisons.is_waiting(shop.db)
 
 
-def test_it_is_calibrated_once_and_again_if_the_catalogue_grows(shop: Shop) -> None:
-    """The margins are those of altered pictures, the same each time; another process waits for them."""
+def test_it_is_calibrated_bit_by_bit_and_again_if_the_catalogue_grows(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The margins are the same however a process was interrupted; another process waits for them."""
     db = shop.db
     space = spaces.active(db)
     assert space is not None
@@ -304,21 +306,19 @@ def test_it_is_calibrated_once_and_again_if_the_catalogue_grows(shop: Shop) -> N
     assert current().altered == pytest.approx(_CLEAR)
     with db.write() as connection:
         connection.execute(sa.delete(tables.product_calibrations))
-    product_calibrations.begin(db, space.id, 600)
-    with pytest.raises(product_calibration.CalibratingElsewhereError):
+    assert product_calibrations.begin(db, space.id, 600) == []
+    with pytest.raises(product_calibration.NotCalibratedError):
         current()
-    with db.write() as connection:
-        connection.execute(
-            sa.update(tables.product_calibrations).values(begun_at=utc_now() - timedelta(days=1))
-        )
+    product_calibrations.pause(db, space.id, [])
+
+    monkeypatch.setattr(product_calibration, "_AT_ONCE_SECONDS", 600.0)
     measured = current().altered
     assert (len(measured), list(measured)) == (8 * _PRODUCTS, sorted(measured))
     assert shop.queue.waiting(Task.COMPARE_RETURNS) == [None]
+    monkeypatch.setattr(product_calibration, "_AT_ONCE_SECONDS", 0.0)
     product_calibrations.save(db, space.id, 10, [0.5])
-    with db.write() as connection:
-        connection.execute(
-            sa.update(tables.product_calibrations).values(begun_at=utc_now() - timedelta(days=1))
-        )
+    for _ in range(8 * _PRODUCTS - 1):
+        assert current().altered == [0.5]
     assert current().altered == pytest.approx(measured)
 
 

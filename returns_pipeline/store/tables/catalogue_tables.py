@@ -239,4 +239,6 @@ product_calibrations = sa.Table(
     sa.Column("vectors", sa.BigInteger),
     # float32, ascending, little-endian; see returns_pipeline.verdicts.products.
     sa.Column("margins", sa.LargeBinary),
+    # What is measured so far, in the order of the photos; NaN for one that could not be measured.
+    sa.Column("partial", sa.LargeBinary),
 )
