@@ -19,6 +19,7 @@ from returns_pipeline.usecases import (
     learning,
     notices,
     photo_looks,
+    product_comparison,
     retention,
     reuse,
     runs,
@@ -131,6 +132,12 @@ def judge_returns() -> None:
 def embed_pictures(self: Any, chunk_id: int) -> None:
     """Embed one chunk of products' pictures."""
     embedding.embed_chunk(context(), chunk_id, self.request.id)
+
+
+@app.task(ignore_result=True, **_RETRY)
+def compare_returns() -> None:
+    """Compare the photos of returns with the expected product."""
+    product_comparison.compare_returns(context())
 
 
 @app.task(ignore_result=True, **_RETRY)

@@ -19,6 +19,7 @@ from returns_pipeline.usecases import (
     learning,
     notices,
     photo_looks,
+    product_comparison,
     retention,
     reuse,
     runs,
@@ -116,6 +117,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.FETCH_FEEDS: lambda context, _: feeds.fetch_some(context),
     Task.LEARN: lambda context, _: learning.learn_nightly(context),
     Task.RETENTION: lambda context, _: retention.remove_some(context),
+    Task.COMPARE_RETURNS: lambda context, _: product_comparison.compare_returns(context),
     Task.JUDGE_RETURNS: lambda context, _: judging.judge_queued(context),
     Task.SWEEP: lambda context, _: sweep(context),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from returns_pipeline.cli import console, mappings
+from returns_pipeline.cli.evaluate_products import evaluate_products
 from returns_pipeline.cli.evaluate_reuse import evaluate_reuse
 from returns_pipeline.cli.installation import open_database, open_installation
 from returns_pipeline.cli.options import MOST, Json
@@ -20,6 +21,7 @@ app.command("show")(show)
 app.command("decide")(decide)
 app.command("evaluate")(evaluate)
 app.command("evaluate-reuse")(evaluate_reuse)
+app.command("evaluate-products")(evaluate_products)
 
 #: Refused lines on a terminal; JSON has more.
 _MOST_LINES = 20

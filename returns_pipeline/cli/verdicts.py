@@ -132,15 +132,15 @@ def _measured(bundle: "Bundle", photos: _Predicted, wanted: float, seed: int) ->
     cross = verdicts.cross_fitted(truth, probabilities, wanted, seed)
     numbers = {
         "n": len(truth),
-        **_rates(verdicts.judge(truth, probabilities, expected, chosen.label), intervals=True),
+        **rates_of(verdicts.judge(truth, probabilities, expected, chosen.label), intervals=True),
         "wanted": wanted,
         "thresholds": _thresholds(chosen.label, bundle),
         "chosen_from_these_photos": chosen.label.measured
         and photos.fingerprint == bundle.data.get("validation_sha256"),
-        "every_swap": _rates(verdicts.outcome_of_every_swap(truth, codes)),
+        "every_swap": rates_of(verdicts.outcome_of_every_swap(truth, codes)),
         "cross_fitted": cross and dict(zip(("false_alarm_rate", "found"), cross, strict=True)),
         "per_label": [
-            {"label": label, **_rates(outcome)}
+            {"label": label, **rates_of(outcome)}
             for label, outcome in verdicts.outcome_of_labels(truth, codes, bundle.labels)
         ],
     }
@@ -148,7 +148,7 @@ def _measured(bundle: "Bundle", photos: _Predicted, wanted: float, seed: int) ->
         of_mains, main_of, _ = main_probabilities(probabilities, bundle.main_categories)
         codes = verdicts.judge_every_swap(of_mains, chosen.main)
         numbers["main_category"] = {
-            **_rates(verdicts.outcome_of_every_swap(main_of[truth], codes)),
+            **rates_of(verdicts.outcome_of_every_swap(main_of[truth], codes)),
             "thresholds": _thresholds(chosen.main, bundle),
         }
     return numbers
@@ -162,7 +162,7 @@ def _thresholds(chosen: "Thresholds", bundle: "Bundle") -> dict[str, Any]:
     }
 
 
-def _rates(outcome: "Outcome", *, intervals: bool = False) -> dict[str, Any]:
+def rates_of(outcome: "Outcome", *, intervals: bool = False) -> dict[str, Any]:
     """Return shares of right returns, of wrong ones and, for `unsure`, of all."""
     right, wrong = outcome.false_alarms.of, outcome.found.of
     unsure = outcome.unsure_right.count + outcome.unsure_wrong.count
@@ -216,10 +216,10 @@ def _print(numbers: dict[str, Any]) -> None:
         "Photos": f"{numbers['n']:,}, and {len(numbers['unreadable']):,} unreadable files",
         "Thresholds": f"mismatch below {thresholds['mismatch_below']:.4f}, match from "
         f"{thresholds['match_from']:.4f}, for {numbers['wanted']:.1%} false alarms; {source}",
-        "False alarms": _with_interval(numbers, "false_alarm", "false_alarm_rate", "right"),
-        "Found": _with_interval(numbers, "found", "found", "wrong"),
-        "Unsure": f"{_percent(numbers['unsure'])} of all returns",
-        "Missed": f"{_percent(numbers['missed'])} of the wrong returns are a match",
+        "False alarms": with_interval(numbers, "false_alarm", "false_alarm_rate", "right"),
+        "Found": with_interval(numbers, "found", "found", "wrong"),
+        "Unsure": f"{percent(numbers['unsure'])} of all returns",
+        "Missed": f"{percent(numbers['missed'])} of the wrong returns are a match",
         "All swaps": _pair(every),
         "Cross-fitted": _pair(cross) if cross else "too few photos",
     }
@@ -250,23 +250,25 @@ def _label_table(numbers: dict[str, Any]) -> "Table":
         table.add_row(
             row["label"],
             f"{row['right']:,}",
-            _percent(row["false_alarm_rate"]),
-            _percent(row["unsure_right"]),
+            percent(row["false_alarm_rate"]),
+            percent(row["unsure_right"]),
             f"{row['wrong']:,}",
-            *(_percent(row[name]) for name in ("found", "unsure_wrong", "missed")),
+            *(percent(row[name]) for name in ("found", "unsure_wrong", "missed")),
         )
     return table
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share as a percentage; empty for None."""
     return "" if share is None else f"{share:.1%}"
 
 
 def _pair(rates: dict[str, Any]) -> str:
-    return f"{_percent(rates['false_alarm_rate'])} false alarms, {_percent(rates['found'])} found"
+    return f"{percent(rates['false_alarm_rate'])} false alarms, {percent(rates['found'])} found"
 
 
-def _with_interval(numbers: dict[str, Any], name: str, rate: str, of: str) -> str:
+def with_interval(numbers: dict[str, Any], name: str, rate: str, of: str) -> str:
+    """Return a share of right or of wrong returns with its confidence interval."""
     if numbers[rate] is None:
         return f"no {of} returns"
     low, high = numbers[f"{name}_interval"]

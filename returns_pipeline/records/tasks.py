@@ -33,6 +33,7 @@ class Task(StrEnum):
     RETENTION = "workers.tasks.remove_old_photos"
     JUDGE_RETURNS = "workers.tasks.judge_returns"
     EMBED_PICTURES = "workers.tasks.embed_pictures"
+    COMPARE_RETURNS = "workers.tasks.compare_returns"
     LOOK_AT_PHOTO = "workers.tasks.look_at_photo"
     FETCH_FEEDS = "workers.tasks.fetch_feeds"
     LEARN = "workers.tasks.learn_from_events"
@@ -58,6 +59,7 @@ TASK_QUEUES = {
     Task.JUDGE_RETURNS: INTERACTIVE,
     Task.CLASSIFY_CHUNK: BULK,
     Task.EMBED_PICTURES: BULK,
+    Task.COMPARE_RETURNS: BULK,
 }
 
 #: Seconds that a page waits for an explanation or for the vector of a photo. A worker drops an older message.

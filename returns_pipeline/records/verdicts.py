@@ -10,7 +10,7 @@ ShareSteps = tuple[tuple[float, float], ...]
 
 
 class VerdictKind(StoredEnum):
-    """The verdict on a return. `mismatch`: the photos show another category than the expected one."""
+    """The verdict on a return. `mismatch`: the photos show another category or product than expected."""
 
     MATCH = "match"
     MISMATCH = "mismatch"
@@ -28,7 +28,7 @@ class VerdictReason(StoredEnum):
     `probable`: the probability of the expected category decided. `reviewed`: people labelled the photos.
     `reviews differ`: people saw the expected category in one photo and another one in the next.
     `no category`: the return names no category. `unknown category`: the model does not know the category that
-    it names.
+    it names. `other product`: the category may be right, but a photo looks more like another product.
     """
 
     PROBABLE = "probable"
@@ -39,6 +39,7 @@ class VerdictReason(StoredEnum):
     NOT_ANNOUNCED = "not announced"
     NOTHING_CAME = "nothing came"
     SEEN_BEFORE = "seen before"
+    OTHER_PRODUCT = "other product"
     NOTHING_READABLE = "nothing readable"
     UNKNOWN = "unknown"
 
@@ -87,6 +88,26 @@ class ReturnFacts(NamedTuple):
     overdue: bool = False
 
 
+class ProductFacts(NamedTuple):
+    """How much a photo looks like the expected product, and like the most similar other one.
+
+    `product` and `other` are the shop's ids; `picture` and `other_picture` are rows of `product_images`,
+    `likeness` and `other_likeness` the cosines of the vector of the photo `image` with theirs. `rate` is the
+    share, 0 to 1, of right items that look no more like their own product, compared with the others, than
+    this one. `accepted` counts the accepted returns on which it was measured; 0: on altered pictures alone.
+    """
+
+    product: str
+    image: int
+    picture: int
+    likeness: float
+    other: str
+    other_picture: int
+    other_likeness: float
+    rate: float
+    accepted: int = 0
+
+
 class LabelSpace(NamedTuple):
     """The labels of a model in the order of its output, and the main category of each."""
 
@@ -101,7 +122,9 @@ class Verdict(NamedTuple):
     the probability that it is another one; None if facts or people decided. `found` is the most probable
     category, or what people saw; empty if no photo shows an item. `photos` counts the photos that decided.
     `measured` is False if the thresholds come from an assumption and not from validation photos.
-    `earlier` has the numbers of the returns with which reused photos came before.
+    `earlier` has the numbers of the returns with which reused photos came before. `product` compares the
+    photos with the expected product, if that can be done; of a verdict `other product`, `sureness` is the
+    share of right items that look more like their product.
     """
 
     kind: VerdictKind
@@ -112,6 +135,13 @@ class Verdict(NamedTuple):
     photos: int = 0
     measured: bool = True
     earlier: tuple[str, ...] = ()
+    product: ProductFacts | None = None
+
+    @property
+    def found_product(self) -> str | None:
+        """The shop's id of the product that a photo looks more like; None if the verdict does not say so."""
+        is_other = self.reason is VerdictReason.OTHER_PRODUCT
+        return self.product.other if is_other and self.product else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from returns_pipeline.report.columns import Column, values
 class ReturnRow(NamedTuple):
     """A return as a row of a file, or of a list of the REST interface. `reason` is a sentence for people.
 
-    `earlier_returns` are the numbers of the returns with which reused photos came before.
+    `earlier_returns` are the numbers of the returns with which reused photos came before. `found_product` is
+    the product that a photo looks more like than like the expected one, if the verdict says so. `likeness`
+    and `found_likeness` are how alike the photo looks to both, at most 1.
     """
 
     number: str
@@ -23,6 +25,9 @@ class ReturnRow(NamedTuple):
     announced_on: str | None
     expected: str | None
     found: str | None
+    found_product: str | None
+    likeness: float | None
+    found_likeness: float | None
     verdict: str | None
     earlier_returns: str | None
     sureness: float | None
@@ -45,6 +50,9 @@ COLUMNS = (
     Column("announced_on", "announced_on", str, N_("Announced on"), frozenset()),
     Column("expected", "expected", str, N_("Expected"), frozenset()),
     Column("found", "found", str, N_("Found"), frozenset()),
+    Column("found_product", "found_product", str, N_("Looks more like product"), frozenset()),
+    Column("likeness", "likeness", float, N_("Likeness with the product"), frozenset()),
+    Column("found_likeness", "found_likeness", float, N_("Likeness with the other product"), frozenset()),
     Column("verdict", "verdict", str, N_("Result"), frozenset(), words=words.VERDICTS),
     Column("earlier_returns", "earlier_returns", str, N_("Photo came before with"), frozenset()),
     Column("sureness", "sureness", float, N_("Probability"), frozenset()),
@@ -63,6 +71,8 @@ def row_of(listed: ListedReturn) -> ReturnRow:
     """Return a return as a row."""
     item = listed.item
     verdict = return_words.verdict_of(item)
+    product = verdict.product if verdict else None
+    other = verdict.found_product if verdict else None
     return ReturnRow(
         item.number,
         item.order_number,
@@ -72,6 +82,9 @@ def row_of(listed: ListedReturn) -> ReturnRow:
         item.announced_on.isoformat() if item.announced_on else None,
         item.expected.name if item.expected else None,
         (verdict.found or None) if verdict else None,
+        other,
+        product.likeness if product else None,
+        product.other_likeness if product and other else None,
         item.verdict,
         (", ".join(verdict.earlier) or None) if verdict else None,
         item.sureness,

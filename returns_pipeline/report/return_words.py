@@ -1,12 +1,13 @@
 """Codes of returns as words for people: filters, decisions, photos of a return, its history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from returns_pipeline.languages import N_, Words, date_text, gettext, ngettext
 from returns_pipeline.records.return_lists import Decided, VerdictGroup
 from returns_pipeline.records.returns import LinkSource, Return, ReturnAction, ReturnDecision, ReturnEvent
-from returns_pipeline.records.verdicts import Verdict, VerdictKind, VerdictReason
+from returns_pipeline.records.verdicts import ProductFacts, Verdict, VerdictKind, VerdictReason
 from returns_pipeline.report import words
 
 #: Verdicts that a list of returns is filtered by together; one that is missing has no verdict yet.
@@ -97,7 +98,16 @@ def verdict_of(item: Return) -> Verdict | None:
         detail.get("photos", 0),
         detail.get("measured", True),
         tuple(detail.get("earlier", ())),
+        _product(detail.get("product")),
     )
+
+
+def _product(detail: Mapping[str, Any] | None) -> ProductFacts | None:
+    """Return the stored comparison with a product; None for one that another version has written."""
+    try:
+        return ProductFacts(**detail) if detail else None
+    except TypeError:
+        return None
 
 
 def sentences(item: Return) -> list[str]:

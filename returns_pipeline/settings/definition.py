@@ -250,7 +250,7 @@ class Settings(BaseSettings):
         le=0.2,
         description="Wanted share of right returns that are called a mismatch. The thresholds of verdicts "
         "are chosen for it from the model's validation images. At most the same share of wrong returns is "
-        "called a match.",
+        "called a match. Verdicts on expected products have the same wanted share.",
     )
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."

@@ -17,7 +17,7 @@ from returns_pipeline.records.images import ImageState, LabelSource
 from returns_pipeline.records.notices import NoticeKind
 from returns_pipeline.records.removal import DELETED, OpenRemoval, StoredFile
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store import audit, likeness, returns, search_index, vectors
+from returns_pipeline.store import audit, likeness, product_comparisons, returns, search_index, vectors
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     IDENTITY,
@@ -187,6 +187,7 @@ def _remove_what_came_from(connection: sa.Connection, rows: Sequence[Any]) -> No
     for table in (predictions, explanations, image_fingerprints, image_codes, photo_looks):
         connection.execute(sa.delete(table).where(table.c.image_id.in_(ids)))
     likeness.forget(connection, ids)
+    product_comparisons.forget(connection, ids)
     for row in rows:
         vectors.remove(connection, row.model_version_id, row.chunk_id, [row.id])
     # What was reviewed stays as a number: by whom, when, and whether the model was right.

@@ -7,9 +7,9 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.records.catalogue import PictureState
+from returns_pipeline.records.catalogue import PictureState, SpaceState
 from returns_pipeline.records.embedding import EmbeddedPicture, EmbeddingClaim, PictureToEmbed
-from returns_pipeline.store import bulk, spaces
+from returns_pipeline.store import bulk, product_comparisons, spaces
 from returns_pipeline.store.clocks import has_ended, is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
@@ -178,6 +178,8 @@ def store(db: Database, held: EmbeddingClaim, results: Sequence[EmbeddedPicture]
         bulk.update(connection, product_images, ("state", "sha256", "reason", "id"), states)
         if changed:
             spaces.raise_revision(connection, held.space.id)
+            if spaces.find(connection, held.space.id).state is SpaceState.ACTIVE:
+                product_comparisons.queue_of_pictures(connection, [each.id for each in changed])
 
 
 def _unmoved(connection: sa.Connection, results: Sequence[EmbeddedPicture]) -> list[EmbeddedPicture]:

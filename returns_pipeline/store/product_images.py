@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from returns_pipeline.records.catalogue import PictureState, ProductImage
-from returns_pipeline.store import bulk
+from returns_pipeline.store import bulk, product_comparisons
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.tables import escape_path, product_images, product_vectors
 
@@ -73,6 +73,7 @@ def place(
             changed.add(product)
         gone += [row_id for row_id, _ in known.values()]
     for part in bulk.parts(gone):
+        product_comparisons.queue_of_pictures(connection, part)
         vectors = product_vectors.c.product_image_id.in_(part)
         connection.execute(sa.delete(product_vectors).where(vectors))
         connection.execute(sa.delete(product_images).where(product_images.c.id.in_(part)))

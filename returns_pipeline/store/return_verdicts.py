@@ -31,6 +31,9 @@ from returns_pipeline.store.tables import returns as returns_table
 _OF_CATEGORY = (ReviewOutcome.NONE_OF_THESE, ReviewOutcome.UNREADABLE, ReviewOutcome.RETAKE)
 
 
+#: Photos of one return that are compared with products.
+MOST_COMPARED = 5
+
 #: A literal, so that PostgreSQL sees the same term in SELECT and GROUP BY.
 _SHOWN_VERDICT = sa.func.coalesce(returns_table.c.verdict, sa.literal_column("'none'"))
 
@@ -92,6 +95,12 @@ def photos_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[R
         for row in connection.execute(query, {"some": part}):
             found[row.return_id].append(_photo(row))
     return found
+
+
+def comparable(photos: Sequence[ReturnPhoto]) -> tuple[int, ...]:
+    """Return the photos that are compared with the expected product: the first five that show an item."""
+    shown = [photo.image_id for photo in photos if photo.top and not photo.is_slip]
+    return tuple(shown[:MOST_COMPARED])
 
 
 def _photo(row: Any) -> ReturnPhoto:
@@ -160,6 +169,8 @@ def write(connection: sa.Connection, found: Return, verdict: Verdict | None, now
         "photos": verdict.photos if verdict else 0,
         "measured": verdict.measured if verdict else True,
         "earlier_returns": list(verdict.earlier) if verdict else [],
+        "product": verdict.product.product if verdict and verdict.product else None,
+        "found_product": verdict.found_product if verdict else None,
         "at": iso(now),
     }
     text = f"Return {found.number}: {kind}."
@@ -175,6 +186,8 @@ def _detail(verdict: Verdict) -> dict[str, Any]:
     }
     if verdict.earlier:
         detail["earlier"] = list(verdict.earlier)
+    if verdict.product:
+        detail["product"] = verdict.product._asdict()
     return detail
 
 

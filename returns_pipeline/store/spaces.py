@@ -9,7 +9,7 @@ from returns_pipeline.errors import ConfigFault, NotFoundError
 from returns_pipeline.records.catalogue import PictureState, ProductFilter, SpaceState
 from returns_pipeline.records.embedding import SpaceRow
 from returns_pipeline.records.models import ModelRef
-from returns_pipeline.store import bulk, products
+from returns_pipeline.store import bulk, product_comparisons, products
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import (
     embedding_chunks,
@@ -86,7 +86,8 @@ def raise_revision(connection: sa.Connection, space_id: int) -> None:
 def swap_if_whole(db: Database, space_id: int) -> bool:
     """Make a space the active one if each usable picture has its vector in it; return whether it was.
 
-    The space that was active before is retired and its vectors are removed, in the same transaction.
+    The space that was active before is retired and its vectors are removed, in the same transaction, and the
+    newest returns are compared with their products again.
     """
     has_vector = sa.exists().where(
         product_vectors.c.product_image_id == _image.id, product_vectors.c.space_id == space_id
@@ -108,6 +109,7 @@ def swap_if_whole(db: Database, space_id: int) -> bool:
             for table in (product_vectors, embedding_chunks, photo_looks):
                 connection.execute(sa.delete(table).where(table.c.space_id.in_(part)))
         connection.execute(sa.update(embedding_spaces).where(this).values(state=SpaceState.ACTIVE))
+        product_comparisons.queue_newest(connection)
     return True
 
 
@@ -154,19 +156,41 @@ def products_of(db: Database, image_ids: Sequence[int], wanted: ProductFilter) -
     return found
 
 
-def vector_of(db: Database, space_id: int, product: int) -> bytes | None:
-    """Return the vector of a product's first picture that has one; None if it has none."""
+def is_any_active(connection: sa.Connection) -> bool:
+    """Whether products can be compared."""
+    query = sa.select(_space.id).where(_space.state == SpaceState.ACTIVE)
+    return connection.execute(query).first() is not None
+
+
+def vectors_of(db: Database, space_id: int, product: int) -> list[tuple[int, bytes]]:
+    """Return the pictures of a product that have a vector in a space, in their order, with the vectors."""
     joined = product_images.join(product_vectors, product_vectors.c.product_image_id == _image.id)
     query = (
-        sa.select(product_vectors.c.vector)
+        sa.select(_image.id, product_vectors.c.vector)
         .select_from(joined)
         .where(_image.product == product, product_vectors.c.space_id == space_id)
         .order_by(_image.position)
-        .limit(1)
     )
     with db.read() as connection:
-        found: bytes | None = connection.execute(query).scalar()
+        return [(row.id, row.vector) for row in connection.execute(query)]
+
+
+def vectors_of_pictures(db: Database, space_id: int, picture_ids: Sequence[int]) -> dict[int, bytes]:
+    """Return the vectors of pictures that have one in a space, by picture."""
+    vector = product_vectors.c
+    query = sa.select(vector.product_image_id, vector.vector).where(vector.space_id == space_id)
+    found: dict[int, bytes] = {}
+    with db.read() as connection:
+        for part in bulk.parts(picture_ids):
+            rows = connection.execute(query.where(vector.product_image_id.in_(part)))
+            found.update((row.product_image_id, row.vector) for row in rows)
     return found
+
+
+def vector_of(db: Database, space_id: int, product: int) -> bytes | None:
+    """Return the vector of a product's first picture that has one; None if it has none."""
+    found = vectors_of(db, space_id, product)
+    return found[0][1] if found else None
 
 
 def _made(row: "sa.Row[Any]") -> SpaceRow:

@@ -8,7 +8,14 @@ from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.report import write_report
-from returns_pipeline.store import images, review_queue, run_closing, run_statistics, runs
+from returns_pipeline.store import (
+    images,
+    product_comparisons,
+    review_queue,
+    run_closing,
+    run_statistics,
+    runs,
+)
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import causes, judging, linking
 from returns_pipeline.usecases.context import Context
@@ -68,6 +75,8 @@ def close_run(context: Context, run_id: int) -> None:
     )
     if context.settings.reuse_days and summary.kind.is_of_intake:
         context.send(Task.MATCH_PHOTOS)
+    if product_comparisons.is_waiting(context.db):
+        context.send(Task.COMPARE_RETURNS)
     if notices:
         context.send(Task.DELIVER_NOTICES)
 

@@ -20,7 +20,7 @@ from returns_pipeline.records.embedding import EmbeddedPicture, EmbeddingClaim, 
 from returns_pipeline.records.images import PendingImage
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import embedding_chunks, spaces
+from returns_pipeline.store import embedding_chunks, product_comparisons, spaces
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import product_search
 from returns_pipeline.usecases.context import Context
@@ -117,6 +117,8 @@ def embed_chunk(context: Context, chunk_id: int, owner: str) -> None:
     if spaces.swap_if_whole(context.db, claim.space.id):
         log.info("space_active", space=str(claim.space.ref))
     product_search.refresh_index(settings, context.db)
+    if product_comparisons.is_waiting(context.db):
+        context.send(Task.COMPARE_RETURNS)
 
 
 def _given_up(claim: EmbeddingClaim) -> list[EmbeddedPicture]:

@@ -12,14 +12,22 @@ from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records.returns import EarlierPhoto, Return
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.records.verdicts import LabelSpace, PhotoFacts, ReturnFacts, VerdictThresholds
+from returns_pipeline.records.verdicts import (
+    LabelSpace,
+    PhotoFacts,
+    ProductFacts,
+    ReturnFacts,
+    VerdictThresholds,
+)
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import photo_matches, return_verdicts, returns
+from returns_pipeline.store import photo_matches, product_comparisons, return_verdicts, returns, spaces
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.product_comparisons import Comparison
 from returns_pipeline.store.return_verdicts import ReturnPhoto
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.verdicts.deciding import verdict_of
+from returns_pipeline.verdicts.products import judged_by_product
 from returns_pipeline.verdicts.thresholds import thresholds_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -41,6 +49,8 @@ def judge_queued(context: Context, seconds: float | None = None) -> int:
         context.send(Task.DELIVER_NOTICES)
     if done.is_unfinished:
         context.send(Task.JUDGE_RETURNS)
+    if done.is_to_compare:
+        context.send(Task.COMPARE_RETURNS)
     return done.returns
 
 
@@ -55,6 +65,7 @@ def judge_all(settings: Settings, db: Database, seconds: float | None = None) ->
             total.returns + some.returns,
             total.without_model + some.without_model,
             is_told=total.is_told or some.is_told,
+            is_to_compare=total.is_to_compare or some.is_to_compare,
             is_unfinished=is_late,
         )
         # Without their model they are queued again, so another round would find them first.
@@ -76,6 +87,8 @@ def judge_now(context: Context, bundle_of: BundleLookup) -> None:
         done = _judge(context.settings, context.db, bundle_of)
         if done.is_told:
             context.send(Task.DELIVER_NOTICES)
+        if done.is_to_compare:
+            context.send(Task.COMPARE_RETURNS)
         if returns.is_queued(context.db):
             context.send(Task.JUDGE_RETURNS)
     except TransientFault as fault:
@@ -93,19 +106,21 @@ def send_if_queued(context: Context, now: datetime) -> None:
 class Judged(NamedTuple):
     """How many returns were taken from the queue, and how many were put back because their model is missing.
 
-    `is_told`: notices are to be delivered. `is_unfinished`: the time was over first.
+    `is_told`: notices are to be delivered. `is_unfinished`: the time was over first. `is_to_compare`: photos
+    of returns are to be compared with the expected product.
     """
 
     returns: int = 0
     without_model: int = 0
     is_told: bool = False
     is_unfinished: bool = False
+    is_to_compare: bool = False
 
 
 def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
     """Judge some queued returns in one transaction."""
     now = utc_now()
-    notices, without_model = [], []
+    notices, without_model, uncompared = [], [], []
     with db.write() as connection:
         ids = returns.take_queued(connection, _TOGETHER)
         if not ids:
@@ -115,6 +130,7 @@ def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
         reused = photo_matches.earlier_photos(
             connection, [photo.image_id for some in photos.values() for photo in some]
         )
+        compared = product_comparisons.of_returns(connection, [each.id for each in found if each.product])
         judge = _Judge(bundle_of, settings.false_alarms, now)
         for each in found:
             if each.customer_removed_at and each.verdict:
@@ -126,12 +142,38 @@ def _judge(settings: Settings, db: Database, bundle_of: BundleLookup) -> Judged:
                 log.warning("return_not_judged", number=each.number, reason=fault.message)
                 without_model.append(each.id)
                 continue
-            notice = return_verdicts.write(connection, each, verdict_of(facts, space, thresholds), now)
+            of_product, is_current = _of_product(each, photos[each.id], compared.get(each.id))
+            if not is_current:
+                uncompared.append(each.id)
+            verdict = judged_by_product(
+                verdict_of(facts, space, thresholds), of_product, settings.false_alarms
+            )
+            notice = return_verdicts.write(connection, each, verdict, now)
             if notice:
                 notices.append(notice)
         return_verdicts.tell(connection, notices)
         returns.queue(connection, without_model)
-    return Judged(len(ids), len(without_model), is_told=bool(notices))
+        is_to_compare = bool(uncompared) and spaces.is_any_active(connection)
+        if is_to_compare:
+            product_comparisons.queue(connection, uncompared)
+    return Judged(len(ids), len(without_model), is_told=bool(notices), is_to_compare=is_to_compare)
+
+
+def _of_product(
+    item: Return, photos: Sequence[ReturnPhoto], known: Comparison | None
+) -> tuple[ProductFacts | None, bool]:
+    """Return how a return's photos compare with its product, as far as is known, and whether that is all.
+
+    A comparison of some of the photos counts until all are compared, so that the verdict does not change
+    twice.
+    """
+    image_ids = return_verdicts.comparable(photos)
+    if not item.product or not image_ids:
+        return None, True
+    if known is None or known.product != item.product:
+        return None, False
+    facts = known.facts if known.facts and known.facts.image in image_ids else None
+    return facts, known.images == image_ids
 
 
 class _Judge:

@@ -35,6 +35,13 @@ def _verdict_text(data: Data) -> str:
         return gettext(
             "Return {number}: {verdict}. The photo came in with: {earlier}.", **about, earlier=numbers
         )
+    if data.get("found_product"):
+        return gettext(
+            "Return {number}: {verdict}. Expected: product {product}. The photo looks more like: {other}.",
+            **about,
+            product=data["product"],
+            other=data["found_product"],
+        )
     if not data["expected"] or not data["found"]:
         return gettext("Return {number}: {verdict}.", **about)
     return gettext(

@@ -35,6 +35,7 @@ from tests.faults.intake import (
     unmounted_intake,
 )
 from tests.faults.night import Night, log_of, scanned, signal_all, until
+from tests.faults.products import kill_product_comparisons
 from tests.faults.redis import fail_over, full_redis, read_only_redis
 from tests.faults.removal import kill_deletions
 from tests.faults.returns import kill_judges
@@ -323,6 +324,11 @@ FAULTS = [
         settings={"folder_pattern": "^(RMA-[0-9]+)$", "lease_seconds": 1},
     ),
     Fault("a process dies between photos and matches", kill_comparisons, settings={"lease_seconds": 1}),
+    Fault(
+        "a process dies between photos and products",
+        kill_product_comparisons,
+        settings={"file_pattern": "(R-[0-9]+)", "lease_seconds": 1},
+    ),
     Fault(
         "a process dies while it fetches a feed",
         kill_fetching,

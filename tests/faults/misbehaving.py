@@ -4,7 +4,8 @@ It is the project's own worker with another classifier. White pixels kill its pr
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
 FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename.
 FAULT_JUDGING is a file: the process that creates it dies while it judges returns. FAULT_MATCHING is one too:
-the process that creates it dies before it stores the first matches of photos. FAULT_FEEDS are two, separated
+the process that creates it dies before it stores the first matches of photos, and FAULT_PRODUCTS, before it
+stores the first comparison with a product. FAULT_FEEDS are two, separated
 by a colon: processes die before a fetched photo gets its name, and before its address is marked.
 """
 
@@ -26,8 +27,9 @@ from returns_pipeline.photos import folder_feeds, folder_renames
 from returns_pipeline.records.likeness import Match
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.returns import Return
-from returns_pipeline.store import feeds, likeness, return_verdicts
+from returns_pipeline.store import feeds, likeness, product_comparisons, return_verdicts
 from returns_pipeline.store.database import Database
+from returns_pipeline.store.product_comparisons import Claim, Comparison
 from workers import process
 from workers.app import app
 
@@ -93,6 +95,17 @@ def _die_before_the_end(db: Database, chunk_id: int, matches: Sequence[Match]) -
     return _end(db, chunk_id, matches)
 
 
+_store = product_comparisons.store
+
+
+def _die_before_storing(db: Database, held: Claim, found: Comparison) -> bool:
+    flag = os.environ.get("FAULT_PRODUCTS")
+    if flag:
+        with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return _store(db, held, found)
+
+
 def _dying(place: Any, name: str, number: int) -> None:
     """Let the first process that calls a function of fetching die in its place."""
     original = getattr(place, name)
@@ -109,6 +122,7 @@ def _dying(place: Any, name: str, number: int) -> None:
 _dying(folder_feeds, "show", 0)
 _dying(feeds, "settle", 1)
 setattr(likeness, "end", _die_before_the_end)  # noqa: B010 - replaces the name that the comparison uses
+setattr(product_comparisons, "store", _die_before_storing)  # noqa: B010 - the name that comparing uses
 setattr(return_verdicts, "lock", _die_once)  # noqa: B010 - replaces the name that judging uses
 setattr(folder_renames, "rename_to_free", _stall_once)  # noqa: B010 - replaces the name that moves use
 setattr(process, "load_classifier", _load)  # noqa: B010 - replaces the name that the worker imported

@@ -459,7 +459,7 @@ def test_photos_from_before_repeat_nothing(database_url: str) -> None:
 
 
 def test_a_catalogue_is_dropped_without_the_returns_of_its_products(database_url: str) -> None:
-    """0021 keeps returns, and a downgrade with products, pictures and vectors drops these alone."""
+    """0021 keeps returns; a downgrade with products, pictures, vectors and comparisons drops these alone."""
     database = Database(database_url)
     database.downgrade("base")
     database.upgrade("0020")
@@ -485,6 +485,10 @@ def test_a_catalogue_is_dropped_without_the_returns_of_its_products(database_url
                 "VALUES (1, 's', 1, 2, 'cosine', 'x', 'active', CURRENT_TIMESTAMP)",
                 "INSERT INTO product_vectors (space_id, product_image_id, vector) VALUES (1, 1, 'xx')",
                 "INSERT INTO photo_looks (id, space_id, asked_at) VALUES (1, 1, CURRENT_TIMESTAMP)",
+                "INSERT INTO returns_to_compare (return_id, since) VALUES (1, CURRENT_TIMESTAMP)",
+                "INSERT INTO product_comparisons (return_id, product, images, compared_at, space_id) "
+                "VALUES (1, 'P-1', '[]', CURRENT_TIMESTAMP, 1)",
+                "INSERT INTO product_calibrations (space_id, begun_at) VALUES (1, CURRENT_TIMESTAMP)",
             ):
                 connection.exec_driver_sql(statement)
         database.downgrade("0020")

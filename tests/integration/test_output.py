@@ -88,6 +88,7 @@ OTHERS = {
         "returns import",
         "returns delete-customer",
         "returns evaluate-reuse",
+        "returns evaluate-products",
         "catalogue import",
         "catalogue show",
     ),

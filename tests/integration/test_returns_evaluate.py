@@ -1,4 +1,4 @@
-"""The command `returns evaluate`: its numbers, its table, what it stores and what it refuses."""
+"""The commands `returns evaluate` and `evaluate-products`: their numbers, what is stored and refused."""
 
 import json
 from dataclasses import replace
@@ -10,6 +10,7 @@ from PIL import Image
 
 from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.training.labelled.parts import fingerprint
+from tests.spaces import write_catalogue, write_space
 from tests.support import LABELS, Installation
 
 
@@ -91,3 +92,25 @@ def test_photos_of_the_training_are_refused(sqlite_home: Installation, photos: P
     assert load_bundle(bundle.folder).label_rates is None
     replace(bundle, labels=LABELS[:1], main_categories=LABELS[:1]).save()
     assert sqlite_home.run("returns", "evaluate", "stub", str(photos)).returncode == 3
+
+
+def test_products_of_one_kind_are_told_apart(sqlite_home: Installation, tmp_path: Path) -> None:
+    """Half of the photos expect another product of their kind; the same seed gives the same figures."""
+    home = Installation(
+        sqlite_home.settings.model_copy(update={"spaces_dir": tmp_path / "spaces"}), sqlite_home.database
+    )
+    write_space(home.settings.spaces_dir)
+    write_catalogue(tmp_path / "shop", 60)
+    asked = ("returns", "evaluate-products", str(tmp_path / "shop"), "--by", "article_type")
+    found = home.json(*asked)
+    assert (found["n"], found["right"], found["wrong"]) == (30, 15, 15)
+    assert (found["products"], found["calibrated_on"], found["left_out"]) == (60, 240, 0)
+    assert 0 <= found["false_alarm_rate"] <= 0.2
+    assert 0 <= found["found_outside"] <= 1
+    assert home.json(*asked) == found
+    assert home.json(*asked, "--false-alarms", "0.2")["found"] > found["found"]
+    shown = home.run(*asked)
+    assert "False alarms" in shown.stdout
+    write_catalogue(tmp_path / "few", 4)
+    refused = home.run("returns", "evaluate-products", str(tmp_path / "few"), "--by", "colour")
+    assert (refused.returncode, "more are needed" in refused.stderr) == (3, True)

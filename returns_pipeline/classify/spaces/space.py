@@ -9,7 +9,7 @@ Vectors of two spaces cannot be compared, so each stored vector names its space,
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,6 +46,7 @@ class _Content(BaseModel):
     command: str = ""
     data: dict[str, Any] = {}
     metrics: dict[str, float] = {}
+    parts: list[Annotated[int, Field(ge=1)]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Space:
     """One version of an embedding space. `side`: width and height in pixels of the pictures it takes.
 
     `metrics` are what its training measured on products that it was not trained on; `data` says for people
-    what it was trained on.
+    what it was trained on. `parts` are the dimensions of the parts of a vector in their order, an attribute
+    each and the look at the end; empty if they are not known.
     """
 
     folder: Path
@@ -66,6 +68,7 @@ class Space:
     command: str
     data: dict[str, Any]
     metrics: dict[str, float]
+    parts: list[int] = field(default_factory=list)
 
     @property
     def ref(self) -> ModelRef:
@@ -112,6 +115,8 @@ def load_space(folder: Path) -> Space:
         raise _fault(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (OSError, ValueError) as error:
         raise _fault(path, error) from error
+    if content.parts and sum(content.parts) != content.dimensions:
+        raise _fault(path, "the parts are not all dimensions")
     return Space(folder=folder, **content.model_dump())
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from returns_pipeline.languages import N_, Words, category, gettext, number
-from returns_pipeline.records.verdicts import Verdict, VerdictKind, VerdictReason
+from returns_pipeline.languages import N_, Words, category, gettext, number, percent
+from returns_pipeline.records.verdicts import ProductFacts, Verdict, VerdictKind, VerdictReason
 from returns_pipeline.report.words.counting import percentage
 from returns_pipeline.report.words.photos import REVIEW_OUTCOMES
 
@@ -11,7 +11,7 @@ from returns_pipeline.report.words.photos import REVIEW_OUTCOMES
 VERDICTS = Words(
     {
         VerdictKind.MATCH: N_("as expected"),
-        VerdictKind.MISMATCH: N_("another category"),
+        VerdictKind.MISMATCH: N_("another item"),
         VerdictKind.UNSURE: N_("unsure"),
         VerdictKind.UNEXPECTED: N_("not announced"),
         VerdictKind.NO_PHOTO: N_("no photo"),
@@ -24,7 +24,8 @@ VERDICTS = Words(
 
 #: Why a return has its verdict, by kind and reason: the sentences for one photo and for several. `{expected}`
 #: and `{found}` are categories, `{sure}` is a percentage, `{count}` a number of photos. `{earlier}` are
-#: numbers of returns.
+#: numbers of returns. `{product}` and `{other}` are ids of products, `{like}` and `{other_like}` percentages,
+#: `{rare}` is a share of right items.
 VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
     (VerdictKind.MATCH, VerdictReason.PROBABLE): (
         N_("Expected: {expected}. The photo shows that, with a probability of {sure}."),
@@ -82,6 +83,20 @@ VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
         N_("A photo of this return came in before, with return {earlier}."),
         N_("{count} photos of this return came in before, with: {earlier}."),
     ),
+    (VerdictKind.MISMATCH, VerdictReason.OTHER_PRODUCT): (
+        N_(
+            "Expected: product {product}. The photo looks more like product {other}: {other_like} alike, "
+            "against {like}. At most {rare} of right items look so."
+        ),
+    )
+    * 2,
+    (VerdictKind.UNSURE, VerdictReason.OTHER_PRODUCT): (
+        N_(
+            "Expected: product {product}. The photo looks more like product {other}: {other_like} alike, "
+            "against {like}. Up to {rare} of right items look so. A person must decide."
+        ),
+    )
+    * 2,
     (VerdictKind.UNREADABLE, VerdictReason.NOTHING_READABLE): (
         N_("The photo is empty or cannot be read."),
         N_("All {count} photos are empty or cannot be read."),
@@ -99,6 +114,12 @@ _SEEN_BEFORE = (
 VERDICT_ASSUMED = N_("How sure the model must be was assumed, because it was not measured for this model.")
 
 
+#: Follows the sentence of a verdict on a product for which no accepted returns were compared.
+PRODUCT_ALTERED = N_(
+    "How right items look was measured on altered pictures of the catalogue, not on photos of returns."
+)
+
+
 def verdict(found: Verdict) -> list[str]:
     """Return why a return has its verdict, and how sure that is, in sentences."""
     one, several = VERDICT_SENTENCES.get((found.kind, found.reason), (found.kind.value, found.kind.value))
@@ -110,8 +131,29 @@ def verdict(found: Verdict) -> list[str]:
         sure="" if found.sureness is None else percentage(found.sureness),
         count=number(found.photos),
         earlier=", ".join(found.earlier),
+        **_product(found.product),
     )
+    if found.reason is VerdictReason.OTHER_PRODUCT:
+        is_measured = found.product is None or found.product.accepted
+        return [sentence] if is_measured else [sentence, gettext(PRODUCT_ALTERED)]
     return [sentence] if found.measured else [sentence, gettext(VERDICT_ASSUMED)]
+
+
+def _product(facts: ProductFacts | None) -> dict[str, str]:
+    if facts is None:
+        return dict.fromkeys(("product", "other", "like", "other_like", "rare"), "?")
+    return {
+        "product": facts.product,
+        "other": facts.other,
+        "like": alike(facts.likeness),
+        "other_like": alike(facts.other_likeness),
+        "rare": percent(facts.rate, 1),
+    }
+
+
+def alike(cosine: float) -> str:
+    """Return how alike two looks are, as a percentage."""
+    return percent(max(cosine, 0), 0)
 
 
 def _category_or_outcome(code: str) -> str:

@@ -12,6 +12,7 @@ from returns_pipeline.store.tables.catalogue_tables import (
     embedding_chunks,
     embedding_spaces,
     photo_looks,
+    product_calibrations,
     product_images,
     product_vectors,
     product_words,
@@ -51,11 +52,13 @@ from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UN
 from returns_pipeline.store.tables.removal_tables import file_removals, retention_passes
 from returns_pipeline.store.tables.return_tables import (
     AWAITED,
+    product_comparisons,
     return_events,
     return_import_faults,
     return_imports,
     return_mappings,
     returns,
+    returns_to_compare,
     returns_to_judge,
 )
 from returns_pipeline.store.tables.review_tables import (
@@ -141,6 +144,8 @@ __all__ = [
     "outbox",
     "photo_looks",
     "predictions",
+    "product_calibrations",
+    "product_comparisons",
     "product_images",
     "product_neighbours",
     "product_vectors",
@@ -153,6 +158,7 @@ __all__ = [
     "return_imports",
     "return_mappings",
     "returns",
+    "returns_to_compare",
     "returns_to_judge",
     "review_changes",
     "reviews",

@@ -236,3 +236,19 @@ photo_looks = sa.Table(
 )
 
 sa.Index("ix_photo_looks_uploads", photo_looks.c.asked_at, postgresql_where=OF_UPLOAD, sqlite_where=OF_UPLOAD)
+
+#: How much altered pictures look like their own product, compared with the others. Verdicts on products get
+#: their rate of false alarms from it.
+product_calibrations = sa.Table(
+    "product_calibrations",
+    metadata,
+    sa.Column("space_id", sa.ForeignKey("embedding_spaces.id"), primary_key=True, autoincrement=False),
+    # When a process began with it; another one begins again after some minutes.
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+    # How many vectors the space had; null until there is a result.
+    sa.Column("vectors", sa.BigInteger),
+    # float32, ascending, little-endian; see returns_pipeline.verdicts.products.
+    sa.Column("margins", sa.LargeBinary),
+    # What is measured so far, in the order of the photos; NaN for one that could not be measured.
+    sa.Column("partial", sa.LargeBinary),
+)

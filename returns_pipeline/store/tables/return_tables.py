@@ -125,6 +125,43 @@ returns_to_judge = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
 )
 
+#: Returns whose photos are to be compared with the expected product, each claimed with a lease.
+returns_to_compare = sa.Table(
+    "returns_to_compare",
+    metadata,
+    sa.Column("return_id", sa.ForeignKey("returns.id"), primary_key=True, autoincrement=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    # Null: no process works on it. Queueing a return again takes the lease away: its facts have changed.
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", UtcDateTime),
+)
+
+#: How the photos of a return compare with the expected product. The last columns are null if they cannot.
+product_comparisons = sa.Table(
+    "product_comparisons",
+    metadata,
+    sa.Column("return_id", sa.ForeignKey("returns.id"), primary_key=True, autoincrement=False),
+    # What was compared: the shop's id of the product, and the ids of the photos.
+    sa.Column("product", sa.String(100), nullable=False),
+    sa.Column("images", sa.JSON, nullable=False),
+    sa.Column("compared_at", UtcDateTime, nullable=False),
+    sa.Column("space_id", sa.ForeignKey("embedding_spaces.id")),
+    # The other fields of records.verdicts.ProductFacts. No foreign keys to pictures: they come and go.
+    sa.Column("image", sa.ForeignKey("images.id")),
+    sa.Column("picture", sa.BigInteger),
+    sa.Column("likeness", sa.Float),
+    sa.Column("other", sa.String(100)),
+    sa.Column("other_picture", sa.BigInteger),
+    sa.Column("other_likeness", sa.Float),
+    sa.Column("rate", sa.Float),
+    sa.Column("accepted", sa.Integer),
+)
+
+sa.Index("ix_product_comparisons_image", product_comparisons.c.image)
+
+sa.Index("ix_product_comparisons_space", product_comparisons.c.space_id, product_comparisons.c.return_id)
+
 #: Each file, or request over HTTP, that announced returns.
 return_imports = sa.Table(
     "return_imports",

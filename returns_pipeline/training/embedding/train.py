@@ -220,6 +220,7 @@ def _published(
                 "colour": request.colour,
             },
             metrics=metrics,
+            parts=vectors.lengths(*parts),
         )
         # It is refused here if it does not run.
         Embedder(space)

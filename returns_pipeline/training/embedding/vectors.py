@@ -66,6 +66,12 @@ def vectors_of(features: Any, known: Sequence[Known], look: Look) -> Any:
     return ops.concat([*mapped, ops.multiply(direction, length)], 1)
 
 
+def lengths(known: Sequence[Known], look: Look) -> list[int]:
+    """Return how many of a vector's dimensions each part has, in their order: the attributes, then the look."""
+    axes = [part.matrix if part.axes is None else part.axes for part in known]
+    return [each.shape[1] for each in (*axes, look.matrix)]
+
+
 def _mapped(features: Any, part: Known | Look) -> Any:
     """Return the linear map of a part's own columns of all features."""
     ops = import_openvino().opset13

@@ -105,7 +105,7 @@ def judge(
     `truth`, `expected` integer [n], `probabilities` [n, categories], calibrated.
     """
     codes = kind_codes(probabilities, expected, thresholds)
-    return _outcome(codes, expected != truth)
+    return outcome(codes, expected != truth)
 
 
 def judge_every_swap(probabilities: "NDArray[np.floating]", thresholds: "Thresholds") -> "NDArray[np.int64]":
@@ -120,7 +120,7 @@ def judge_every_swap(probabilities: "NDArray[np.floating]", thresholds: "Thresho
 
 def outcome_of_every_swap(truth: "NDArray[np.integer]", codes: "NDArray[np.int64]") -> Outcome:
     """Return the mean outcome of all swaps, from the verdicts [n, categories] of `judge_every_swap`."""
-    return _outcome(codes.ravel(), _wrong(truth, codes.shape[1]).ravel())
+    return outcome(codes.ravel(), _wrong(truth, codes.shape[1]).ravel())
 
 
 def outcome_of_labels(
@@ -129,7 +129,7 @@ def outcome_of_labels(
     """Return the outcome for each expected label, over all swaps."""
     wrong = _wrong(truth, len(labels))
     return [
-        LabelOutcome(label, _outcome(codes[:, index], wrong[:, index])) for index, label in enumerate(labels)
+        LabelOutcome(label, outcome(codes[:, index], wrong[:, index])) for index, label in enumerate(labels)
     ]
 
 
@@ -163,7 +163,9 @@ def _wrong(truth: "NDArray[np.integer]", categories: int) -> "NDArray[np.bool_]"
     return wrong
 
 
-def _outcome(codes: "NDArray[np.int64]", wrong: "NDArray[np.bool_]") -> Outcome:
+def outcome(codes: "NDArray[np.int64]", wrong: "NDArray[np.bool_]") -> Outcome:
+    """Return the outcome of returns from their verdicts, indices into KINDS [n], and which are wrong [n]."""
+
     def share(code: int, among: "NDArray[np.bool_]") -> Share:
         return Share(int((codes[among] == code).sum()), int(among.sum()))
 

@@ -73,6 +73,6 @@ def count_to_check(web: Resources) -> int:
 
 
 def count_worst(web: Resources) -> tuple[int, int]:
-    """Return how many of these are another category, and how many have a photo that was used before."""
+    """Return how many of these are another item, and how many have a photo that was used before."""
     by_verdict = web.open_returns()
     return by_verdict.get(VerdictKind.MISMATCH, 0), by_verdict.get(VerdictKind.REUSED_PHOTO, 0)

@@ -32,7 +32,7 @@ from returns_pipeline.usecases.context import Context
 from returns_pipeline.web.dependencies import Pipeline, Web
 from returns_pipeline.web.pages.open_returns import TO_CHECK
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show, text_of
-from returns_pipeline.web.queries import likely
+from returns_pipeline.web.queries import compared_products, likely
 from returns_pipeline.web.queries.cursors import pack, unpack
 from returns_pipeline.web.queries.likely import Likely
 from returns_pipeline.web.queries.recommendations import RecommendedOnPage, on_page
@@ -212,6 +212,7 @@ def _show(
         likely=found,
         can_compare=can_compare,
         products_address=f"{path_of(item.number)}{listed.address(products='1')}#products",
+        compared=compared_products.of_return(db, verdict, photos),
         matches=match_lists.of_return(db, item.id),
         product=(product := products.find(db, item.product) if item.product else None),
         product_pictures=product_images.of_products(db, [product.id])[product.id] if product else [],

@@ -52,6 +52,11 @@ class ReturnInList(BaseModel):
     announced_on: date | None = Field(description="Null if the return was not announced.")
     expected: str | None
     found: str | None = Field(description="The category that the photos show.")
+    found_product: str | None = Field(
+        description="The product that a photo looks more like than like the expected one."
+    )
+    likeness: float | None = Field(description="How alike a photo and the expected product look, at most 1.")
+    found_likeness: float | None = Field(description="How alike the photo and `found_product` look.")
     verdict: str | None
     earlier_returns: str | None = Field(
         description="The numbers of the returns with which reused photos came before."
