@@ -1,7 +1,7 @@
 """`python -m benchmarks.photo_cost FOLDER`: what a photo costs a core, in float32 and in int8.
 
-Three ways take turns in one process, so that another load of the machine changes all of them alike, and CPU time
-is measured. The pipeline's part is reading, decoding and predicting, without rows, messages and moves.
+Three ways take turns in one process, so that another load of the machine changes all of them alike, and CPU
+time is measured. The pipeline's part is reading, decoding and predicting, without rows, messages and moves.
 """
 
 import statistics
