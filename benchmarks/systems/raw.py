@@ -93,7 +93,7 @@ def _wait_for(connection: "Connection[Any, Any]", wanted: str, seconds: float) -
 
 def _serve(job: Job, index: int, step: int, connection: "Connection[Any, Any]") -> None:
     """Run one process: load the model, warm up, write a SQLite file per message until the pipe closes."""
-    loop = _Loop(job.model(), job.images)
+    loop = Loop(job.model(), job.images)
     names = [file.name for file in job.files(_WARM_BATCHES * _BATCH)]
     loop.classify(names, str(job.work / f"warm-{index}.sqlite3"))
     connection.send(_READY)
@@ -108,7 +108,7 @@ def _serve(job: Job, index: int, step: int, connection: "Connection[Any, Any]") 
         connection.send(_DONE)
 
 
-class _Loop:
+class Loop:
     """One process's model and its buffer for a batch of pixels."""
 
     def __init__(self, bundle: Bundle, folder: Path) -> None:
