@@ -78,7 +78,7 @@ def _measured(
     NaN for a picture that cannot be read.
     """
     db, limits = context.db, Limits.of(context.settings)
-    ids, _ = spaces.vectors(db, space.id)
+    ids = [picture_id for picture_id, _ in spaces.vectors(db, space.id)]
     until = time.monotonic() + _AT_ONCE_SECONDS
     found: list[float] = []
     for number, place in enumerate(chosen(len(ids))[start:], start):

@@ -67,7 +67,7 @@ def vectors_of(features: Any, known: Sequence[Known], look: Look) -> Any:
 
 
 def lengths(known: Sequence[Known], look: Look) -> list[int]:
-    """Return how many of a vector's dimensions each part has, in their order: the attributes, then the look."""
+    """Return the dimensions of each part of a vector, in their order: the attributes, then the look."""
     axes = [part.matrix if part.axes is None else part.axes for part in known]
     return [each.shape[1] for each in (*axes, look.matrix)]
 
