@@ -10,8 +10,10 @@ from returns_pipeline.web.errors import BusyError
 
 #: Part of the time of a request that the work before it may take: the speed may change while it waits.
 _PART_BEFORE = 0.5
-#: Chunks whose mean counts.
+#: Chunks whose times count.
 _MEASURED = 16
+#: Part of the times that is left out, the longest ones: of a worker process that was replaced.
+_LEFT_OUT = 0.25
 #: Most seconds after which a client is told to try again.
 _LONGEST_RETRY = 60
 
@@ -28,6 +30,8 @@ class Pace:
         self._open: set[int] = set()
         self._measured: deque[float] = deque(maxlen=_MEASURED)
         self._since = 0.0
+        #: The first chunk waits for its worker process to load the model.
+        self._is_first = True
         self._chunk_size = 1
 
     def begin(self, chunk_ids: Iterable[int], chunk_size: int) -> None:
@@ -46,8 +50,9 @@ class Pace:
         now = self._clock()
         each = (now - self._since) / len(done)
         # After a longer time, the workers were away: that says nothing about their speed.
-        if each <= self._most:
+        if each <= self._most and not self._is_first:
             self._measured.extend([each] * len(done))
+        self._is_first = False
         self._since = now
 
     def require_room(self, images: int, waiting: int = 0) -> None:
@@ -56,7 +61,12 @@ class Pace:
         if not before or not self._measured:
             return
         chunks = before + math.ceil(images / self._chunk_size)
-        late = chunks * mean(self._measured) - self._most
+        late = chunks * self._seconds() - self._most
         if late > 0:
             seconds = math.ceil(min(late, _LONGEST_RETRY))
             raise BusyError("More images wait than can be classified in time.", seconds)
+
+    def _seconds(self) -> float:
+        """Return the mean seconds from one done chunk to the next."""
+        times = sorted(self._measured)
+        return mean(times[: len(times) - int(_LEFT_OUT * len(times))])
