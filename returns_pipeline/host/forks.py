@@ -20,6 +20,9 @@ _STOP_SECONDS = 30.0
 def shared_socket(host: str, port: int) -> socket.socket:
     """Return a socket at an address that several processes use; the kernel divides connections among them."""
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if found.family == socket.AF_INET6:
+        # As a server of one process: an IPv6 address takes no IPv4 connections.
+        found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     found.bind((host, port))

@@ -53,6 +53,30 @@ class Checkpoints:
                 connection.execute("PRAGMA wal_checkpoint(RESTART)")
 
 
+class Changes:
+    """Tells whether something was committed to a database file, for a few microseconds. For one thread."""
+
+    def __init__(self, file: str) -> None:
+        """Connect at the first use."""
+        self._file = file
+        self._connection: sqlite3.Connection | None = None
+
+    def version(self) -> int | None:
+        """Return a number that another one follows after each commit of others; None if it is unknown."""
+        try:
+            if self._connection is None:
+                self._connection = sqlite3.connect(self._file, timeout=0, check_same_thread=False)
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 def sync(file: str) -> None:
     """Make every transaction durable that is committed to a database file.
 

@@ -16,7 +16,7 @@ from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import N_
 from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store import checkpoints
-from returns_pipeline.store.checkpoints import Checkpoints
+from returns_pipeline.store.checkpoints import Changes, Checkpoints
 from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
@@ -53,6 +53,7 @@ class Database:
         if self.is_sqlite:
             self._engine = sa.create_engine(self.url, connect_args={"timeout": _BUSY_SECONDS})
             self._checkpoints = Checkpoints(self.url.database or "")
+            self._changes = Changes(self.url.database or "")
             sa.event.listen(self._engine, "connect", _open_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         else:
@@ -86,6 +87,10 @@ class Database:
                 self.sync()
             self._checkpoints.after_commit()
 
+    def version(self) -> int | None:
+        """Return a number that changes with each commit; None if this database has none. For one thread."""
+        return self._changes.version() if self.is_sqlite else None
+
     def sync(self) -> None:
         """Make durable what is committed. Raises TransientFault if the disk fails.
 
@@ -110,6 +115,7 @@ class Database:
         """Close every connection."""
         if self.is_sqlite:
             self._checkpoints.close()
+            self._changes.close()
         self._engine.dispose()
 
     def upgrade(self, revision: str = "head") -> None:

@@ -78,7 +78,10 @@ def _added(connection: sa.Connection, chunk_ids: Sequence[int]) -> dict[str, Add
 
 
 def recent_cost(db: Database, run_id: int) -> float | None:
-    """Return the process seconds for one image in the newest chunks of a run; None before the first."""
+    """Return the process seconds for one image in the newest chunks of a run; None before the first.
+
+    It is that of the chunk with the least: small chunks on a busy machine cost more for each image.
+    """
     query = (
         sa.select(chunks.c.size, chunks.c.timings)
         .where(chunks.c.run_id == run_id, chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
@@ -87,9 +90,8 @@ def recent_cost(db: Database, run_id: int) -> float | None:
     )
     with db.read() as connection:
         rows = [row for row in connection.execute(query) if row.timings and "predict" in row.timings]
-    size = sum(row.size for row in rows)
-    milliseconds = sum(row.timings.get(stage, 0) for row in rows for stage in _OF_IMAGES)
-    return milliseconds / 1000 / size if size else None
+    costs = [sum(row.timings.get(stage, 0) for stage in _OF_IMAGES) / 1000 / row.size for row in rows]
+    return min(costs, default=None)
 
 
 def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:

@@ -52,6 +52,8 @@ class Waiting:
         self._waits: set[_Wait] = set()
         self._left: set[int] = set()
         self._looking: asyncio.Task[None] | None = None
+        #: Whether to look although nothing was committed.
+        self._has_new = False
 
     async def results(self, accepted: AcceptedUpload) -> Sequence[Received]:
         """Return the results of a request, in the order of its images, when all of them have one.
@@ -61,6 +63,7 @@ class Waiting:
         found: asyncio.Future[Sequence[Received]] = asyncio.get_running_loop().create_future()
         wait = _Wait(accepted.images, set(accepted.chunk_ids), found)
         self._waits.add(wait)
+        self._has_new = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -72,16 +75,24 @@ class Waiting:
                 self._left |= wait.chunk_ids
 
     async def _look(self) -> None:
-        """Look at the database until no chunk is open."""
+        """Look at the database until no chunk is open, when something has changed there."""
+        seen_version: int | None = None
         while self._waits or self._left:
+            version = self._db.version()
+            if version is not None and version == seen_version and not self._has_new:
+                await asyncio.sleep(_PAUSE if self._waits else _LONG_PAUSE)
+                continue
+            self._has_new = False
             waits, left = list(self._waits), set(self._left)
             try:
                 seen = await run_in_threadpool(self._seen, waits, left)
             except TransientFault as fault:
                 log.warning("waiting_for_the_database", reason=fault.message)
+                self._has_new = True
                 await asyncio.sleep(_LONG_PAUSE)
                 continue
             self._hand_out(waits, left, seen)
+            seen_version = version
             await asyncio.sleep(_PAUSE if self._waits else _LONG_PAUSE)
 
     def _seen(self, waits: Sequence[_Wait], left: set[int]) -> _Seen:
@@ -107,6 +118,7 @@ class Waiting:
         self._left -= left - seen.pending
         for wait, chunk_ids in seen.moved.items():
             wait.chunk_ids = chunk_ids
+            self._has_new = True
         for wait, its in seen.results.items():
             self._waits.discard(wait)
             if wait.found.done():
