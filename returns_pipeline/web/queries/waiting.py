@@ -1,6 +1,7 @@
 """Hands results to the requests that wait for them. One look at the database serves all of them."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class Waiting:
         self._waits: set[_Wait] = set()
         self._left: set[int] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
         #: Whether to look although nothing was committed.
         self._has_new = False
 
@@ -64,6 +66,7 @@ class Waiting:
         wait = _Wait(accepted.images, set(accepted.chunk_ids), found)
         self._waits.add(wait)
         self._has_new = True
+        self._arrived.set()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -80,7 +83,7 @@ class Waiting:
         while self._waits or self._left:
             version = self._db.version()
             if version is not None and version == seen_version and not self._has_new:
-                await asyncio.sleep(_PAUSE if self._waits else _LONG_PAUSE)
+                await self._pause()
                 continue
             self._has_new = False
             waits, left = list(self._waits), set(self._left)
@@ -93,7 +96,17 @@ class Waiting:
                 continue
             self._hand_out(waits, left, seen)
             seen_version = version
-            await asyncio.sleep(_PAUSE if self._waits else _LONG_PAUSE)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait for the next look; the next request ends a long pause."""
+        if self._waits:
+            await asyncio.sleep(_PAUSE)
+        elif self._left:
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LONG_PAUSE):
+                    await self._arrived.wait()
 
     def _seen(self, waits: Sequence[_Wait], left: set[int]) -> _Seen:
         chunk_ids = left.union(*(wait.chunk_ids for wait in waits))
