@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import context
 
 from returns_pipeline.store import compatibility
-from returns_pipeline.store.database import LASTING
+from returns_pipeline.store.database import WRITING
 from returns_pipeline.store.tables import metadata
 
 _LOCK = 7_243_011  # an arbitrary key that nothing else in the database uses
@@ -16,7 +16,7 @@ _LOCK = 7_243_011  # an arbitrary key that nothing else in the database uses
 def _run() -> None:
     engine: sa.Engine = context.config.attributes["engine"]
     # On SQLite this takes the write lock first, so a second migration waits and then finds nothing to do.
-    connection = engine.connect().execution_options(**LASTING)
+    connection = engine.connect().execution_options(**WRITING)
     with connection, _unchecked(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             # Two containers that start together must not both migrate, and neither may wait forever.

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,17 @@ from PIL import Image
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
-from returns_pipeline.errors import FaultCode
+from returns_pipeline.errors import FaultCode, PipelineError
+from returns_pipeline.records.images import FoundFile
+from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.records.runs import RunState
+from returns_pipeline.records.uploads import AcceptedUpload, Upload
 from returns_pipeline.settings import PROJECT_ROOT, Settings, environment_of
 from returns_pipeline.store import images, runs, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
+from returns_pipeline.usecases import uploads
 from returns_pipeline.usecases.context import Context
 from tests.commands import Output, run_command
 
@@ -70,6 +74,17 @@ def digests(folder: Path) -> Counter[str]:
     return Counter(
         hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()
     )
+
+
+def sent(
+    context: Context, files: Sequence[FoundFile], key: RequestKey | None = None, number: str | None = None
+) -> AcceptedUpload:
+    """Accept a request whose files are in the spool, and send its chunks. Raises its fault."""
+    (found,) = uploads.accept(context, [Upload(files, key, number)])
+    if isinstance(found, PipelineError):
+        raise found
+    uploads.send(context, [found])
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,23 @@
 """`returns-pipeline web`: the web page and the REST interface."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 
+if TYPE_CHECKING:
+    from returns_pipeline.settings import Settings
+
 
 def web() -> None:
     """Start the web page and the REST interface on RETURNS_WEB_HOST:RETURNS_WEB_PORT."""
-    import uvicorn
-
+    from returns_pipeline.host.forks import run_forks, shared_socket
     from returns_pipeline.host.ports import require_free_port
     from returns_pipeline.logs import configure_logging
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.web.app import create_app
     from returns_pipeline.web.security.access import Authenticator
-    from returns_pipeline.web.security.connections import allow_connections, bounded_protocol
+    from returns_pipeline.web.security.connections import allow_connections
 
     settings = load_settings()
     configure_logging(settings)
@@ -25,7 +27,25 @@ def web() -> None:
     authenticator.require_account(settings)
     allow_connections(settings)
     console.print_line(f"The web page is {authenticator.address(settings, is_private=sys.stdout.isatty())}")
-    uvicorn.run(
+    if settings.web_processes == 1:
+        _serve(settings)
+        return
+    # No connection crosses a fork.
+    database.close()
+    # Keeps the port while a process is restarted; only the sockets of the processes listen.
+    with shared_socket(settings.web_host, settings.web_port):
+        run_forks(settings.web_processes, lambda: _serve(settings))
+
+
+def _serve(settings: "Settings") -> None:
+    """Serve until this process is told to stop."""
+    import uvicorn
+
+    from returns_pipeline.host.forks import shared_socket
+    from returns_pipeline.web.app import create_app
+    from returns_pipeline.web.security.connections import bounded_protocol
+
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.web_host,
         port=settings.web_port,
@@ -40,3 +60,6 @@ def web() -> None:
         # An event stream would keep the process running for ever.
         timeout_graceful_shutdown=5,
     )
+    is_shared = settings.web_processes > 1
+    sockets = [shared_socket(settings.web_host, settings.web_port)] if is_shared else None
+    uvicorn.Server(config).run(sockets)

@@ -80,7 +80,7 @@ class ChildProcesses:
                 env={**self._environment, **(environment or {})},
                 start_new_session=True,
                 umask=0o077,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         self._running[name] = process
         self._restarts.started(name)
@@ -195,7 +195,7 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to send this process SIGTERM when its parent dies for any reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -10,7 +10,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.photos import folder_renames
@@ -24,6 +23,9 @@ _STAGED = ".moving"
 #: A file or its folder refuses a move: permissions, another owner, an immutable file, a read-only file
 #: system, a file that is mounted or that another machine has open.
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY}
+
+#: Folders of runs whose own entry is durable, with their inodes: a folder that is made again has another one.
+_durable: dict[str, int] = {}
 
 
 def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
@@ -180,10 +182,15 @@ def _names(folder: str) -> set[str]:
 
 def _sync_all(folders: Iterable[str]) -> None:
     """Make renames into RUN/CHUNK folders survive a power failure."""
-    every = {place for folder in map(Path, folders) for place in (folder, *folder.parents[:2])}
-    for folder in every:
+    for folder in folders:
         try:
-            _sync(str(folder))
+            run = os.path.dirname(folder)
+            _sync(folder)
+            _sync(run)
+            inode = os.stat(run).st_ino
+            if _durable.get(run) != inode:
+                _sync(os.path.dirname(run))
+                _durable[run] = inode
         except OSError as error:
             raise TransientFault(
                 "{folder} cannot be written to the disk: {reason}.", folder=folder, reason=error.strerror

@@ -295,6 +295,12 @@ class Settings(BaseSettings):
         description="Secret that signs the sessions of the web page. Default: a random one in the file "
         "HOME/web-secret.",
     )
+    web_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes of the web behind its port. Limits of the web hold for each of them.",
+    )
     web_connections: int = Field(
         512,
         ge=32,
@@ -332,6 +338,13 @@ class Settings(BaseSettings):
     )
     api_seconds: float = Field(
         30.0, gt=0, le=600, description="Maximum seconds that a request waits for its predictions."
+    )
+    api_batch: int = Field(
+        256,
+        ge=1,
+        le=2048,
+        description="Maximum number of images in one chunk of requests. Requests that arrive while the ones "
+        "before are being stored share a chunk.",
     )
     api_max_images: int = Field(
         1000, ge=1, le=100_000, description="Maximum number of images in one request."

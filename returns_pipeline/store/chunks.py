@@ -6,6 +6,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -142,36 +143,39 @@ def renew(db: Database, held: Claim, lease_seconds: float) -> None:
         _require_lease(connection, held, lease_until=utc_now() + timedelta(seconds=lease_seconds))
 
 
-def split(db: Database, held: Claim) -> int:
-    """Split a claimed chunk into two open chunks, each with 0 attempts; return the id of the new one.
+def split(db: Database, held: Claim, parts: int = 2) -> list[int]:
+    """Split a claimed chunk into open chunks of about the same size, each with 0 attempts; return their ids.
 
-    Raises LeaseLostError if another process has claimed the chunk.
+    There are at most as many `parts` as pending images. Raises LeaseLostError if another process has claimed
+    the chunk.
     """
-    moved = [image.id for image in held.images[len(held.images) // 2 :]]
+    parts = min(parts, len(held.images))
+    ends = [len(held.images) * part // parts for part in range(1, parts + 1)]
+    moved = [held.images[start:end] for start, end in pairwise(ends)]
+    now = utc_now()
     with db.write() as connection:
         _require_lease(connection, held)
         received_at = sa.select(chunks.c.received_at).where(chunks.c.id == held.chunk_id).scalar_subquery()
-        other = connection.execute(
-            sa.insert(chunks)
-            .values(
-                run_id=held.run_id,
-                state=ChunkState.OPEN,
-                size=len(moved),
-                sent_at=utc_now(),
-                received_at=received_at,
-            )
-            .returning(chunks.c.id)
-        ).scalar_one()
+        new = sa.insert(chunks).returning(chunks.c.id)
+        values = {"run_id": held.run_id, "state": ChunkState.OPEN, "sent_at": now, "received_at": received_at}
+        others = [
+            int(connection.execute(new.values(size=len(some), **values)).scalar_one()) for some in moved
+        ]
         connection.execute(
-            sa.update(images).where(images.c.id == sa.bindparam("image")).values(chunk_id=other),
-            [{"image": image_id} for image_id in moved],
+            sa.update(images).where(images.c.id == sa.bindparam("image")).values(chunk_id=sa.bindparam("to")),
+            [
+                {"image": image.id, "to": other}
+                for other, some in zip(others, moved, strict=True)
+                for image in some
+            ],
         )
+        left = held.size - sum(map(len, moved))
         connection.execute(
             sa.update(chunks)
             .where(chunks.c.id == held.chunk_id)
-            .values(size=held.size - len(moved), attempts=0, error=None, sent_at=utc_now(), **_OPEN)
+            .values(size=left, attempts=0, error=None, sent_at=now, **_OPEN)
         )
-        return int(other)
+    return [held.chunk_id, *others]
 
 
 def store(

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import N_
 from returns_pipeline.settings.places import sqlite_file
+from returns_pipeline.store import checkpoints
+from returns_pipeline.store.checkpoints import Changes, Checkpoints
 from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
@@ -28,9 +31,11 @@ _VERSION_TABLE = "alembic_version"
 _VERSION: sa.Select[str] = sa.select(sa.column("version_num", sa.String)).select_from(
     sa.table(_VERSION_TABLE)
 )
-_WRITING = {"returns_begin": ("PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE")}
-#: Execution options of a durable transaction: a power failure does not undo it.
-LASTING = {"returns_begin": ("PRAGMA synchronous = FULL", "BEGIN IMMEDIATE")}
+#: Seconds between two attempts to take SQLite's write lock. SQLite itself waits up to 0.1 s, and meanwhile
+#: others take the lock again and again.
+_LOCK_PAUSE = 0.001
+#: Execution options of a transaction that writes.
+WRITING = {"returns_writes": True}
 
 
 class Database:
@@ -49,6 +54,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self._engine = sa.create_engine(self.url, connect_args={"timeout": _BUSY_SECONDS})
+            self._checkpoints = Checkpoints(self.url.database or "")
+            self._changes = Changes(self.url.database or "")
             sa.event.listen(self._engine, "connect", _open_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         else:
@@ -92,10 +99,34 @@ class Database:
         """
         with (
             _faults(self.url),
-            self._engine.connect().execution_options(**(LASTING if lasting else _WRITING)) as connection,
+            self._engine.connect().execution_options(**WRITING) as connection,
             connection.begin(),
         ):
             yield connection
+        if self.is_sqlite:
+            if lasting:
+                self.sync()
+            self._checkpoints.after_commit()
+
+    def version(self) -> int | None:
+        """Return a number that changes with each commit; None if this database has none. For one thread."""
+        return self._changes.version() if self.is_sqlite else None
+
+    def sync(self) -> None:
+        """Make durable what is committed. Raises TransientFault if the disk fails.
+
+        No transaction of others waits for this, as it would for a commit that waits for the disk. PostgreSQL
+        shows nothing that is not durable.
+        """
+        if self.is_sqlite and self.url.database:
+            try:
+                checkpoints.sync(self.url.database)
+            except OSError as error:
+                raise TransientFault(
+                    "The database {shown} cannot be written to the disk: {reason}.",
+                    shown=safe(self.url),
+                    reason=error.strerror,
+                ) from error
 
     def insert(self, table: sa.Table) -> Any:
         """Return the dialect's own INSERT, which supports ON CONFLICT."""
@@ -103,6 +134,9 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        if self.is_sqlite:
+            self._checkpoints.close()
+            self._changes.close()
         self._engine.dispose()
 
     def upgrade(self, revision: str = "head") -> None:
@@ -130,6 +164,7 @@ class Database:
             return
         with _faults(self.url):
             command.upgrade(self._alembic(), revision)
+        self.sync()
 
     def downgrade(self, revision: str) -> None:
         """Migrate back to `revision`; `base` drops every table."""
@@ -137,6 +172,7 @@ class Database:
 
         with _faults(self.url):
             command.downgrade(self._alembic(), revision)
+        self.sync()
 
     def revision(self) -> tuple[str | None, str]:
         """Return the revision that the database has and the one that this program needs.
@@ -258,10 +294,35 @@ def _open_sqlite(connection: Any, _record: Any) -> None:
     if mode != "wal":
         # Without WAL, a power failure could lose commits out of order.
         raise sqlite3.OperationalError("SQLite needs a local disk here, for its write-ahead log")
-    for pragma in ("foreign_keys = ON", f"cache_size = -{_CACHE_KIB}"):
+    for pragma in (
+        "foreign_keys = ON",
+        f"cache_size = -{_CACHE_KIB}",
+        "synchronous = NORMAL",
+        f"wal_autocheckpoint = {checkpoints.LONGEST}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    for statement in connection.get_execution_options().get("returns_begin", ("BEGIN",)):
-        connection.exec_driver_sql(statement)
+    if not connection.get_execution_options().get("returns_writes"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    until = time.monotonic() + _BUSY_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while not _has_lock(connection, until):
+            time.sleep(_LOCK_PAUSE)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+
+
+def _has_lock(connection: sa.Connection, until: float) -> bool:
+    """Try to begin a transaction that has the write lock. Raises OperationalError after `until`."""
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except sa.exc.OperationalError as error:
+        is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        if not is_busy or time.monotonic() > until:
+            raise
+        return False
+    return True

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.records.jobs import KeyedRequest, RequestKey
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import images, request_keys
+from returns_pipeline.store.tables import request_keys
 
 
 class KeyTakenError(PipelineError):
@@ -30,11 +30,11 @@ def take(db: Database, connection: sa.Connection, key: RequestKey, run_id: int) 
         raise KeyTakenError("A request with this key was accepted before.")
 
 
-def fill(connection: sa.Connection, key: RequestKey, chunk_ids: Sequence[int]) -> None:
-    """Store the images of a key that this transaction took. Their paths sort in the order of the request."""
-    query = sa.select(images.c.id).where(images.c.chunk_id.in_(chunk_ids)).order_by(images.c.source_path)
-    found = list(connection.execute(query).scalars())
-    connection.execute(sa.update(request_keys).where(request_keys.c.id == key.id).values(images=found))
+def fill(connection: sa.Connection, key: RequestKey, image_ids: Sequence[int]) -> None:
+    """Store the images of a key that this transaction took, in the order of the request."""
+    connection.execute(
+        sa.update(request_keys).where(request_keys.c.id == key.id).values(images=list(image_ids))
+    )
 
 
 def find(db: Database, key_id: str) -> KeyedRequest | None:

@@ -244,17 +244,18 @@ def photos_of_return(db: Database, return_id: int, most: int = 200) -> list[Phot
         return [PhotoOfReturn(row[0], file_name(row[1]), *row[2:]) for row in connection.execute(query)]
 
 
-def give(connection: sa.Connection, number: str, chunk_ids: Sequence[int]) -> None:
-    """Link the photos of chunks to the return that their sender named, in the transaction that adds them.
+def give(connection: sa.Connection, number: str, image_ids: Sequence[int]) -> None:
+    """Link photos to the return that their sender named, in the transaction that adds them.
 
     It is queued for judging when they are classified.
     """
     return_id = returns.ensure(connection, [number], "request")[number]
-    connection.execute(
-        sa.update(images)
-        .where(images.c.chunk_id.in_(chunk_ids))
-        .values(return_id=return_id, return_source=LinkSource.GIVEN)
-    )
+    for part in bulk.parts(image_ids):
+        connection.execute(
+            sa.update(images)
+            .where(images.c.id.in_(part))
+            .values(return_id=return_id, return_source=LinkSource.GIVEN)
+        )
 
 
 def tried_before(db: Database, run_id: int) -> Iterator[Sequence[NewLink]]:

@@ -12,7 +12,6 @@ import structlog
 from returns_pipeline.errors import NotFoundError, PipelineError
 from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
-from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.models import ModelFacts, ModelRef
 from returns_pipeline.records.runs import (
     NIGHTS,
@@ -25,7 +24,7 @@ from returns_pipeline.records.runs import (
     RunState,
     RunSummary,
 )
-from returns_pipeline.store import bulk, models, request_keys, return_links
+from returns_pipeline.store import bulk, models
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.images import release_replaced
@@ -86,8 +85,6 @@ def add_chunks(
     run_id: int,
     files: Iterable[Sequence[FoundFile]],
     is_there: Callable[[FoundFile], bool],
-    key: RequestKey | None = None,
-    number: str | None = None,
 ) -> list[int]:
     """Add chunks with a row for each file that belongs to no other row in the intake; return their ids.
 
@@ -95,21 +92,22 @@ def add_chunks(
     of a file that is gone is deleted. Such a file was listed, then moved by the worker of another row. That
     worker moves it before its row releases the path, and so before the insert here can succeed.
 
-    The images belong to the return `number`, if their sender named one.
-
-    Raises NotScanningError if the run takes no more files, KeyTakenError if another request has `key`.
+    Raises NotScanningError if the run takes no more files.
     """
     with db.write() as connection:
-        _touch(connection, run_id)
-        if key:
-            request_keys.take(db, connection, key, run_id)
-        added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
-        chunk_ids = [chunk_id for chunk_id in added if chunk_id is not None]
-        if key:
-            request_keys.fill(connection, key, chunk_ids)
-        if number is not None:
-            return_links.give(connection, number, chunk_ids)
-        return chunk_ids
+        return insert_chunks(connection, run_id, files, is_there)
+
+
+def insert_chunks(
+    connection: sa.Connection,
+    run_id: int,
+    files: Iterable[Sequence[FoundFile]],
+    is_there: Callable[[FoundFile], bool],
+) -> list[int]:
+    """Add chunks as `add_chunks`, in the caller's transaction."""
+    _touch(connection, run_id)
+    added = [_insert_chunk(connection, run_id, chunk, is_there) for chunk in files]
+    return [chunk_id for chunk_id in added if chunk_id is not None]
 
 
 def touch(db: Database, run_id: int) -> None:

@@ -1,25 +1,97 @@
-"""Images uploaded over HTTP: which are pending, and their results."""
+"""Images uploaded over HTTP: how they are added, which are pending, and their results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from returns_pipeline.errors import GoneError
-from returns_pipeline.records.images import ImageState, Received
+from returns_pipeline.records.chunks import ChunkState
+from returns_pipeline.records.images import FoundFile, ImageState, Received
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store import bulk
+from returns_pipeline.records.uploads import AddedImage, Upload
+from returns_pipeline.store import bulk, request_keys, return_links
+from returns_pipeline.store import runs as run_rows
 from returns_pipeline.store.clocks import FUTURE
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN
-from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
+from returns_pipeline.store.tables import NOT_CLOSED, chunks, images, predictions, runs
+
+#: `recent_cost` measures so many chunks, and these stages. The others cost the same whatever a chunk's size.
+_MEASURED_CHUNKS = 20
+_OF_IMAGES = ("read", "decode", "codes", "predict")
 
 
-def image_ids(db: Database, chunk_ids: Sequence[int]) -> dict[str, int]:
-    """Return the ids of the images of these chunks, by path."""
-    query = sa.select(images.c.source_path, images.c.id).where(images.c.chunk_id.in_(chunk_ids))
+def add(
+    db: Database,
+    run_id: int,
+    uploads: Sequence[Upload],
+    chunked: Callable[[Sequence[FoundFile]], Iterable[Sequence[FoundFile]]],
+    is_there: Callable[[FoundFile], bool],
+) -> list[Sequence[AddedImage | None] | None]:
+    """Add the images of several requests to a run in one transaction; return them in the order of each.
+
+    `chunked` divides the files of all requests into chunks. A request whose key another request has gets no
+    row: None stands for it. None also stands for a file that is gone: see `store.runs.add_chunks` for
+    `is_there`.     Raises NotScanningError if the run takes no more files.
+    """
+    with db.write() as connection:
+        taken = _take_keys(db, connection, uploads, run_id)
+        new = [upload for at, upload in enumerate(uploads) if at not in taken]
+        files = [file for upload in new for file in upload.files]
+        added = _added(connection, run_rows.insert_chunks(connection, run_id, chunked(files), is_there))
+        given: dict[str, list[int]] = {}
+        for upload in new:
+            ids = [added[file.path].id for file in upload.files if file.path in added]
+            if upload.key:
+                request_keys.fill(connection, upload.key, ids)
+            if upload.number is not None:
+                given.setdefault(upload.number, []).extend(ids)
+        # In this order two transactions cannot wait for each other.
+        for number in sorted(given):
+            return_links.give(connection, number, given[number])
+    return [
+        None if at in taken else [added.get(file.path) for file in upload.files]
+        for at, upload in enumerate(uploads)
+    ]
+
+
+def _take_keys(db: Database, connection: sa.Connection, uploads: Sequence[Upload], run_id: int) -> set[int]:
+    """Take the keys of requests; return the places of those whose key another request has."""
+    keys = [(upload.key, at) for at, upload in enumerate(uploads) if upload.key]
+    taken = set()
+    # In this order two transactions cannot wait for each other.
+    for key, at in sorted(keys):
+        try:
+            request_keys.take(db, connection, key, run_id)
+        except request_keys.KeyTakenError:
+            taken.add(at)
+    return taken
+
+
+def _added(connection: sa.Connection, chunk_ids: Sequence[int]) -> dict[str, AddedImage]:
+    found = {}
+    for part in bulk.parts(chunk_ids):
+        query = sa.select(images.c.source_path, images.c.id, images.c.chunk_id)
+        for path, image_id, chunk_id in connection.execute(query.where(images.c.chunk_id.in_(part))):
+            found[path] = AddedImage(image_id, chunk_id)
+    return found
+
+
+def recent_cost(db: Database, run_id: int) -> float | None:
+    """Return the process seconds for one image in the newest chunks of a run; None before the first.
+
+    It is that of the chunk with the least: small chunks on a busy machine cost more for each image.
+    """
+    query = (
+        sa.select(chunks.c.size, chunks.c.timings)
+        .where(chunks.c.run_id == run_id, chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
+        .order_by(chunks.c.id.desc())
+        .limit(_MEASURED_CHUNKS)
+    )
     with db.read() as connection:
-        return {row.source_path: int(row.id) for row in connection.execute(query)}
+        rows = [row for row in connection.execute(query) if row.timings and "predict" in row.timings]
+    costs = [sum(row.timings.get(stage, 0) for stage in _OF_IMAGES) / 1000 / row.size for row in rows]
+    return min(costs, default=None)
 
 
 def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
@@ -34,19 +106,20 @@ def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
 
 def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
     """Return which of these chunks have pending images."""
-    query = (
-        sa.select(images.c.chunk_id)
-        .where(images.c.chunk_id.in_(chunk_ids), images.c.state == ImageState.PENDING)
-        .distinct()
-    )
+    found: set[int] = set()
     with db.read() as connection:
-        return set(connection.execute(query).scalars())
+        for part in bulk.parts(chunk_ids):
+            is_pending = sa.and_(images.c.chunk_id.in_(part), images.c.state == ImageState.PENDING)
+            found |= set(
+                connection.execute(sa.select(images.c.chunk_id).where(is_pending).distinct()).scalars()
+            )
+    return found
 
 
 def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
-    """Return these images with their results, by id. Predictions are those of each run's model.
+    """Return those of these images that were not deleted, with their results, by id.
 
-    Raises GoneError if one of them was deleted, for example before a request was repeated.
+    Predictions are those of each run's model.
     """
     query = (
         sa.select(
@@ -70,8 +143,6 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
         for part in bulk.parts(wanted):
             for row in connection.execute(query, {"some": part}):
                 found[int(row.id)] = Received._make(row)
-    if missing := set(wanted) - set(found):
-        raise GoneError("Image {image} was deleted.", image=min(missing))
     return found
 
 

@@ -82,7 +82,7 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
 
     `owner` is the id of the message. If the message is delivered again because its worker died, it takes over
     its own lease immediately. A chunk whose worker died is split in halves, until the image that kills the
-    workers is alone.
+    workers is alone; one of uploads is split into its images.
 
     Raises PipelineError after releasing the chunk; its images stay pending.
     """
@@ -126,9 +126,11 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
 
 
 def _split(context: Context, claim: Claim) -> None:
-    other = chunks.split(context.db, claim)
-    log.warning("chunk_split", images=len(claim.images), other=other)
-    context.send_chunks([claim.chunk_id, other], claim.kind)
+    # Clients wait for the other images of an upload, and some belong to other requests.
+    parts = len(claim.images) if claim.kind is RunKind.API else 2
+    found = chunks.split(context.db, claim, parts)
+    log.warning("chunk_split", images=len(claim.images), chunks=found)
+    context.send_chunks(found, claim.kind)
 
 
 def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:

@@ -26,7 +26,7 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.category_names import names_of_models
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, static_files, v1
-from returns_pipeline.web.errors import FAULTS, RETRY_AFTER
+from returns_pipeline.web.errors import FAULTS, RETRY_AFTER, BusyError
 from returns_pipeline.web.language import Language, say_language
 from returns_pipeline.web.pages.page import RedirectError, root_of, show
 from returns_pipeline.web.parameters import ONLY_KNOWN_PARAMETERS, unknown_field
@@ -138,7 +138,10 @@ def _on_pipeline_error(request: Request, fault: Exception) -> Response:
         number = uuid.uuid4().hex[:12]
         log.warning("request_failed", id=number, status=status, reason=str(fault))
         advice = f"{advice} {gettext('The log has it as {number}.', number=number)}".strip()
-    return _error(request, status, pathless(fault.shown_message), advice)
+    response = _error(request, status, pathless(fault.shown_message), advice)
+    if isinstance(fault, BusyError):
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response
 
 
 def _on_invalid_value(request: Request, error: Exception) -> Response:

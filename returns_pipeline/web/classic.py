@@ -15,7 +15,7 @@ from returns_pipeline.errors import FaultCode, PipelineError, RefusedError
 from returns_pipeline.records.images import Received
 from returns_pipeline.usecases.return_evidence import named_return
 from returns_pipeline.web.base64_text import NotBase64Error, decode
-from returns_pipeline.web.dependencies import IdempotencyKey, Images, Pipeline, Reviewer, Workers
+from returns_pipeline.web.dependencies import IdempotencyKey, Reviewer, Web
 from returns_pipeline.web.errors import FAULTS, TooManyImagesError
 from returns_pipeline.web.queries.worker_client import Classified
 from returns_pipeline.web.security.access import Principal
@@ -55,9 +55,7 @@ _LEAST = 5e-7
 async def process_batch(
     request: Request,
     person: Reviewer,
-    context: Pipeline,
-    workers: Workers,
-    bodies: Images,
+    web: Web,
     detail: Annotated[bool, Query(description="Labels, probabilities and reasons too.")] = False,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
@@ -65,15 +63,17 @@ async def process_batch(
 
     With `"return": "<number>"` beside them, the images are photos of that return.
     """
-    async with bodies.received(request) as whole:
-        most = context.settings.api_max_images
+    web.workers.require_room()
+    async with web.bodies.received(request) as whole:
+        most = web.context.settings.api_max_images
         contents, number = await run_in_threadpool(_contents, await whole.body(), most, detail)
         present = [(str(at), content) for at, content in enumerate(contents) if isinstance(content, bytes)]
         faults = [content if isinstance(content, NotBase64Error) else None for content in contents]
         del contents
-        spooled = await workers.spool(present, _key_id(request, person, key), number) if present else None
+        key_id = _key_id(request, person, key)
+        received = await web.workers.receive(present, key_id, number) if present else None
         del present
-    found = await workers.wait_for(spooled) if spooled else None
+    found = await web.workers.wait_for(received) if received else None
     remaining = iter(found.images if found else ())
     images = [fault or next(remaining) for fault in faults]
     if detail:
@@ -189,16 +189,15 @@ def _detail(image: Received | NotBase64Error) -> dict[str, Any]:
     summary="Main and sub category of one uploaded photo",
     openapi_extra=_body(_UPLOAD, "multipart/form-data"),
 )
-async def predict(
-    request: Request, person: Reviewer, workers: Workers, bodies: Images, key: IdempotencyKey = None
-) -> JSONResponse:
+async def predict(request: Request, person: Reviewer, web: Web, key: IdempotencyKey = None) -> JSONResponse:
     """Take a photo as the multipart field `file`, return its categories with probabilities and logits.
 
     The field `return` names the return that the photo is of. For a model with one head, the main category is
     the sub category. Logits are the logarithms of the calibrated probabilities: their softmax is the
     probabilities again.
     """
-    async with bodies.received(request) as whole, whole.form(max_files=1, max_fields=10) as form:
+    web.workers.require_room()
+    async with web.bodies.received(request) as whole, whole.form(max_files=1, max_fields=10) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             raise RefusedError(
@@ -206,9 +205,9 @@ async def predict(
             )
         photo = (file.filename, await file.read())
         number = named_return(form.get("return"))
-        spooled = await workers.spool([photo], _key_id(request, person, key), number)
+        received = await web.workers.receive([photo], _key_id(request, person, key), number)
         del photo
-    found = await workers.wait_for_one(spooled)
+    found = await web.workers.wait_for_one(received)
     return JSONResponse(_two_heads(found.images[0], found.bundle))
 
 

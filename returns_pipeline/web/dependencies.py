@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
+from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.records.access import Role
 from returns_pipeline.store.database import Database
@@ -59,8 +60,11 @@ Workers = Annotated[WorkerClient, Depends(_workers)]
 Images = Annotated[Bodies, Depends(_bodies)]
 
 
-def _principal(request: Request, authenticator: Auth) -> Principal:
-    found = authenticator.of_request(request)
+async def _principal(request: Request) -> Principal:
+    authenticator = resources_of(request).authenticator
+    found = authenticator.of_this_machine(request)
+    if found is None:
+        found = await run_in_threadpool(authenticator.of_request, request)
     if found is None:
         raise UnauthorizedError("Log in, or send a token: `Authorization: Bearer TOKEN`.")
     if found.must_change_password:

@@ -44,9 +44,10 @@ class BusyError(RefusedError):
 
     http_status = 503
 
-    def __init__(self, what: str) -> None:
-        """Say in a sentence `what` is busy."""
+    def __init__(self, what: str, retry_after: int = int(RETRY_AFTER)) -> None:
+        """Say in a sentence `what` is busy. The client should try again after some seconds."""
         super().__init__(what, "Try again in some seconds.")
+        self.retry_after = retry_after
 
 
 class SlowBodyError(RefusedError):

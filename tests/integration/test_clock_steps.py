@@ -14,8 +14,8 @@ from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import schedule
 from returns_pipeline.usecases.runs import scan, scan_night
 from returns_pipeline.usecases.sweep import sweep
-from returns_pipeline.usecases.uploads import accept, write_spool
-from tests.support import Installation, assert_promise_kept, digests, write_images
+from returns_pipeline.usecases.uploads import write_spool
+from tests.support import Installation, assert_promise_kept, digests, sent, write_images
 
 _AHEAD = [timedelta(minutes=10), timedelta(days=40)]
 
@@ -112,7 +112,7 @@ def test_a_first_run_of_the_future_does_not_hide_a_missed_night(home: Installati
 def test_a_day_of_uploads_of_the_future_ends_now(home: Installation) -> None:
     """Its run closes, and when that day comes, uploads open a run of their own."""
     context, queue = home.in_process()
-    first = accept(context, write_spool(context, [("a.png", b"x")]))
+    first = sent(context, write_spool(context, [("a.png", b"x")]))
     _set(home, tables.runs, opened_at=utc_now() + timedelta(days=2))
     sweep(context)
     queue.deliver(context)
@@ -121,7 +121,7 @@ def test_a_day_of_uploads_of_the_future_ends_now(home: Installation) -> None:
     run = runs.existing(home.database, first.run_id)
     assert (run.kind, run.state) == (RunKind.API, RunState.CLOSED)
     assert run.seconds == 0
-    assert accept(context, write_spool(context, [("b.png", b"x")])).run_id != first.run_id
+    assert sent(context, write_spool(context, [("b.png", b"x")])).run_id != first.run_id
 
 
 def test_a_hold_of_the_future_is_free_for_other_reviewers(home: Installation) -> None:

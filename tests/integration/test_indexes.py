@@ -246,8 +246,7 @@ def _repair(home: Installation, context: Context) -> None:
     held = _claimed(home, chunk_id)
     chunks.renew(database, held, 60)
     chunks.release(database, held, "a fault", counts=True)
-    other = chunks.split(database, _claimed(home, chunk_id))
-    for each in (chunk_id, other):
+    for each in chunks.split(database, _claimed(home, chunk_id)):
         held = _claimed(home, each)
         chunks.store(database, held, [])
         chunks.moves(database, each)

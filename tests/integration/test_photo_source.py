@@ -20,9 +20,9 @@ from returns_pipeline.store import browsing, explanations, images, runs, uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.explanations import explain
 from returns_pipeline.usecases.runs import classify_paths, replay, retry, scan
-from returns_pipeline.usecases.uploads import accept, discard, write_spool
+from returns_pipeline.usecases.uploads import discard, write_spool
 from returns_pipeline.web.render.pictures import Pictures
-from tests.support import Installation, states, write_images
+from tests.support import Installation, sent, states, write_images
 
 
 class MemorySource:
@@ -160,7 +160,7 @@ def test_uploads_work_without_a_file_system(home: Installation, memory: MemorySo
     context, queue = _context(home, memory)
     place, content = next(iter(memory.photos.items()))
     files = write_spool(context, [(place, content), ("broken.png", b"not an image")])
-    accepted = accept(context, files)
+    accepted = sent(context, files)
     queue.deliver(context)
     outcomes = uploads.outcomes(home.database, accepted.images)
     assert [outcomes[image].state for image in accepted.images] == ["classified", "quarantined"]

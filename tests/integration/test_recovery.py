@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault, TransientFault
+from returns_pipeline.photos import folder_moves
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef
@@ -343,27 +345,38 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
-def test_results_are_on_the_disk_before_a_file_is_moved(home: Installation) -> None:
-    """Accepted requests and stored results are durable; other commits need not be."""
+def test_results_are_on_the_disk_before_a_file_is_moved(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accepted requests and stored results are synced directly after their commit; others need not be."""
     write_images(home.settings.incoming_dir, 2)
     context, queue = home.in_process()
-    synchronous, durable = "", {}
+    events: list[str] = []
+    engine = home.database._engine
+    sa.event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, *_: events.append(text[:25]))
+    sa.event.listen(engine, "commit", lambda _: events.append("commit"))
 
-    def watch(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        nonlocal synchronous
-        if statement.startswith("PRAGMA synchronous"):
-            synchronous = statement.rpartition(" ")[2]
-        durable[statement[:40]] = synchronous
+    def noted(event: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            events.append(event)
+            return function(*arguments)
 
-    sa.event.listen(home.database._engine, "before_cursor_execute", watch)
+        return call
+
+    monkeypatch.setattr(os, "fdatasync", noted("sync", os.fdatasync))
+    monkeypatch.setattr(folder_moves, "move_all", noted("move", folder_moves.move_all))
     scan(context, "request")
     queue.deliver(context)
-    taken, stored = (
-        next(level for statement, level in durable.items() if statement.startswith(words))
-        for words in ("INSERT INTO runs", "UPDATE images SET state")
-    )
-    assert (taken, stored) == ("FULL", "FULL")
-    assert durable["INSERT INTO images (run_id, chunk_id, so"] == "NORMAL"
+
+    def after(words: str) -> str:
+        """Return what follows the commit of the first statement that begins with these words."""
+        first = next(at for at, event in enumerate(events) if event.startswith(words))
+        return events[events.index("commit", first) + 1]
+
+    assert (after("INSERT INTO runs"), after("UPDATE images SET state")) == ("sync", "sync")
+    assert after("INSERT INTO images") != "sync"
+    stored = next(at for at, event in enumerate(events) if event.startswith("UPDATE images SET state"))
+    assert stored < events.index("sync", stored) < events.index("move")
 
 
 def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installation) -> None:

@@ -15,20 +15,19 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import JobKind, RequestKey
 from returns_pipeline.records.tasks import Task
+from returns_pipeline.records.uploads import AcceptedUpload
 from returns_pipeline.store import access, jobs, tables, uploads
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.request_keys import KeyTakenError
 from returns_pipeline.store.tables import request_keys
 from returns_pipeline.usecases.uploads import (
-    AcceptedUpload,
-    accept,
     clean_up,
     discard,
     find_by_key,
     write_spool,
 )
 from tests.faults.night import until
-from tests.support import Installation, write_images
+from tests.support import Installation, sent, write_images
 from tests.web import Site, batch_of, site
 
 
@@ -139,7 +138,7 @@ def test_a_key_is_taken_once(home: Installation) -> None:
     def attempt(files: list[FoundFile]) -> AcceptedUpload | None:
         start.wait()
         try:
-            return accept(context, files, key)
+            return sent(context, files, key)
         except KeyTakenError:
             discard(context, [file.path for file in files])
             return None
@@ -165,15 +164,15 @@ def test_a_key_lasts_a_day(home: Installation) -> None:
     """The sweep deletes a key after a day, not earlier; then the same request counts again."""
     context, _ = home.in_process()
     key = RequestKey("ann's", "a digest")
-    accept(context, spooled(home, 1), key)
+    sent(context, spooled(home, 1), key)
     for hours, is_kept in ((0, True), (23, True), (25, False)):
         with home.database.write() as connection:
             connection.execute(sa.update(request_keys).values(created_at=utc_now() - timedelta(hours=hours)))
         clean_up(context, utc_now())
         assert (find_by_key(context, key) is not None) == is_kept
-    accept(context, spooled(home, 1), key)
+    sent(context, spooled(home, 1), key)
     with pytest.raises(KeyTakenError):
-        accept(context, spooled(home, 1), key)
+        sent(context, spooled(home, 1), key)
     assert rows(home) == 2
 
 

@@ -45,7 +45,7 @@ from tests.returns import (
     write_item,
     write_slip,
 )
-from tests.support import Installation
+from tests.support import Installation, sent
 
 
 def test_a_night_with_slips(home: Installation) -> None:
@@ -212,7 +212,7 @@ def test_a_sender_names_the_return(home: Installation) -> None:
         path = folder / f"{of_return}-{number}.png"
         write_item(path, "white", seed=number)
         files = uploads.write_spool(context, [(path.name, path.read_bytes())])
-        return uploads.accept(context, files, number=of_return).images
+        return sent(context, files, number=of_return).images
 
     with ThreadPoolExecutor(2) as pool:
         sent = list(pool.map(send, range(4), ["RMA-1", "RMA-1", "RMA-2", "RMA-2"]))
@@ -232,7 +232,7 @@ def test_a_code_in_an_uploaded_photo(home: Installation) -> None:
     write_slip(path, "RMA-1")
     for number in (None, "RMA-2"):
         files = uploads.write_spool(context, [(path.name, path.read_bytes())])
-        uploads.accept(context, files, number=number)
+        sent(context, files, number=number)
         queue.deliver(context)
     assert sorted(links(home.database).values(), key=str) == [
         ("RMA-1", "code", None),
@@ -250,7 +250,7 @@ def test_a_process_that_dies_before_the_verdict_loses_none(home: Installation) -
     path = home.settings.home / "sent" / "a.png"
     write_item(path, "white")
     files = uploads.write_spool(context, [(path.name, path.read_bytes())])
-    uploads.accept(context, files, number="RMA-1")
+    sent(context, files, number="RMA-1")
     classify_chunk(context, queue.take(Task.CLASSIFY_CHUNK), "message")
     queue.lose_everything()
     assert verdicts(home.database) == {"RMA-1": None}

@@ -24,7 +24,7 @@ from returns_pipeline.usecases.deletion import delete
 from returns_pipeline.usecases.runs import replay, scan
 from returns_pipeline.usecases.sweep import sweep
 from tests.returns import announce, verdicts
-from tests.support import Installation, write_stub_bundle
+from tests.support import Installation, sent, write_stub_bundle
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def _upload(context: Context, queue: InProcessQueue, number: str | None) -> None
     """Send the first picture over HTTP, with the number of a return or without one."""
     data = io.BytesIO()
     _picture(1).save(data, "JPEG", quality=90)
-    uploads.accept(context, uploads.write_spool(context, [("sent.jpg", data.getvalue())]), number=number)
+    sent(context, uploads.write_spool(context, [("sent.jpg", data.getvalue())]), number=number)
     queue.deliver(context)
 
 

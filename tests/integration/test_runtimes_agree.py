@@ -166,7 +166,7 @@ def test_openvino_loads_without_other_frameworks() -> None:
         "from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier\n"
         "assert 'openvino' not in sys.modules\n"
         "classifier = OpenVINOClassifier(load_bundle(Path(sys.argv[1])))\n"
-        "compiled = classifier._request.get_compiled_model()\n"
+        "compiled = classifier._steps[0].request.get_compiled_model()\n"
         "print([name for name in ('keras', 'tensorflow', 'openvino_telemetry') if sys.modules.get(name)],\n"
         "      compiled.get_property('ENABLE_CPU_PINNING'))"
     )

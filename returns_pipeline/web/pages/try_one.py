@@ -15,7 +15,7 @@ from returns_pipeline.records.recommendations import RECOMMENDED, Recommendation
 from returns_pipeline.web.dependencies import Web
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
 from returns_pipeline.web.queries.recommendations import of_image, on_page
-from returns_pipeline.web.queries.worker_client import Classified, SpooledRequest, WorkerClient
+from returns_pipeline.web.queries.worker_client import Classified, ReceivedRequest, WorkerClient
 from returns_pipeline.web.security.access import require_role
 
 router = APIRouter()
@@ -37,9 +37,9 @@ async def classify(request: Request, web: Web, person: Person) -> HTMLResponse:
     async with web.bodies.received(request) as whole:
         given = await form_of(whole, person, Role.REVIEWER)
         began = time.perf_counter()
-        spooled = await _spooled(workers, given.get("file"))
+        received = await _received(workers, given.get("file"))
     try:
-        found = await workers.wait_for_one(spooled) if spooled else None
+        found = await workers.wait_for_one(received) if received else None
     except RefusedError as fault:
         return await run_in_threadpool(_refused, request, fault)
     if found is None:
@@ -60,10 +60,10 @@ def _refused(request: Request, fault: RefusedError) -> HTMLResponse:
     return show(request, "try.html", fault.http_status, found=None, fault=fault.shown)
 
 
-async def _spooled(workers: WorkerClient, file: object) -> SpooledRequest | None:
+async def _received(workers: WorkerClient, file: object) -> ReceivedRequest | None:
     if not isinstance(file, UploadFile) or not file.filename:
         return None
-    return await workers.spool([(file.filename, await file.read())])
+    return await workers.receive([(file.filename, await file.read())])
 
 
 def _shown(found: Classified, milliseconds: float) -> dict[str, object]:

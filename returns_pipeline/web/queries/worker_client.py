@@ -1,33 +1,31 @@
-"""Sends images to the workers and waits for results. One database query serves all waiting requests."""
+"""Sends images to the workers and waits for results."""
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import ConflictError, PipelineError, RefusedError, TransientFault
+from returns_pipeline.errors import ConflictError, PipelineError, RefusedError
 from returns_pipeline.records.explanations import Explanation
-from returns_pipeline.records.images import FoundFile, ImageState, Received
+from returns_pipeline.records.images import Received
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.tasks import EXPLAINED_SECONDS, Task
-from returns_pipeline.store import explanations, uploads
+from returns_pipeline.records.uploads import AcceptedUpload, Upload
+from returns_pipeline.store import explanations
 from returns_pipeline.store.request_keys import KeyTakenError
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
-from returns_pipeline.usecases.uploads import AcceptedUpload, accept, discard, find_by_key, write_spool
+from returns_pipeline.usecases.uploads import find_by_key, write_spool
 from returns_pipeline.web.errors import NoReplyError
+from returns_pipeline.web.queries.gathering import Arrived, Gathering
+from returns_pipeline.web.queries.pace import Pace
+from returns_pipeline.web.queries.waiting import Waiting
+from returns_pipeline.web.security.bodies import IN_MEMORY
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
-
-#: Seconds between two queries while requests wait.
-_PAUSE = 0.004
-#: The same for images that have moved to another chunk since.
-_LONG_PAUSE = 0.1
 #: Seconds between two queries while a request waits for an explanation.
 _EXPLAINED_PAUSE = 0.02
 #: Explanations that workers compute at the same time, so that predictions are not delayed.
@@ -43,15 +41,10 @@ class Classified:
 
 
 @dataclass(frozen=True, slots=True)
-class SpooledRequest:
-    """A request whose images are in the spool; `before` is an accepted request with the same key.
+class ReceivedRequest:
+    """A request whose images are received; `before` is an accepted request with the same key."""
 
-    `number` is the return that its sender named.
-    """
-
-    files: Sequence[FoundFile]
-    key: RequestKey | None = None
-    number: str | None = None
+    arrived: Arrived
     before: AcceptedUpload | None = None
 
 
@@ -61,28 +54,36 @@ class WorkerClient:
     def __init__(self, context: Context, bundle_of: BundleLookup) -> None:
         """Keep the connections."""
         self._context, self._bundle_of = context, bundle_of
-        self._waiting: dict[asyncio.Future[None], set[int]] = {}
-        self._polling: asyncio.Task[None] | None = None
+        self._pace = Pace(context.settings.api_seconds)
+        self._gathering = Gathering(context)
+        self._waiting = Waiting(context.db, self._pace)
         self._explaining: dict[int, asyncio.Task[Explanation | None]] = {}
         self._explain_slots = asyncio.Semaphore(_MOST_EXPLAINED)
 
-    async def spool(
-        self, images: Iterable[tuple[str, bytes]], key_id: str | None = None, number: str | None = None
-    ) -> SpooledRequest:
-        """Write (name, content) pairs into the spool, so that memory need not hold them.
+    def require_room(self, images: int = 1) -> None:
+        """Raise BusyError if so many more images could not be classified in time."""
+        self._pace.require_room(images, self._gathering.waiting)
+
+    async def receive(
+        self, images: Sequence[tuple[str, bytes]], key_id: str | None = None, number: str | None = None
+    ) -> ReceivedRequest:
+        """Take (name, content) pairs. Large ones go into the spool, so that memory need not hold them.
 
         `number` is the return that the sender names. If an earlier request had the same key, nothing is
-        written. Raises ConflictError if that request had other images.
+        written. Raises ConflictError if that request had other images, BusyError as `require_room`.
         """
-        return await run_in_threadpool(self._spool, list(images), key_id, number)
+        self.require_room(len(images))
+        if key_id is None and sum(len(content) for _, content in images) <= IN_MEMORY:
+            return ReceivedRequest(Arrived(Upload((), None, number), images))
+        return await run_in_threadpool(self._spooled, images, key_id, number)
 
-    def _spool(
+    def _spooled(
         self, images: Sequence[tuple[str, bytes]], key_id: str | None, number: str | None
-    ) -> SpooledRequest:
+    ) -> ReceivedRequest:
         key = RequestKey(key_id, _digest(images, number)) if key_id else None
         before = self._earlier(key) if key else None
         files = [] if before else write_spool(self._context, images)
-        return SpooledRequest(files, key, number, before)
+        return ReceivedRequest(Arrived(Upload(files, key, number)), before)
 
     def _earlier(self, key: RequestKey) -> AcceptedUpload | None:
         found = find_by_key(self._context, key)
@@ -93,12 +94,12 @@ class WorkerClient:
             raise ConflictError("This Idempotency-Key was used for other images.", "Use a new key.")
         return accepted
 
-    async def wait_for_one(self, spooled: SpooledRequest) -> Classified:
+    async def wait_for_one(self, received: ReceivedRequest) -> Classified:
         """Return the prediction for a request with one photo. Raises as `wait_for`.
 
         Also raises RefusedError if the photo cannot be read, and PipelineError if this system failed.
         """
-        found = await self.wait_for(spooled)
+        found = await self.wait_for(received)
         (image,) = found.images
         if image.label is None and image.failed_here:
             raise PipelineError("The photo was not classified. {reason}", reason=image.detail or "")
@@ -106,19 +107,18 @@ class WorkerClient:
             raise RefusedError("The photo cannot be read. {reason}", reason=image.detail or "")
         return found
 
-    async def wait_for(self, spooled: SpooledRequest) -> Classified:
-        """Return the predictions for a request in the spool.
+    async def wait_for(self, received: ReceivedRequest) -> Classified:
+        """Return the predictions for a request.
 
         Raises NoReplyError if the workers do not finish in time, PipelineError if the images could not be
         stored.
         """
         seconds = self._context.settings.api_seconds
         until = asyncio.get_running_loop().time() + seconds
-        accepted = await run_in_threadpool(self._accept, spooled)
-        wanted = accepted.images
+        accepted = received.before or await self._accepted(received.arrived)
         try:
             async with asyncio.timeout_at(until):
-                found = await self._wait(accepted, wanted)
+                found = await self._waiting.results(accepted)
         except TimeoutError:
             raise NoReplyError(
                 "No worker has answered within {seconds:g} s.",
@@ -126,27 +126,20 @@ class WorkerClient:
                 seconds=seconds,
                 run=accepted.run_id,
             ) from None
-        bundle = await run_in_threadpool(self._bundle_of, str(accepted.model))
-        return Classified([found[image] for image in wanted], bundle)
+        return Classified(found, self._bundle_of(str(accepted.model)))
 
-    def _accept(self, spooled: SpooledRequest) -> AcceptedUpload:
-        if spooled.before:
-            return spooled.before
+    async def _accepted(self, arrived: Arrived) -> AcceptedUpload:
         try:
-            return accept(self._context, spooled.files, spooled.key, spooled.number)
+            accepted = await self._gathering.accept(arrived)
         except KeyTakenError:
             # The same request arrived at the same time: the images of the other one count.
-            discard(self._context, [file.path for file in spooled.files])
-            found = self._earlier(spooled.key) if spooled.key else None
+            key = arrived.upload.key
+            found = await run_in_threadpool(self._earlier, key) if key else None
             if found is None:
                 raise
             return found
-        except BaseException:
-            # Workers own the files that have a row. Without a database the sweep deletes the others later.
-            with contextlib.suppress(TransientFault):
-                unknown = uploads.unknown(self._context.db, [file.path for file in spooled.files])
-                discard(self._context, unknown)
-            raise
+        self._pace.begin(accepted.chunk_ids, accepted.chunk_size)
+        return accepted
 
     async def explain(self, image_id: int) -> Explanation | None:
         """Return the explanation of a classified image; None if no worker finished in time.
@@ -173,37 +166,6 @@ class WorkerClient:
                     await asyncio.sleep(_EXPLAINED_PAUSE)
                 return found
         return None
-
-    async def _wait(self, accepted: AcceptedUpload, wanted: Sequence[int]) -> dict[int, Received]:
-        done = asyncio.get_running_loop().create_future()
-        self._waiting[done] = set(accepted.chunk_ids)
-        if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll())
-        try:
-            await done
-        finally:
-            self._waiting.pop(done, None)
-        while True:
-            found = await run_in_threadpool(uploads.outcomes, self._context.db, wanted)
-            if all(image.state != ImageState.PENDING for image in found.values()):
-                return found
-            # A chunk whose worker died is split: some images are in another chunk now.
-            await asyncio.sleep(_LONG_PAUSE)
-
-    async def _poll(self) -> None:
-        """Wake each request once its chunks have no pending image. Ends when no request waits."""
-        while self._waiting:
-            wanted = set().union(*self._waiting.values())
-            try:
-                pending = await run_in_threadpool(uploads.pending, self._context.db, list(wanted))
-            except TransientFault as fault:
-                log.warning("waiting_for_the_database", reason=fault.message)
-                await asyncio.sleep(_LONG_PAUSE)
-                continue
-            for future, chunk_ids in list(self._waiting.items()):
-                if chunk_ids <= wanted and not chunk_ids & pending and not future.done():
-                    future.set_result(None)
-            await asyncio.sleep(_PAUSE)
 
 
 def _digest(images: Sequence[tuple[str, bytes]], number: str | None = None) -> str:

@@ -97,6 +97,12 @@ class Authenticator:
             prefer(getattr(found, "language", None))
         return found
 
+    def of_this_machine(self, request: Request) -> Principal | None:
+        """Return the caller if that needs no database: a client with the token of this machine, or any."""
+        token = None if request.cookies.get(COOKIE) else _token_of(request.headers.get("authorization", ""))
+        is_known = self._is_off or (token is not None and self._is_local(token))
+        return self._of_request(request) if is_known else None
+
     def _of_request(self, request: Request) -> Principal | None:
         if self._is_off:
             require_same_origin(request)

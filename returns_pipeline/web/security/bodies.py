@@ -1,6 +1,6 @@
 """Requests with images: received whole into a file before they take a place in memory.
 
-A body of at most 64 KiB stays in memory while it is received; a larger one goes to a file of the spool folder
+A body of at most 64 KiB stays in memory and needs no place; a larger one goes to a file of the spool folder
 that has no name, so nothing is left of it. Only a whole body takes a place, so a slow sender holds none.
 """
 
@@ -19,8 +19,8 @@ from returns_pipeline.errors import TransientFault
 from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.web.errors import BusyError
 
-#: Bytes of a body that stay in memory while it is received.
-_IN_MEMORY = 64 * 1024
+#: Bytes of a body that stay in memory.
+IN_MEMORY = 64 * 1024
 #: Bytes that are written or read together.
 _BLOCK = 1024 * 1024
 #: Bytes of a small body: a few photos. Small bodies never wait for large ones.
@@ -52,7 +52,7 @@ class Bodies:
 
     @contextlib.asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[Request]:
-        """Receive the body, then take a place; yield the request with its whole body.
+        """Receive the body, then take a place if it is large; yield the request with its whole body.
 
         Raises BusyError if too many bodies are received or none of the places is free in time, and
         TransientFault if the disk takes no body.
@@ -62,15 +62,8 @@ class Bodies:
             async for part in request.stream():
                 if part:
                     await body.add(part, self._large)
-            places = body.room.places
-            try:
-                await asyncio.wait_for(places.acquire(), _WAIT_SECONDS)
-            except TimeoutError:
-                raise BusyError("Too many requests with images are being processed.") from None
-            try:
+            async with body.place():
                 yield Request(request.scope, body.replay())
-            finally:
-                places.release()
         finally:
             body.close()
 
@@ -83,6 +76,22 @@ class _Body:
         self._length = 0
         self._waiting = bytearray()
         self._file: IO[bytes] | None = None
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place; a body in memory needs none. Raises BusyError if none becomes free in time."""
+        if self._file is None:
+            yield
+            return
+        places = self.room.places
+        try:
+            await asyncio.wait_for(places.acquire(), _WAIT_SECONDS)
+        except TimeoutError:
+            raise BusyError("Too many requests with images are being processed.") from None
+        try:
+            yield
+        finally:
+            places.release()
 
     async def add(self, part: bytes, large: _Room) -> None:
         """Keep a part of the body. A body that is not small any more counts as large."""
@@ -97,7 +106,7 @@ class _Body:
         self.room.left -= len(part)
         self._length += len(part)
         self._waiting += part
-        if len(self._waiting) > (_IN_MEMORY if self._file is None else _BLOCK):
+        if len(self._waiting) > (IN_MEMORY if self._file is None else _BLOCK):
             await run_in_threadpool(self._write)
 
     def _write(self) -> None:

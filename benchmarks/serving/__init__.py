@@ -1,0 +1,1 @@
+"""Load on the HTTP interface: its parts, its peers and its goals."""
