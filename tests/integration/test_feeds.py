@@ -214,7 +214,8 @@ def test_a_host_has_a_pause_between_requests_and_a_scan_an_end(home: Installatio
     write(home, *(shop.address(f"/img/{n}") for n in range(10)))
     night(home)
     moments = [moment for _, moment in shop.times]
-    assert all(later - earlier > 0.29 for earlier, later in pairwise(moments))
+    # A busy machine lets the shop see one request later than it was sent, so the next one seems nearer.
+    assert all(later - earlier > 0.2 for earlier, later in pairwise(moments))
     found = counts(home)
     assert 1 <= found.fetched <= 4
     assert found.waiting == 10 - found.fetched

@@ -81,7 +81,16 @@ OTHERS = {
     *("demo", "up", "scan", "classify", "retry", "evaluate", "web", "worker", "beat", "flower", "db upgrade"),
     *("train fashion-mnist", "train fashion-mnist-plus", "train cnn", "train transfer", "train outfit"),
     *("models register", "models promote", "models rollback", "models shadow"),
-    *("data fashion-mnist", "data from-csv", "users add", "users password", "users role", "users disable"),
+    *(
+        "data fashion-mnist",
+        "data from-csv",
+        "data from-reviews",
+        "models quantize",
+        "users add",
+        "users password",
+        "users role",
+        "users disable",
+    ),
     *("notify test", "notify retry", "notify secret", "users enable", "tokens add", "tokens revoke"),
     *("feed retry", "images delete", "retention", "returns evaluate", "returns show", "returns decide"),
     *(

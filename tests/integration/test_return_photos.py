@@ -215,8 +215,8 @@ def test_a_sender_names_the_return(home: Installation) -> None:
         return sent(context, files, number=of_return).images
 
     with ThreadPoolExecutor(2) as pool:
-        sent = list(pool.map(send, range(4), ["RMA-1", "RMA-1", "RMA-2", "RMA-2"]))
-    assert len({each for ids in sent for each in ids}) == 4
+        stored = list(pool.map(send, range(4), ["RMA-1", "RMA-1", "RMA-2", "RMA-2"]))
+    assert len({each for ids in stored for each in ids}) == 4
     found = {name[-len("RMA-1-0.png") :]: link for name, link in links(home.database).items()}
     assert found["RMA-1-0.png"] == found["RMA-1-1.png"] == ("RMA-1", "given", None)
     assert verdicts(home.database) == {"RMA-1": None, "RMA-2": None}, "not judged before it is classified"
