@@ -17,14 +17,11 @@ REVIEWS = Path("reviews")
 def write(out: Path) -> "Written":
     """Write the reviewed photos of this installation to a new folder."""
     from returns_pipeline.broker.celery_queue import open_queue
-    from returns_pipeline.classify.runtimes.registry import load_classifier
+    from returns_pipeline.host.context import command_context
     from returns_pipeline.training.labelled import from_reviews
-    from returns_pipeline.usecases.context import Context
 
     settings, database = open_installation()
-    context = Context(
-        settings, database, open_queue(settings), lambda bundle: load_classifier(bundle, settings.runtime)
-    )
+    context = command_context(settings, database, open_queue(settings))
     with console.progress_bar("Writing") as advance:
         return from_reviews.write(context, out, lambda done: advance(done, None))
 

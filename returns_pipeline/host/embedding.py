@@ -5,14 +5,13 @@ import uuid
 from collections.abc import Callable
 
 from returns_pipeline.broker.in_process import InProcessQueue
-from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.host.context import command_context
 from returns_pipeline.records.tasks import BULK, Queue, Task
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import embedding_chunks
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import embedding
-from returns_pipeline.usecases.context import Context
 
 _POLL_SECONDS = 0.2
 
@@ -46,13 +45,13 @@ def begin(settings: Settings, db: Database, queue: Queue) -> int:
 
     Without a broker, the sweep sends them later.
     """
-    return embedding.begin(_context(settings, db, queue))
+    return embedding.begin(command_context(settings, db, queue))
 
 
 def embed_here(settings: Settings, db: Database, on_progress: OnProgress) -> None:
     """Embed every chunk in this process. A chunk that a worker holds is left to it."""
     queue = InProcessQueue()
-    context = _context(settings, db, queue)
+    context = command_context(settings, db, queue)
     for chunk_id in embedding.plan(settings, db, every=True):
         queue.send(Task.EMBED_PICTURES, chunk_id)
     done = 0
@@ -60,7 +59,3 @@ def embed_here(settings: Settings, db: Database, on_progress: OnProgress) -> Non
         embedding.embed_chunk(context, queue.take(Task.EMBED_PICTURES), str(uuid.uuid4()))
         done += 1
         on_progress(done, done + len(queue.messages))
-
-
-def _context(settings: Settings, db: Database, queue: Queue) -> Context:
-    return Context(settings, db, queue, lambda bundle: load_classifier(bundle, settings.runtime))
