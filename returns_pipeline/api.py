@@ -7,7 +7,7 @@ loads no model.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,7 @@ from returns_pipeline.host import requests
 from returns_pipeline.host.requests import Request
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.models import ModelRef, ModelStage
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.results import Result
 from returns_pipeline.records.runs import LeftBehind, Progress, RunCounts, RunKind, RunState, RunSummary
 from returns_pipeline.records.tasks import Queue, Task
@@ -117,7 +118,7 @@ class Pipeline:
 
         Raises ConfigFault if `directory` is not a readable folder.
         """
-        folder = None if directory is None else Path(directory)
+        folder = None if directory is None else folder_of(fspath(directory))
         return requests.send_scan(self.settings, self._queue, folder)
 
     def classify(

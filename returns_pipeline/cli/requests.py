@@ -8,6 +8,7 @@ import typer
 from returns_pipeline.cli import console
 from returns_pipeline.cli.installation import open_database
 from returns_pipeline.cli.options import MOST_ID, Json, Wait
+from returns_pipeline.records.places import folder_of
 
 if TYPE_CHECKING:
     from returns_pipeline.records.runs import RunSummary
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 def scan(
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", help="Scan this folder instead of the intake. Its files are archived too."),
+        typer.Option(
+            "--dir",
+            parser=folder_of,
+            metavar="FOLDER",
+            help="Scan this folder, or `s3://BUCKET/PREFIX`, instead of the intake. Its files are archived too.",
+        ),
     ] = None,
     wait: Wait = False,
     as_json: Json = False,

@@ -27,11 +27,11 @@ def retention(
 
     Photos that wait for a review, and those of runs that are not finished, are kept.
     """
-    from returns_pipeline.photos.folder import FolderSource
+    from returns_pipeline.photos.sources import Sources
     from returns_pipeline.usecases import retention, strays
 
     settings, database = open_installation()
-    photos = FolderSource()
+    photos = Sources()
     oldest = None
     if dry_run:
         counts, oldest = retention.preview(settings, database)

@@ -18,6 +18,9 @@ from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.intake_check import check_intake
 from returns_pipeline.host.notice import read_notice
 from returns_pipeline.photos.file_systems import file_system_of
+from returns_pipeline.photos.intake_rules import OWN_PREFIX
+from returns_pipeline.photos.sources import Sources
+from returns_pipeline.records.places import is_object
 from returns_pipeline.photos.folder_clocks import read_clock
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.private_files import denied, user_name
@@ -150,6 +153,8 @@ def _intake(settings: Settings) -> str:
                 raise alarms[0]
             found += [feed_line(each.name, each.counts) for each in feeds.status(settings, database)]
             for folder in (each.folder.resolve() for each in settings.every_intake if not each.feed):
+                if is_object(str(folder)):  # a bucket is never unmounted
+                    continue
                 place = file_system_of(str(folder))
                 if not any(folder.iterdir()) and (fault := intakes.emptiness_now(database, folder, place)):
                     raise fault
@@ -167,14 +172,21 @@ def _place(intake: Intake, is_skipped: Callable[[str], bool]) -> str:
         )
     if intake.feed and not intake.folder.exists():
         return str(intake.folder)
+    if is_object(str(intake.folder)):
+        Sources().require_folder(str(intake.folder))
+        return str(intake.folder)
     return check_intake(intake.folder, is_skipped)
 
 
 def _folders(settings: Settings) -> str:
     folders = [intake.folder for intake in settings.every_intake]
     folders += [settings.archive_dir, settings.quarantine_dir, settings.report_dir]
-    devices = set()
+    devices: set[object] = set()
     for folder in folders:
+        if is_object(str(folder)):
+            _require_writable(str(folder))
+            devices.add(str(folder).split("/", 3)[2])
+            continue
         existing = _nearest(folder)
         try:
             probe = existing / f".returns-doctor-{os.getpid()}"
@@ -189,10 +201,20 @@ def _folders(settings: Settings) -> str:
                 reason=error.strerror,
             ) from error
         devices.add(existing.stat().st_dev)
-    moves = "several file systems, so that each move is a copy"
+    moves = "several file systems or buckets, so that each move is a copy"
     if len(devices) == 1:
         moves = "one file system, so that each move is a rename"
+        if is_object(str(folders[0])):
+            moves = "one bucket, so that the store copies each photo itself"
     return f"writable; on {moves}{_open_to_others(settings)}"
+
+
+def _require_writable(folder: str) -> None:
+    """Raise PipelineError unless objects can be written below a folder of a store and deleted there."""
+    photos = Sources()
+    place = f"{folder}/{OWN_PREFIX}doctor-{os.getpid()}"
+    photos.put(place, b"doctor")
+    photos.remove(place)
 
 
 def _open_to_others(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from returns_pipeline.errors import NotFoundError, PipelineError, TransientFault
-from returns_pipeline.photos.folder import FolderSource
+from returns_pipeline.photos.sources import Sources
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.records.runs import Progress, RunState, RunSummary
 from returns_pipeline.records.tasks import Argument, Queue, Task
@@ -64,7 +64,7 @@ def send_scan(settings: Settings, queue: Queue, directory: Path | None = None) -
     Raises ConfigFault if `directory` is not a readable folder, TransientFault if the broker does not answer.
     """
     if directory is not None:
-        FolderSource().require_folder(str(directory))
+        Sources().require_folder(str(directory))
         return [send(queue, Task.SCAN, str(directory.absolute()))]
     sent = send(queue, Task.SCAN, None)
     return [

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ from returns_pipeline.photos import file_systems, folder_moves, folder_removals,
 from returns_pipeline.photos.file_identity import identity_of, is_copy
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.photos.folder_search import FolderSearch, found_file
+from returns_pipeline.photos.source import Reader
 from returns_pipeline.private_files import make_folder, open_private
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.records.removal import StoredFile
@@ -75,12 +77,17 @@ class FolderSource:
             return FoundFile(place, 0, 0, 0, "")
         return found_file(place, status)
 
-    def is_unchanged(self, file: FoundFile) -> bool:
-        """Whether the file is still at its place with the same identity."""
-        try:
-            return identity_of(os.lstat(file.path)) == file.identity
-        except OSError:
-            return False
+    def unchanged(self, files: Sequence[FoundFile]) -> list[bool]:
+        """Whether each file is still at its place with the same identity."""
+        return [_is_unchanged(file) for file in files]
+
+    def reading(
+        self,
+        images: Sequence[PendingImage],  # noqa: ARG002 - a disk is read when the decoder asks
+        max_bytes: int,  # noqa: ARG002
+    ) -> AbstractContextManager[Reader]:
+        """Give this source. See PhotoSource.reading."""
+        return nullcontext(self)
 
     def read(self, image: PendingImage, max_bytes: int) -> bytes:
         """Return a file's content. See PhotoSource.read."""
@@ -173,6 +180,13 @@ class FolderSource:
                 place=place,
                 reason=error.strerror,
             ) from error
+
+
+def _is_unchanged(file: FoundFile) -> bool:
+    try:
+        return identity_of(os.lstat(file.path)) == file.identity
+    except OSError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,6 +1,7 @@
-"""The interface of a place that photos come from and go to: a folder today, an object store later."""
+"""The interface of a place that photos come from and go to: a folder, or an object store."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
@@ -19,6 +20,14 @@ class ImmovableFault(TransientFault):
 
     reasons: Mapping[int, str] = MappingProxyType({})
     gone: Sequence[int] = ()
+
+
+class Reader(Protocol):
+    """Reads photos; what a decoder needs of a source."""
+
+    def read(self, image: PendingImage, max_bytes: int) -> bytes:
+        """Return a photo's content; see `PhotoSource.read`."""
+        ...
 
 
 class PhotoSource(Protocol):
@@ -68,8 +77,15 @@ class PhotoSource(Protocol):
         """Return one photo as `find` would; size, times and identity are empty if it does not exist."""
         ...
 
-    def is_unchanged(self, file: FoundFile) -> bool:
-        """Whether the photo is still at its place with the same identity."""
+    def unchanged(self, files: Sequence[FoundFile]) -> list[bool]:
+        """Whether each photo is still at its place with the same identity."""
+        ...
+
+    def reading(self, images: Sequence[PendingImage], max_bytes: int) -> AbstractContextManager[Reader]:
+        """Give a reader of the photos of a chunk, asked for in about this order.
+
+        A source that waits for a network fetches them ahead.
+        """
         ...
 
     def read(self, image: PendingImage, max_bytes: int) -> bytes:

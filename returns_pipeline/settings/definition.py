@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from returns_pipeline.records.codes import CodeFormat
 from returns_pipeline.records.models import ReviewThreshold
 from returns_pipeline.records.notices import EVENTS, NoticeKind
+from returns_pipeline.records.places import ObjectFolder
 from returns_pipeline.settings.broker_url import parse_broker_url
 from returns_pipeline.settings.codes import parse_formats, parse_number_pattern
 from returns_pipeline.settings.notices import (
@@ -26,6 +27,7 @@ from returns_pipeline.settings.places import SHIPPED, embedded_socket, sqlite_ur
 from returns_pipeline.settings.values import (
     SKIP_PATTERNS,
     Intake,
+    parse_folder,
     parse_hosts,
     parse_intakes,
     parse_outcomes,
@@ -39,6 +41,8 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Megabytes = 1024 * 1024
 Seconds = Annotated[float, Field(ge=0)]
+#: A folder of photos, on this machine or in an object store.
+PhotoFolder = Annotated[Path, NoDecode, PlainValidator(parse_folder)]
 
 
 class Settings(BaseSettings):
@@ -56,8 +60,10 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("var"), description="Folder of all files whose place is not set otherwise.")
-    incoming_dir: Path = Field(
-        Path(), description="Intake folder, scanned with its subfolders. Default: HOME/incoming."
+    incoming_dir: PhotoFolder = Field(
+        Path(),
+        description="Intake folder, scanned with its subfolders; `s3://BUCKET/PREFIX`, `gs://` or `az://` is one in an "
+        "object store. Default: HOME/incoming.",
     )
     feed_dir: Path = Field(
         Path(),
@@ -70,9 +76,14 @@ class Settings(BaseSettings):
         "`MODEL=feed:FILE` is a feed, a file with the addresses of photos. Each is "
         "scanned every night; INCOMING_DIR and MODEL are then not used for scans. Default: none.",
     )
-    archive_dir: Path = Field(Path(), description="Folder for classified images. Default: HOME/archive.")
-    quarantine_dir: Path = Field(
-        Path(), description="Folder for images that could not be classified. Default: HOME/quarantine."
+    archive_dir: PhotoFolder = Field(
+        Path(),
+        description="Folder for classified images, here or in an object store. Default: HOME/archive.",
+    )
+    quarantine_dir: PhotoFolder = Field(
+        Path(),
+        description="Folder for images that could not be classified, here or in an object store. Default: "
+        "HOME/quarantine.",
     )
     report_dir: Path = Field(Path(), description="Folder for reports. Default: HOME/reports.")
     spool_dir: Path = Field(
@@ -466,9 +477,6 @@ class Settings(BaseSettings):
         return derived | given | {"home": home}
 
     @field_validator(
-        "incoming_dir",
-        "archive_dir",
-        "quarantine_dir",
         "report_dir",
         "spool_dir",
         "manifest_dir",
@@ -547,7 +555,8 @@ class Settings(BaseSettings):
     @property
     def private_folders(self) -> tuple[Path, ...]:
         """The folders of photos and reports that this program creates. Other users cannot enter them."""
-        return self.archive_dir, self.quarantine_dir, self.report_dir, self.spool_dir
+        folders = self.archive_dir, self.quarantine_dir, self.report_dir, self.spool_dir
+        return tuple(folder for folder in folders if not isinstance(folder, ObjectFolder))
 
     @property
     def every_intake(self) -> tuple[Intake, ...]:

@@ -11,6 +11,7 @@ from pydantic import ValidationInfo
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.public_hosts import AllowedHosts
 from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
 
 #: Folders and files that network drives, operating systems and phones put beside photos. Names that begin
@@ -82,6 +83,11 @@ def parse_outcomes(value: Any) -> tuple[str, ...]:
     return names
 
 
+def parse_folder(value: Any) -> Path:
+    """Return an absolute path, or a folder of an object store. Raises ValueError for a URI of another kind."""
+    return folder_of(str(value)).expanduser().absolute()
+
+
 class Intake(NamedTuple):
     """One intake folder and the model, NAME or NAME/VERSION, that classifies its photos.
 
@@ -131,9 +137,9 @@ def _intake(text: str, feed_dir: Path) -> Intake:
     if not model or not file:
         raise ValueError("should be MODEL=FOLDER or MODEL=feed:FILE, or several of them separated by commas")
     # Absolute, because other processes may have another working directory.
-    path = Path(file).expanduser().absolute()
     if not place.startswith(_FEED):
-        return Intake(model, path)
+        return Intake(model, parse_folder(file))
+    path = Path(file).expanduser().absolute()
     if not path.name.isprintable():
         raise ValueError("should name a feed whose file's name can be printed")
     return Intake(model, feed_dir / path.stem, path)

@@ -13,6 +13,7 @@ from returns_pipeline.errors import NotFoundError, PipelineError
 from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelFacts, ModelRef
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.runs import (
     NIGHTS,
     NOTHING_LEFT,
@@ -46,6 +47,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 _SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
 
+#: Whether each file is still at its place, asked for after its row is inserted.
+IsThere = Callable[[Sequence[FoundFile]], Sequence[bool]]
+
+
 class NotScanningError(PipelineError):
     """The run takes no more files, because another delivery of the same request has ended its scan."""
 
@@ -64,7 +69,7 @@ def open_complete_run(
     db: Database,
     request: RunRequest,
     files: Iterable[Sequence[FoundFile]],
-    is_there: Callable[[FoundFile], bool] | None,
+    is_there: IsThere | None,
 ) -> tuple[int, list[int]]:
     """Open a run with all its chunks in one transaction; return its id and the chunks' ids.
 
@@ -84,7 +89,7 @@ def add_chunks(
     db: Database,
     run_id: int,
     files: Iterable[Sequence[FoundFile]],
-    is_there: Callable[[FoundFile], bool],
+    is_there: IsThere,
 ) -> list[int]:
     """Add chunks with a row for each file that belongs to no other row in the intake; return their ids.
 
@@ -102,7 +107,7 @@ def insert_chunks(
     connection: sa.Connection,
     run_id: int,
     files: Iterable[Sequence[FoundFile]],
-    is_there: Callable[[FoundFile], bool],
+    is_there: IsThere,
 ) -> list[int]:
     """Add chunks as `add_chunks`, in the caller's transaction."""
     _touch(connection, run_id)
@@ -156,7 +161,7 @@ def _insert_chunk(
     connection: sa.Connection,
     run_id: int,
     files: Sequence[FoundFile],
-    is_there: Callable[[FoundFile], bool] | None,
+    is_there: IsThere | None,
 ) -> int | None:
     """Insert a chunk and its images; return its id, or None if no file is left. See `add_chunks`."""
     now = utc_now()
@@ -171,7 +176,8 @@ def _insert_chunk(
         for path, size, mtime_ns, _, identity, _, _ in files
     ]
     bulk.insert(connection, images, _SCANNED, rows, conflict="(source_path) WHERE in_intake")
-    gone = [file.path for file in files if is_there is not None and not is_there(file)]
+    there = is_there(files) if is_there is not None else ()
+    gone = [file.path for file, is_left in zip(files, there, strict=False) if not is_left]
     if gone:
         is_gone = sa.and_(
             images.c.chunk_id == chunk_id, images.c.source_path == sa.bindparam("gone", type_=PathText)
@@ -180,7 +186,10 @@ def _insert_chunk(
     count = sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
     size = connection.execute(count).scalar_one()
     if is_there is not None and size < len(files) and (free := release_replaced(connection, files)):
-        again = [row for row, file in zip(rows, files, strict=True) if file.path in free and is_there(file)]
+        rows_of = {file: row for row, file in zip(rows, files, strict=True) if file.path in free}
+        again = [
+            rows_of[file] for file, is_left in zip(rows_of, is_there([*rows_of]), strict=True) if is_left
+        ]
         bulk.insert(connection, images, _SCANNED, again, conflict="(source_path) WHERE in_intake")
         size = connection.execute(count).scalar_one()
     is_this = chunks.c.id == chunk_id
@@ -225,7 +234,7 @@ def interrupted_scans(db: Database, lease_seconds: float) -> list[tuple[str, Pat
         runs.c.state == RunState.SCANNING, stale, NOT_CLOSED, runs.c.kind != RunKind.API
     )
     with db.read() as connection:
-        return [(row.request_id, _path(row.directory)) for row in connection.execute(query)]
+        return [(row.request_id, _folder(row.directory)) for row in connection.execute(query)]
 
 
 #: The columns that `summary_of` reads.
@@ -331,7 +340,7 @@ def summary_of(connection: sa.Connection, row: Any) -> RunSummary:
         id=row.id,
         kind=RunKind(row.kind),
         state=RunState(row.state),
-        directory=_path(row.directory),
+        directory=_folder(row.directory),
         opened_at=row.opened_at,
         closed_at=row.closed_at,
         counts=RunCounts(row.seen, row.classified, row.quarantined, row.failed)
@@ -349,6 +358,10 @@ def _whole_summary(connection: sa.Connection, row: Any) -> RunSummary:
     coloured = sa.func.sum(chunks.c.timings[COLOURED].as_integer())
     counted = connection.execute(sa.select(coloured).where(chunks.c.run_id == row.id)).scalar()
     return replace(summary_of(connection, row), coloured=int(counted or 0))
+
+
+def _folder(text: str | None) -> Path | None:
+    return None if text is None else folder_of(text)
 
 
 def _path(text: str | None) -> Path | None:

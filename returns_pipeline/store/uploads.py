@@ -26,7 +26,7 @@ def add(
     run_id: int,
     uploads: Sequence[Upload],
     chunked: Callable[[Sequence[FoundFile]], Iterable[Sequence[FoundFile]]],
-    is_there: Callable[[FoundFile], bool],
+    is_there: run_rows.IsThere,
 ) -> list[Sequence[AddedImage | None] | None]:
     """Add the images of several requests to a run in one transaction; return them in the order of each.
 

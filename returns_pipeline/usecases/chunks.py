@@ -23,7 +23,7 @@ from returns_pipeline.photos import destinations
 from returns_pipeline.photos.decoding.batches import Decoder
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.likeness.thumbnails import is_large_enough, thumbnails
-from returns_pipeline.photos.source import ImmovableFault
+from returns_pipeline.photos.source import ImmovableFault, Reader
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.likeness import Uncompared
@@ -191,11 +191,16 @@ def _give_up(context: Context, claim: Claim) -> _Results:
 
 
 def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
+    with context.photos.reading(claim.images, context.settings.max_file_bytes) as photos:
+        return _predict(context, claim, timings, photos)
+
+
+def _predict(context: Context, claim: Claim, timings: Timings, photos: Reader) -> _Results:
     settings = context.settings
     bundle, classifier = context.model(str(claim.model), claim.model_sha256)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     codes = context.code_reader
-    decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds, codes)
+    decoder = Decoder(photos, bundle.input, Limits.of(settings), settings.image_seconds, codes)
     # Clients of the API get the probability of every label.
     kept = len(bundle.labels) if claim.kind is RunKind.API else TOP
     lease = _LeaseRenewal(context, claim)

@@ -16,8 +16,8 @@ from returns_pipeline.classify.spaces.embedder import Embedder
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import use
 from returns_pipeline.photos.codes.reader import CodeReader
-from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import PhotoSource
+from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.codes import CodeRules
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, Task
@@ -50,7 +50,7 @@ class Context:
     queue: Queue
     load_classifier: ClassifierLoader
     loaded: dict[str, tuple[Bundle, Classifier]] = field(default_factory=dict)
-    photos: PhotoSource = field(default_factory=FolderSource)
+    photos: PhotoSource = field(default_factory=Sources)
     #: The loaded embedding space, by its digest.
     embedders: dict[str, Embedder] = field(default_factory=dict)
 

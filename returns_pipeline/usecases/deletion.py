@@ -10,8 +10,8 @@ import structlog
 
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.photos import kept_pictures
-from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import PhotoSource
+from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.removal import Deleted, OpenRemoval, StoredFile
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import deletion
@@ -37,7 +37,7 @@ def delete(
     """
     ids = deletion.begin(db, image_id, who, roots_of(settings))
     log.info("image_deleted", image=image_id, images=len(ids), who=who)
-    return Deleted(tuple(ids), remove_files(settings, db, photos or FolderSource(), ids))
+    return Deleted(tuple(ids), remove_files(settings, db, photos or Sources(), ids))
 
 
 def remove_files(

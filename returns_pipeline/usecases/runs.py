@@ -14,6 +14,7 @@ from returns_pipeline.photos import chunking, intake_rules
 from returns_pipeline.photos.settling import Settling
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
 from returns_pipeline.store import chunks, images, jobs, nights, outbox, runs
 from returns_pipeline.store.database import utc_now
@@ -55,7 +56,7 @@ def scan_on_request(
     if scheduled:
         return scan_night(context)
     if directory:
-        return [scan(context, request_id, Path(directory))]
+        return [scan(context, request_id, folder_of(directory))]
     return scan_intakes(context, request_id)
 
 
@@ -149,7 +150,7 @@ def _add_chunks(context: Context, run_id: int, settling: Settling) -> None:
     size = chunk_size(context, runs.model_of(context.db, run_id))
     sending = True
     for files in chain(chunking.chunked(settling.old(), size), chunking.chunked(settling.young(), size)):
-        added = runs.add_chunks(context.db, run_id, [files], context.photos.is_unchanged)
+        added = runs.add_chunks(context.db, run_id, [files], context.photos.unchanged)
         # After one failure, the sweep sends the rest: a scan must not wait for the broker at every chunk.
         sending = sending and context.send_chunks(added, RunKind.SCAN)
 
@@ -216,7 +217,7 @@ def _open_complete(
         request,
         # As a list, so that a slow disk is read before the transaction and not inside it.
         chunking.chunked(list(files), chunk_size(context, request.model)),
-        None if kind is RunKind.ADHOC else context.photos.is_unchanged,
+        None if kind is RunKind.ADHOC else context.photos.unchanged,
     )
     log.info("run_opened", run=run_id, kind=kind, chunks=len(chunk_ids))
     context.send_chunks(chunk_ids, kind)

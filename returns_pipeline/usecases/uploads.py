@@ -105,7 +105,7 @@ def _accept(context: Context, uploads: Sequence[Upload]) -> list[AcceptedUpload 
         size = _chunk_size(context, run_id)
         try:
             divided = partial(_divided, size=size)
-            added = add(context.db, run_id, uploads, divided, context.photos.is_unchanged)
+            added = add(context.db, run_id, uploads, divided, context.photos.unchanged)
         except runs.NotScanningError:
             # The run's day ended between the two statements.
             continue

@@ -240,8 +240,10 @@ def _repair(home: Installation, context: Context) -> None:
     run_id = runs.open_run(database, RunRequest("gone", RunKind.NIGHTLY, None, model, "0" * 64, {}))
     write_images(settings.incoming_dir, 10)
     found = list(FolderSource().find(str(settings.incoming_dir)))
-    assert runs.add_chunks(database, run_id, [found], lambda _: False) == []
-    (chunk_id,) = runs.add_chunks(database, run_id, [found], lambda file: file is not found[0])
+    assert runs.add_chunks(database, run_id, [found], lambda files: [False] * len(files)) == []
+    (chunk_id,) = runs.add_chunks(
+        database, run_id, [found], lambda files: [file is not found[0] for file in files]
+    )
     runs.end_scan(database, run_id)
     held = _claimed(home, chunk_id)
     chunks.renew(database, held, 60)
@@ -253,7 +255,7 @@ def _repair(home: Installation, context: Context) -> None:
         chunks.finish(database, held, [held.images[0].id], {}, {held.images[1].id: "It cannot be moved."})
     run_id = runs.open_run(database, RunRequest("again", RunKind.NIGHTLY, None, model, "0" * 64, {}))
     changed = [file._replace(identity="another") for file in found]
-    (chunk_id,) = runs.add_chunks(database, run_id, [changed], lambda _: True)
+    (chunk_id,) = runs.add_chunks(database, run_id, [changed], lambda files: [True] * len(files))
     runs.end_scan(database, run_id)
     chunks.finish(database, _claimed(home, chunk_id), [], {})
     for file in found:

@@ -222,7 +222,7 @@ def test_a_file_that_is_moved_while_it_is_scanned_is_counted_once(home: Installa
     second = runs.open_run(
         home.database, RunRequest("late", RunKind.NIGHTLY, None, bundle.ref, bundle.digest, {})
     )
-    assert runs.add_chunks(home.database, second, [listed], FolderSource().is_unchanged) == []
+    assert runs.add_chunks(home.database, second, [listed], FolderSource().unchanged) == []
     assert_promise_kept(home, first, came_in)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import pytest
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
 from returns_pipeline.photos.intake_rules import is_skipped
-from returns_pipeline.photos.source import PhotoSource
+from returns_pipeline.photos.source import PhotoSource, Reader
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.records.removal import StoredFile
 from returns_pipeline.store import browsing, explanations, images, runs, uploads
@@ -60,8 +61,11 @@ class MemorySource:
         now = time.time_ns()
         return FoundFile(place, len(content), now, now, hashlib.sha256(content).hexdigest())
 
-    def is_unchanged(self, file: FoundFile) -> bool:
-        return self.describe(file.path).identity == file.identity
+    def unchanged(self, files: Sequence[FoundFile]) -> list[bool]:
+        return [self.describe(file.path).identity == file.identity for file in files]
+
+    def reading(self, images: Sequence[PendingImage], max_bytes: int) -> AbstractContextManager[Reader]:  # noqa: ARG002
+        return nullcontext(self)
 
     def read(self, image: PendingImage, max_bytes: int) -> bytes:
         if image.path not in self.photos:

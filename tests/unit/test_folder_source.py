@@ -182,16 +182,16 @@ def test_an_identity_changes_with_the_content(tmp_path: Path) -> None:
     path.write_bytes(b"picture")
     found = PHOTOS.describe(str(path))
     assert list(PHOTOS.find(str(tmp_path))) == [found]
-    assert PHOTOS.is_unchanged(found)
+    assert PHOTOS.unchanged([found]) == [True]
     os.utime(path, ns=(0, found.mtime_ns + 1))
-    assert not PHOTOS.is_unchanged(found)
+    assert PHOTOS.unchanged([found]) == [False]
     os.utime(path, ns=(0, found.mtime_ns))
-    assert PHOTOS.is_unchanged(found)
+    assert PHOTOS.unchanged([found]) == [True]
     path.write_bytes(b"larger picture")
     os.utime(path, ns=(0, found.mtime_ns))
-    assert not PHOTOS.is_unchanged(found)
+    assert PHOTOS.unchanged([found]) == [False]
     path.unlink()
-    assert not PHOTOS.is_unchanged(found)
+    assert PHOTOS.unchanged([found]) == [False]
     for missing in (path, tmp_path):
         assert PHOTOS.describe(str(missing)).identity == ""
 

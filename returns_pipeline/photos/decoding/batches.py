@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType, TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from returns_pipeline.photos.decoding import bytes_to_pixels
 from returns_pipeline.photos.decoding.bounds import Limits
 from returns_pipeline.photos.decoding.formats import detect_format
 from returns_pipeline.photos.decoding.lookahead import map_ahead
+from returns_pipeline.photos.source import Reader
 from returns_pipeline.records.codes import Code
 from returns_pipeline.records.images import Decoded, FaultyFacts, ImageFacts, PendingImage
 from returns_pipeline.records.models import ImageInput
@@ -62,14 +63,6 @@ class _Attempt(NamedTuple):
     decode_seconds: float
     codes: tuple[Code, ...] = ()
     code_seconds: float = 0.0
-
-
-class Reader(Protocol):
-    """What a decoder needs of a `PhotoSource`."""
-
-    def read(self, image: PendingImage, max_bytes: int) -> bytes:
-        """Return a photo's content; see `PhotoSource.read`."""
-        ...
 
 
 class Decoder:
