@@ -22,7 +22,7 @@ def scan(
             "--dir",
             parser=folder_of,
             metavar="FOLDER",
-            help="Scan this folder, or `s3://BUCKET/PREFIX`, instead of the intake. Its files are archived too.",
+            help="Scan this folder, or s3://BUCKET/PREFIX, not the intake. Its files are archived too.",
         ),
     ] = None,
     wait: Wait = False,

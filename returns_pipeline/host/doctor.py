@@ -18,12 +18,11 @@ from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.intake_check import check_intake
 from returns_pipeline.host.notice import read_notice
 from returns_pipeline.photos.file_systems import file_system_of
-from returns_pipeline.photos.intake_rules import OWN_PREFIX
-from returns_pipeline.photos.sources import Sources
-from returns_pipeline.records.places import is_object
 from returns_pipeline.photos.folder_clocks import read_clock
-from returns_pipeline.photos.intake_rules import SkipRule
+from returns_pipeline.photos.intake_rules import OWN_PREFIX, SkipRule
+from returns_pipeline.photos.sources import Sources
 from returns_pipeline.private_files import denied, user_name
+from returns_pipeline.records.places import is_object
 from returns_pipeline.records.tasks import QUEUES
 from returns_pipeline.report.words import counted, feed_line, undelivered
 from returns_pipeline.settings import Intake, Settings

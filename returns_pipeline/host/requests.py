@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from returns_pipeline.errors import NotFoundError, PipelineError, TransientFault
-from returns_pipeline.photos.sources import Sources
 from returns_pipeline.photos.intake_rules import SkipRule
+from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.runs import Progress, RunState, RunSummary
 from returns_pipeline.records.tasks import Argument, Queue, Task
 from returns_pipeline.settings import Settings
@@ -37,7 +37,7 @@ def image_files(settings: Settings, paths: Iterable[Path]) -> list[str]:
 
     Raises NotFoundError for a path that does not exist.
     """
-    source, is_skipped = FolderSource(), SkipRule(settings.skip_patterns)
+    source, is_skipped = Sources(), SkipRule(settings.skip_patterns)
     files = []
     for path in paths:
         if path.is_dir():

@@ -1,7 +1,7 @@
-"""Moves photos between kinds of places, for example from a folder into a bucket: read, write, check, delete.
+"""Moves photos between kinds of places, for example from a folder into a bucket: read, write, delete.
 
-Safe to repeat after any interruption. The photo is read with its identity, so a newer one is never carried, and
-written so that its destination has all of it or nothing.
+Safe to repeat after any interruption. The photo is read with its identity, so a newer one is never carried.
+It is written so that its destination has all of it or nothing.
 """
 
 import os
@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
 from returns_pipeline.photos.source import ImmovableFault, PhotoSource
@@ -91,7 +92,7 @@ def _write_whole(photos: PhotoSource, move: Move, content: bytes) -> None:
     make_folder(folder)
     draft = photos.put(f"{folder}/.{move.image_id}.{uuid.uuid4().hex}.part", content)
     try:
-        with open(draft.path, "rb") as stream:
+        with Path(draft.path).open("rb") as stream:
             os.fsync(stream.fileno())
         there = photos.describe(move.destination)
         if not there.identity:

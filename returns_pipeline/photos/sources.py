@@ -139,7 +139,7 @@ class Sources:
 
 
 def _way(source: str, destination: str) -> str:
-    """Return how a photo is moved: by its folders, within its bucket, or from one kind of place to another."""
+    """Return how a photo is moved: between folders, within a bucket, or from one kind of place to another."""
     if not is_object(source) and not is_object(destination):
         return _FOLDERS
     return _BUCKET if source.split("/", 3)[:3] == destination.split("/", 3)[:3] else _BETWEEN

@@ -22,7 +22,7 @@ class ObjectFolder(PosixPath):
         """Return the URI."""
         return f"{self.parts[0]}//{'/'.join(self.parts[1:])}"
 
-    def resolve(self, strict: bool = False) -> Self:  # noqa: ARG002, FBT001, FBT002 - as in Path
+    def resolve(self, strict: bool = False) -> Self:  # noqa: ARG002 - as in Path
         """Return the folder itself: an object store has no links."""
         return self
 

@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="Folder of all files whose place is not set otherwise.")
     incoming_dir: PhotoFolder = Field(
         Path(),
-        description="Intake folder, scanned with its subfolders; `s3://BUCKET/PREFIX`, `gs://` or `az://` is one in an "
-        "object store. Default: HOME/incoming.",
+        description="Intake folder, scanned with its subfolders; `s3://BUCKET/PREFIX`, `gs://` or `az://` is "
+        "one in an object store. Default: HOME/incoming.",
     )
     feed_dir: Path = Field(
         Path(),

@@ -84,7 +84,7 @@ def parse_outcomes(value: Any) -> tuple[str, ...]:
 
 
 def parse_folder(value: Any) -> Path:
-    """Return an absolute path, or a folder of an object store. Raises ValueError for a URI of another kind."""
+    """Return an absolute path, or a folder of an object store. Raises ValueError for another URI."""
     return folder_of(str(value)).expanduser().absolute()
 
 

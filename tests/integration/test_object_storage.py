@@ -1,6 +1,7 @@
 """Photos in an object store, against a real S3 server over HTTP: the promises are those of folders."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,17 @@ import pytest
 
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.photos.objects.stores import store_of
+from returns_pipeline.photos.source import ImmovableFault
 from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.images import Move
 from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.removal import StoredFile
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import browsing, images, runs
 from returns_pipeline.usecases.runs import scan
 from tests.objects import contents, new_bucket, s3_server, use
+from tests.s3_proxy import Faults, proxy
 from tests.support import Installation, states, write_images
 
 PHOTOS = Sources()
@@ -66,7 +70,7 @@ def _night(home: Installation, request: str) -> int:
 
 
 def test_a_night_in_a_bucket_keeps_every_promise(home: Installation, bucket: str, tmp_path: Path) -> None:
-    """Each photo is classified once and lies unchanged in the archive; what is no photo stays or is set aside."""
+    """Each photo is classified once and archived unchanged; what is no photo stays or is set aside."""
     home = _in_bucket(home, bucket)
     photos = _photos(tmp_path, 40)
     for name, content in photos.items():
@@ -95,7 +99,7 @@ def test_a_night_in_a_bucket_keeps_every_promise(home: Installation, bucket: str
 
 
 def test_only_the_photo_that_was_found_is_classified(home: Installation, bucket: str, tmp_path: Path) -> None:
-    """A photo that is replaced after the scan is not classified under the old row; the next night takes it."""
+    """A photo that is replaced after the scan gets no result under the old row; the next night takes it."""
     home = _in_bucket(home, bucket)
     (name, first), (_, second) = _photos(tmp_path, 2).items()
     _put(bucket, f"in/{name}", first)
@@ -121,7 +125,7 @@ def _identity(place: str) -> str:
 
 
 def test_a_move_is_safe_to_repeat(bucket: str) -> None:
-    """After a copy whose source was not deleted, and after a whole move, a repetition ends with one object."""
+    """After a copy without a deletion, and after a whole move, a repetition ends with one object."""
     move = _moved(bucket, "a.png", b"photo")
     obstore.copy(store_of(bucket), "a.png", "archive/run-1/1/1-a.png")
     for _ in range(2):
@@ -219,9 +223,70 @@ def test_a_missing_bucket_is_a_sentence(server: str, monkeypatch: pytest.MonkeyP
         list(PHOTOS.find("s3://no-such-bucket/in"))
 
 
-@pytest.mark.parametrize(
-    "place", ["s3://", "s3:///in", "ftp://host/in", "s3://bucket//in", "s3://bucket/in?x=1"]
-)
+@pytest.mark.parametrize("faults", [Faults(throttled=0.1), Faults(cut=0.1)], ids=["throttled", "cut off"])
+def test_a_busy_store_loses_nothing(
+    home: Installation, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faults: Faults
+) -> None:
+    """With requests refused and bodies cut off, each photo is classified once and archived unchanged."""
+    bucket = new_bucket(server)
+    with proxy(server, faults) as address:
+        use(address, monkeypatch)
+        home = _in_bucket(home, bucket)
+        photos = _photos(tmp_path, 20)
+        for name, content in photos.items():
+            _put(bucket, f"in/{name}", content)
+        run_id = _night(home, "night")
+        assert states(home, run_id).keys() == photos.keys()
+        assert set(states(home, run_id).values()) == {"classified"}
+    use(server, monkeypatch)
+    assert sorted(contents(bucket).values()) == sorted(photos.values())
+
+
+def test_a_photo_needs_at_most_five_requests(
+    home: Installation, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A night asks the store at most five times a photo, whatever is counted; each is read once."""
+    bucket, faults = new_bucket(server), Faults()
+    with proxy(server, faults) as address:
+        use(address, monkeypatch)
+        home = _in_bucket(home, bucket)
+        photos = _photos(tmp_path, 60)
+        for name, content in photos.items():
+            _put(bucket, f"in/{name}", content)
+        faults.counts.clear()
+        run_id = _night(home, "night")
+    assert set(states(home, run_id).values()) == {"classified"}
+    assert faults.counts["GET"] == len(photos)
+    assert faults.counts.total() <= 5 * len(photos), faults.counts
+
+
+def test_photos_that_may_not_be_deleted_stay_with_a_reason(
+    home: Installation, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Credentials that may not delete: photos are classified and copied, stay, and are not taken again."""
+    bucket = new_bucket(server)
+    with proxy(server, Faults(kept="in/image")) as address:
+        use(address, monkeypatch)
+        home = _in_bucket(home, bucket)
+        photos = _photos(tmp_path, 3)
+        for name, content in photos.items():
+            _put(bucket, f"in/{name}", content)
+        context, queue = home.in_process()
+        run_id = scan(context, "night")
+        (chunk,) = queue.waiting(Task.CLASSIFY_CHUNK)
+        for _ in range(context.settings.max_attempts):
+            with suppress(ImmovableFault):
+                queue.deliver(context)
+            context.send(Task.CLASSIFY_CHUNK, chunk)
+        found = list(images.results(home.database, run_id))
+        assert {each.state for each in found} == {"classified"}
+        assert all("cannot be deleted" in (each.detail or "") for each in found)
+        assert contents(bucket) == {f"in/{name}": content for name, content in photos.items()}
+        again = scan(context, "again")
+        assert states(home, again) == {}
+
+
+@pytest.mark.parametrize("place", ["s3://", "s3:///in", "ftp://host/in", "s3://bucket//in"])
 def test_other_uris_are_refused(place: str, tmp_path: Path) -> None:
     """A setting that is a URI of no bucket is refused with what to write, and none becomes a local path."""
     with pytest.raises(ValueError, match="BUCKET"):

@@ -1,10 +1,11 @@
 """Moves objects within a bucket: copy, check, delete. Safe to repeat after any interruption.
 
-No store moves an object in one step, and none can be told to delete it only if it is still the same. So the
-check of the source stands directly before its deletion, for a few objects at a time. A newer object that comes
-under the same name between the two, within milliseconds, is deleted with it, unless the bucket keeps versions.
+No store moves an object in one step, or deletes it only if it is still the same. So the check of the source
+stands directly before its deletion, for a few objects at a time. A newer object that comes under the same
+name between the two, within milliseconds, is deleted with it, unless the bucket keeps versions.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ from returns_pipeline.photos.objects.stores import (
     Address,
     deletes_together,
     fault_of,
+    listed,
     reason_of,
     store_of,
 )
@@ -87,12 +89,12 @@ def move_all(pool: ThreadPoolExecutor, moves: Sequence[Move], progress: Callable
 
 
 def _listings(moves: Iterable[Move]) -> dict[str, str]:
-    """Return the identities of what lies in the destinations' folders, by place: one request for each folder."""
+    """Return the identities of what lies in the destinations' folders, by place; one request a folder."""
     found: dict[str, str] = {}
     for folder in {each.destination.rpartition("/")[0] for each in moves}:
         bucket, prefix = Address.of(folder)
         try:
-            for page in obstore.list(store_of(bucket), prefix):
+            for page in listed(bucket, prefix):
                 found |= {f"{bucket}/{meta['path']}": identity_of(meta) for meta in page}
         except ERRORS as error:
             raise fault_of(folder, error) from error
@@ -141,7 +143,7 @@ class _Look(NamedTuple):
 
 
 def _remove_sources(pool: ThreadPoolExecutor, copied: Sequence[Move]) -> list[int]:
-    """Delete the sources that are still the classified photos; return the images whose copy is of a newer one.
+    """Delete sources that are still the classified photos; return images whose copy is of a newer one.
 
     Raises the first fault of a request, and ImmovableFault if objects may not be deleted.
     """
@@ -202,6 +204,7 @@ def _delete(moves: Sequence[Move]) -> None:
         return
     except ERRORS as error:
         if isinstance(error, PermissionDeniedError) or "AccessDenied" in str(error):
+            _remove_copies(moves)
             raise ImmovableFault(
                 "The photo stays in {folder}, because it cannot be deleted there: {reason}.",
                 "Let the workers' credentials delete objects of the intake.",
@@ -209,6 +212,14 @@ def _delete(moves: Sequence[Move]) -> None:
                 reason=reason_of(error),
             ) from error
         raise fault_of(moves[0].source, error) from error
+
+
+def _remove_copies(moves: Sequence[Move]) -> None:
+    """Remove the copies of photos that stay, where that is allowed: the archive would have them twice."""
+    for each in moves:
+        bucket, key = Address.of(each.destination)
+        with contextlib.suppress(*ERRORS):
+            obstore.delete(store_of(bucket), key)
 
 
 def _is_copy(there: str, request: Move) -> bool:

@@ -23,6 +23,7 @@ from returns_pipeline.photos.objects.stores import (
     MOST_REQUESTS,
     Address,
     fault_of,
+    listed,
     require_bucket,
     store_of,
 )
@@ -33,14 +34,12 @@ from returns_pipeline.records.removal import StoredFile
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # the module has it for type checkers only
 
-#: The most keys of one page of a listing, in S3.
-_PAGE = 1000
 #: What an opened object may take in memory before it goes to a temporary file.
 _IN_MEMORY = 8 * 1024 * 1024
 
 
 class ObjectSource:
-    """See PhotoSource. An identity is SIZE-ETAG: an object is replaced as a whole, and then has another ETag."""
+    """See PhotoSource. An identity is SIZE-ETAG: an object that is replaced has another ETag."""
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -68,7 +67,7 @@ class ObjectSource:
         now_ns = self._clock(root) if with_clock else None
         rule = _Skipping(prefix, is_skipped)
         try:
-            for page in obstore.list(store_of(bucket), prefix or None, chunk_size=_PAGE):
+            for page in listed(bucket, prefix):
                 for meta in page:
                     # A key that ends with a slash is a folder that some programs create; no GET finds it.
                     if rule.leaves_out(meta["path"]) or (meta["size"] == 0 and self._is_marker(bucket, meta)):
@@ -118,7 +117,7 @@ class ObjectSource:
             raise fault_of(image.path, error) from error
 
     def read_classified(self, picture: Picture, max_bytes: int) -> bytes:
-        """Return the content of a classified object, if it has the same size. See PhotoSource.read_classified."""
+        """Return a classified object of the same size. See PhotoSource.read_classified."""
         bucket, key = Address.of(picture.path)
         _refuse_size(picture.size, max_bytes)
         try:
@@ -135,16 +134,14 @@ class ObjectSource:
         copy = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
             response = obstore.get(store_of(bucket), key)
-            if response.meta["size"] != object_moves.size_of(file.identity):
-                raise ImageFault(FaultCode.CHANGED)
             for part in response.stream():
                 copy.write(part)
         except ERRORS as error:
             copy.close()
             raise fault_of(file.path, error) from error
-        except ImageFault:
+        if response.meta["size"] != object_moves.size_of(file.identity):
             copy.close()
-            raise
+            raise ImageFault(FaultCode.CHANGED)
         copy.seek(0)
         return cast("BinaryIO", copy)
 
@@ -261,7 +258,7 @@ def _removed(file: StoredFile) -> tuple[int, bool | PipelineError]:
 
 
 def _has_content_of(file: StoredFile) -> bool:
-    """Whether an object with another ETag, for example a copy, is the recorded file. Raises what obstore raises."""
+    """Whether an object with another ETag, for example a copy, is the recorded file. Raises one of ERRORS."""
     bucket, key = Address.of(file.path)
     response = obstore.get(store_of(bucket), key)
     if response.meta["size"] != file.size:

@@ -1,13 +1,16 @@
 """Opens buckets, and says what an error of theirs means.
 
 Credentials and addresses come from the usual variables of each store, for example AWS_ACCESS_KEY_ID,
-AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING, or from the role of the machine.
+AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, or from the role of the machine.
 """
 
 import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import obstore
 from obstore.exceptions import (
@@ -21,6 +24,9 @@ from obstore.store import ObjectStore, S3Store, from_url
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta  # the module has it for type checkers only
+
 #: What obstore raises: its own errors, and Python's for what is missing.
 ERRORS = (BaseError, NotFoundError, OSError)
 
@@ -30,6 +36,13 @@ MOST_REQUESTS = 32
 _RETRY_SECONDS = 60
 _MOST_RETRIES = 8
 _REQUEST_SECONDS = 30
+#: The most keys of one page of a listing, in S3.
+_PAGE = 1000
+#: obstore repeats requests that were refused, but no listing whose body ends too early.
+_CUT_OFF = "response body"
+#: What stands before the status of a response, and how a listing of a missing bucket ends.
+_STATUS = "non-2xx status code: "
+_MISSING = f"{_STATUS}404"
 #: Variables of S3 that name an address without TLS: a store of one's own network.
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 
@@ -54,17 +67,19 @@ def store_of(bucket: str) -> ObjectStore:
 
     Raises ConfigFault if a variable of the store has no valid value.
     """
-    options: dict[str, Any] = {
+    options = {
         "timeout": timedelta(seconds=_REQUEST_SECONDS),
         "allow_http": any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS),
         "pool_max_idle_per_host": str(MOST_REQUESTS),
     }
-    retries: dict[str, Any] = {
+    retries = {
         "max_retries": _MOST_RETRIES,
         "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
     }
     try:
-        return cast("ObjectStore", from_url(bucket, client_options=options, retry_config=retries))
+        # Its overloads differ by the kind of store, which is known only here.
+        opened = cast("Callable[..., ObjectStore]", from_url)
+        return opened(bucket, client_options=options, retry_config=retries)
     except ERRORS as error:
         raise ConfigFault(
             "The object store {bucket} cannot be opened: {reason}.",
@@ -82,8 +97,11 @@ def deletes_together(store: ObjectStore) -> bool:
 def require_bucket(bucket: str, prefix: str) -> None:
     """Raise ConfigFault unless the bucket can be listed, TransientFault if the store does not answer."""
     try:
-        next(iter(obstore.list(store_of(bucket), prefix or None, chunk_size=1)), None)
-    except (NotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
+        next(listed(bucket, prefix), None)
+    except ERRORS as error:
+        refused = isinstance(error, NotFoundError | PermissionDeniedError | UnauthenticatedError)
+        if not refused and _MISSING not in str(error):
+            raise fault_of(bucket, error) from error
         raise ConfigFault(
             "The object store {bucket} cannot be listed: {reason}.",
             "Create the bucket, or correct its name and the credentials; docs/object-storage.md lists the "
@@ -91,8 +109,26 @@ def require_bucket(bucket: str, prefix: str) -> None:
             bucket=bucket,
             reason=reason_of(error),
         ) from error
-    except ERRORS as error:
-        raise fault_of(bucket, error) from error
+
+
+def listed(bucket: str, prefix: str) -> Iterator[Sequence["ObjectMeta"]]:
+    """Yield the objects below a prefix, by pages, in the order of their keys.
+
+    A page whose body was cut off is asked for again, from the last key on. Raises one of ERRORS.
+    """
+    store, last, tries, is_whole = store_of(bucket), None, 0, False
+    while not is_whole:
+        try:
+            for page in obstore.list(store, prefix or None, offset=last, chunk_size=_PAGE):
+                yield page
+                last, tries = page[-1]["path"], 0
+            is_whole = True
+        except ERRORS as error:
+            tries += 1
+            if tries > _MOST_RETRIES or _CUT_OFF not in str(error):
+                raise
+            # With a random part, so that many processes do not come back at the same time.
+            time.sleep(min(2**tries / 10, 5) * random.uniform(0.5, 1))  # noqa: S311
 
 
 def fault_of(place: str, error: Exception) -> PipelineError:
@@ -112,4 +148,4 @@ def fault_of(place: str, error: Exception) -> PipelineError:
 def reason_of(error: Exception) -> str:
     """Return the first line of an error, without the response's body and a final full stop."""
     first = str(error).strip().partition("\n")[0].partition("<?xml")[0]
-    return first.strip(" .:") or type(error).__name__
+    return first.rpartition(_STATUS)[2].strip(" .:") or type(error).__name__
