@@ -63,12 +63,8 @@ def finish(root: str, key: str, sha256: str, target: str) -> None:
     try:
         with _locked(root, key) as descriptor:
             partial = _partial(root, key)
-            if os.fstat(descriptor).st_size == 0:
-                os.unlink(partial)
+            if not _is_whole(descriptor, partial, sha256):
                 return
-            if _sha256(descriptor) != sha256:
-                os.unlink(partial)
-                raise ConflictError("The file arrived with another content.", "Send it again.")
             os.fsync(descriptor)
             folder = os.path.dirname(target)
             os.makedirs(folder, exist_ok=True)
@@ -78,6 +74,32 @@ def finish(root: str, key: str, sha256: str, target: str) -> None:
             _show(partial, f"{real}/{os.path.basename(target)}", sha256)
     except OSError as error:
         raise _no_room(error) from error
+
+
+@contextlib.contextmanager
+def complete(root: str, key: str, sha256: str) -> Iterator[bytes | None]:
+    """Give the content of a complete upload, and remove the upload if the block ends without an error.
+
+    None if another request has done so. Raises ConflictError as `finish`.
+    """
+    with _locked(root, key) as descriptor:
+        partial = _partial(root, key)
+        if not _is_whole(descriptor, partial, sha256):
+            yield None
+            return
+        yield os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        os.unlink(partial)
+
+
+def _is_whole(descriptor: int, partial: str, sha256: str) -> bool:
+    """Whether an upload has its content; False if it is finished. Raises ConflictError otherwise."""
+    if os.fstat(descriptor).st_size == 0:
+        os.unlink(partial)
+        return False
+    if _sha256(descriptor) != sha256:
+        os.unlink(partial)
+        raise ConflictError("The file arrived with another content.", "Send it again.")
+    return True
 
 
 def _show(partial: str, target: str, sha256: str) -> None:

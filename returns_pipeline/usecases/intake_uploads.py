@@ -8,10 +8,11 @@ import hashlib
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from returns_pipeline.errors import RefusedError
+from returns_pipeline.errors import ConfigFault, RefusedError
 from returns_pipeline.photos import folder_uploads
 from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.records.audit import AuditAction, AuditSubject
+from returns_pipeline.records.places import is_object
 from returns_pipeline.records.text import printable
 from returns_pipeline.store import audit
 from returns_pipeline.store.database import utc_now
@@ -48,7 +49,7 @@ class Arrival(NamedTuple):
 
 def arrived(context: Context, upload: Upload) -> int:
     """Return how many bytes of an upload have arrived: 0 for one that is unknown or complete."""
-    return folder_uploads.arrived(_root(context, upload.intake), _key(upload))
+    return folder_uploads.arrived(_arriving(context, _root(context, upload.intake)), _key(upload))
 
 
 def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> Arrival:
@@ -70,15 +71,35 @@ def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> A
         )
     context.photos.require_folder(root)
     key = _key(upload)
-    offset = folder_uploads.add_part(root, key, upload.size, offset, content)
+    offset = folder_uploads.add_part(_arriving(context, root), key, upload.size, offset, content)
     if offset < upload.size:
         return Arrival(offset, is_done=False)
-    folder_uploads.finish(root, key, upload.sha256, target)
+    if is_object(root):
+        _send_on(context, key, upload.sha256, target)
+    else:
+        folder_uploads.finish(root, key, upload.sha256, target)
     intake = context.settings.every_intake[upload.intake].folder.name
     audit.note(
         context.db, upload.who, AuditAction.UPLOAD, AuditSubject.INTAKE, intake, name=printable(upload.name)
     )
     return Arrival(offset, is_done=True)
+
+
+def _arriving(context: Context, root: str) -> str:
+    """Return the folder where the parts of uploads for an intake arrive: a store takes whole objects."""
+    return str(context.settings.spool_dir) if is_object(root) else root
+
+
+def _send_on(context: Context, key: str, sha256: str, target: str) -> None:
+    """Write a complete upload into an object store. Another photo of the same name stays beside it."""
+    with folder_uploads.complete(str(context.settings.spool_dir), key, sha256) as content:
+        if content is None:
+            return
+        try:
+            context.photos.put(target, content)
+        except ConfigFault:
+            folder, _, name = target.rpartition("/")
+            context.photos.put(f"{folder}/{sha256[:12]}-{name}", content)
 
 
 def _root(context: Context, intake: int) -> str:

@@ -31,16 +31,21 @@ if TYPE_CHECKING:
 
 #: Objects between whose check and deletion no other request stands.
 _TOGETHER = 32
+_QUOTE = '"'
 
 
 def identity_of(meta: "ObjectMeta") -> str:
-    """Return the identity of an object: SIZE-ETAG, with the ETag as the store spells it."""
-    return f"{meta['size']}-{meta['e_tag'] or meta['last_modified'].isoformat()}"
+    """Return the identity of an object: SIZE-ETAG.
+
+    Azure has quotes around an ETag in some responses only, so they are left out.
+    """
+    tag = meta["e_tag"] or meta["last_modified"].isoformat()
+    return f"{meta['size']}-{tag.strip(_QUOTE)}"
 
 
 def etag(identity: str) -> str:
-    """Return the ETag of an identity."""
-    return identity.partition("-")[2]
+    """Return the ETag of an identity as a condition of a request spells it."""
+    return f"{_QUOTE}{identity.partition('-')[2]}{_QUOTE}"
 
 
 def size_of(identity: str) -> int:

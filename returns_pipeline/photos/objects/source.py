@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import posixpath
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,8 +96,15 @@ class ObjectSource:
             raise fault_of(place, error) from error
 
     def unchanged(self, files: Sequence[FoundFile]) -> list[bool]:
-        """Whether each object still has the same identity: one request each, many at the same time."""
-        return list(self._pool.map(self._is_unchanged, files))
+        """Whether each object still has the same identity.
+
+        A listing from the first key to the last asks for a thousand objects in one request. Where the keys
+        between are many, as after photos of several nights, each object is asked for, many at the same time.
+        """
+        there = _listed_between(files)
+        if there is None:
+            return list(self._pool.map(self._is_unchanged, files))
+        return [there.get(file.path) == file.identity for file in files]
 
     def reading(self, images: Sequence[PendingImage], max_bytes: int) -> AbstractContextManager[Reader]:
         """Give a reader that fetches ahead. See PhotoSource.reading."""
@@ -218,6 +226,31 @@ class _Skipping:
             above, _, name = folder.rpartition("/")
             found = self._folders[folder] = self._leaves_folder(above) or self._is_skipped(name)
         return found
+
+
+def _listed_between(files: Sequence[FoundFile]) -> dict[str, str] | None:
+    """Return the identities of objects by place, from the first of these files to the last.
+
+    None if they are of several buckets, or if a listing would need more requests than the files. Raises
+    TransientFault if the store does not answer.
+    """
+    addresses = sorted(Address.of(file.path) for file in files)
+    (bucket, first), (another, last) = addresses[0], addresses[-1]
+    if bucket != another:
+        return None
+    folder = posixpath.commonpath([posixpath.dirname(first), posixpath.dirname(last)])
+    found: dict[str, str] = {}
+    try:
+        # The key without its last character stands before the key.
+        for number, page in enumerate(listed(bucket, folder, first[:-1]), start=1):
+            found |= {f"{bucket}/{meta['path']}": object_moves.identity_of(meta) for meta in page}
+            if page[-1]["path"] >= last:
+                break
+            if number > len(files) // 100 + 1:
+                return None
+    except ERRORS as error:
+        raise fault_of(f"{bucket}/{folder}", error) from error
+    return found
 
 
 def _found(bucket: str, meta: "ObjectMeta", now_ns: int | None = None) -> FoundFile:

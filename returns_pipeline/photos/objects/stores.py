@@ -111,12 +111,12 @@ def require_bucket(bucket: str, prefix: str) -> None:
         ) from error
 
 
-def listed(bucket: str, prefix: str) -> Iterator[Sequence["ObjectMeta"]]:
-    """Yield the objects below a prefix, by pages, in the order of their keys.
+def listed(bucket: str, prefix: str, after: str | None = None) -> Iterator[Sequence["ObjectMeta"]]:
+    """Yield the objects below a prefix, by pages, in the order of their keys, those after a key only.
 
     A page whose body was cut off is asked for again, from the last key on. Raises one of ERRORS.
     """
-    store, last, tries, is_whole = store_of(bucket), None, 0, False
+    store, last, tries, is_whole = store_of(bucket), after, 0, False
     while not is_whole:
         try:
             for page in obstore.list(store, prefix or None, offset=last, chunk_size=_PAGE):
