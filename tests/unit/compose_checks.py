@@ -184,6 +184,8 @@ def loose_secrets(compose: Compose) -> list[str]:
     ]
     for name, service in compose["services"].items():
         for key, value in service.get("environment", {}).items():
+            if value is None:  # it is passed on from outside
+                continue
             if SECRET.search(key) and not VARIABLE.fullmatch(str(value)):
                 wrong.append(f"{name}: {key} is in the file")
             credentials = re.search(r"://[^/:@]*:([^@]*)@", VARIABLE.sub("variable", str(value)))
