@@ -17,6 +17,7 @@ from returns_pipeline.records.uploads import AcceptedUpload, Upload
 from returns_pipeline.store.uploads import unknown
 from returns_pipeline.usecases import uploads
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.upload_days import UploadDays
 
 
 class Arrived(NamedTuple):
@@ -40,6 +41,7 @@ class Gathering:
     def __init__(self, context: Context) -> None:
         """Keep the connections."""
         self._context = context
+        self._days = UploadDays()
         #: Images of requests that are not stored yet.
         self.waiting = 0
         self._arrived: deque[tuple[Arrived, asyncio.Future[AcceptedUpload]]] = deque()
@@ -66,7 +68,7 @@ class Gathering:
         group = self._taken()
         stored: list[_Stored]
         try:
-            stored = await run_in_threadpool(_store, self._context, [one for one, _ in group])
+            stored = await run_in_threadpool(_store, self._context, [one for one, _ in group], self._days)
         except Exception as error:
             # It ends these requests, not the task that stores the next ones.
             stored = [error] * len(group)
@@ -113,13 +115,13 @@ class _Repeated:
             pass
 
 
-def _store(context: Context, group: Sequence[Arrived]) -> list[_Stored]:
+def _store(context: Context, group: Sequence[Arrived], days: UploadDays) -> list[_Stored]:
     """Return for each request what was accepted, or its fault."""
     spooled = [_spooled(context, one) for one in group]
     ready = [one for one in spooled if isinstance(one, Upload)]
     accepted: list[_Stored]
     try:
-        accepted = [*uploads.accept(context, ready)] if ready else []
+        accepted = [*uploads.accept(context, ready, days)] if ready else []
     except Exception as error:
         accepted = [error] * len(ready)
     for upload, found in zip(ready, accepted, strict=True):
