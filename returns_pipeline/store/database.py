@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import N_
 from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store import checkpoints
-from returns_pipeline.store.checkpoints import Changes, Checkpoints
+from returns_pipeline.store.checkpoints import Checkpoints, QuickReads
 from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
@@ -55,7 +55,7 @@ class Database:
         if self.is_sqlite:
             self._engine = sa.create_engine(self.url, connect_args={"timeout": _BUSY_SECONDS})
             self._checkpoints = Checkpoints(self.url.database or "")
-            self._changes = Changes(self.url.database or "")
+            self._quick = QuickReads(self.url.database or "")
             sa.event.listen(self._engine, "connect", _open_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         else:
@@ -110,7 +110,11 @@ class Database:
 
     def version(self) -> int | None:
         """Return a number that changes with each commit; None if this database has none. For one thread."""
-        return self._changes.version() if self.is_sqlite else None
+        return self._quick.version() if self.is_sqlite else None
+
+    def quick_rows(self, query: str, values: Sequence[int | str]) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a query of SQLite; None if that would wait. For one thread."""
+        return self._quick.rows(query, values) if self.is_sqlite else None
 
     def sync(self) -> None:
         """Make durable what is committed. Raises TransientFault if the disk fails.
@@ -136,7 +140,7 @@ class Database:
         """Close every connection."""
         if self.is_sqlite:
             self._checkpoints.close()
-            self._changes.close()
+            self._quick.close()
         self._engine.dispose()
 
     def upgrade(self, revision: str = "head") -> None:

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from starlette.concurrency import run_in_threadpool
-
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.uploads import AcceptedUpload, Upload
 from returns_pipeline.store.uploads import unknown
@@ -68,7 +66,7 @@ class Gathering:
         group = self._taken()
         stored: list[_Stored]
         try:
-            stored = await run_in_threadpool(_store, self._context, [one for one, _ in group], self._days)
+            stored = await asyncio.to_thread(_store, self._context, [one for one, _ in group], self._days)
         except Exception as error:
             # It ends these requests, not the task that stores the next ones.
             stored = [error] * len(group)
@@ -94,7 +92,7 @@ class Gathering:
     async def _send_all(self) -> bool:
         accepted, self._unsent = self._unsent, []
         # What the broker does not take, the sweep sends later.
-        await run_in_threadpool(uploads.send, self._context, accepted)
+        await asyncio.to_thread(uploads.send, self._context, accepted)
         return bool(self._unsent)
 
 
