@@ -274,7 +274,6 @@ def utc_now() -> datetime:
 
 @contextmanager
 def _faults(url: sa.URL) -> Iterator[None]:
-    shown = safe(url)
     try:
         yield
     except (
@@ -288,7 +287,7 @@ def _faults(url: sa.URL) -> Iterator[None]:
         raise TransientFault(
             "The database {shown} does not answer: {reason}.",
             advice="Start it or correct RETURNS_DATABASE_URL, then try again.",
-            shown=shown,
+            shown=safe(url),
             reason=reason.rstrip("."),
         ) from error
 
