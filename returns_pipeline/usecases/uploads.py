@@ -39,21 +39,16 @@ def write_spool(context: Context, images: Iterable[tuple[str, bytes]]) -> list[F
     Raises TransientFault if they cannot be written, for example because the disk is full.
     """
     request = uuid.uuid4().hex
-    places: list[str] = []
-    written: list[FoundFile] = []
+    # `records.text.SPOOLED` finds the client's name in it.
+    named = ((f"{request}-{at:06}-{safe_name(name)}", content) for at, (name, content) in enumerate(images))
     try:
-        for number, (name, content) in enumerate(images):
-            # `records.text.SPOOLED` finds the client's name in it.
-            places.append(f"{context.settings.spool_dir}/{request}-{number:06}-{safe_name(name)}")
-            written.append(context.photos.put(places[-1], content))
+        return context.photos.put_all(str(context.settings.spool_dir), named)
     except TransientFault as fault:
-        discard(context, places)
         raise TransientFault(
             "The images cannot be written to the spool: {reason}.",
             "Free some space in RETURNS_SPOOL_DIR.",
             reason=fault.parameters.get("reason"),
         ) from fault
-    return written
 
 
 def discard(context: Context, places: Iterable[str]) -> None:
