@@ -37,7 +37,7 @@ def make_folder(folder: str | Path) -> None:
         if not path.is_dir():
             raise
     else:
-        if shared := _shared(path.parent):
+        if shared := group_access(path.parent.stat()):
             # The bit that hands down the group is inherited, and stays.
             path.chmod(stat.S_IMODE(path.stat().st_mode) | shared)
 
@@ -45,7 +45,7 @@ def make_folder(folder: str | Path) -> None:
 def open_private(path: str, flags: int) -> int:
     """Open a file, and create it with 0600 and its folder's access of the group; an `opener` of `open`."""
     descriptor = os.open(path, flags, 0o600)
-    if flags & os.O_CREAT and (shared := _shared(Path(path).parent) & 0o060):
+    if flags & os.O_CREAT and (shared := group_access(Path(path).parent.stat()) & 0o060):
         with contextlib.suppress(PermissionError):  # the file existed, and is another user's
             os.fchmod(descriptor, 0o600 | shared)
     return descriptor
@@ -71,7 +71,6 @@ def denied(error: PermissionError) -> ConfigFault:
     )
 
 
-def _shared(folder: Path) -> int:
+def group_access(folder: os.stat_result) -> int:
     """Return the group's bits of a folder that others cannot use, else 0."""
-    mode = folder.stat().st_mode
-    return 0 if mode & 0o007 else mode & 0o070
+    return 0 if folder.st_mode & 0o007 else folder.st_mode & 0o070

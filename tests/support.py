@@ -32,6 +32,7 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
 from returns_pipeline.usecases import uploads
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.upload_days import UploadDays
 from tests.commands import Output, run_command
 
 #: In continuous integration the data set must be installed, so that these tests are never silently skipped.
@@ -80,7 +81,7 @@ def sent(
     context: Context, files: Sequence[FoundFile], key: RequestKey | None = None, number: str | None = None
 ) -> AcceptedUpload:
     """Accept a request whose files are in the spool, and send its chunks. Raises its fault."""
-    (found,) = uploads.accept(context, [Upload(files, key, number)])
+    (found,) = uploads.accept(context, [Upload(files, key, number)], UploadDays())
     if isinstance(found, PipelineError):
         raise found
     uploads.send(context, [found])

@@ -74,7 +74,6 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=True,
         # Flower needs these events.
         worker_send_task_events=True,
-        task_send_sent_event=True,
         worker_hijack_root_logger=False,
         timezone=settings.timezone,
         enable_utc=True,

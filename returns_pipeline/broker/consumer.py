@@ -1,6 +1,7 @@
 """The part of a worker that receives messages: it survives a Redis that refuses commands."""
 
 import time
+from typing import Any
 
 import structlog
 from celery.worker import state
@@ -19,6 +20,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 #: Seconds of work without an error after which the pauses are short again.
 _QUIET_SECONDS = 60.0
 _STEP = 0.1
+#: Seconds for which events, which Flower shows, are gathered. One message for each of them would be half of
+#: the work of this process.
+_EVENTS_SECONDS = 0.5
 
 
 class PatientConsumer(Consumer):
@@ -31,6 +35,15 @@ class PatientConsumer(Consumer):
 
     _pause = _FIRST_PAUSE
     _last_error = 0.0
+    _flush_at = 0.0
+
+    def on_send_event_buffered(self) -> Any:
+        """Have the gathered events sent soon, with those that come until then."""
+        hub: Any = getattr(self, "hub", None)
+        now = time.monotonic()
+        if hub and now >= self._flush_at:
+            self._flush_at = now + _EVENTS_SECONDS
+            hub.call_later(_EVENTS_SECONDS, super().on_send_event_buffered)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Close the connection as Celery does; if Redis refused a command, wait until it takes messages."""

@@ -1,5 +1,6 @@
 """`returns-pipeline web`: the web page and the REST interface."""
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,10 @@ from returns_pipeline.cli.installation import open_database
 
 if TYPE_CHECKING:
     from returns_pipeline.settings import Settings
+
+#: Seconds after which a thread that computes lets another one run. Python's own 5 ms are a long time for the
+#: threads that store and send requests, which wait for their turn after each statement.
+_SWITCH_SECONDS = 0.0005
 
 
 def web() -> None:
@@ -60,6 +65,15 @@ def _serve(settings: "Settings") -> None:
         # An event stream would keep the process running for ever.
         timeout_graceful_shutdown=5,
     )
+    _tune_interpreter()
     is_shared = settings.web_processes > 1
     sockets = [shared_socket(settings.web_host, settings.web_port)] if is_shared else None
     uvicorn.Server(config).run(sockets)
+
+
+def _tune_interpreter() -> None:
+    """Let threads take turns more often, and exclude from garbage collection what stays until the end."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

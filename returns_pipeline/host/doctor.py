@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,9 +212,8 @@ def _folders(settings: Settings) -> str:
 def _require_writable(folder: str) -> None:
     """Raise PipelineError unless objects can be written below a folder of a store and deleted there."""
     photos = Sources()
-    place = f"{folder}/{OWN_PREFIX}doctor-{os.getpid()}"
-    photos.put(place, b"doctor")
-    photos.remove(place)
+    (probe,) = photos.put_all(folder, [(f"{OWN_PREFIX}doctor-{uuid.uuid4().hex}", b"doctor")])
+    photos.remove(probe.path)
 
 
 def _open_to_others(settings: Settings) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
 from returns_pipeline.photos.source import ImmovableFault, PhotoSource
-from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.images import Move, PendingImage
 from returns_pipeline.records.places import is_object
 from returns_pipeline.records.removal import StoredFile
@@ -86,11 +85,10 @@ def _carried(photos: PhotoSource, move: Move) -> bool:
 def _write_whole(photos: PhotoSource, move: Move, content: bytes) -> None:
     """Write a photo durably. Raises ConfigFault if another one lies at its destination."""
     if is_object(move.destination):
-        photos.put(move.destination, content)
+        photos.put_all(_folder(move.destination), [(_name(move.destination), content)])
         return
-    folder = _folder(move.destination)
-    make_folder(folder)
-    draft = photos.put(f"{folder}/.{move.image_id}.{uuid.uuid4().hex}.part", content)
+    draft_name = f".{move.image_id}.{uuid.uuid4().hex}.part"
+    (draft,) = photos.put_all(_folder(move.destination), [(draft_name, content)])
     try:
         with Path(draft.path).open("rb") as stream:
             os.fsync(stream.fileno())
@@ -110,3 +108,7 @@ def _write_whole(photos: PhotoSource, move: Move, content: bytes) -> None:
 
 def _folder(place: str) -> str:
     return place.rpartition("/")[0]
+
+
+def _name(place: str) -> str:
+    return place.rpartition("/")[2]

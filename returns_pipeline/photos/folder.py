@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
-from returns_pipeline.photos import file_systems, folder_moves, folder_removals, intake_rules
+from returns_pipeline.photos import file_systems, folder_moves, folder_removals, folder_writes, intake_rules
 from returns_pipeline.photos.file_identity import identity_of, is_copy
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.photos.folder_search import FolderSearch, found_file
 from returns_pipeline.photos.source import Reader
-from returns_pipeline.private_files import make_folder, open_private
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.records.removal import StoredFile
 
@@ -143,23 +142,9 @@ class FolderSource:
         """Move files, across file systems too. See PhotoSource.move."""
         return folder_moves.move_all(moves, progress)
 
-    def put(self, place: str, content: bytes) -> FoundFile:
-        """Write a new file, and its folder if it does not exist. See PhotoSource.put."""
-        path = Path(place)
-        try:
-            try:
-                _write(path, content)
-            except FileNotFoundError:
-                make_folder(path.parent)
-                _write(path, content)
-        except OSError as error:
-            raise TransientFault(
-                "{place} cannot be written: {reason}.",
-                "Free some space, or give this process's user permission to write there.",
-                place=place,
-                reason=error.strerror,
-            ) from error
-        return self.describe(place)
+    def put_all(self, folder: str, photos: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+        """Write new files, and their folder if it does not exist. See PhotoSource.put_all."""
+        return folder_writes.write_all(folder, photos)
 
     def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
         """Delete files that are the recorded ones. See PhotoSource.remove_originals."""
@@ -187,11 +172,6 @@ def _is_unchanged(file: FoundFile) -> bool:
         return identity_of(os.lstat(file.path)) == file.identity
     except OSError:
         return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb", opener=open_private) as stream:
-        stream.write(content)
 
 
 def _content(descriptor: int, size: int, max_bytes: int) -> bytes:

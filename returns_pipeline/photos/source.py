@@ -123,8 +123,11 @@ class PhotoSource(Protocol):
         """
         ...
 
-    def put(self, place: str, content: bytes) -> FoundFile:
-        """Write a new photo and return it. Raises TransientFault if there is no room or no permission."""
+    def put_all(self, folder: str, photos: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+        """Write new photos, (name, content) pairs, into a folder, all or none; return them in their order.
+
+        No photo has one of the names. Raises TransientFault if there is no room or no permission.
+        """
         ...
 
     def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:

@@ -112,9 +112,9 @@ class Sources:
             raise first
         return gone
 
-    def put(self, place: str, content: bytes) -> FoundFile:
-        """Write a new photo. See PhotoSource.put."""
-        return self._of(place).put(place, content)
+    def put_all(self, folder: str, photos: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+        """Write new photos. See PhotoSource.put_all."""
+        return self._of(folder).put_all(folder, photos)
 
     def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
         """Delete recorded photos. See PhotoSource.remove_originals."""

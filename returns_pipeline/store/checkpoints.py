@@ -9,6 +9,8 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 #: Seconds between two checkpoints of one process, while it writes.
 _EVERY = 2.0
@@ -53,8 +55,8 @@ class Checkpoints:
                 connection.execute("PRAGMA wal_checkpoint(RESTART)")
 
 
-class Changes:
-    """Tells whether something was committed to a database file, for a few microseconds. For one thread."""
+class QuickReads:
+    """Reads of a database file that wait for nothing and take some microseconds. For one thread."""
 
     def __init__(self, file: str) -> None:
         """Connect at the first use."""
@@ -63,10 +65,15 @@ class Changes:
 
     def version(self) -> int | None:
         """Return a number that another one follows after each commit of others; None if it is unknown."""
+        rows = self.rows("PRAGMA data_version")
+        return int(rows[0][0]) if rows else None
+
+    def rows(self, query: str, values: Sequence[int | str] = ()) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a query; None if the file cannot be read now."""
         try:
             if self._connection is None:
                 self._connection = sqlite3.connect(self._file, timeout=0, check_same_thread=False)
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            return self._connection.execute(query, values).fetchall()
         except sqlite3.Error:
             return None
 

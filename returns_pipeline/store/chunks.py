@@ -1,11 +1,11 @@
 """Chunks: claimed with a lease in one conditional UPDATE, stored in one transaction that may run twice.
 
-`_may_be_claimed` decides whether a chunk may be claimed.
+`_MAY_BE_CLAIMED` decides whether a chunk may be claimed.
 """
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +18,10 @@ from returns_pipeline.records.images import ImageState, Move, Outcome, PendingIm
 from returns_pipeline.records.likeness import Uncompared
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Embedded, Prediction
-from returns_pipeline.records.runs import OF_INTAKE, RunKind
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.text import printable
 from returns_pipeline.store import bulk, codes, final_labels, fingerprints, likeness, returns
-from returns_pipeline.store.clocks import has_ended
+from returns_pipeline.store.clocks import furthest_end, is_over
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
@@ -32,7 +32,6 @@ from returns_pipeline.store.tables import (
     escape_path,
     images,
     model_versions,
-    of_stages,
     predictions,
     runs,
 )
@@ -41,9 +40,6 @@ from returns_pipeline.store.tables import (
 class LeaseLostError(PipelineError):
     """Another process has claimed the chunk meanwhile. Its results count; this process drops its own."""
 
-
-#: `recent_cost` measures this many chunks, and only chunks and runs with at least this many images.
-_MEASURED_CHUNKS, _LEAST_IMAGES = 100, 16
 
 _shadow_version = model_versions.alias("beside")
 _is_shadow = sa.and_(
@@ -70,6 +66,53 @@ _RUN = (
 
 _OPEN = {"state": ChunkState.OPEN, "lease_owner": None, "lease_token": None, "lease_until": None}
 
+# The statements of every chunk are built once: building one costs four times as much as executing it.
+
+#: A chunk is open, or its lease has expired, or the message `owner` holds the lease. A message that holds the
+#: lease is delivered again because its first process died.
+_MAY_BE_CLAIMED = sa.or_(
+    chunks.c.state == ChunkState.OPEN,
+    sa.and_(
+        chunks.c.state == ChunkState.LEASED,
+        sa.or_(
+            is_over(chunks.c.lease_until, sa.bindparam("now"), sa.bindparam("furthest")),
+            chunks.c.lease_owner == sa.bindparam("owner"),
+        ),
+    ),
+)
+_CLAIM = (
+    sa.update(chunks)
+    .where(chunks.c.id == sa.bindparam("chunk"), _MAY_BE_CLAIMED)
+    .values(state=ChunkState.LEASED, attempts=chunks.c.attempts + 1)
+    .returning(chunks.c.run_id, chunks.c.attempts, chunks.c.error, chunks.c.size)
+)
+_PENDING = (
+    sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY, images.c.return_id)
+    .where(images.c.chunk_id == sa.bindparam("chunk"), images.c.state == ImageState.PENDING)
+    .order_by(images.c.id)
+)
+#: Sets the columns that are among its parameters. An UPDATE, because it locks the row until the transaction
+#: ends.
+_HELD = (
+    sa.update(chunks)
+    .where(
+        chunks.c.id == sa.bindparam("chunk"),
+        chunks.c.state == ChunkState.LEASED,
+        chunks.c.lease_token == sa.bindparam("held"),
+    )
+    .returning(chunks.c.timings)
+)
+_OF_CHUNK = sa.update(chunks).where(chunks.c.id == sa.bindparam("chunk"))
+_DONE = _OF_CHUNK.values(
+    state=ChunkState.DONE, lease_owner=None, lease_token=None, lease_until=None, error=None
+)
+_MOVED = (
+    sa.update(images)
+    .where(images.c.chunk_id == sa.bindparam("chunk"), images.c.in_intake)
+    .values(in_intake=False)
+)
+_RETURNS = returns.of_images(images.c.chunk_id == sa.bindparam("chunk"))
+
 
 def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: float) -> Claim | None:
     """Claim a chunk for `lease_seconds` on behalf of the message `owner`; None if it cannot be claimed.
@@ -78,30 +121,22 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
     """
     now = utc_now()
     token = uuid.uuid4().hex
+    condition = {"now": now, "furthest": furthest_end(now, lease_seconds), "owner": owner}
+    lease = {
+        "lease_owner": owner,
+        "lease_token": token,
+        "lease_until": now + timedelta(seconds=lease_seconds),
+    }
+    this = {"chunk": chunk_id}
     with db.write() as connection:
-        claimed = connection.execute(
-            sa.update(chunks)
-            .where(chunks.c.id == chunk_id, _may_be_claimed(owner, now, lease_seconds))
-            .values(
-                state=ChunkState.LEASED,
-                attempts=chunks.c.attempts + 1,
-                lease_owner=owner,
-                lease_token=token,
-                lease_until=now + timedelta(seconds=lease_seconds),
-                worker=worker,
-            )
-            .returning(chunks.c.run_id, chunks.c.attempts, chunks.c.error, chunks.c.size)
-        ).one_or_none()
+        claimed = connection.execute(_CLAIM, this | condition | lease | {"worker": worker}).one_or_none()
         if claimed is None:
             return None
-        # Each attempt writes its own error. After a process that died, the column stays empty.
-        connection.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(error=None))
+        if claimed.error is not None:
+            # Each attempt writes its own error. After a process that died, the column stays empty.
+            connection.execute(_OF_CHUNK, this | {"error": None})
         run = connection.execute(_RUN, {"run": claimed.run_id}).one()
-        pending = connection.execute(
-            sa.select(images.c.id, images.c.source_path, images.c.size, IDENTITY, images.c.return_id)
-            .where(images.c.chunk_id == chunk_id, images.c.state == ImageState.PENDING)
-            .order_by(images.c.id)
-        )
+        pending = connection.execute(_PENDING, this)
         return Claim(
             chunk_id=chunk_id,
             run_id=claimed.run_id,
@@ -116,18 +151,6 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
             images=tuple(PendingImage(*row) for row in pending),
             shadow=_shadow(run),
         )
-
-
-def _may_be_claimed(owner: str, now: datetime, lease_seconds: float) -> sa.ColumnElement[bool]:
-    """Condition: the chunk is open, or its lease has expired, or the message `owner` holds the lease.
-
-    A message that holds the lease is delivered again because its first process died.
-    """
-    is_expired = has_ended(chunks.c.lease_until, now, lease_seconds)
-    return sa.or_(
-        chunks.c.state == ChunkState.OPEN,
-        sa.and_(chunks.c.state == ChunkState.LEASED, sa.or_(is_expired, chunks.c.lease_owner == owner)),
-    )
 
 
 def _shadow(run: Any) -> Shadow | None:
@@ -213,7 +236,7 @@ def store(
             connection.execute(db.insert(embeddings).values(row).on_conflict_do_nothing())
         # Only clients name the return of a photo before it is classified.
         is_given = held.kind is RunKind.API
-        return is_given and returns.queue_of_images(connection, images.c.chunk_id == held.chunk_id)
+        return is_given and returns.queue_found(connection, _RETURNS, {"chunk": held.chunk_id})
 
 
 def store_shadow(db: Database, shadow: Shadow, predicted: Sequence[tuple[int, Prediction]]) -> None:
@@ -269,13 +292,13 @@ def finish(
     LeaseLostError if another process has claimed the chunk.
     """
     with db.write() as connection:
-        _require_lease(connection, held)
+        stored = _require_lease(connection, held)
         if gone:
             connection.execute(
                 sa.update(images).where(images.c.id == sa.bindparam("image")).values(archived_path=None),
                 [{"image": image_id} for image_id in gone],
             )
-        moved = sa.and_(images.c.chunk_id == held.chunk_id, images.c.in_intake)
+        moved = _MOVED
         if staying:
             connection.execute(
                 sa.update(images)
@@ -287,23 +310,12 @@ def finish(
                 ),
                 [{"image": image_id, "reason": printable(reason)} for image_id, reason in staying.items()],
             )
-            moved = sa.and_(moved, images.c.id.not_in(list(staying)))
-        connection.execute(sa.update(images).where(moved).values(in_intake=False))
-        stored = connection.execute(sa.select(chunks.c.timings).where(chunks.c.id == held.chunk_id)).scalar()
+            moved = moved.where(images.c.id.not_in(list(staying)))
+        connection.execute(moved, {"chunk": held.chunk_id})
         counted = {COLOURED: stored[COLOURED]} if stored and COLOURED in stored else {}
-        connection.execute(
-            sa.update(chunks)
-            .where(chunks.c.id == held.chunk_id)
-            .values(
-                state=ChunkState.DONE,
-                lease_owner=None,
-                lease_token=None,
-                lease_until=None,
-                error=None,
-                finished_at=utc_now(),
-                timings={stage: round(seconds * 1000, 1) for stage, seconds in timings.items()} | counted,
-            )
-        )
+        milliseconds = {stage: round(seconds * 1000, 1) for stage, seconds in timings.items()}
+        done = {"finished_at": utc_now(), "timings": milliseconds | counted}
+        connection.execute(_DONE, {"chunk": held.chunk_id} | done)
 
 
 def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
@@ -319,51 +331,13 @@ def release(db: Database, held: Claim, error: str, *, counts: bool) -> None:
         )
 
 
-def recent_cost(db: Database, model: ModelRef) -> float | None:
-    """Return the process seconds for one image in the model's newest night; None before the first night.
-
-    Leaves out small runs, small chunks, and chunks whose files were only moved.
-    """
-    night = (
-        sa.select(runs.c.id)
-        .select_from(RUNS_WITH_MODEL)
-        .where(
-            model_versions.c.name == model.name,
-            model_versions.c.version == model.version,
-            runs.c.kind.in_(OF_INTAKE),
-            runs.c.seen >= _LEAST_IMAGES,
-        )
-        .order_by(runs.c.id.desc())
-        .limit(1)
-    )
-    measured = (
-        sa.select(chunks.c.size, chunks.c.timings)
-        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == ChunkState.DONE)
-        .limit(_MEASURED_CHUNKS)
-    )
-    with db.read() as connection:
-        rows = [
-            row
-            for row in connection.execute(measured)
-            if row.size >= _LEAST_IMAGES and row.timings and "predict" in row.timings
-        ]
-    size = sum(row.size for row in rows)
-    return sum(sum(of_stages(row.timings).values()) for row in rows) / 1000 / size if size else None
-
-
-def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> None:
-    # An UPDATE, not a SELECT, because it locks the row until the transaction ends.
-    updated = connection.execute(
-        sa.update(chunks)
-        .where(
-            chunks.c.id == held.chunk_id,
-            chunks.c.state == ChunkState.LEASED,
-            chunks.c.lease_token == held.token,
-        )
-        .values(lease_token=held.token, **values)
-    )
-    if updated.rowcount != 1:
+def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> Any:
+    """Lock a claimed chunk and set `values`; return its timings. Raises LeaseLostError."""
+    keys = {"chunk": held.chunk_id, "held": held.token, "lease_token": held.token}
+    found = connection.execute(_HELD, keys | values).one_or_none()
+    if found is None:
         raise LeaseLostError("Chunk {chunk_id} was claimed by another process.", chunk_id=held.chunk_id)
+    return found.timings
 
 
 _RESULT = (

@@ -24,4 +24,14 @@ def has_ended(end: sa.ColumnElement[Any], now: datetime, seconds: float) -> sa.C
     Another machine's clock may be ahead by as much as a hold lasts: that much earlier it ends where the clock
     is behind.
     """
-    return sa.or_(end < now, end > now + timedelta(seconds=2 * seconds))
+    return is_over(end, now, furthest_end(now, seconds))
+
+
+def is_over(end: sa.ColumnElement[Any], now: Any, furthest: Any) -> sa.ColumnElement[bool]:
+    """Condition as `has_ended`, of moments or of parameters; `furthest` is that of `furthest_end`."""
+    return sa.or_(end < now, end > furthest)
+
+
+def furthest_end(now: datetime, seconds: float) -> datetime:
+    """Return the latest end that a hold for `seconds` can have."""
+    return now + timedelta(seconds=2 * seconds)

@@ -30,6 +30,11 @@ _AUDITED = {
     ModelAction.SHADOW: AuditAction.SHADOW,
 }
 
+#: Built once, because each request asks for it.
+_ACTIVE_VERSION = sa.select(model_versions.c.version).where(
+    model_versions.c.name == sa.bindparam("model"), IS_ACTIVE
+)
+
 
 def ensure(db: Database, connection: sa.Connection, facts: ModelFacts) -> int:
     """Return the id of a version's row. Inserts it as a candidate if it is missing.
@@ -68,6 +73,12 @@ def active(db: Database, name: str) -> ModelRow | None:
     """Return the active version of a model, or None before its first use."""
     is_active = sa.and_(model_versions.c.name == name, IS_ACTIVE)
     return next(iter(_rows(db, is_active)), None)
+
+
+def active_version(db: Database, name: str) -> int | None:
+    """Return the number of the active version of a model, or None before its first use."""
+    with db.read() as connection:
+        return connection.execute(_ACTIVE_VERSION, {"model": name}).scalar()
 
 
 def all_versions(db: Database) -> list[ModelRow]:

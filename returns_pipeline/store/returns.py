@@ -1,6 +1,6 @@
 """Returns: finding them, opening those that a photo names, their history, and the queue of verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -88,12 +88,21 @@ def queue(connection: sa.Connection, return_ids: Iterable[int]) -> None:
         )
 
 
-def queue_of_images(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bool:
-    """Queue the returns of some images for judging; return whether there are any."""
-    query = sa.select(images.c.return_id).where(condition, images.c.return_id.is_not(None)).distinct()
-    found = list(connection.execute(query).scalars())
+def of_images(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return a query of the returns of some images."""
+    return sa.select(images.c.return_id).where(condition, images.c.return_id.is_not(None)).distinct()
+
+
+def queue_found(connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, object]) -> bool:
+    """Queue the returns for judging that a query of `of_images` finds; return whether there are any."""
+    found = list(connection.execute(query, values).scalars())
     queue(connection, found)
     return bool(found)
+
+
+def queue_of_images(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> bool:
+    """Queue the returns of some images for judging; return whether there are any."""
+    return queue_found(connection, of_images(condition), {})
 
 
 def take_queued(connection: sa.Connection, most: int) -> list[int]:

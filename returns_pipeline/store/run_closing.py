@@ -16,14 +16,17 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.runs import existing
 from returns_pipeline.store.tables import CORRECTED, NOT_CLOSED, UNFINISHED, chunks, runs
 
+_HAS_OPEN_CHUNK: Any = sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)
+#: Built once, because each chunk asks for it.
+_COMPLETE = sa.select(sa.true()).where(
+    runs.c.id == sa.bindparam("run"), runs.c.state == RunState.RUNNING, ~_HAS_OPEN_CHUNK
+)
+
 
 def is_complete(db: Database, run_id: int) -> bool:
     """Whether a run's scan has ended, all its chunks are done, and no process is closing it."""
-    query = sa.select(sa.true()).where(
-        runs.c.id == run_id, runs.c.state == RunState.RUNNING, ~_has_open_chunk()
-    )
     with db.read() as connection:
-        return connection.execute(query).scalar() is not None
+        return connection.execute(_COMPLETE, {"run": run_id}).scalar() is not None
 
 
 def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime | None:
@@ -36,7 +39,7 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
     with db.write() as connection:
         taken = connection.execute(
             sa.update(runs)
-            .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_has_open_chunk())
+            .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_HAS_OPEN_CHUNK)
             .values(state=RunState.CLOSING, touched_at=now)
         )
         return now if taken.rowcount == 1 else None
@@ -76,7 +79,7 @@ def to_close(db: Database, lease_seconds: float) -> list[int]:
     """Return the complete runs that no process is closing."""
     stuck = sa.and_(runs.c.state == RunState.CLOSING, is_past(runs.c.touched_at, utc_now(), lease_seconds))
     ready = sa.or_(runs.c.state == RunState.RUNNING, stuck)
-    query = sa.select(runs.c.id).where(NOT_CLOSED, ready, ~_has_open_chunk())
+    query = sa.select(runs.c.id).where(NOT_CLOSED, ready, ~_HAS_OPEN_CHUNK)
     with db.read() as connection:
         return [int(run_id) for run_id in connection.execute(query).scalars()]
 
@@ -154,7 +157,3 @@ def end_correction(db: Database, run_id: int, corrected_at: datetime) -> None:
             .where(runs.c.id == run_id, runs.c.corrected_at == corrected_at)
             .values(corrected_at=None)
         )
-
-
-def _has_open_chunk() -> Any:
-    return sa.exists().where(chunks.c.run_id == runs.c.id, UNFINISHED)

@@ -46,6 +46,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 #: Columns of an image that a scan fills.
 _SCANNED = ("run_id", "chunk_id", "source_path", "in_intake", "size", "mtime_ns", "identity", "state")
 
+#: The unique index that lets one row have a file while it is in the intake.
+_IN_INTAKE = "(source_path) WHERE in_intake"
+# The statements of each chunk are built once: building one costs more than executing it.
+_TOUCH = sa.update(runs).where(runs.c.id == sa.bindparam("run"), runs.c.state == RunState.SCANNING)
+_NEW_CHUNK = sa.insert(chunks).values(state=ChunkState.OPEN).returning(chunks.c.id)
+_SIZE = sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == sa.bindparam("chunk"))
+_OF_REQUEST = sa.select(runs.c.id).where(runs.c.request_id == sa.bindparam("request"))
+
 
 #: Whether each file is still at its place, asked for after its row is inserted.
 IsThere = Callable[[Sequence[FoundFile]], Sequence[bool]]
@@ -122,11 +130,7 @@ def touch(db: Database, run_id: int) -> None:
 
 
 def _touch(connection: sa.Connection, run_id: int) -> None:
-    touched = connection.execute(
-        sa.update(runs)
-        .where(runs.c.id == run_id, runs.c.state == RunState.SCANNING)
-        .values(touched_at=utc_now())
-    )
+    touched = connection.execute(_TOUCH, {"run": run_id, "touched_at": utc_now()})
     if touched.rowcount == 0:
         raise NotScanningError("Run {run_id} takes no more files.", run_id=run_id)
 
@@ -165,17 +169,14 @@ def _insert_chunk(
 ) -> int | None:
     """Insert a chunk and its images; return its id, or None if no file is left. See `add_chunks`."""
     now = utc_now()
-    chunk_id = connection.execute(
-        sa.insert(chunks)
-        .values(run_id=run_id, state=ChunkState.OPEN, size=0, sent_at=now, received_at=now)
-        .returning(chunks.c.id)
-    ).scalar_one()
     in_intake, state = is_there is not None, ImageState.PENDING.value
+    values = {"run_id": run_id, "size": len(files), "sent_at": now, "received_at": now}
+    chunk_id = connection.execute(_NEW_CHUNK, values).scalar_one()
     rows = [
         (run_id, chunk_id, escape_path(path), in_intake, size, mtime_ns, identity, state)
         for path, size, mtime_ns, _, identity, _, _ in files
     ]
-    bulk.insert(connection, images, _SCANNED, rows, conflict="(source_path) WHERE in_intake")
+    size = bulk.insert(connection, images, _SCANNED, rows, conflict=_IN_INTAKE)
     there = is_there(files) if is_there is not None else ()
     gone = [file.path for file, is_left in zip(files, there, strict=False) if not is_left]
     if gone:
@@ -183,15 +184,15 @@ def _insert_chunk(
             images.c.chunk_id == chunk_id, images.c.source_path == sa.bindparam("gone", type_=PathText)
         )
         connection.execute(sa.delete(images).where(is_gone), [{"gone": path} for path in gone])
-    count = sa.select(sa.func.count()).select_from(images).where(images.c.chunk_id == chunk_id)
-    size = connection.execute(count).scalar_one()
+    if size == len(files) > 0 and not gone:
+        return int(chunk_id)
+    size = connection.execute(_SIZE, {"chunk": chunk_id}).scalar_one()
     if is_there is not None and size < len(files) and (free := release_replaced(connection, files)):
         rows_of = {file: row for row, file in zip(rows, files, strict=True) if file.path in free}
-        again = [
-            rows_of[file] for file, is_left in zip(rows_of, is_there([*rows_of]), strict=True) if is_left
-        ]
-        bulk.insert(connection, images, _SCANNED, again, conflict="(source_path) WHERE in_intake")
-        size = connection.execute(count).scalar_one()
+        still = is_there([*rows_of])
+        again = [rows_of[file] for file, is_left in zip(rows_of, still, strict=True) if is_left]
+        bulk.insert(connection, images, _SCANNED, again, conflict=_IN_INTAKE)
+        size = connection.execute(_SIZE, {"chunk": chunk_id}).scalar_one()
     is_this = chunks.c.id == chunk_id
     connection.execute(
         sa.update(chunks).where(is_this).values(size=size) if size else sa.delete(chunks).where(is_this)
@@ -263,7 +264,7 @@ def existing(db: Database, run_id: int) -> RunSummary:
 def find_request(db: Database, request_id: str) -> int | None:
     """Return the id of the run that a request opened, or None before that."""
     with db.read() as connection:
-        found = connection.execute(sa.select(runs.c.id).where(runs.c.request_id == request_id)).scalar()
+        found = connection.execute(_OF_REQUEST, {"request": request_id}).scalar()
     return None if found is None else int(found)
 
 

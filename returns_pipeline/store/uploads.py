@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState, Received
 from returns_pipeline.records.runs import RunKind, RunState
 from returns_pipeline.records.uploads import AddedImage, Upload
@@ -14,11 +14,42 @@ from returns_pipeline.store import runs as run_rows
 from returns_pipeline.store.clocks import FUTURE
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN
-from returns_pipeline.store.tables import NOT_CLOSED, chunks, images, predictions, runs
+from returns_pipeline.store.tables import NOT_CLOSED, images, predictions, runs
 
-#: `recent_cost` measures so many chunks, and these stages. The others cost the same whatever a chunk's size.
-_MEASURED_CHUNKS = 20
-_OF_IMAGES = ("read", "decode", "codes", "predict")
+# The statements of every request are built once: building one costs more than executing it.
+_ADDED = sa.select(images.c.source_path, images.c.id, images.c.chunk_id).where(
+    images.c.chunk_id.in_(sa.bindparam("some", expanding=True))
+)
+_CHUNKS_OF = (
+    sa.select(images.c.chunk_id).where(images.c.id.in_(sa.bindparam("some", expanding=True))).distinct()
+)
+_PENDING = (
+    sa.select(images.c.chunk_id)
+    .where(images.c.chunk_id.in_(sa.bindparam("some", expanding=True)), images.c.state == ImageState.PENDING)
+    .distinct()
+)
+#: Stops at the first pending image of a chunk.
+_PENDING_NOW = """
+    SELECT id FROM chunks
+    WHERE EXISTS (SELECT 1 FROM images WHERE chunk_id = chunks.id AND state = ?) AND id IN ({places})
+"""
+_OUTCOMES = (
+    sa.select(
+        images.c.id,
+        images.c.state,
+        images.c.code,
+        images.c.detail,
+        predictions.c.label_index,
+        predictions.c.label,
+        predictions.c.probability,
+        predictions.c.main_label,
+        predictions.c.main_probability,
+        predictions.c.top,
+        predictions.c.decision,
+    )
+    .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
+    .where(images.c.id.in_(sa.bindparam("some", expanding=True)), images.c.deleted_at.is_(None))
+)
 
 
 def add(
@@ -71,48 +102,41 @@ def _take_keys(db: Database, connection: sa.Connection, uploads: Sequence[Upload
 def _added(connection: sa.Connection, chunk_ids: Sequence[int]) -> dict[str, AddedImage]:
     found = {}
     for part in bulk.parts(chunk_ids):
-        query = sa.select(images.c.source_path, images.c.id, images.c.chunk_id)
-        for path, image_id, chunk_id in connection.execute(query.where(images.c.chunk_id.in_(part))):
+        for path, image_id, chunk_id in connection.execute(_ADDED, {"some": part}):
             found[path] = AddedImage(image_id, chunk_id)
     return found
 
 
-def recent_cost(db: Database, run_id: int) -> float | None:
-    """Return the process seconds for one image in the newest chunks of a run; None before the first.
-
-    It is that of the chunk with the least: small chunks on a busy machine cost more for each image.
-    """
-    query = (
-        sa.select(chunks.c.size, chunks.c.timings)
-        .where(chunks.c.run_id == run_id, chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
-        .order_by(chunks.c.id.desc())
-        .limit(_MEASURED_CHUNKS)
-    )
-    with db.read() as connection:
-        rows = [row for row in connection.execute(query) if row.timings and "predict" in row.timings]
-    costs = [sum(row.timings.get(stage, 0) for stage in _OF_IMAGES) / 1000 / row.size for row in rows]
-    return min(costs, default=None)
-
-
 def chunks_of(db: Database, image_ids: Sequence[int]) -> set[int]:
     """Return the chunks that these images belong to now."""
-    found: set[int] = set()
-    with db.read() as connection:
-        for part in bulk.parts(image_ids):
-            some = images.c.id.in_(part)
-            found |= set(connection.execute(sa.select(images.c.chunk_id).where(some).distinct()).scalars())
-    return found
+    return _scalars(db, _CHUNKS_OF, image_ids)
 
 
 def pending(db: Database, chunk_ids: Sequence[int]) -> set[int]:
     """Return which of these chunks have pending images."""
+    return _scalars(db, _PENDING, chunk_ids)
+
+
+def pending_now(db: Database, chunk_ids: Sequence[int]) -> set[int] | None:
+    """Return as `pending`, without waiting for anything; None if this database cannot tell so fast.
+
+    For one thread of a process.
+    """
+    found: set[int] = set()
+    for part in bulk.parts(chunk_ids):
+        places = ", ".join("?" * len(part))
+        rows = db.quick_rows(_PENDING_NOW.format(places=places), (ImageState.PENDING.value, *part))
+        if rows is None:
+            return None
+        found.update(chunk_id for (chunk_id,) in rows)
+    return found
+
+
+def _scalars(db: Database, query: sa.Select[Any], ids: Sequence[int]) -> set[int]:
     found: set[int] = set()
     with db.read() as connection:
-        for part in bulk.parts(chunk_ids):
-            is_pending = sa.and_(images.c.chunk_id.in_(part), images.c.state == ImageState.PENDING)
-            found |= set(
-                connection.execute(sa.select(images.c.chunk_id).where(is_pending).distinct()).scalars()
-            )
+        for part in bulk.parts(ids):
+            found |= set(connection.execute(query, {"some": part}).scalars())
     return found
 
 
@@ -121,27 +145,10 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
 
     Predictions are those of each run's model.
     """
-    query = (
-        sa.select(
-            images.c.id,
-            images.c.state,
-            images.c.code,
-            images.c.detail,
-            predictions.c.label_index,
-            predictions.c.label,
-            predictions.c.probability,
-            predictions.c.main_label,
-            predictions.c.main_probability,
-            predictions.c.top,
-            predictions.c.decision,
-        )
-        .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
-        .where(images.c.id.in_(sa.bindparam("some", expanding=True)), images.c.deleted_at.is_(None))
-    )
     found = {}
     with db.read() as connection:
         for part in bulk.parts(wanted):
-            for row in connection.execute(query, {"some": part}):
+            for row in connection.execute(_OUTCOMES, {"some": part}):
                 found[int(row.id)] = Received._make(row)
     return found
 

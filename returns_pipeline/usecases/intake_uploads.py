@@ -95,11 +95,11 @@ def _send_on(context: Context, key: str, sha256: str, target: str) -> None:
     with folder_uploads.complete(str(context.settings.spool_dir), key, sha256) as content:
         if content is None:
             return
+        folder, _, name = target.rpartition("/")
         try:
-            context.photos.put(target, content)
+            context.photos.put_all(folder, [(name, content)])
         except ConfigFault:
-            folder, _, name = target.rpartition("/")
-            context.photos.put(f"{folder}/{sha256[:12]}-{name}", content)
+            context.photos.put_all(folder, [(f"{sha256[:12]}-{name}", content)])
 
 
 def _root(context: Context, intake: int) -> str:

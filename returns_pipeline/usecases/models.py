@@ -102,8 +102,9 @@ def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle
     """
     model = model or settings.model
     while True:
-        bundle = find_bundle(settings.models_dir, _pinned(model, db))
-        if "/" in model or models.active(db, model) is not None:
+        pinned = _pinned(model, db)
+        bundle = find_bundle(settings.models_dir, pinned)
+        if "/" in pinned:
             return bundle
         reason = N_("the first run of this model; the highest version on disk")
         models.activate(db, _facts(bundle), ModelAction.FIRST_USE, person(), reason, expected=None)
@@ -112,8 +113,8 @@ def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle
 
 def _pinned(model: str, db: Database) -> str:
     """Return NAME/VERSION for a NAME with an active version; any other `model` as it is."""
-    active = None if "/" in model else models.active(db, model)
-    return str(active.facts.ref) if active else model
+    version = None if "/" in model else models.active_version(db, model)
+    return model if version is None else f"{model}/{version}"
 
 
 def versions(settings: Settings, db: Database, name: str | None = None) -> list[Version]:

@@ -16,7 +16,7 @@ from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.runs import RunKind, RunRequest, RunState
-from returns_pipeline.store import chunks, images, jobs, nights, outbox, runs
+from returns_pipeline.store import costs, images, jobs, nights, outbox, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import causes, feeds, intakes, manifests, models, schedule
 from returns_pipeline.usecases.context import Context
@@ -46,7 +46,7 @@ def chunk_size(context: Context, model: ModelRef) -> int:
     settings = context.settings
     if settings.chunk_size:
         return settings.chunk_size
-    return chunking.size_for(chunks.recent_cost(context.db, model), settings.chunk_seconds)
+    return chunking.size_for(costs.of_night(context.db, model), settings.chunk_seconds)
 
 
 def scan_on_request(

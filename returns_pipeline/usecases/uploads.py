@@ -6,7 +6,6 @@ All uploads of one day for one model version belong to one run, which closes whe
 import contextlib
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -17,22 +16,17 @@ from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.photos.chunking import chunked
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey
-from returns_pipeline.records.models import ModelRef
-from returns_pipeline.records.runs import RunKind, RunRequest
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.text import SPOOLED, safe_name
 from returns_pipeline.records.uploads import AcceptedUpload, AddedImage, Upload
-from returns_pipeline.settings import Settings
 from returns_pipeline.store import request_keys, runs
-from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.request_keys import KeyTakenError
-from returns_pipeline.store.uploads import add, chunks_of, end_days, recent_cost, unknown
+from returns_pipeline.store.uploads import add, chunks_of, end_days, unknown
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.runs import run_request
+from returns_pipeline.usecases.upload_days import UploadDay, UploadDays
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: Seconds that a chunk should take: a client waits for its whole chunk.
-_CHUNK_SECONDS = 0.1
 #: A spool file without a row is deleted after this time: its request was interrupted.
 _ORPHAN_NS = 3600 * 10**9
 #: How long a request that is repeated with its key gets the results of the first one.
@@ -45,21 +39,16 @@ def write_spool(context: Context, images: Iterable[tuple[str, bytes]]) -> list[F
     Raises TransientFault if they cannot be written, for example because the disk is full.
     """
     request = uuid.uuid4().hex
-    places: list[str] = []
-    written: list[FoundFile] = []
+    # `records.text.SPOOLED` finds the client's name in it.
+    named = ((f"{request}-{at:06}-{safe_name(name)}", content) for at, (name, content) in enumerate(images))
     try:
-        for number, (name, content) in enumerate(images):
-            # `records.text.SPOOLED` finds the client's name in it.
-            places.append(f"{context.settings.spool_dir}/{request}-{number:06}-{safe_name(name)}")
-            written.append(context.photos.put(places[-1], content))
+        return context.photos.put_all(str(context.settings.spool_dir), named)
     except TransientFault as fault:
-        discard(context, places)
         raise TransientFault(
             "The images cannot be written to the spool: {reason}.",
             "Free some space in RETURNS_SPOOL_DIR.",
             reason=fault.parameters.get("reason"),
         ) from fault
-    return written
 
 
 def discard(context: Context, places: Iterable[str]) -> None:
@@ -68,7 +57,9 @@ def discard(context: Context, places: Iterable[str]) -> None:
         context.photos.remove(place)
 
 
-def accept(context: Context, uploads: Sequence[Upload]) -> list[AcceptedUpload | PipelineError]:
+def accept(
+    context: Context, uploads: Sequence[Upload], days: UploadDays
+) -> list[AcceptedUpload | PipelineError]:
     """Insert rows for the spool files of several requests, in one transaction; nothing is sent yet.
 
     Returns for each request what was accepted, or its own fault: KeyTakenError if another request has its
@@ -78,17 +69,17 @@ def accept(context: Context, uploads: Sequence[Upload]) -> list[AcceptedUpload |
     Raises ConfigFault if the model is missing, TransientFault if the database does not answer.
     """
     try:
-        return _accept(context, uploads)
+        return _accept(context, uploads, days)
     except PipelineError:
         raise
     except Exception as error:
         log.warning("requests_accepted_one_by_one", requests=len(uploads), reason=repr(error))
-    return [_accept_alone(context, upload) for upload in uploads]
+    return [_accept_alone(context, upload, days) for upload in uploads]
 
 
-def _accept_alone(context: Context, upload: Upload) -> AcceptedUpload | PipelineError:
+def _accept_alone(context: Context, upload: Upload, days: UploadDays) -> AcceptedUpload | PipelineError:
     try:
-        return _accept(context, [upload])[0]
+        return _accept(context, [upload], days)[0]
     except PipelineError as fault:
         return fault
     except Exception:
@@ -96,20 +87,19 @@ def _accept_alone(context: Context, upload: Upload) -> AcceptedUpload | Pipeline
         return PipelineError("The images could not be stored.")
 
 
-def _accept(context: Context, uploads: Sequence[Upload]) -> list[AcceptedUpload | PipelineError]:
-    request = run_request(context, "", RunKind.API, context.settings.spool_dir)
+def _accept(
+    context: Context, uploads: Sequence[Upload], days: UploadDays
+) -> list[AcceptedUpload | PipelineError]:
     for _ in range(2):
-        request = replace(request, id=_request_id(utc_now(), context.settings, request))
-        # First a SELECT: on PostgreSQL, each refused INSERT would use up an id.
-        run_id = runs.find_request(context.db, request.id) or runs.open_run(context.db, request)
-        size = _chunk_size(context, run_id)
+        day = days.today(context)
         try:
-            divided = partial(_divided, size=size)
-            added = add(context.db, run_id, uploads, divided, context.photos.unchanged)
+            divided = partial(_divided, size=day.chunk_size)
+            added = add(context.db, day.run_id, uploads, divided, context.photos.unchanged)
         except runs.NotScanningError:
             # The run's day ended between the two statements.
+            days.forget_run()
             continue
-        return [_accepted(run_id, request.model, images, size) for images in added]
+        return [_accepted(day, images) for images in added]
     raise TransientFault("The day ended while the images were accepted.", "Try again.")
 
 
@@ -118,23 +108,16 @@ def _divided(files: Sequence[FoundFile], size: int) -> Iterable[Sequence[FoundFi
     return [files] if 0 < len(files) <= size else chunked(files, size)
 
 
-def _accepted(
-    run_id: int, model: ModelRef, images: Sequence[AddedImage | None] | None, chunk_size: int
-) -> AcceptedUpload | PipelineError:
+def _accepted(day: UploadDay, images: Sequence[AddedImage | None] | None) -> AcceptedUpload | PipelineError:
     if images is None:
         return KeyTakenError("A request with this key was accepted before.")
     there = [image for image in images if image]
     if len(there) < len(images):
         return TransientFault("A file of the request is missing in the spool.", "Try again.")
     chunk_ids = tuple(sorted({image.chunk_id for image in there}))
-    return AcceptedUpload(run_id, model, chunk_ids, tuple(image.id for image in there), chunk_size)
-
-
-def _chunk_size(context: Context, run_id: int) -> int:
-    """Return how many images a chunk may have, so that all processes share them while clients wait."""
-    cost = recent_cost(context.db, run_id)
-    most = context.settings.api_batch
-    return max(1, min(most, int(_CHUNK_SECONDS / cost))) if cost else most
+    return AcceptedUpload(
+        day.run_id, day.model, chunk_ids, tuple(image.id for image in there), day.chunk_size
+    )
 
 
 def send(context: Context, accepted: Iterable[AcceptedUpload]) -> bool:
@@ -151,11 +134,6 @@ def find_by_key(context: Context, key: RequestKey) -> tuple[AcceptedUpload, bool
     chunk_ids = tuple(chunks_of(context.db, found.images))
     model = runs.model_of(context.db, found.run_id)
     return AcceptedUpload(found.run_id, model, chunk_ids, found.images), found.sha256 == key.sha256
-
-
-def _request_id(moment: datetime, settings: Settings, request: RunRequest) -> str:
-    day = moment.astimezone(ZoneInfo(settings.timezone)).date().isoformat()
-    return f"api-{day}-{request.model_sha256[:32]}"
 
 
 def clean_up(context: Context, now: datetime) -> None:

@@ -49,6 +49,8 @@ def _body(schema: dict[str, Any], kind: str = "application/json") -> dict[str, A
 _MOST_PARTS = 100
 #: Half of the last stored digit of a probability, in place of 0, which has no logarithm.
 _LEAST = 5e-7
+#: Its logarithm. Most labels have no other one.
+_LEAST_LOGIT = round(math.log(_LEAST), 6)
 
 
 @router.post("/process_batch", summary="Class indices of base64 images", openapi_extra=_body(_BATCH))
@@ -231,4 +233,4 @@ def _two_heads(image: Received, bundle: Bundle) -> dict[str, Any]:
 
 
 def _logit(probability: float) -> float:
-    return round(math.log(max(probability, _LEAST)), 6)
+    return round(math.log(probability), 6) if probability > _LEAST else _LEAST_LOGIT

@@ -74,8 +74,10 @@ async def _principal(request: Request) -> Principal:
     return found
 
 
-def _at_least(role: Role) -> Callable[[Principal], Any]:
-    async def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+def _at_least(role: Role) -> Callable[[Request], Any]:
+    # One dependency, not two: each costs a request as much as its own work.
+    async def check(request: Request) -> Principal:
+        principal = await _principal(request)
         require_role(principal, role)
         return principal
 

@@ -21,6 +21,7 @@ from returns_pipeline.records.tasks import Task
 from returns_pipeline.records.uploads import AcceptedUpload, Upload
 from returns_pipeline.store import tables, uploads
 from returns_pipeline.store.request_keys import KeyTakenError
+from returns_pipeline.usecases.upload_days import UploadDays
 from returns_pipeline.usecases.uploads import accept, discard, find_by_key, send, write_spool
 from returns_pipeline.web.errors import BusyError
 from returns_pipeline.web.queries.pace import Pace
@@ -59,6 +60,7 @@ def test_requests_share_a_transaction_and_a_message_but_no_fault(home: Installat
             Upload(several[3]),
             Upload(several[4], None, "RMA-1"),
         ],
+        UploadDays(),
     )
     accepted = {at: one for at, one in enumerate(found) if isinstance(one, AcceptedUpload)}
     assert set(accepted) == {0, 1, 4}

@@ -25,6 +25,7 @@ from returns_pipeline.store import (
     browsing,
     chunks,
     codes,
+    costs,
     fingerprints,
     image_files,
     image_history,
@@ -170,7 +171,7 @@ def test_every_statement_uses_an_index_of_postgresql_among_a_million_images(home
     image = _newest_photo(home)
     with _remembered(home) as statements:
         _repair(home, context)
-        chunks.recent_cost(home.database, ModelRef("stub", 1))
+        costs.of_night(home.database, ModelRef("stub", 1))
         _a_night(home, context, queue, photos=_IMAGES_OF_A_CHUNK)
         _look_at_a_photo(home, image)
         _close(home, 1000 + _COMPLETE)

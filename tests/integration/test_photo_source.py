@@ -95,7 +95,11 @@ class MemorySource:
                 gone.append(each.image_id)
         return gone
 
+    def put_all(self, folder: str, photos: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+        return [self.put(f"{folder}/{name}", content) for name, content in photos]
+
     def put(self, place: str, content: bytes) -> FoundFile:
+        """Keep one photo."""
         self.photos[place] = content
         return self.describe(place)
 

@@ -24,7 +24,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.runs import RunKind, RunRequest
 from returns_pipeline.records.tasks import Argument, Task
-from returns_pipeline.store import chunks, images, resending, runs, tables
+from returns_pipeline.store import chunks, costs, images, resending, runs, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.chunks import classify_chunk
 from returns_pipeline.usecases.runs import scan, scan_night
@@ -385,7 +385,7 @@ def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installatio
     context, queue = home.in_process()
     context = replace(context, settings=home.settings.model_copy(update={"chunk_size": 20}))
     model = ModelRef("stub", 1)
-    assert chunks.recent_cost(home.database, model) is None
+    assert costs.of_night(home.database, model) is None
     scan(context, "request")
     queue.deliver(context)
     with home.database.write() as connection:
@@ -393,5 +393,5 @@ def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installatio
             connection.execute(
                 sa.update(tables.chunks).where(tables.chunks.c.id == chunk_id).values(timings=timings)
             )
-    assert chunks.recent_cost(home.database, model) == pytest.approx(0.2)
-    assert chunks.recent_cost(home.database, ModelRef("stub", 2)) is None
+    assert costs.of_night(home.database, model) == pytest.approx(0.2)
+    assert costs.of_night(home.database, ModelRef("stub", 2)) is None

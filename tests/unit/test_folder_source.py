@@ -197,18 +197,25 @@ def test_an_identity_changes_with_the_content(tmp_path: Path) -> None:
 
 
 def test_what_is_put_can_be_read_and_removed(tmp_path: Path) -> None:
-    """`put` creates the folder and returns the photo as `find` does; `remove` may be repeated."""
-    place = str(tmp_path / "spool" / "a.png")
-    found = PHOTOS.put(place, b"picture")
+    """`put_all` creates the folder and returns photos as `find` does; `remove` may be repeated."""
+    spool = tmp_path / "spool"
+    (found,) = PHOTOS.put_all(str(spool), [("a.png", b"picture")])
     assert list(PHOTOS.find(str(tmp_path))) == [found]
     image = PendingImage(1, found.path, found.size, found.identity)
     assert PHOTOS.read(image, found.size) == b"picture"
-    PHOTOS.remove(place)
-    PHOTOS.remove(place)
+    PHOTOS.remove(found.path)
+    PHOTOS.remove(found.path)
     assert list(PHOTOS.find(str(tmp_path))) == []
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(TransientFault, match="cannot be written"):
-        PHOTOS.put(str(tmp_path / "file" / "a.png"), b"picture")
+        PHOTOS.put_all(str(tmp_path / "file"), [("a.png", b"picture")])
+
+
+def test_photos_are_put_all_or_none(tmp_path: Path) -> None:
+    """If one photo cannot be written, those before it are deleted."""
+    with pytest.raises(TransientFault, match="cannot be written"):
+        PHOTOS.put_all(str(tmp_path), [("a.png", b"picture"), ("missing/b.png", b"picture")])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_classified_photo_is_read_from_a_file_system_with_coarse_times(tmp_path: Path) -> None:

@@ -157,20 +157,18 @@ class ObjectSource:
         """Move objects within their bucket. See PhotoSource.move."""
         return object_moves.move_all(self._pool, list(moves), progress)
 
-    def put(self, place: str, content: bytes) -> FoundFile:
-        """Write a new object, never over another one. See PhotoSource.put."""
-        bucket, key = Address.of(place)
-        store = store_of(bucket)
-        try:
-            with contextlib.suppress(AlreadyExistsError):
-                obstore.put(store, key, content, mode="create")
-            found = self.describe(place)
-            # The object of an attempt whose response was lost is the same; another one stays.
-            if found.size != len(content) or bytes(obstore.get(store, key).bytes()) != content:
-                raise object_moves.taken(place)
-        except ERRORS as error:
-            raise fault_of(place, error) from error
-        return found
+    def put_all(self, folder: str, photos: Iterable[tuple[str, bytes]]) -> list[FoundFile]:
+        """Write new objects, never over another one. See PhotoSource.put_all."""
+        wanted = [(f"{folder}/{name}", content) for name, content in photos]
+        results = list(self._pool.map(_put, wanted))
+        faults = [each for each in results if isinstance(each, PipelineError)]
+        written = [each for each in results if isinstance(each, FoundFile)]
+        if faults:
+            for each in written:
+                with contextlib.suppress(PipelineError):
+                    self.remove(each.path)
+            raise faults[0]
+        return written
 
     def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
         """Delete objects that are the recorded ones. See PhotoSource.remove_originals."""
@@ -226,6 +224,24 @@ class _Skipping:
             above, _, name = folder.rpartition("/")
             found = self._folders[folder] = self._leaves_folder(above) or self._is_skipped(name)
         return found
+
+
+def _put(photo: tuple[str, bytes]) -> FoundFile | PipelineError:
+    """Write one object; return it, or the fault."""
+    place, content = photo
+    bucket, key = Address.of(place)
+    store = store_of(bucket)
+    try:
+        try:
+            obstore.put(store, key, content, mode="create")
+        except AlreadyExistsError:
+            # The object of an attempt whose response was lost is the same; another one stays.
+            if bytes(obstore.get(store, key).bytes()) != content:
+                return object_moves.taken(place)
+        found = obstore.head(store, key)
+    except ERRORS as error:
+        return fault_of(place, error)
+    return _found(bucket, found)._replace(path=place)
 
 
 def _listed_between(files: Sequence[FoundFile]) -> dict[str, str] | None:

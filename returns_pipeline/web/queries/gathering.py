@@ -7,16 +7,16 @@ stored, it is stored immediately.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
-
-from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.uploads import AcceptedUpload, Upload
 from returns_pipeline.store.uploads import unknown
 from returns_pipeline.usecases import uploads
 from returns_pipeline.usecases.context import Context
+from returns_pipeline.usecases.upload_days import UploadDays
 
 
 class Arrived(NamedTuple):
@@ -40,12 +40,13 @@ class Gathering:
     def __init__(self, context: Context) -> None:
         """Keep the connections."""
         self._context = context
+        self._days = UploadDays()
         #: Images of requests that are not stored yet.
         self.waiting = 0
         self._arrived: deque[tuple[Arrived, asyncio.Future[AcceptedUpload]]] = deque()
-        self._unsent: list[AcceptedUpload] = []
-        self._storing = _Repeated(self._store_group)
-        self._sending = _Repeated(self._send_all)
+        self._storing: asyncio.Task[None] | None = None
+        #: Sends while the next group is stored.
+        self._sender = ThreadPoolExecutor(1, "sender")
 
     async def accept(self, arrived: Arrived) -> AcceptedUpload:
         """Return a request once it has its rows; its chunks are sent after that.
@@ -56,30 +57,29 @@ class Gathering:
         accepted: asyncio.Future[AcceptedUpload] = asyncio.get_running_loop().create_future()
         self._arrived.append((arrived, accepted))
         self.waiting += arrived.size
-        self._storing.wake()
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._store_all())
         try:
             return await asyncio.shield(accepted)
         finally:
             self.waiting -= arrived.size
 
-    async def _store_group(self) -> bool:
-        group = self._taken()
-        stored: list[_Stored]
-        try:
-            stored = await run_in_threadpool(_store, self._context, [one for one, _ in group])
-        except Exception as error:
-            # It ends these requests, not the task that stores the next ones.
-            stored = [error] * len(group)
-        for (_, accepted), found in zip(group, stored, strict=True):
-            if isinstance(found, AcceptedUpload):
-                self._unsent.append(found)
-                accepted.set_result(found)
-            else:
-                accepted.set_exception(found)
-                accepted.exception()  # its caller may have gone
-        if self._unsent:
-            self._sending.wake()
-        return bool(self._arrived)
+    async def _store_all(self) -> None:
+        """Store one group after the other, until none has arrived meanwhile."""
+        while self._arrived:
+            group = self._taken()
+            stored: list[_Stored]
+            try:
+                stored = await asyncio.to_thread(self._store, [one for one, _ in group])
+            except Exception as error:
+                # It ends these requests, not the task that stores the next ones.
+                stored = [error] * len(group)
+            for (_, accepted), found in zip(group, stored, strict=True):
+                if isinstance(found, AcceptedUpload):
+                    accepted.set_result(found)
+                else:
+                    accepted.set_exception(found)
+                    accepted.exception()  # its caller may have gone
 
     def _taken(self) -> list[tuple[Arrived, asyncio.Future[AcceptedUpload]]]:
         """Take the requests that fit into one chunk, at least one."""
@@ -89,44 +89,23 @@ class Gathering:
             group.append(self._arrived.popleft())
         return group
 
-    async def _send_all(self) -> bool:
-        accepted, self._unsent = self._unsent, []
-        # What the broker does not take, the sweep sends later.
-        await run_in_threadpool(uploads.send, self._context, accepted)
-        return bool(self._unsent)
-
-
-class _Repeated:
-    """Runs a step in a task of its own until it returns false; `wake` starts it again."""
-
-    def __init__(self, step: Callable[[], Awaitable[bool]]) -> None:
-        self._step = step
-        self._task: asyncio.Task[None] | None = None
-
-    def wake(self) -> None:
-        """Begin to run the step if it does not run."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        while await self._step():
-            pass
-
-
-def _store(context: Context, group: Sequence[Arrived]) -> list[_Stored]:
-    """Return for each request what was accepted, or its fault."""
-    spooled = [_spooled(context, one) for one in group]
-    ready = [one for one in spooled if isinstance(one, Upload)]
-    accepted: list[_Stored]
-    try:
-        accepted = [*uploads.accept(context, ready)] if ready else []
-    except Exception as error:
-        accepted = [error] * len(ready)
-    for upload, found in zip(ready, accepted, strict=True):
-        if not isinstance(found, AcceptedUpload):
-            _discard(context, upload)
-    remaining = iter(accepted)
-    return [next(remaining) if isinstance(one, Upload) else one for one in spooled]
+    def _store(self, group: Sequence[Arrived]) -> list[_Stored]:
+        """Return for each request what was accepted, or its fault."""
+        spooled = [_spooled(self._context, one) for one in group]
+        ready = [one for one in spooled if isinstance(one, Upload)]
+        accepted: list[_Stored]
+        try:
+            accepted = [*uploads.accept(self._context, ready, self._days)] if ready else []
+        except Exception as error:
+            accepted = [error] * len(ready)
+        if new := [one for one in accepted if isinstance(one, AcceptedUpload)]:
+            # What the broker does not take, the sweep sends later.
+            self._sender.submit(uploads.send, self._context, new)
+        for upload, found in zip(ready, accepted, strict=True):
+            if not isinstance(found, AcceptedUpload):
+                _discard(self._context, upload)
+        remaining = iter(accepted)
+        return [next(remaining) if isinstance(one, Upload) else one for one in spooled]
 
 
 def _spooled(context: Context, arrived: Arrived) -> Upload | Exception:

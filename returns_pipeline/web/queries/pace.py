@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from statistics import mean
+from statistics import fmean
 
 from returns_pipeline.web.errors import BusyError
 
@@ -69,4 +69,4 @@ class Pace:
     def _seconds(self) -> float:
         """Return the mean seconds from one done chunk to the next."""
         times = sorted(self._measured)
-        return mean(times[: len(times) - int(_LEFT_OUT * len(times))])
+        return fmean(times[: len(times) - int(_LEFT_OUT * len(times))])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.errors import GoneError, TransientFault
 from returns_pipeline.records.images import ImageState, Received
@@ -17,8 +16,9 @@ from returns_pipeline.web.queries.pace import Pace
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
-#: Seconds between two looks while requests wait.
-_PAUSE = 0.004
+#: Seconds between two looks while requests wait, at a database that tells fast whether something has changed,
+#: and at another one.
+_QUICK_PAUSE, _PAUSE = 0.001, 0.004
 #: The same while only chunks are open whose clients have gone, or the database does not answer.
 _LONG_PAUSE = 0.1
 
@@ -33,13 +33,9 @@ class _Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one look saw: chunks with pending images, and results of the requests that have no such chunk.
+class _Found:
+    """Results of requests; of those whose images are in other chunks by now, these chunks instead."""
 
-    A request has no results but other chunks if some of its images belong to others by now.
-    """
-
-    pending: set[int]
     results: dict[_Wait, dict[int, Received]]
     moved: dict[_Wait, set[int]]
 
@@ -82,40 +78,58 @@ class Waiting:
         seen_version: int | None = None
         while self._waits or self._left:
             version = self._db.version()
-            if version is not None and version == seen_version and not self._has_new:
-                await self._pause()
-                continue
-            self._has_new = False
-            waits, left = list(self._waits), set(self._left)
-            try:
-                seen = await run_in_threadpool(self._seen, waits, left)
-            except TransientFault as fault:
-                log.warning("waiting_for_the_database", reason=fault.message)
-                self._has_new = True
-                await asyncio.sleep(_LONG_PAUSE)
-                continue
-            self._hand_out(waits, left, seen)
-            seen_version = version
-            await self._pause()
+            if version is None or version != seen_version or self._has_new:
+                self._has_new = False
+                try:
+                    await self._hand_out()
+                except TransientFault as fault:
+                    log.warning("waiting_for_the_database", reason=fault.message)
+                    self._has_new = True
+                    await asyncio.sleep(_LONG_PAUSE)
+                    continue
+                seen_version = version
+            await self._pause(_QUICK_PAUSE if version is not None else _PAUSE)
 
-    async def _pause(self) -> None:
-        """Wait for the next look; the next request ends a long pause."""
+    async def _pause(self, seconds: float) -> None:
+        """Wait `seconds` for the next look; longer if no request waits, until the next one comes."""
         if self._waits:
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(seconds)
         elif self._left:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LONG_PAUSE):
                     await self._arrived.wait()
 
-    def _seen(self, waits: Sequence[_Wait], left: set[int]) -> _Seen:
+    async def _hand_out(self) -> None:
+        """Give the requests their results whose images all have one."""
+        waits, left = list(self._waits), set(self._left)
         chunk_ids = left.union(*(wait.chunk_ids for wait in waits))
-        pending = uploads.pending(self._db, list(chunk_ids))
+        pending = uploads.pending_now(self._db, list(chunk_ids))
+        if pending is None:
+            pending = await asyncio.to_thread(uploads.pending, self._db, list(chunk_ids))
+        self._pace.end(chunk_ids - pending)
+        self._left -= left - pending
         done = [wait for wait in waits if not wait.chunk_ids & pending]
-        found = uploads.outcomes(self._db, [image for wait in done for image in wait.images]) if done else {}
+        if not done:
+            return
+        found = await asyncio.to_thread(self._found, done)
+        for wait, others in found.moved.items():
+            wait.chunk_ids = others
+            self._has_new = True
+        for wait, its in found.results.items():
+            self._waits.discard(wait)
+            if wait.found.done():
+                continue
+            if missing := set(wait.images) - set(its):
+                wait.found.set_exception(GoneError("Image {image} was deleted.", image=min(missing)))
+            else:
+                wait.found.set_result([its[image] for image in wait.images])
+
+    def _found(self, done: Sequence[_Wait]) -> _Found:
+        outcomes = uploads.outcomes(self._db, [image for wait in done for image in wait.images])
         results, moved = {}, {}
         for wait in done:
-            its = {image: found[image] for image in wait.images if image in found}
+            its = {image: outcomes[image] for image in wait.images if image in outcomes}
             if any(one.state == ImageState.PENDING for one in its.values()):
                 # A chunk whose worker died is split: some images are in another chunk now.
                 moved[wait] = uploads.chunks_of(self._db, wait.images)
@@ -124,19 +138,4 @@ class Waiting:
         if results:
             # A client that has its prediction relies on it.
             self._db.sync()
-        return _Seen(pending, results, moved)
-
-    def _hand_out(self, waits: Sequence[_Wait], left: set[int], seen: _Seen) -> None:
-        self._pace.end(left.union(*(wait.chunk_ids for wait in waits)) - seen.pending)
-        self._left -= left - seen.pending
-        for wait, chunk_ids in seen.moved.items():
-            wait.chunk_ids = chunk_ids
-            self._has_new = True
-        for wait, its in seen.results.items():
-            self._waits.discard(wait)
-            if wait.found.done():
-                continue
-            if missing := set(wait.images) - set(its):
-                wait.found.set_exception(GoneError("Image {image} was deleted.", image=min(missing)))
-            else:
-                wait.found.set_result([its[image] for image in wait.images])
+        return _Found(results, moved)

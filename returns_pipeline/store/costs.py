@@ -1,0 +1,69 @@
+"""How long an image takes, measured on finished chunks. The sizes of new chunks follow from it."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.records.chunks import ChunkState
+from returns_pipeline.records.models import ModelRef
+from returns_pipeline.records.runs import OF_INTAKE
+from returns_pipeline.store.database import Database
+from returns_pipeline.store.joins import RUNS_WITH_MODEL
+from returns_pipeline.store.tables import chunks, model_versions, of_stages, runs
+
+#: Of a night, so many chunks count, and only chunks and runs with at least so many images.
+_OF_NIGHT, _LEAST_IMAGES = 100, 16
+#: Of a run of uploads, so many chunks count, and these stages. The others cost the same for any size.
+_OF_UPLOADS = 20
+_STAGES_OF_IMAGES = ("read", "decode", "codes", "predict")
+_UPLOADS = (
+    sa.select(chunks.c.size, chunks.c.timings)
+    .where(chunks.c.run_id == sa.bindparam("run"), chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
+    .order_by(chunks.c.id.desc())
+    .limit(_OF_UPLOADS)
+)
+
+
+def of_night(db: Database, model: ModelRef) -> float | None:
+    """Return the process seconds for one image in the model's newest night; None before the first night.
+
+    Leaves out small runs, small chunks, and chunks whose files were only moved.
+    """
+    night = (
+        sa.select(runs.c.id)
+        .select_from(RUNS_WITH_MODEL)
+        .where(
+            model_versions.c.name == model.name,
+            model_versions.c.version == model.version,
+            runs.c.kind.in_(OF_INTAKE),
+            runs.c.seen >= _LEAST_IMAGES,
+        )
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+    measured = (
+        sa.select(chunks.c.size, chunks.c.timings)
+        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == ChunkState.DONE)
+        .limit(_OF_NIGHT)
+    )
+    with db.read() as connection:
+        rows = [
+            row
+            for row in connection.execute(measured)
+            if row.size >= _LEAST_IMAGES and row.timings and "predict" in row.timings
+        ]
+    size = sum(row.size for row in rows)
+    return sum(sum(of_stages(row.timings).values()) for row in rows) / 1000 / size if size else None
+
+
+def of_uploads(db: Database, run_id: int) -> float | None:
+    """Return the process seconds for one image in the newest chunks of a run; None before the first.
+
+    It is that of the chunk with the least: small chunks on a busy machine cost more for each image.
+    """
+    with db.read() as connection:
+        rows = connection.execute(_UPLOADS, {"run": run_id}).all()
+    costs = [
+        sum(row.timings.get(stage, 0) for stage in _STAGES_OF_IMAGES) / 1000 / row.size
+        for row in rows
+        if row.timings and "predict" in row.timings
+    ]
+    return min(costs, default=None)
