@@ -124,12 +124,14 @@ class ProductSearch:
         return exact
 
 
-def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_VECTORS) -> bool:
+def refresh_index(settings: Settings, db: Database, *, least: int | None = None) -> bool:
     """Write the index of the active space if it has at least `least` vectors and none is current.
 
-    Returns whether one was written. Safe in several processes: each writes a whole file of its own.
+    `least` is LEAST_VECTORS by default. Returns whether one was written. Safe in several processes: each
+    writes a whole file of its own.
     """
     space = spaces.active(db)
+    least = index.LEAST_VECTORS if least is None else least
     if space is None or embedding_chunks.count(db, space.id) or spaces.count(db, space.id) < least:
         return False
     if _open(settings, space) is not None:
@@ -143,6 +145,16 @@ def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_
     _remove_others(settings, _index_path(settings, space, stamp), _stamp_path(settings, space))
     log.info("index_written", space=str(space.ref), vectors=len(ids))
     return True
+
+
+def lacks_index(settings: Settings, db: Database, space: SpaceRow) -> bool:
+    """Whether the vectors of a space are so many that they need an index, and no stamp is of these.
+
+    Reads no index, so a sweep can ask each minute.
+    """
+    known = index.read_stamp(_stamp_path(settings, space))
+    is_current = known is not None and known[0][:2] == (space.digest, space.revision)
+    return not is_current and spaces.has(db, space.id, index.LEAST_VECTORS)
 
 
 def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
