@@ -81,7 +81,7 @@ def go_on(context: Context) -> None:
     settings = context.settings
     begin(context)
     space = spaces.active(context.db)
-    if space and product_search.lacks_index(settings, context.db, space):
+    if space and product_search.has_stale_index(settings, context.db, space):
         chunk_id = embedding_chunks.plan_none(context.db, space.id)
         if chunk_id is not None:
             context.queue.send(Task.EMBED_PICTURES, chunk_id)

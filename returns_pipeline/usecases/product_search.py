@@ -147,14 +147,16 @@ def refresh_index(settings: Settings, db: Database, *, least: int | None = None)
     return True
 
 
-def lacks_index(settings: Settings, db: Database, space: SpaceRow) -> bool:
-    """Whether the vectors of a space are so many that they need an index, and no stamp is of these.
+def has_stale_index(settings: Settings, db: Database, space: SpaceRow) -> bool:
+    """Whether this machine has an index of older vectors, and the present ones are many enough for one.
 
-    Reads no index, so a sweep can ask each minute.
+    Reads the stamp alone, so a sweep can ask each minute. A machine that has never had one, because its
+    workers are elsewhere, needs none.
     """
     known = index.read_stamp(_stamp_path(settings, space))
-    is_current = known is not None and known[0][:2] == (space.digest, space.revision)
-    return not is_current and spaces.has(db, space.id, index.LEAST_VECTORS)
+    if known is None or known[0][:2] == (space.digest, space.revision):
+        return False
+    return spaces.has(db, space.id, index.LEAST_VECTORS)
 
 
 def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:
