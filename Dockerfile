@@ -6,11 +6,12 @@
 #   worker-gpu   + requirements-gpu.txt: Keras, TensorFlow and its CUDA libraries (several GB)
 #   train        + requirements-train.txt: Keras, TensorFlow for CPUs, plots
 #   collect      + requirements-collect.txt: Scrapy, which collects pictures of products
-#   base         libraries + the project: migrations, beat, Flower, the worker of scans and reports
+#   base         libraries + the project: migrations, beat, Flower, the web
+#   worker-control  + requirements-recommend.txt: the worker of scans and reports learns from events at night
 #   worker-cpu   same as base: OpenVINO is in requirements.txt. A separate stage for additions that only this
 #                worker needs. It is the last stage, so a plain `docker build .` builds it.
 #
-# docker-compose.yml builds base, worker-cpu and worker-gpu. To train a model into ./models:
+# docker-compose.yml builds base, worker-control, worker-cpu and worker-gpu. To train a model into ./models:
 #
 #   docker build --target train -t returns-pipeline-train .
 #   docker run --rm -v ./models:/app/models returns-pipeline-train train fashion-mnist
@@ -78,6 +79,14 @@ ENTRYPOINT ["returns-pipeline"]
 FROM libraries AS collect
 COPY requirements-collect.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-collect.txt
+COPY --from=source /app ./
+RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+USER returns
+ENTRYPOINT ["returns-pipeline"]
+
+FROM libraries AS worker-control
+COPY requirements-recommend.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-recommend.txt
 COPY --from=source /app ./
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
 USER returns

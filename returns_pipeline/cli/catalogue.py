@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from returns_pipeline.cli import console, mappings, spaces
+from returns_pipeline.cli import catalogue_removal, console, mappings, spaces
 from returns_pipeline.cli.installation import open_database, open_installation
 from returns_pipeline.cli.options import MOST, Json
 
@@ -18,6 +18,7 @@ app = typer.Typer(help="The catalogue: what the shop sells.", no_args_is_help=Tr
 
 app.command("evaluate")(spaces.evaluate)
 app.command("embed")(spaces.embed)
+app.command("remove")(catalogue_removal.remove)
 
 #: Refused lines on a terminal; JSON has more.
 _MOST_LINES = 20

@@ -39,6 +39,7 @@ class AuditAction(StrEnum):
     CUSTOMER_DELETE = "customer_delete"
     CATALOGUE_IMPORT = "catalogue_import"
     PRODUCT_CHANGE = "product_change"
+    PRODUCT_REMOVE = "product_remove"
     #: Every review, skip and undo. The table `review_changes` has them.
     REVIEW = "review"
 

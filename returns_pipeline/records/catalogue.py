@@ -82,6 +82,14 @@ class ProductImage(NamedTuple):
     reason: str | None
 
 
+class RemovedProduct(NamedTuple):
+    """A product that a person has removed from the catalogue."""
+
+    product_id: str
+    removed_at: datetime
+    removed_by: str
+
+
 class CatalogueCounts(NamedTuple):
     """The lines of an import. `lines` is the sum of the following four; `discontinued` counts products."""
 

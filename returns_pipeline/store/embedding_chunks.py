@@ -54,6 +54,20 @@ def plan(db: Database, space_id: int, size: int, *, every: bool = False) -> list
         return list(connection.scalars(sa.select(_chunk.id).where(_chunk.space_id == space_id)))
 
 
+def plan_none(db: Database, space_id: int) -> int | None:
+    """Make a chunk without a picture, after which a worker writes the index; None if a chunk is open."""
+    with db.write() as connection:
+        connection.execute(
+            sa.select(embedding_spaces.c.id).where(embedding_spaces.c.id == space_id).with_for_update()
+        )
+        if connection.execute(sa.select(_chunk.id).where(_chunk.space_id == space_id).limit(1)).first():
+            return None
+        values = {"space_id": space_id, "first_image": 0, "last_image": 0, "sent_at": utc_now()}
+        return int(
+            connection.execute(sa.insert(embedding_chunks).values(values).returning(_chunk.id)).scalar_one()
+        )
+
+
 def is_work_waiting(db: Database) -> bool:
     """Whether a picture is new and no chunk is open."""
     is_new = sa.and_(_image.state == PictureState.NEW, _image.folder.is_not(None))

@@ -83,6 +83,21 @@ def queue_of_products(connection: sa.Connection, condition: sa.ColumnElement[boo
         queue(connection, connection.execute(query).scalars())
 
 
+def queue_of_found(connection: sa.Connection, product_ids: Sequence[str]) -> None:
+    """Queue the returns that no person has decided, and whose photos were compared with one of these too."""
+    for part in bulk.parts(product_ids):
+        query = (
+            sa.select(returns_table.c.id)
+            .join_from(product_comparisons, returns_table, returns_table.c.id == _found.return_id)
+            .where(
+                _found.other.in_(part),
+                returns_table.c.decision.is_(None),
+                returns_table.c.verdict.in_(_OPEN_VERDICTS),
+            )
+        )
+        queue(connection, connection.execute(query).scalars())
+
+
 def queue_newest(connection: sa.Connection) -> None:
     """Queue the undecided returns of the last days with a product: a new space compares them better."""
     query = sa.select(returns_table.c.id).where(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from returns_pipeline.records.catalogue import AttributeValue
-from returns_pipeline.store import bulk, product_images, product_words
+from returns_pipeline.store import bulk, product_images, product_words, removed_products
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.product_images import Place
 from returns_pipeline.store.tables import products
@@ -139,6 +139,8 @@ class _Batch:
             rows.append((each.product_id, *given, each.digest, self._now, self._now, self._import_id))
         columns = ("product_id", *_FIELDS, "digest", "created_at", "changed_at", "import_id")
         bulk.add(self._connection, products, columns, rows)
+        if fields:
+            removed_products.forget(self._connection, list(fields))
         ids = {row[0]: row[1] for row in _among(self._connection, _IDS, list(fields))}
         for each in new:
             words[ids[each.product_id]] = _words(each.product_id, fields[each.product_id])

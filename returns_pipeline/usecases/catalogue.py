@@ -10,7 +10,7 @@ from returns_pipeline.catalogue.columns import ColumnMapping
 from returns_pipeline.catalogue.lines import Lines, ProductLine
 from returns_pipeline.catalogue.reading import files_of, open_catalogue, pictures_beside
 from returns_pipeline.catalogue.values import currency_of
-from returns_pipeline.errors import NotFoundError, RefusedError
+from returns_pipeline.errors import GoneError, NotFoundError, RefusedError
 from returns_pipeline.languages import N_
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.catalogue import (
@@ -23,7 +23,14 @@ from returns_pipeline.records.catalogue import (
 )
 from returns_pipeline.records.text import printable
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import audit, catalogue_imports, product_images, product_writing, products
+from returns_pipeline.store import (
+    audit,
+    catalogue_imports,
+    product_images,
+    product_writing,
+    products,
+    removed_products,
+)
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.product_writing import Offered
 from returns_pipeline.usecases.ahead import ahead
@@ -293,16 +300,23 @@ def put_one(settings: Settings, db: Database, who: str, sent: Mapping[str, Any])
 
 
 def find(db: Database, product_id: str) -> Product:
-    """Return a product. Raises NotFoundError if there is none with this id."""
+    """Return a product. Raises NotFoundError if there is none with this id, GoneError if it was removed."""
     known = product_id_of(product_id)
     item = products.find(db, known) if known else None
+    if item is None and known and (removed := removed_products.find(db, known)):
+        raise GoneError(
+            "Product {product} was removed from the catalogue by {who} on {at:%Y-%m-%d} at {at:%H:%M} UTC.",
+            product=removed.product_id,
+            who=removed.removed_by,
+            at=removed.removed_at,
+        )
     if item is None:
         raise NotFoundError("There is no product {product}.", product=printable(product_id)[:MOST_OF_ID])
     return item
 
 
 def existing(db: Database, product_id: str) -> tuple[Product, list[ProductImage]]:
-    """Return a product with its pictures. Raises NotFoundError if there is none with this id."""
+    """Return a product with its pictures. Raises NotFoundError or GoneError as `find` does."""
     item = find(db, product_id)
     return item, product_images.of_products(db, [item.id])[item.id]
 

@@ -74,9 +74,17 @@ def begin(context: Context) -> int:
 
 
 def go_on(context: Context) -> None:
-    """Send chunks again whose message is lost or whose process died, and begin with new pictures."""
+    """Send chunks again whose message is lost or whose process died, and begin with new pictures.
+
+    An index of older vectors, as a removal of products leaves it, is written anew by a worker.
+    """
     settings = context.settings
     begin(context)
+    space = spaces.active(context.db)
+    if space and product_search.has_stale_index(settings, context.db, space):
+        chunk_id = embedding_chunks.plan_none(context.db, space.id)
+        if chunk_id is not None:
+            context.queue.send(Task.EMBED_PICTURES, chunk_id)
     for chunk_id in embedding_chunks.to_send_again(
         context.db, settings.lease_seconds, settings.resend_seconds, 1000
     ):

@@ -8,7 +8,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.recommendations.neighbours import neighbours_of
 from returns_pipeline.records.recommendations import EventKind
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import candidates, events, learnings, retention
+from returns_pipeline.store import candidates, events, learnings, removed_products, retention
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.schedule import last_due
@@ -69,7 +69,10 @@ def _is_due(settings: Settings, before: learnings.Learning | None, now: datetime
 def _learn(db: Database, learning_id: int) -> int:
     kept: set[tuple[str, str]] = set()
     returned: set[tuple[str, str]] = set()
+    removed = removed_products.ids(db)
     for each in events.every(db):
+        if each.product in removed:
+            continue
         if each.kind is EventKind.KEPT:
             kept.add((each.customer, each.product))
         elif each.kind is EventKind.RETURNED:

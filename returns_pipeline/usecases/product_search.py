@@ -124,12 +124,14 @@ class ProductSearch:
         return exact
 
 
-def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_VECTORS) -> bool:
+def refresh_index(settings: Settings, db: Database, *, least: int | None = None) -> bool:
     """Write the index of the active space if it has at least `least` vectors and none is current.
 
-    Returns whether one was written. Safe in several processes: each writes a whole file of its own.
+    `least` is LEAST_VECTORS by default. Returns whether one was written. Safe in several processes: each
+    writes a whole file of its own.
     """
     space = spaces.active(db)
+    least = index.LEAST_VECTORS if least is None else least
     if space is None or embedding_chunks.count(db, space.id) or spaces.count(db, space.id) < least:
         return False
     if _open(settings, space) is not None:
@@ -143,6 +145,18 @@ def refresh_index(settings: Settings, db: Database, *, least: int = index.LEAST_
     _remove_others(settings, _index_path(settings, space, stamp), _stamp_path(settings, space))
     log.info("index_written", space=str(space.ref), vectors=len(ids))
     return True
+
+
+def has_stale_index(settings: Settings, db: Database, space: SpaceRow) -> bool:
+    """Whether this machine has an index of older vectors, and the present ones are many enough for one.
+
+    Reads the stamp alone, so a sweep can ask each minute. A machine that has never had one, because its
+    workers are elsewhere, needs none.
+    """
+    known = index.read_stamp(_stamp_path(settings, space))
+    if known is None or known[0][:2] == (space.digest, space.revision):
+        return False
+    return spaces.has(db, space.id, index.LEAST_VECTORS)
 
 
 def _open(settings: Settings, space: SpaceRow) -> VectorIndex | None:

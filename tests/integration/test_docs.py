@@ -55,6 +55,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
     "returns-pipeline catalogue embed": "tests/integration/test_embedding.py",
     "returns-pipeline catalogue evaluate": "tests/integration/test_embedding.py",
+    "returns-pipeline catalogue remove": "tests/integration/test_product_removal.py",
     "returns-pipeline returns evaluate-products": "tests/integration/test_returns_evaluate.py",
     "celery": "tests/integration/test_processes.py",
 }

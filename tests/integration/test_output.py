@@ -100,6 +100,7 @@ OTHERS = {
         "returns evaluate-products",
         "catalogue import",
         "catalogue show",
+        "catalogue remove",
     ),
     *("collect", "events import", "events forget", "recommendations show", "recommendations learn"),
     *("recommendations evaluate", "catalogue embed", "catalogue evaluate", "train embedding"),

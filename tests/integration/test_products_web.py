@@ -130,3 +130,29 @@ def test_a_picture_is_drawn_and_a_link_is_not(here: Site) -> None:
             here.ask("GET", f"/api/v1/product-images/{other['id']}/thumbnail").headers["x-placeholder"] == "1"
         )
     assert here.ask("GET", "/api/v1/product-images/999999/thumbnail").status_code == 404
+
+
+def test_an_admin_removes_a_product(here: Site) -> None:
+    """A form asks first; then the product is gone, and the page of its return says who removed it."""
+    for product in ("D/1", "D-2"):
+        here.ask("POST", "/api/v1/products", json={"products": [{"id": product, "title": "Old hat"}]})
+    context, _ = here.home.in_process()
+    announcing.announce_one(context, "ann", {"number": "R-2", "product": "D/1", "expected": "dark"})
+    operator, admin = here.token_for(Role.OPERATOR), here.token_for(Role.ADMIN)
+    assert here.ask("DELETE", "/api/v1/products/D-2", operator).status_code == 403
+    assert "Remove this product" not in here.ask("GET", "/products/D-2", operator).text
+    assert here.ask("GET", "/products/D-2?remove=1", operator).status_code == 403
+
+    assert "/products/D%2F1?remove=1" in here.page("/products/D%2F1").text
+    assert "Remove for good" in here.page("/products/D%2F1?remove=1").text
+    shown = here.page("/products/D%2F1", "POST")
+    assert "Product D/1 was removed from the catalogue." in shown.text
+    assert "Product D/1 is not in the catalogue any more" in here.page("/returns/R-2").text
+    gone = here.ask("GET", "/api/v1/products/D%2F1")
+    assert (gone.status_code, "was removed from the catalogue by" in gone.text) == (410, True)
+
+    assert here.ask("DELETE", "/api/v1/products/D-2", admin).json() == {"id": "D-2"}
+    for _ in range(2):
+        assert here.ask("DELETE", "/api/v1/products/D-2", admin).status_code == 410
+    assert here.ask("GET", "/api/v1/products/D-2").status_code == 410
+    assert here.ask("DELETE", "/api/v1/products/unknown", admin).status_code == 404

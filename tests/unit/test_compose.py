@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from returns_pipeline.broker.app import make_app
+from returns_pipeline.records.tasks import TASK_QUEUES, Task
 from returns_pipeline.settings import PREFIX, Settings, load_settings
 from tests.unit.compose_checks import (
     DOCKERFILE,
@@ -32,6 +33,7 @@ from tests.unit.compose_checks import (
     load,
     loose_secrets,
     open_ports,
+    option,
     stages,
     strings,
     unknown_checks,
@@ -41,6 +43,7 @@ from tests.unit.compose_checks import (
     unreachable_folders,
     unsafe_services,
     unserved_queues,
+    workers,
     wrong_volumes,
 )
 
@@ -193,7 +196,18 @@ def test_the_health_check_of_beat_checks_the_file_that_beat_writes(tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("stage", ["base", "worker-cpu", "worker-gpu", "train"])
+def test_the_worker_that_learns_has_the_library() -> None:
+    """The image of the service that takes the task LEARN installs the libraries of recommendations."""
+    queue = TASK_QUEUES[Task.LEARN]
+    learning = [name for name, words in workers(load()).items() if queue in option(words, "-Q").split(",")]
+    assert learning
+    for name in learning:
+        target = load()["services"][name]["build"]["target"]
+        installed = [rest for word, rest in stages(DOCKERFILE)[target] if word == "RUN"]
+        assert any("-r requirements-recommend.txt" in each for each in installed)
+
+
+@pytest.mark.parametrize("stage", ["base", "worker-control", "worker-cpu", "worker-gpu", "train"])
 def test_no_final_stage_runs_as_root(stage: str) -> None:
     """Every image that runs has a user other than root, and starts the command line."""
     assert last(stages(DOCKERFILE)[stage], "USER") == "returns"

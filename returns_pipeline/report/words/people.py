@@ -61,6 +61,7 @@ AUDIT_ACTIONS = Words(
         AuditAction.CUSTOMER_DELETE: N_("customer's data deleted"),
         AuditAction.CATALOGUE_IMPORT: N_("products imported"),
         AuditAction.PRODUCT_CHANGE: N_("product changed"),
+        AuditAction.PRODUCT_REMOVE: N_("product removed"),
         AuditAction.REVIEW: N_("reviewed"),
     }
 )
@@ -101,6 +102,7 @@ AUDIT_DETAILS = Words(
         "photos": N_("photos: {value}"),
         "earlier": N_("earlier photo: {value}"),
         "events": N_("events: {value}"),
+        "products": N_("products: {value}"),
         "discontinued": N_("discontinued: {value}"),
     }
 )

@@ -17,6 +17,7 @@ from returns_pipeline.store.tables.catalogue_tables import (
     product_vectors,
     product_words,
     products,
+    removed_products,
 )
 from returns_pipeline.store.tables.columns import BigId, PathText, UtcDateTime, escape_path, metadata, one_of
 from returns_pipeline.store.tables.event_tables import (
@@ -151,6 +152,7 @@ __all__ = [
     "product_vectors",
     "product_words",
     "products",
+    "removed_products",
     "request_keys",
     "retention_passes",
     "return_events",

@@ -134,6 +134,17 @@ product_words = sa.Table(
 
 sa.Index("ix_product_words_product", product_words.c.product)
 
+#: Products that a person has removed from the catalogue. A row goes when the shop adds the product again.
+removed_products = sa.Table(
+    "removed_products",
+    metadata,
+    # The shop's id.
+    sa.Column("product_id", ordered_text(100), primary_key=True),
+    sa.Column("removed_at", UtcDateTime, nullable=False),
+    sa.Column("removed_by", sa.String(100), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 product_images = sa.Table(
     "product_images",
     metadata,

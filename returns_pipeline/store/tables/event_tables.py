@@ -40,6 +40,8 @@ product_neighbours = sa.Table(
     sqlite_with_rowid=False,
 )
 
+sa.Index("ix_product_neighbours_neighbour", product_neighbours.c.neighbour)
+
 #: Each time when `product_neighbours` was computed, or should have been.
 learnings = sa.Table(
     "learnings",

@@ -160,6 +160,8 @@ product_comparisons = sa.Table(
 
 sa.Index("ix_product_comparisons_image", product_comparisons.c.image)
 
+sa.Index("ix_product_comparisons_other", product_comparisons.c.other, product_comparisons.c.return_id)
+
 sa.Index("ix_product_comparisons_space", product_comparisons.c.space_id, product_comparisons.c.return_id)
 
 #: Each file, or request over HTTP, that announced returns.

@@ -12,6 +12,7 @@ from keras import layers
 
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.networks.splitting import halves
 
 #: Outputs of the form to train: SUB always, MAIN only with two heads.
 SUB, MAIN = "sub", "main"
@@ -19,21 +20,29 @@ SUB, MAIN = "sub", "main"
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Two models that share their weights.
+    """Models that share their weights.
 
     `trained` takes uint8 [n, h, w, c] and returns float32 probabilities by the name of the output. `served`
-    takes the same and returns float32 probabilities [n, labels].
+    takes the same and returns float32 probabilities [n, labels]. If a large part is frozen, `frozen` is this
+    part, from uint8 pixels to float32 features, and `late` the rest, with the outputs of `trained`.
     """
 
     trained: Any
     served: Any
+    frozen: Any = None
+    late: Any = None
 
 
 def one_head(size: ImageInput, body: Any) -> Network:
     """Return a network with one output: `body` takes float32 pixels 0..255 and returns probabilities."""
     pixels = keras.Input(size.shape, dtype="uint8", name="pixels")
     probabilities = body(_as_float(pixels))
-    return Network(keras.Model(pixels, {SUB: probabilities}), keras.Model(pixels, probabilities))
+    trained, served = keras.Model(pixels, {SUB: probabilities}), keras.Model(pixels, probabilities)
+    divided = halves(body)
+    if divided is None:
+        return Network(trained, served)
+    late = keras.Model(divided.late.input, {SUB: divided.late.output})
+    return Network(trained, served, _of_pixels(size, divided.early), late)
 
 
 def two_heads(size: ImageInput, features: Any, labels: Labels) -> Network:
@@ -49,14 +58,30 @@ def two_heads(size: ImageInput, features: Any, labels: Labels) -> Network:
 
     pixels = keras.Input(size.shape, dtype="uint8", name="pixels")
     seen = features(_as_float(pixels))
-    sub_logits = layers.Dense(len(labels.names), dtype="float32", name="sub_logits")(seen)
-    main_logits = layers.Dense(len(mains), dtype="float32", name="main_logits")(seen)
-    trained = keras.Model(
-        pixels, {SUB: layers.Softmax(name=SUB)(sub_logits), MAIN: layers.Softmax(name=MAIN)(main_logits)}
-    )
+    logits = {
+        SUB: layers.Dense(len(labels.names), dtype="float32", name="sub_logits"),
+        MAIN: layers.Dense(len(mains), dtype="float32", name="main_logits"),
+    }
+    softmax = {name: layers.Softmax(name=name) for name in logits}
+
+    def outputs(found: Any) -> dict[str, Any]:
+        return {name: softmax[name](layer(found)) for name, layer in logits.items()}
+
+    trained = keras.Model(pixels, outputs(seen))
+    sub_logits, main_logits = (logits[name](seen) for name in (SUB, MAIN))
     joint = layers.Add()([sub_logits, spread(layers.Activation("log_softmax")(main_logits))])
     spread.set_weights([belongs])
-    return Network(trained, keras.Model(pixels, layers.Softmax(name="probabilities")(joint)))
+    served = keras.Model(pixels, layers.Softmax(name="probabilities")(joint))
+    divided = halves(features)
+    if divided is None:
+        return Network(trained, served)
+    late = keras.Model(divided.late.input, outputs(divided.late.output))
+    return Network(trained, served, _of_pixels(size, divided.early), late)
+
+
+def _of_pixels(size: ImageInput, early: Any) -> Any:
+    pixels = keras.Input(size.shape, dtype="uint8", name="pixels")
+    return keras.Model(pixels, early(_as_float(pixels)))
 
 
 def _as_float(pixels: Any) -> Any:

@@ -57,16 +57,24 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             self._epoch_order = (epoch, order)
         return self._epoch_order[1]
 
-    def __getitem__(self, number: int) -> "tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]":
-        """Return batch `number`: uint8 [batch, h, w, c] and the targets of each output."""
+    def rows(self, number: int) -> "tuple[int, NDArray[np.int64]]":
+        """Return the epoch of batch `number`, and its rows, ascending: what is on disk is read faster."""
         passed, index = divmod(number, self.per_epoch)
         epoch = self._epochs[passed]
-        # Ascending, because pixels on disk are read faster in order.
-        rows = np.sort(self._order(epoch)[index * self._batch : (index + 1) * self._batch])
+        return epoch, np.sort(self._order(epoch)[index * self._batch : (index + 1) * self._batch])
+
+    def targets_of(self, rows: "NDArray[np.int64]") -> "dict[str, NDArray[Any]]":
+        """Return the targets of rows for each output."""
+        return {name: values[rows] for name, values in self._targets.items()}
+
+    def __getitem__(self, number: int) -> "tuple[NDArray[Any], dict[str, NDArray[Any]]]":
+        """Return batch `number`: uint8 [batch, h, w, c] and the targets of each output."""
+        epoch, rows = self.rows(number)
         pixels = self._pixels[rows]
         if self._vary is not None:
+            index = number % self.per_epoch
             pixels = self._vary(pixels, np.random.default_rng((self._seed or 0, epoch, index)))
-        return pixels, {name: values[rows] for name, values in self._targets.items()}
+        return pixels, self.targets_of(rows)
 
 
 @dataclass(frozen=True, slots=True)

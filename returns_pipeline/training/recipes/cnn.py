@@ -34,7 +34,6 @@ class Cnn:
 
     name = "cnn"
     variation = Variation(crop=0.3, turn=10.0, shift=0.03, jitter=0.2)
-    two_heads = False
 
     @property
     def plan(self) -> Plan:

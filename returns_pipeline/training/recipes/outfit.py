@@ -16,7 +16,7 @@ from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
 from returns_pipeline.training.networks.backbones import pretrained
-from returns_pipeline.training.networks.heads import Network, two_heads
+from returns_pipeline.training.networks.heads import SUB, Network, one_head, two_heads
 from returns_pipeline.training.pipeline.fitting import Plan
 
 BACKBONES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet50", "none")
@@ -40,7 +40,6 @@ class Outfit:
 
     name = "outfit"
     variation = Variation(crop=0.5, turn=20.0, shear=5.0, shift=0.03, jitter=0.2)
-    two_heads = True
 
     @property
     def size(self) -> ImageInput:
@@ -55,21 +54,17 @@ class Outfit:
     def build(self, labels: Labels) -> Network:
         """Return the network for these labels.
 
-        Raises RefusedError when the labels have no main categories, ConfigFault when the backbone is not
-        available.
+        Without main categories, each label is its own, and there is one head. Raises ConfigFault when the
+        backbone is not available.
         """
-        if labels.distinct_mains is None:
-            raise RefusedError(
-                "The recipe outfit needs main categories, but these folders have none.",
-                advice="Put the folders into MAIN/SUB/, or list the main category of each label in a file "
-                "for --mapping. For one head, use `returns-pipeline train transfer`.",
-            )
         backbone = pretrained(self.backbone, self.size)
         if self.backbone != "none":
             _freeze_before(backbone, self.trained_from)
-        features = keras.Sequential(
-            [backbone, layers.GlobalAveragePooling2D(), layers.Dropout(self.dropout)], name="features"
-        )
+        pooled = [backbone, layers.GlobalAveragePooling2D(), layers.Dropout(self.dropout)]
+        if labels.distinct_mains is None:
+            head = layers.Dense(len(labels.names), activation="softmax", dtype="float32")
+            return one_head(self.size, keras.Sequential([*pooled, head], name=SUB))
+        features = keras.Sequential(pooled, name="features")
         return two_heads(self.size, features, labels)
 
     def optimizer(self, steps: int) -> Any:

@@ -4,7 +4,7 @@ What differs between `cnn`, `transfer` and `outfit` is the `PhotoNetwork` alone.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +21,7 @@ from returns_pipeline.training.networks.heads import MAIN, SUB, Network
 from returns_pipeline.training.pipeline.bundle_metrics import standard_metrics
 from returns_pipeline.training.pipeline.checkpoints import Checkpoints, TrainingState
 from returns_pipeline.training.pipeline.fitting import Batches, Plan, fit
+from returns_pipeline.training.pipeline.frozen_part import VARIATIONS, FeatureBatches, features, is_worth_it
 from returns_pipeline.training.pipeline.make_bundle import predict
 from returns_pipeline.training.pipeline.recipe import Fitted, Listener, Request
 
@@ -59,11 +60,6 @@ class PhotoNetwork(Protocol):
         """How photos are varied during training."""
         ...
 
-    @property
-    def two_heads(self) -> bool:
-        """Whether the network has a second head, for main categories."""
-        ...
-
     def build(self, labels: Labels) -> Network:
         """Return a new network for these labels."""
         ...
@@ -98,7 +94,9 @@ class PhotoRecipe:
         """Fit the network; the result computes in float32."""
         options: Any = self.network
         fingerprints = [part.fingerprint for part in data.parts.values()]
-        purpose = json.dumps([self.name, asdict(options), request.seed, fingerprints], default=str)
+        purpose = json.dumps(
+            [self.name, asdict(options), request.seed, VARIATIONS, fingerprints], default=str
+        )
         checkpoints = Checkpoints(request.checkpoint_folder, purpose, resume=request.resume)
         keras.utils.set_random_seed(request.seed)
         if self.mixed_precision:
@@ -112,7 +110,7 @@ class PhotoRecipe:
             full = self.network.build(data.labels)
             full.trained.set_weights(network.trained.get_weights())
             network = full
-        heads = _head_metrics(network.trained, data) if self.network.two_heads else {}
+        heads = _head_metrics(network.trained, data) if MAIN in network.trained.output_names else {}
         return Fitted(network.served, _report_history(state.history), heads, checkpoints)
 
     def metrics(
@@ -139,16 +137,37 @@ def _fit(
     plan = replace(options.plan, epochs=1) if request.smoke else options.plan
     steps = plan.epochs * -(-len(train.truth) // options.batch)
     outputs = network.trained.output_names
-    network.trained.compile(
+    targets, judged = (_targets(part.truth, data.labels, outputs) for part in (train, validation))
+    variations = min(VARIATIONS, plan.epochs)
+    count = len(train.truth) + len(validation.truth)
+    is_divided = is_worth_it(network.frozen, count, variations)
+    model = network.late if is_divided else network.trained
+    model.compile(
         optimizer=options.optimizer(steps),
         loss=dict.fromkeys(outputs, "sparse_categorical_crossentropy"),
         metrics={output: ["accuracy"] for output in outputs},
     )
-    targets = _targets(train.truth, data.labels, options)
+    if not is_divided:
+        return fit(
+            model,
+            lambda epochs: Batches(
+                train.pixels, targets, options.batch, request.seed, options.variation, epochs
+            ),
+            Batches(validation.pixels, judged, options.batch),
+            plan,
+            checkpoints,
+            listener.progress,
+        )
+    listener.stage("Computing the frozen layers")
+    frozen, folder = network.frozen, checkpoints.folder
+    plain = features(frozen, validation.pixels, None, 0, 1, folder / "validation.npy", listener)
+    path = folder / "train.npy"
+    varied = features(frozen, train.pixels, options.variation, request.seed, variations, path, listener)
+    listener.stage("Training the last layers")
     return fit(
-        network.trained,
-        lambda epochs: Batches(train.pixels, targets, options.batch, request.seed, options.variation, epochs),
-        Batches(validation.pixels, _targets(validation.truth, data.labels, options), options.batch),
+        model,
+        lambda epochs: FeatureBatches(varied, targets, options.batch, request.seed, epochs),
+        FeatureBatches(plain, judged, options.batch),
         plan,
         checkpoints,
         listener.progress,
@@ -165,10 +184,10 @@ def _report_history(history: Mapping[str, list[float]]) -> dict[str, list[float]
 
 
 def _targets(
-    truth: "NDArray[np.int64]", labels: Labels, options: PhotoNetwork
+    truth: "NDArray[np.int64]", labels: Labels, outputs: Sequence[str]
 ) -> "dict[str, NDArray[np.int64]]":
     targets = {SUB: truth}
-    if options.two_heads:
+    if MAIN in outputs:
         targets[MAIN] = _main_indices(labels)[truth]
     return targets
 

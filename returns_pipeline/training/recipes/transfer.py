@@ -45,7 +45,6 @@ class Transfer:
 
     name = "transfer"
     variation = Variation(crop=0.3, turn=10.0, shift=0.03)
-    two_heads = False
 
     @property
     def plan(self) -> Plan:

@@ -4,19 +4,22 @@ from typing import Annotated, NamedTuple
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline.records.access import Role
 from returns_pipeline.records.catalogue import Product, ProductFilter, ProductState
 from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
 from returns_pipeline.records.return_lists import ListedReturn
 from returns_pipeline.report import product_words
 from returns_pipeline.store import product_images, products, return_lists
-from returns_pipeline.usecases import catalogue, recommendations
+from returns_pipeline.usecases import catalogue, product_removal, recommendations
 from returns_pipeline.web.dependencies import Pipeline, Web
-from returns_pipeline.web.pages.page import Person, root_of, show
+from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
 from returns_pipeline.web.queries.cursors import pack, product_cursor
 from returns_pipeline.web.queries.recommendations import RecommendedOnPage, on_page
 from returns_pipeline.web.resources import Resources
+from returns_pipeline.web.security.access import require_role
 
 router = APIRouter()
 
@@ -61,6 +64,7 @@ def list_products(
     listed: Annotated[_Listed, Depends(_listed)],
     after: _Cursor = None,
     before: _Cursor = None,
+    removed: Annotated[str, Query(max_length=100)] = "",
 ) -> HTMLResponse:
     """Show a page of products: those behind a place, or those before one."""
     db, wanted = context.db, listed.filter
@@ -71,6 +75,7 @@ def list_products(
         request,
         "products.html",
         listed=listed,
+        removed=removed,
         wanted=wanted,
         products=[(item, pictures[item.id]) for item in found.products],
         total=product_words.counted(*products.count(db, wanted)),
@@ -89,10 +94,15 @@ def _address(request: Request, listed: _Listed, name: str, place: int | None) ->
 
 
 @router.get("/products/{product_id:path}")
-def show_product(request: Request, web: Web, _: Person, product_id: str) -> HTMLResponse:
-    """Show one product."""
+def show_product(
+    request: Request, web: Web, person: Person, product_id: str, remove: Annotated[bool, Query()] = False
+) -> HTMLResponse:
+    """Show one product; with `remove`, ask whether it should be removed."""
     context = web.context
     item, pictures = catalogue.existing(context.db, product_id)
+    if remove:
+        require_role(person, Role.ADMIN)
+        return show(request, "remove_product.html", item=item, path=path_of(item.product_id))
     return show(
         request,
         "product.html",
@@ -101,7 +111,16 @@ def show_product(request: Request, web: Web, _: Person, product_id: str) -> HTML
         trail=_trail(item),
         returns=_returns(context, item),
         recommended=_recommended(web, item),
+        removal=f"{path_of(item.product_id)}?remove=1" if person.may(Role.ADMIN) else "",
     )
+
+
+@router.post("/products/{product_id:path}", response_model=None)
+async def remove_product(request: Request, context: Pipeline, person: Person, product_id: str) -> Response:
+    """Remove a product for good; then show the list."""
+    await form_of(request, person, Role.ADMIN)
+    removed = await run_in_threadpool(product_removal.remove_one, context, product_id, person.name)
+    return redirect(request, f"/products?{urlencode({'removed': removed})}")
 
 
 def path_of(product_id: str) -> str:

@@ -12,8 +12,8 @@ from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records import catalogue as records
 from returns_pipeline.records.catalogue import MOST_OF_ID, ProductFilter
 from returns_pipeline.store import product_images, products
-from returns_pipeline.usecases import catalogue, embedding
-from returns_pipeline.web.dependencies import Db, ImageId, Operator, Pipeline, Viewer, Web
+from returns_pipeline.usecases import catalogue, embedding, product_removal
+from returns_pipeline.web.dependencies import Admin, Db, ImageId, Operator, Pipeline, Viewer, Web
 from returns_pipeline.web.queries.cursors import pack, product_cursor
 from returns_pipeline.web.render.pictures import Wanted
 from returns_pipeline.web.v1.thumbnails import WEBP, Size, picture_reply
@@ -127,6 +127,14 @@ class Product(BaseModel):
         return cls(**catalogue.facts(item, pictures))
 
 
+class RemovedProduct(BaseModel):
+    """The id of the product that was removed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+
+
 class Products(BaseModel):
     """A page of products; `next` is the cursor of the next page. `total` is counted up to 10,000."""
 
@@ -183,10 +191,19 @@ def put_product(context: Pipeline, person: Operator, product_id: _Id, body: Sent
     return Product.of(*catalogue.existing(context.db, outcome.product_id))
 
 
-@router.get("/products/{product_id}", summary="One product")
+@router.get("/products/{product_id:path}", summary="One product")
 def show_product(db: Db, _: Viewer, product_id: _Id) -> Product:
     """Return one product."""
     return Product.of(*catalogue.existing(db, product_id))
+
+
+@router.delete("/products/{product_id:path}", summary="Remove a product for good")
+def remove_product(context: Pipeline, admin: Admin, product_id: _Id) -> RemovedProduct:
+    """Remove a product with the vectors of its pictures. Returns and events that name it stay.
+
+    It is 410 from then on, until the product is added again.
+    """
+    return RemovedProduct(id=product_removal.remove_one(context, product_id, admin.name))
 
 
 @router.get(
