@@ -50,6 +50,7 @@ from returns_pipeline.store.tables.likeness_tables import (
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.removal_tables import file_removals, retention_passes
+from returns_pipeline.store.tables.retraining_tables import IS_OPEN, retrainings
 from returns_pipeline.store.tables.return_tables import (
     AWAITED,
     product_comparisons,
@@ -94,6 +95,7 @@ __all__ = [
     "IDENTITY",
     "IN_BATCH",
     "IS_ACTIVE",
+    "IS_OPEN",
     "KEPT",
     "NOT_CLASSIFIED",
     "NOT_CLOSED",
@@ -153,6 +155,7 @@ __all__ = [
     "products",
     "request_keys",
     "retention_passes",
+    "retrainings",
     "return_events",
     "return_import_faults",
     "return_imports",
