@@ -5,18 +5,7 @@ from collections.abc import Mapping
 from returns_pipeline.languages import N_, Words, gettext, retold
 from returns_pipeline.records.retraining import Retraining, RetrainingState, RetrainingStep
 
-RETRAINING_STATES = Words(
-    {
-        RetrainingState.WAITING: N_("waits for the worker that trains"),
-        RetrainingState.RUNNING: N_("runs"),
-        RetrainingState.PROPOSED: N_("proposed"),
-        RetrainingState.NOT_BETTER: N_("not better"),
-        RetrainingState.PROMOTED: N_("promoted"),
-        RetrainingState.FAILED: N_("failed"),
-    }
-)
-
-RETRAINING_STEPS = Words(
+_STEPS = Words(
     {
         RetrainingStep.COLLECTING: N_("collects photos"),
         RetrainingStep.TRAINING: N_("trains"),
@@ -54,7 +43,7 @@ def retraining_sentence(data: Mapping[str, object]) -> str:
     if state is RetrainingState.WAITING:
         return gettext("{model} will be retrained: it waits for the worker that trains.", **data)
     if state is RetrainingState.RUNNING:
-        doing = RETRAINING_STEPS.get(str(data["step"]), "")
+        doing = _STEPS.get(str(data["step"]), "")
         return gettext("{model} is being retrained. Now: {doing}.", **{**data, "doing": doing})
     if state is RetrainingState.FAILED:
         reason = retold(str(data["fault"] or ""))
