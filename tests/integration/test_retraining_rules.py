@@ -1,5 +1,6 @@
 """When a retraining is asked for, who may work on it, and what becomes of its result, on both databases."""
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -167,6 +168,6 @@ def test_a_second_message_starts_no_second_training(
     context, _ = sqlite_home.in_process()
     row_id = request(context.settings, context.db, "stub", "ann")
     assert retrainings.claim(context.db, row_id, 60) is not None
-    monkeypatch.setattr(retraining.subprocess, "Popen", None)
+    monkeypatch.setattr(subprocess, "Popen", None)
     retraining.retrain(context, row_id)
     assert retrainings.require(context.db, row_id).requested_at <= utc_now()

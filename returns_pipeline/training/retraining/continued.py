@@ -34,6 +34,8 @@ _NETWORKS: dict[str, type[Cnn] | type[Transfer] | type[Outfit]] = {
 _EPOCHS, _RATE = 1 / 3, 1 / 3
 #: Key of `data` in bundle.json: the command of the first training, whose options each retraining takes.
 TRAINED_BY = "trained_by"
+#: Key of `data` in bundle.json: the fingerprint of the validation photos of the first training.
+OLD_VALIDATION = "old_validation_sha256"
 
 
 def original_command(bundle: "Bundle", models_dir: Path) -> str:
@@ -187,10 +189,12 @@ class Saved:
 
 def notes(bundle: "Bundle", models_dir: Path) -> Mapping[str, Any]:
     """Return what the new bundle keeps of the old one's `data`."""
+    recorded = bundle.data.get(OLD_VALIDATION, bundle.data.get("validation_sha256"))
     kept: dict[str, Any] = {
         name: bundle.data[name] for name in ("name", "folder", "knows") if name in bundle.data
     }
-    return {**kept, TRAINED_BY: original_command(bundle, models_dir), "retrained_from": str(bundle.ref)}
+    about = {TRAINED_BY: original_command(bundle, models_dir), "retrained_from": str(bundle.ref)}
+    return {**kept, **about, OLD_VALIDATION: recorded}
 
 
 def _load(path: Path) -> Any:

@@ -7,7 +7,7 @@ from returns_pipeline.errors import PipelineError, RefusedError
 from returns_pipeline.training.labelled.folders import Labels
 from returns_pipeline.training.labelled.parts import fingerprint
 from returns_pipeline.training.labelled.photo_folders import PhotoFolders, divide
-from returns_pipeline.training.retraining.continued import options_of, original_command
+from returns_pipeline.training.retraining.continued import OLD_VALIDATION, options_of, original_command
 from returns_pipeline.training.retraining.parts import TEST, VALIDATION, Photo
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _divided(
     tree, parts = divide(folders, seed if isinstance(seed, int) else 0, listener)
     validation = parts[VALIDATION]
     found = fingerprint(validation.paths, validation.truth, tree.labels.names)
-    is_same = found == bundle.data.get("validation_sha256")
+    is_same = found == bundle.data.get(OLD_VALIDATION, bundle.data.get("validation_sha256"))
     judging = (TEST if TEST in parts else VALIDATION) if is_same else ""
     photos = [
         Photo(path, int(label), part, reviewed=False, judges=part == judging)

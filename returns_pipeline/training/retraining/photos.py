@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from returns_pipeline.training.pipeline.recipe import Listener
     from returns_pipeline.usecases.context import Context
 
-#: One of so many reviewed photos judges, and without old data another one calibrates.
+#: One of so many reviewed photos judges, and another one decides the epoch and calibrates.
 _ONE_OF = 5
 #: Fewer photos than these cannot tell two versions apart.
 LEAST_JUDGED = 20
@@ -72,7 +72,7 @@ def gather(
     listener.stage("Collecting the reviewed photos")
     from_reviews.write(context, folder / "desk", lambda done: listener.progress(done, done), bundle.name)
     old = old_data.find(context.settings.models_dir, bundle, data, listener)
-    photos = list(_reviewed(folder / "desk", bundle, calibrating=old is None))
+    photos = list(_reviewed(folder / "desk", bundle))
     if not any(photo.part == TRAIN for photo in photos):
         raise RefusedError(
             "No reviewed photo has a label of {bundle_ref}: there is nothing new to learn.",
@@ -111,7 +111,7 @@ def training_folders(
     return PhotoFolders(folder / "photos", test=0, known=known, notes=about)
 
 
-def _reviewed(desk: Path, bundle: "Bundle", *, calibrating: bool) -> Iterator[Photo]:
+def _reviewed(desk: Path, bundle: "Bundle") -> Iterator[Photo]:
     """Yield the reviewed photos whose label the model has."""
     index = {label: number for number, label in enumerate(bundle.labels)}
     with (desk / "reviews.csv").open(encoding="utf-8", newline="") as stream:
@@ -125,7 +125,7 @@ def _reviewed(desk: Path, bundle: "Bundle", *, calibrating: bool) -> Iterator[Ph
         if path.relative_to(desk).parts[0] == from_reviews.AUDIT or place == 0:
             part = TEST
         else:
-            part = VALIDATION if calibrating and place == 1 else TRAIN
+            part = VALIDATION if place == 1 else TRAIN
         yield Photo(path, label, part, reviewed=True, judges=part == TEST)
 
 
