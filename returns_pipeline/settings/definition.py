@@ -361,6 +361,12 @@ class Settings(BaseSettings):
         description="Maximum MiB of thumbnails in HOME/thumbnails. The ones that were not used for the "
         "longest time are deleted.",
     )
+    feature_cache_mb: int = Field(
+        2048,
+        ge=1,
+        description="Maximum MiB of the features of training photos in HOME/cache/features. The ones that "
+        "were not used for the longest time are deleted.",
+    )
     thumbnail_memory_mb: int = Field(
         1024,
         ge=256,
