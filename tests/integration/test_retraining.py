@@ -50,7 +50,7 @@ def shop(tmp_path: Path) -> Iterator[Installation]:
     settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
     home = Installation(settings, database)
-    backbone = ("--backbone", "bundle:fashion-mnist/1", "--epochs", "21", "--learning-rate", "1e-3")
+    backbone = ("--backbone", "bundle:fashion-mnist/1", "--epochs", "30", "--learning-rate", "3e-3")
     chosen = ("--data", str(tmp_path / "old"), "--name", "patterns", "--no-photos", "--test", "0")
     done = home.run("train", "transfer", *backbone, *chosen, "--batch", "12")
     assert done.returncode == 0, done.stderr
