@@ -165,7 +165,8 @@ def _fit(features: "NDArray[np.float32]", truth: "NDArray[np.int64]", labels: in
     found = minimize(
         loss, np.zeros(padded.shape[1] * labels), jac=True, method="L-BFGS-B", options={"maxiter": 60}
     )
-    return found.x.reshape(-1, labels)
+    matrix: NDArray[np.float64] = found.x.reshape(-1, labels)
+    return matrix
 
 
 def _raw(matrix: "NDArray[np.float64]", features: "NDArray[np.float32]") -> "NDArray[np.float32]":
@@ -178,7 +179,8 @@ def _padded(features: "NDArray[np.float32]") -> "NDArray[np.float32]":
 
 def _softmax(scores: "NDArray[np.float32]") -> "NDArray[np.float32]":
     powers: NDArray[np.float32] = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
 
 
 def simulate_all(photos: Photos, options: Options, seeds: int) -> dict[str, list[Week]]:
