@@ -6,7 +6,13 @@ from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import PipelineError, RefusedError
 from returns_pipeline.records.models import ModelStage
 from returns_pipeline.records.notices import Notice, NoticeKind
-from returns_pipeline.records.retraining import HeldRetraining, Judgement, Retraining, RetrainingState
+from returns_pipeline.records.retraining import (
+    OPEN_STATES,
+    HeldRetraining,
+    Judgement,
+    Retraining,
+    RetrainingState,
+)
 from returns_pipeline.report.words.retraining import retraining_data, retraining_sentence
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import models as model_rows
@@ -28,8 +34,10 @@ def shown(settings: Settings, db: Database) -> list[Retraining]:
 
 def _is_outdated(settings: Settings, db: Database, row: Retraining) -> bool:
     """Whether a finished retraining has nothing to say any more: another version is active by now."""
+    if row.state in {*OPEN_STATES, RetrainingState.FAILED}:
+        return False
     if row.state not in {RetrainingState.PROPOSED, RetrainingState.NOT_BETTER} or row.candidate is None:
-        return row.state is RetrainingState.PROMOTED
+        return True
     active = model_rows.active(db, row.name)
     if active is None or active.facts.ref != row.base_ref:
         return True
