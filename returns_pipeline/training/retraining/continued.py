@@ -15,15 +15,17 @@ from returns_pipeline.errors import ConfigFault, RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
+from returns_pipeline.training.labelled.photo_folders import PhotoFolders
 from returns_pipeline.training.networks.heads import SUB, Network
 from returns_pipeline.training.pipeline.fitting import Plan
 from returns_pipeline.training.recipes.cnn import Cnn
 from returns_pipeline.training.recipes.outfit import Outfit
-from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork
+from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork, PhotoRecipe
 from returns_pipeline.training.recipes.transfer import Transfer
 
 if TYPE_CHECKING:
     from returns_pipeline.classify.bundle import Bundle
+    from returns_pipeline.training.pipeline.recipe import Recipe
 
 _NETWORKS: dict[str, type[Cnn] | type[Transfer] | type[Outfit]] = {
     "cnn": Cnn,
@@ -66,6 +68,11 @@ def options_of(command: str) -> dict[str, str]:
     return found
 
 
+def recipe_of(bundle: "Bundle", models_dir: Path, folders: PhotoFolders) -> "Recipe":
+    """Return the recipe that trains a bundle further on these photos. Raises as `continued`."""
+    return PhotoRecipe(continued(bundle, models_dir), folders)
+
+
 def continued(bundle: "Bundle", models_dir: Path) -> PhotoNetwork:
     """Return the network of a bundle's recipe that starts from the bundle's weights.
 
@@ -88,7 +95,10 @@ def continued(bundle: "Bundle", models_dir: Path) -> PhotoNetwork:
     for field in fields(kind):
         text = options.get(field.name.replace("_", "-"))
         if text and isinstance(field.default, int | float | str):
-            given[field.name] = type(field.default)(text)
+            try:
+                given[field.name] = type(field.default)(text)
+            except ValueError:  # the command line in a bundle from outside may say anything
+                return Saved(bundle.recipe, bundle.input, weights)
     names = {field.name for field in fields(kind)}
     given |= {"size": bundle.input} if "size" in names else {"side": bundle.input.height}
     given |= {"models_dir": models_dir} if "models_dir" in names else {}

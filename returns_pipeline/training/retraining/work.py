@@ -21,8 +21,7 @@ from returns_pipeline.training.pipeline.quantize import quantize
 from returns_pipeline.training.pipeline.recipe import Request
 from returns_pipeline.training.pipeline.train import train
 from returns_pipeline.training.recipes.bundle_data import load_data
-from returns_pipeline.training.recipes.photo_recipe import PhotoRecipe
-from returns_pipeline.training.retraining.continued import continued
+from returns_pipeline.training.retraining.continued import recipe_of
 from returns_pipeline.training.retraining.judging import judge
 from returns_pipeline.training.retraining.lease import Lease
 from returns_pipeline.training.retraining.photos import gather, training_folders
@@ -130,7 +129,7 @@ class _Work:
             names=active.names,
             checkpoints=checkpoints,
         )
-        recipe = PhotoRecipe(continued(active, self._models_dir), self._folders(active))
+        recipe = recipe_of(active, self._models_dir, self._folders(active))
         return train(request, recipe, self._listener)
 
     def _quantized(self, new: Bundle) -> Bundle:
