@@ -106,7 +106,7 @@ class _Work:
         retrainings.change(self._context.db, self._held, learned=gathered.learned)
         new = self._trained(active)
         if active.precision is Precision.INT8:
-            new = self._quantized(new)
+            new = self._quantized(new, active)
         retrainings.change(self._context.db, self._held, version=new.version)
         self._begin(RetrainingStep.COMPARING)
         return new, judge(new, active, gathered.judged, self._context.settings, self._listener)
@@ -132,13 +132,13 @@ class _Work:
         recipe = recipe_of(active, self._models_dir, self._folders(active))
         return train(request, recipe, self._listener)
 
-    def _quantized(self, new: Bundle) -> Bundle:
+    def _quantized(self, new: Bundle, active: Bundle) -> Bundle:
         """Return the new version in int8; the one in float32 if int8 loses too much."""
         self._begin(RetrainingStep.QUANTIZING)
         if (published := self._published(Precision.INT8)) is not None:
             return published
         scratch = self._folder / "pixels"
-        data = load_data(new, self._folders(new), self._listener, scratch)
+        data = load_data(new, self._folders(active), self._listener, scratch)
         try:
             return quantize(new, data, self._models_dir, self._command, self._listener, photos=False)
         except RefusedError as fault:
