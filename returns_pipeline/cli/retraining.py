@@ -38,7 +38,7 @@ def retrain(
 ) -> None:
     """Train the next version of a model with the reviewed photos; propose it if it is better."""
     from returns_pipeline.broker.celery_queue import open_queue
-    from returns_pipeline.records.tasks import Task
+    from returns_pipeline.records.tasks import TRAIN, Task
     from returns_pipeline.usecases import retraining
     from returns_pipeline.usecases.models import person
 
@@ -49,7 +49,13 @@ def retrain(
         row = _train_here(settings, database, name, who or person(), data)
     else:
         retraining_id = retraining.request(settings, database, name, who or person(), data)
-        open_queue(settings).send(Task.RETRAIN, retraining_id)
+        queue = open_queue(settings)
+        queue.send(Task.RETRAIN, retraining_id)
+        if TRAIN not in queue.served():
+            console.print_note(
+                "No worker for retrainings runs now. Start one: `returns-pipeline worker -Q train -c 1`, "
+                "or train in this process with --here."
+            )
         row = _wait(database, retraining_id, is_over=no_wait)
     _print(row, as_json=as_json)
 
