@@ -56,6 +56,13 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
             "schedule": Every(600.0),
             "options": {"queue": CONTROL, "expires": 590},
         }
+    if settings.retrain != "off":
+        # Asks for a retraining once after each night that is due, while no run is open.
+        entries["retraining"] = {
+            "task": Task.PLAN_RETRAINING.value,
+            "schedule": Every(600.0),
+            "options": {"queue": CONTROL, "expires": 590},
+        }
     if any(intake.feed for intake in settings.every_intake):
         # Each message fetches for some seconds. One that waited for a minute is superseded by the next one.
         entries["feeds"] = {

@@ -1,9 +1,14 @@
-"""What a child process may use that decodes photos or runs models from outside."""
+"""Limits of child processes: what they may use, and that they end with their parent."""
 
+import ctypes
 import os
 import resource
+import signal
+import sys
 
 from returns_pipeline.settings import PREFIX
+
+_PR_SET_PDEATHSIG = 1
 
 
 def environment_without_settings() -> dict[str, str]:
@@ -26,3 +31,9 @@ def lower_limit(kind: int, most: int) -> None:
     _, hard = resource.getrlimit(kind)
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(kind, (most, most))
+
+
+def end_with_parent() -> None:
+    """Ask Linux to send this process SIGTERM when its parent dies for any reason."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

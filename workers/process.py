@@ -3,9 +3,16 @@
 import gc
 import os
 import sys
+from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_shutdown, worker_shutdown
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_shutdown,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from returns_pipeline.broker.celery_queue import CeleryQueue
 from returns_pipeline.classify.bundle import Bundle
@@ -22,6 +29,9 @@ from returns_pipeline.usecases.context import Context
 from workers.app import app, settings
 
 _opened: dict[int, Context] = {}
+#: Set by the parent when it is told to stop, and read by its children, which are forks. It has no lock,
+#: because a child may be killed while it reads.
+_stopping = RawValue("b", 0)
 
 
 def context() -> Context:
@@ -41,6 +51,7 @@ def _open() -> Context:
         db=Database(settings.database_url),
         queue=CeleryQueue(app),
         load_classifier=_load_classifier,
+        is_stopping=lambda: bool(_stopping.value),
     )
 
 
@@ -81,6 +92,11 @@ def _check_before_start(**_: Any) -> None:
     make_private_folders(settings.private_folders)
     # Children share the memory of the parent until the collector writes to it.
     _tune_garbage_collector()
+
+
+@worker_shutting_down.connect
+def _tell_children(**_: Any) -> None:
+    _stopping.value = 1
 
 
 @worker_process_shutdown.connect

@@ -21,6 +21,7 @@ from returns_pipeline.usecases import (
     photo_looks,
     product_comparison,
     retention,
+    retraining,
     reuse,
     runs,
 )
@@ -150,3 +151,17 @@ def fetch_feeds() -> None:
 def learn_from_events() -> None:
     """Compute anew which products the same customers keep, once a night."""
     learning.learn_nightly(context())
+
+
+@app.task(ignore_result=True, **_RETRY)
+def plan_retraining() -> None:
+    """Ask for the retraining of each model that is due and has enough new reviews."""
+    retraining.plan(context())
+
+
+# Acknowledged at its beginning: it takes hours, and a broker delivers a message again after one hour. The
+# sweep sends the retraining again if its process is lost.
+@app.task(ignore_result=True, acks_late=False, **_RETRY)
+def retrain_model(retraining_id: int) -> None:
+    """Train the next version of a model with the photos that people reviewed, and propose it."""
+    retraining.retrain(context(), retraining_id)

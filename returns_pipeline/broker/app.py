@@ -3,7 +3,7 @@
 from celery import Celery
 from kombu import Queue as KombuQueue
 
-from returns_pipeline.records.tasks import CONTROL, QUEUES, TASK_QUEUES, Task
+from returns_pipeline.records.tasks import CONTROL, QUEUES, TASK_QUEUES, TRAIN, Task
 from returns_pipeline.settings import Settings
 from returns_pipeline.settings.broker_url import parse_broker_url
 
@@ -11,6 +11,8 @@ _VISIBILITY_SECONDS = 3600
 _TASK_SECONDS = 3000
 #: A channel of notices that hangs ends with its process.
 _NOTICES_SECONDS = 180
+#: A retraining that takes longer is ended; it goes on from its last finished epoch.
+_RETRAIN_SECONDS = 24 * 3600
 #: Socket timeout in seconds for senders without `patience`.
 _SEND_SECONDS = 30
 
@@ -37,7 +39,7 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
-        task_queues=[KombuQueue(name) for name in QUEUES],
+        task_queues=[KombuQueue(name) for name in (*QUEUES, TRAIN)],
         task_default_queue=CONTROL,
         task_routes={task.value: {"queue": queue} for task, queue in TASK_QUEUES.items()},
         task_create_missing_queues=False,
@@ -51,7 +53,10 @@ def make_app(settings: Settings, patience: float | None = None) -> Celery:
             task.value: {"time_limit": settings.chunk_seconds}
             for task in (Task.CLASSIFY_CHUNK, Task.EMBED_PICTURES, Task.EXPLAIN, Task.LOOK_AT_PHOTO)
         }
-        | {Task.DELIVER_NOTICES.value: {"time_limit": _NOTICES_SECONDS}},
+        | {
+            Task.DELIVER_NOTICES.value: {"time_limit": _NOTICES_SECONDS},
+            Task.RETRAIN.value: {"time_limit": _RETRAIN_SECONDS},
+        },
         visibility_timeout=_VISIBILITY_SECONDS,
         broker_transport_options=transport,
         broker_use_ssl=broker.tls,

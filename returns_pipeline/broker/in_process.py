@@ -21,6 +21,7 @@ from returns_pipeline.usecases import (
     photo_looks,
     product_comparison,
     retention,
+    retraining,
     reuse,
     runs,
 )
@@ -116,6 +117,8 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.DELIVER_NOTICES: lambda context, _: notices.deliver(context),
     Task.FETCH_FEEDS: lambda context, _: feeds.fetch_some(context),
     Task.LEARN: lambda context, _: learning.learn_nightly(context),
+    Task.PLAN_RETRAINING: lambda context, _: retraining.plan(context),
+    Task.RETRAIN: lambda context, _, retraining_id: retraining.retrain(context, retraining_id),
     Task.RETENTION: lambda context, _: retention.remove_some(context),
     Task.COMPARE_RETURNS: lambda context, _: product_comparison.compare_returns(context),
     Task.JUDGE_RETURNS: lambda context, _: judging.judge_queued(context),

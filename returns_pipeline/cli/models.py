@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
-from returns_pipeline.cli import console, evaluate, train
+from returns_pipeline.cli import console, evaluate, retraining, train
 from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import Json, Reason, Who
 
 app = typer.Typer(help="Versions of the models, and which one new runs use.", no_args_is_help=True)
+
+app.command()(retraining.retrain)
+app.command()(retraining.proposals)
 
 OneVersion = Annotated[str, typer.Argument(metavar="NAME/VERSION")]
 
@@ -18,13 +21,17 @@ OneVersion = Annotated[str, typer.Argument(metavar="NAME/VERSION")]
 def list_models(as_json: Json = False) -> None:
     """Show every version, on disk and in the database."""
     from returns_pipeline.cli.output import models as output
-    from returns_pipeline.usecases import models
+    from returns_pipeline.report.words.retraining import retraining_data, retraining_sentence
+    from returns_pipeline.usecases import models, proposals
 
-    found = models.versions(*open_installation())
+    settings, database = open_installation()
+    found = models.versions(settings, database)
     if as_json:
         console.print_json([output.version_as_dict(version) for version in found])
-    else:
-        output.print_versions(found)
+        return
+    output.print_versions(found)
+    for row in proposals.shown(settings, database):
+        console.print_line(retraining_sentence(retraining_data(row)))
 
 
 @app.command()

@@ -2,19 +2,24 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from returns_pipeline.cli import console
+from returns_pipeline.records.tasks import TRAIN
 
 #: Options that a command does not define are passed on to Celery or Flower.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
 
 
 def worker(context: typer.Context) -> None:
-    """Start a worker. Takes the options of `celery -A workers.app worker`, which it becomes."""
-    _become_celery("worker", *context.args)
+    """Start a worker. Takes the options of `celery -A workers.app worker`, which it becomes.
+
+    Without -Q it serves every queue but that of retrainings.
+    """
+    names_queues = any(word.startswith(("-Q", "-X", "--queues", "--exclude-queues")) for word in context.args)
+    _become_celery("worker", *context.args, *(() if names_queues else ("-X", TRAIN)))
 
 
 def beat(context: typer.Context) -> None:
@@ -44,13 +49,18 @@ def flower(context: typer.Context) -> None:
     _become_celery("flower", *address, *context.args)
 
 
-def up() -> None:
+def up(
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Run a worker for retrainings too; RETURNS_RETRAIN does so as well."),
+    ] = False,
+) -> None:
     """Run everything in one terminal: Redis, workers, beat, Flower and the web. Ctrl-C stops it."""
     from returns_pipeline.host.ports import require_free_port
     from returns_pipeline.host.up import run_all
     from returns_pipeline.settings import load_settings
     from returns_pipeline.store.database import Database
-    from returns_pipeline.usecases import models
+    from returns_pipeline.usecases import models, retraining
     from returns_pipeline.web.security.access import Authenticator
 
     settings = load_settings()
@@ -59,6 +69,9 @@ def up() -> None:
     database = Database(settings.database_url)
     database.upgrade()
     models.configured(settings, database)
+    trains = train or settings.retrain != "off"
+    if trains:
+        retraining.require_packages()
     authenticator = Authenticator(settings, database)
     authenticator.require_account(settings)
     run_all(
@@ -66,6 +79,7 @@ def up() -> None:
         database,
         lambda: authenticator.address(settings, is_private=sys.stdout.isatty()),
         console.print_line,
+        trains=trains,
     )
 
 

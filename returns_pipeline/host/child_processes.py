@@ -1,16 +1,14 @@
 """Child processes by name: started with the same environment, watched, stopped together."""
 
-import ctypes
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from returns_pipeline.child_limits import end_with_parent
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.host.restarts import Restarts, reason_of
 from returns_pipeline.private_files import make_private_folders, open_private
@@ -20,7 +18,6 @@ _START_SECONDS = 60
 _STOP_SECONDS = 90
 #: Bytes at the end of a log that are read for its last line.
 _TAIL_BYTES = 8192
-_PR_SET_PDEATHSIG = 1
 
 
 class _Command(NamedTuple):
@@ -193,9 +190,3 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def end_with_parent() -> None:
-    """Ask Linux to send this process SIGTERM when its parent dies for any reason."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -24,7 +24,7 @@ from returns_pipeline.photos.intake_rules import OWN_PREFIX, SkipRule
 from returns_pipeline.photos.sources import Sources
 from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.places import is_object
-from returns_pipeline.records.tasks import QUEUES
+from returns_pipeline.records.tasks import QUEUES, TRAIN
 from returns_pipeline.report.words import counted, feed_line, undelivered
 from returns_pipeline.settings import Intake, Settings
 from returns_pipeline.settings.places import sqlite_file
@@ -98,7 +98,8 @@ def _broker(settings: Settings) -> str:
 
 def _workers(settings: Settings) -> str:
     served = open_queue(settings).served(timeout=1.0)
-    missing = [name for name in QUEUES if name not in served]
+    wanted = QUEUES if settings.retrain == "off" else (*QUEUES, TRAIN)
+    missing = [name for name in wanted if name not in served]
     if missing:
         raise ConfigFault(
             "No worker serves the queue {missing_names}.",

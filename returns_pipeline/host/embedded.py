@@ -7,7 +7,7 @@ from pathlib import Path
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.host import embedded_redis
 from returns_pipeline.host.child_processes import ChildProcesses
-from returns_pipeline.records.tasks import BULK, CONTROL, INTERACTIVE
+from returns_pipeline.records.tasks import BULK, CONTROL, INTERACTIVE, TRAIN
 from returns_pipeline.settings import Settings, environment_of
 
 _REDIS = "redis"
@@ -30,6 +30,19 @@ CLASSIFY_WORKER = (
     f"{INTERACTIVE},{BULK}",
     "-n",
     "cpu@%h",
+    "--without-gossip",
+    "--without-mingle",
+)
+
+#: Arguments of the worker that trains, which runs only if it is asked for.
+TRAIN_WORKER = (
+    "worker",
+    "-Q",
+    TRAIN,
+    "-c",
+    "1",
+    "-n",
+    "train@%h",
     "--without-gossip",
     "--without-mingle",
 )
@@ -81,3 +94,8 @@ class Processes(ChildProcesses):
             return len(queue.workers(timeout=0.5)) >= 2
 
         self.wait_until(both_accept_tasks, "worker-cpu")
+
+    def start_trainer(self) -> None:
+        """Start the worker that trains, which may start after the others."""
+        command = [sys.executable, "-m", "celery", "-A", "workers.app", *TRAIN_WORKER]
+        self.start_command("worker-train", command, Path.cwd())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from returns_pipeline.host.child_processes import end_with_parent
+from returns_pipeline.child_limits import end_with_parent
 from returns_pipeline.host.restarts import Restarts, reason_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")

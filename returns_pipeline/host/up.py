@@ -21,11 +21,17 @@ _RECENT_RUNS = 20
 
 
 def run_all(
-    settings: Settings, database: Database, web_address: Callable[[], str], print_line: Callable[[str], None]
+    settings: Settings,
+    database: Database,
+    web_address: Callable[[], str],
+    print_line: Callable[[str], None],
+    *,
+    trains: bool,
 ) -> None:
     """Start Redis, workers, beat, Flower and the web; restart what ends; return on Ctrl-C or SIGTERM.
 
-    `print_line` shows a line. `web_address` is called once the web has started, and returns its address.
+    If it `trains`, a worker for retrainings starts too. `print_line` shows a line. `web_address` is called
+    once the web has started, and returns its address.
     """
     make_private_folders([*(intake.folder for intake in settings.every_intake), *settings.private_folders])
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -33,6 +39,8 @@ def run_all(
     with Processes(settings) as processes:
         processes.start_redis()
         processes.start_workers()
+        if trains:
+            processes.start_trainer()
         processes.start("beat", "beat")
         processes.start("flower", "flower")
         processes.start("web", "web")

@@ -26,6 +26,7 @@ class AuditAction(StrEnum):
     ROLL_BACK = "roll_back"
     SHADOW = "shadow"
     MODEL_ADD = "model_add"
+    RETRAIN = "retrain"
     DOWNLOAD = "download"
     VIEW = "view"
     EXPORT = "export"

@@ -21,6 +21,7 @@ class NoticeKind(StoredEnum):
     IMAGE_CORRECTED = "image.corrected"
     RETURN_VERDICT = "return.verdict"
     RETURN_DECIDED = "return.decided"
+    MODEL_RETRAINED = "model.retrained"
     TEST = "test"
     UNKNOWN = "unknown"
 

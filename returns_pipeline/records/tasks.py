@@ -11,6 +11,8 @@ INTERACTIVE = "interactive"
 BULK = "bulk"
 #: In the order in which a worker that serves all of them takes messages.
 QUEUES = (CONTROL, INTERACTIVE, BULK)
+#: Retrainings, which take from seconds to hours. Only a worker that was started for this queue serves it.
+TRAIN = "train"
 
 #: An argument of a message: an id, a name, a flag, a path, or the paths that a client names.
 Argument = str | int | bool | None | list[str]
@@ -37,6 +39,8 @@ class Task(StrEnum):
     LOOK_AT_PHOTO = "workers.tasks.look_at_photo"
     FETCH_FEEDS = "workers.tasks.fetch_feeds"
     LEARN = "workers.tasks.learn_from_events"
+    PLAN_RETRAINING = "workers.tasks.plan_retraining"
+    RETRAIN = "workers.tasks.retrain_model"
 
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
@@ -51,6 +55,8 @@ TASK_QUEUES = {
     Task.RETENTION: CONTROL,
     Task.FETCH_FEEDS: CONTROL,
     Task.LEARN: CONTROL,
+    Task.PLAN_RETRAINING: CONTROL,
+    Task.RETRAIN: TRAIN,
     Task.CLASSIFY_PATHS: INTERACTIVE,
     Task.REPLAY: INTERACTIVE,
     Task.EXPLAIN: INTERACTIVE,

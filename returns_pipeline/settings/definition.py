@@ -145,6 +145,41 @@ class Settings(BaseSettings):
         description="Events of customers from which on each night learns which products are kept together. "
         "Fewer say little. 0: only the command `recommendations learn` does.",
     )
+    retrain: Literal[
+        "off", "daily", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+    ] = Field(
+        "off",
+        description="When the models of the intakes are retrained with the photos that people reviewed: "
+        "after every night (daily), or after the night of a weekday. A worker with `-Q train` must run; `up`"
+        " then starts one. off: only the command `models retrain` does.",
+    )
+    retrain_reviews: int = Field(
+        100,
+        ge=1,
+        le=1_000_000_000,
+        description="Photos with a label by a person that a model does not know yet, from which on RETRAIN "
+        "retrains it.",
+    )
+    retrain_shadow: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of each night's images that a proposed version predicts too, as a shadow. 0: "
+        "none.",
+    )
+    retrain_promote: float = Field(
+        0.0,
+        ge=0,
+        le=0.05,
+        description="Promote a proposed version without a person if its p-value is below this, for example "
+        "0.01. 0: a person decides.",
+    )
+    retrain_promote_photos: int = Field(
+        500,
+        ge=1,
+        le=1_000_000_000,
+        description="Photos on which the versions must have been compared, at least, for RETRAIN_PROMOTE.",
+    )
     models_dir: Path = Field(
         SHIPPED / "models",
         description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",

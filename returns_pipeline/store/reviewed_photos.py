@@ -4,15 +4,26 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.reviewed_photos import ReviewedPhoto
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import images, review_changes, reviews
+from returns_pipeline.store.tables import (
+    images,
+    model_versions,
+    predictions,
+    review_changes,
+    reviews,
+    runs,
+)
 
 _PAGE = 500
 
 
-def reviewed(db: Database) -> Iterator[ReviewedPhoto]:
-    """Yield every image that has a review and was not deleted, by its id, with its newest review."""
+def reviewed(db: Database, model: str | None = None) -> Iterator[ReviewedPhoto]:
+    """Yield every image that has a review and was not deleted, by its id, with its newest review.
+
+    With the name of a `model`, only the images of its runs.
+    """
     after = 0
     query = (
         sa.select(
@@ -34,6 +45,8 @@ def reviewed(db: Database) -> Iterator[ReviewedPhoto]:
         .order_by(images.c.id)
         .limit(_PAGE)
     )
+    if model is not None:
+        query = query.where(images.c.run_id.in_(_runs_of(model)))
     while True:
         with db.read() as connection:
             page = connection.execute(query, {"after": after}).all()
@@ -41,3 +54,31 @@ def reviewed(db: Database) -> Iterator[ReviewedPhoto]:
         if len(page) < _PAGE:
             return
         after = page[-1].id
+
+
+def unreviewed(db: Database, model: str, most: int) -> list[int]:
+    """Return the newest images with a sure prediction of a model that no person reviewed, newest first."""
+    prediction = sa.and_(
+        predictions.c.image_id == images.c.id,
+        predictions.c.model_version_id == runs.c.model_version_id,
+        predictions.c.decision == Decision.AUTO,
+    )
+    query = (
+        sa.select(images.c.id)
+        .select_from(images.join(runs, runs.c.id == images.c.run_id).join(predictions, prediction))
+        .where(
+            images.c.run_id.in_(_runs_of(model)),
+            images.c.review_id.is_(None),
+            images.c.deleted_at.is_(None),
+            images.c.photo_removed_at.is_(None),
+        )
+        .order_by(images.c.id.desc())
+        .limit(most)
+    )
+    with db.read() as connection:
+        return list(connection.scalars(query))
+
+
+def _runs_of(model: str) -> sa.Select[tuple[int]]:
+    versions = sa.select(model_versions.c.id).where(model_versions.c.name == model)
+    return sa.select(runs.c.id).where(runs.c.model_version_id.in_(versions))

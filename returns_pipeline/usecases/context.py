@@ -53,6 +53,8 @@ class Context:
     photos: PhotoSource = field(default_factory=Sources)
     #: The loaded embedding space, by its digest.
     embedders: dict[str, Embedder] = field(default_factory=dict)
+    #: Whether this worker is about to stop, so that a task of hours must pause.
+    is_stopping: Callable[[], bool] = lambda: False
 
     @cached_property
     def code_reader(self) -> CodeReader | None:

@@ -10,6 +10,7 @@ from returns_pipeline.records.notices import Data, NoticeKind, StoredNotice
 from returns_pipeline.records.returns import ReturnDecision
 from returns_pipeline.records.reviews import ReviewOutcome
 from returns_pipeline.report import words
+from returns_pipeline.report.words.retraining import retraining_sentence
 
 
 def told(notice: StoredNotice) -> StoredNotice:
@@ -23,6 +24,8 @@ def told(notice: StoredNotice) -> StoredNotice:
         return notice._replace(text=_verdict_text(notice.data))
     if notice.kind is NoticeKind.RETURN_DECIDED:
         return notice._replace(text=_decision_text(notice.data))
+    if notice.kind is NoticeKind.MODEL_RETRAINED:
+        return notice._replace(text=retraining_sentence(notice.data))
     return notice
 
 

@@ -14,6 +14,7 @@ from returns_pipeline.usecases import (
     notices,
     photo_looks,
     product_comparison,
+    retraining,
     reuse,
     schedule,
     search,
@@ -35,10 +36,10 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
     Also sends the reports that lack reviews, ends the days of uploads, indexes the names of new images,
-    has photos compared with others and with products, new pictures of products embedded and returns judged,
-    removes the files of deleted images and what photos of long ago are compared by, and tells of late nights
-    and old work. Idempotent, and cheap when idle. Raises TransientFault if the broker does not answer; the
-    next sweep tries again. `now` is aware, by default the present moment.
+    has photos compared with others and with products, new pictures of products embedded, returns judged and
+    models retrained, removes the files of deleted images and what photos of long ago are compared by, and
+    tells of late nights and old work. Idempotent, and cheap when idle. Raises TransientFault if the broker
+    does not answer; the next sweep tries again. `now` is aware, by default the present moment.
     """
     now = now or utc_now()
     nights.release_future(context.db)
@@ -63,6 +64,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     embedding.go_on(context)
     product_comparison.send_if_lost(context)
     photo_looks.remove_old(context, now)
+    retraining.send_lost(context)
     notices.watch(context, now)
     missed = _night_is_missing(context, now)
     if missed:

@@ -52,6 +52,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline collect": "tests/integration/test_collecting.py",
     "returns-pipeline feed": "tests/integration/test_feeds.py",
     "returns-pipeline models quantize": "tests/integration/test_quantization.py",
+    "returns-pipeline models retrain": "tests/integration/test_retraining.py",
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",
     "returns-pipeline catalogue embed": "tests/integration/test_embedding.py",
     "returns-pipeline catalogue evaluate": "tests/integration/test_embedding.py",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline.records.access import Role
+from returns_pipeline.records.audit import AuditAction, AuditFilter
+from returns_pipeline.records.models import ModelAction, ModelFacts, ModelRef
+from returns_pipeline.records.retraining import Judgement
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.store import audit, retrainings
+from returns_pipeline.store import models as model_rows
+from returns_pipeline.usecases import proposals
 from tests.support import Installation, write_stub_bundle
 from tests.web import Site, site
 
@@ -79,6 +88,40 @@ def test_commands_go_on_beside_broken_bundles(here: Site) -> None:
     refused = here.home.run("models", "show", "broken/2")
     assert refused.returncode == 3
     assert "nested too deeply" in refused.stderr
+
+
+def test_a_proposal_is_promoted_with_one_click(here: Site) -> None:
+    """The page says how much better a version is; an operator has a button, and the log has its click."""
+    database, models = here.home.database, here.home.settings.models_dir
+    shutil.copytree(SHIPPED.with_name("2"), models / "fashion-mnist" / "2")
+    before = model_rows.active(database, "fashion-mnist")
+    facts = ModelFacts(ModelRef("fashion-mnist", 2), find_bundle(models, "fashion-mnist/2").digest, {})
+    expected = before.facts.ref.version if before else None
+    assert model_rows.activate(database, facts, ModelAction.PROMOTE, "ann", "", expected=expected)
+    context, _ = here.home.in_process()
+    held = retrainings.claim(database, retrainings.add(database, facts.ref, "ann", None), 60)
+    assert held is not None
+    assert "fashion-mnist is being retrained" in here.page("/models").text
+    retrainings.change(database, held, version=1)
+    judgement = Judgement(612, 271, 0.018, 0.006, 0.03, 0.004)
+    proposals.propose(context, held, find_bundle(models, "fashion-mnist/1"), judgement)
+    sentence = "fashion-mnist/1 is right 1.8 points more often than fashion-mnist/2 (0.6 to 3.0, p = 0.004)"
+    page = here.page("/models").text
+    assert sentence in page
+    form = re.search(
+        r'action="(/models/fashion-mnist/1/promote)".*?name="reason" value="([^"]+)"', page, re.DOTALL
+    )
+    assert form is not None
+    viewer = here.token_for(Role.VIEWER)
+    seen = here.ask("GET", "/models", viewer, headers={"Accept": "text/html"}).text
+    assert sentence in seen
+    assert form[1] not in seen
+    assert here.ask("POST", form[1], viewer, data={"reason": form[2]}).status_code == 403
+    assert here.page(form[1], "POST", data={"reason": form[2]}).ok
+    assert sentence not in here.page("/models").text.partition("<h2>")[0]
+    (event,) = audit.page(database, AuditFilter(action=AuditAction.PROMOTE), None, 1)
+    assert event.subject_id == "fashion-mnist/1"
+    assert sentence in event.detail["reason"]
 
 
 def test_the_web_loads_no_model(here: Site) -> None:

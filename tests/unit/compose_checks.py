@@ -18,7 +18,7 @@ from click import ClickException, Context
 from jsonschema import Draft202012Validator
 
 from returns_pipeline.cli.commands import app as cli
-from returns_pipeline.records.tasks import QUEUES
+from returns_pipeline.records.tasks import QUEUES, TRAIN
 from returns_pipeline.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,7 +148,10 @@ def unknown_checks(compose: Compose) -> list[str]:
 
 
 def unserved_queues(compose: Compose) -> list[str]:
-    """List queues without a worker that always runs, and queues that do not exist."""
+    """List queues without a worker that always runs, and queues that do not exist.
+
+    Only the queue of retrainings has a worker that runs if it is asked for.
+    """
     served = {name: option(words, "-Q").split(",") for name, words in workers(compose).items()}
     always = {
         queue
@@ -156,7 +159,7 @@ def unserved_queues(compose: Compose) -> list[str]:
         if not compose["services"][name].get("profiles")
         for queue in queues
     }
-    unknown = {queue for queues in served.values() for queue in queues} - set(QUEUES)
+    unknown = {queue for queues in served.values() for queue in queues} - {*QUEUES, TRAIN}
     return [f"no worker serves {queue}" for queue in set(QUEUES) - always] + [
         f"there is no queue {queue}" for queue in unknown
     ]

@@ -45,6 +45,7 @@ AUDIT_ACTIONS = Words(
         AuditAction.CANCEL: N_("job cancelled"),
         AuditAction.UPLOAD: N_("photo uploaded"),
         AuditAction.MODEL_ADD: N_("model added"),
+        AuditAction.RETRAIN: N_("retraining asked for"),
         AuditAction.PROMOTE: N_("model promoted"),
         AuditAction.ROLL_BACK: N_("model rolled back"),
         AuditAction.SHADOW: N_("comparison at night changed"),

@@ -51,6 +51,7 @@ from returns_pipeline.store.tables.likeness_tables import (
 from returns_pipeline.store.tables.model_tables import IS_ACTIVE, model_changes, model_versions
 from returns_pipeline.store.tables.outbox_tables import GIVEN_UP, NOT_SPREAD, UNDELIVERED, deliveries, outbox
 from returns_pipeline.store.tables.removal_tables import file_removals, retention_passes
+from returns_pipeline.store.tables.retraining_tables import IS_OPEN, retrainings
 from returns_pipeline.store.tables.return_tables import (
     AWAITED,
     product_comparisons,
@@ -95,6 +96,7 @@ __all__ = [
     "IDENTITY",
     "IN_BATCH",
     "IS_ACTIVE",
+    "IS_OPEN",
     "KEPT",
     "NOT_CLASSIFIED",
     "NOT_CLOSED",
@@ -155,6 +157,7 @@ __all__ = [
     "removed_products",
     "request_keys",
     "retention_passes",
+    "retrainings",
     "return_events",
     "return_import_faults",
     "return_imports",

@@ -52,8 +52,15 @@ class Written(NamedTuple):
     other: int
 
 
-def write(context: Context, out: Path, on_progress: Callable[[int], None] = lambda _: None) -> Written:
+def write(
+    context: Context,
+    out: Path,
+    on_progress: Callable[[int], None] = lambda _: None,
+    model: str | None = None,
+) -> Written:
     """Write the reviewed photos to `out`, which is new or empty. Calls `on_progress` with the photos so far.
+
+    With the name of a `model`, only photos of its runs.
 
     Files are hard links where the file system allows it, else copies. A photo that several images have is
     written once; if their reviews disagree, it is a conflict. Raises RefusedError if `out` has files.
@@ -61,7 +68,7 @@ def write(context: Context, out: Path, on_progress: Callable[[int], None] = lamb
     if out.is_dir() and any(out.iterdir()):
         raise RefusedError("The folder {out} is not empty.", "Choose a new folder.", out=out)
     make_folder(out)
-    photos = list(reviewed_photos.reviewed(context.db))
+    photos = list(reviewed_photos.reviewed(context.db, model))
     words = _words_by_content(photos)
     audited = {_content(photo) for photo in photos if photo.kind == ReviewKind.AUDIT}
     writer = _Writer(context, out)
@@ -118,9 +125,9 @@ class _Writer:
             self._mains[name].add(photo.main_label or photo.label)
         file, content = open_original(self._context, photo.image_id)
         with content:
-            target = folder / f"{photo.image_id}{_suffix(file)}"
+            target = folder / f"{photo.image_id}{suffix(file)}"
             make_folder(folder)
-            _link(file, content, target)
+            link(file, content, target)
         self._counts[part] += 1
         self._lines["reviews.csv"].append(
             (
@@ -152,11 +159,12 @@ class _Writer:
         )
 
 
-def _suffix(file: ImageFile) -> str:
+def suffix(file: ImageFile) -> str:
+    """Return how the name of a written photo ends."""
     return Path(file.name).suffix.lower()[:10] or f".{(file.format or 'img').lower()}"
 
 
-def _link(file: ImageFile, content: BinaryIO, target: Path) -> None:
+def link(file: ImageFile, content: BinaryIO, target: Path) -> None:
     """Link the very file that is open, or copy it."""
     try:
         os.link(file.path, target)

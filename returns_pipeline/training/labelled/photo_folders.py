@@ -1,13 +1,15 @@
 """Reads, checks, divides and decodes folders of labelled photos."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
+from returns_pipeline.records.text import printable
 from returns_pipeline.training.labelled import checks
 from returns_pipeline.training.labelled.folders import Labels, Photos, Tree, match_labels, read_tree
 from returns_pipeline.training.labelled.parts import Part, TrainingData, describe, fingerprint
@@ -26,6 +28,8 @@ class PhotoFolders:
 
     `mapping` is a file with the main category of each label. `validation` and `test` are shares of 1, used
     only where `data` has no folders of these names. `force` trains even if the checks find a serious fault.
+    `known`: the labels of a model, which the folders must have, whatever their order and spelling. `notes`
+    are added to `data` in bundle.json.
     """
 
     data: Path
@@ -33,6 +37,8 @@ class PhotoFolders:
     validation: float = 0.2
     test: float = 0.1
     force: bool = False
+    known: Labels | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_folders(
@@ -43,23 +49,13 @@ def load_folders(
     scratch: Path,
     *,
     few: int | None = None,
-    known: Labels | None = None,
 ) -> TrainingData:
     """Return the photos, decoded to `size`; pixels that do not fit into memory go to `scratch`.
 
-    `seed` decides the division. `few`: at most so many photos of each label. `known`: the labels of a model,
-    which the folders must have, whatever their order and spelling. Raises RefusedError for other labels, and
-    for photos that are not fit for training unless `folders.force` is set.
+    `seed` decides the division. `few`: at most so many photos of each label. Raises RefusedError for other
+    labels than the known ones, and for photos that are not fit for training unless `folders.force` is set.
     """
-    listener.stage("Checking the photos")
-    tree = read_tree(folders.data, folders.mapping)
-    if known is not None:
-        tree = _in_order_of(known, tree)
-    findings = checks.check(tree, listener.progress)
-    checks.require_sound(findings, folders.force)
-    for warning in findings.warnings:
-        listener.warn(warning)
-    divided = _divide(tree, findings, folders, seed)
+    tree, divided = divide(folders, seed, listener)
     if few is not None:
         divided = {name: _few(photos, few) for name, photos in divided.items()}
     parts = {}
@@ -68,7 +64,26 @@ def load_folders(
         pixels, readable = load_pixels(photos, size, listener.progress, scratch)
         kept = _take(photos, readable)
         parts[name] = Part(pixels, kept.truth, fingerprint(kept.paths, kept.truth, tree.labels.names))
-    return TrainingData(tree.labels, parts, describe(parts, seed, {"name": tree.root.name}))
+    source = {"name": tree.root.name, "folder": printable(tree.root.absolute()), **folders.notes}
+    return TrainingData(tree.labels, parts, describe(parts, seed, source))
+
+
+def divide(folders: PhotoFolders, seed: int, listener: "Listener") -> tuple[Tree, dict[str, Photos]]:
+    """Return the folders and their readable photos in their parts; check them.
+
+    Raises as `load_folders`.
+    """
+    listener.stage("Checking the photos")
+    tree = read_tree(folders.data, folders.mapping)
+    if folders.known is not None:
+        tree = _in_order_of(folders.known, tree)
+    findings = checks.check(tree, listener.progress)
+    checks.require_sound(findings, folders.force)
+    for warning in findings.warnings:
+        listener.warn(warning)
+    unreadable = {each.path for each in findings.unreadable}
+    divided = _divide(tree, findings, folders, seed)
+    return tree, {name: _without(photos, unreadable) for name, photos in divided.items()}
 
 
 def _in_order_of(known: Labels, tree: Tree) -> Tree:
@@ -97,6 +112,11 @@ def _divide(tree: Tree, findings: checks.Findings, folders: PhotoFolders, seed: 
 
 def _take(photos: Photos, indices: "NDArray[np.int64]") -> Photos:
     return Photos(tuple(photos.paths[index] for index in indices), photos.truth[indices])
+
+
+def _without(photos: Photos, paths: Set[Path]) -> Photos:
+    kept = [index for index, path in enumerate(photos.paths) if path not in paths]
+    return photos if len(kept) == len(photos.paths) else _take(photos, np.array(kept, np.int64))
 
 
 def _few(photos: Photos, few: int) -> Photos:

@@ -24,7 +24,8 @@ class Request:
     the images, how they are varied and, for folders that are not divided yet, their division. `smoke` trains
     on a few images. `resume` continues an interrupted training. Without `photos` the report has no photos.
     `names` has for languages, by their codes, what labels and main categories are called there. With the
-    `precision` int8, a version in float32 is written, and then one in int8.
+    `precision` int8, a version in float32 is written, and then one in int8. `checkpoints` is the folder in
+    which an unfinished training keeps its weights, by default a hidden one in `models_dir`.
     """
 
     name: str
@@ -36,11 +37,12 @@ class Request:
     photos: bool = True
     names: Names = field(default_factory=dict)
     precision: Precision = Precision.FLOAT32
+    checkpoints: Path | None = None
 
     @property
     def checkpoint_folder(self) -> Path:
         """The folder in which an unfinished training keeps its weights."""
-        return self.models_dir / f".training-{self.name}"
+        return self.checkpoints or self.models_dir / f".training-{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The photos that a bundle was trained on, again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def load_data(
     seed = recorded if isinstance(recorded, int) else 0
     labels = Labels(bundle.labels, bundle.main_categories)
     if folders is not None:
-        data = load_folders(folders, bundle.input, seed, listener, scratch, known=labels)
+        data = load_folders(replace(folders, known=labels), bundle.input, seed, listener, scratch)
     else:
         data = _own_data(bundle, seed, listener, scratch)
     if "validation" not in data.parts:

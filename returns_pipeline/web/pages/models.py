@@ -13,9 +13,11 @@ from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import NotFoundError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.languages import gettext, retold
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.retraining import Retraining, RetrainingState
 from returns_pipeline.records.text import pathless
+from returns_pipeline.report.words.retraining import retraining_data, retraining_sentence
 from returns_pipeline.store.models import history
-from returns_pipeline.usecases import models
+from returns_pipeline.usecases import models, proposals
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.dependencies import Pipeline
@@ -46,9 +48,20 @@ def list_models(request: Request, context: Pipeline, person: Person) -> HTMLResp
         changes=newest,
         can_operate=person.may(Role.OPERATOR),
         can_roll_back={name for name, _ in listed if models.can_roll_back(context.db, name)},
+        proposals=[_proposal(each) for each in proposals.shown(context.settings, context.db)],
         used=_used(context),
         names=_names(context),
     )
+
+
+def _proposal(row: Retraining) -> dict[str, object]:
+    """Return a retraining in words, and the version that can be promoted, if it is proposed."""
+    data = retraining_data(row)
+    is_proposed = row.state is RetrainingState.PROPOSED
+    return {
+        "sentence": pathless(retraining_sentence(data)),
+        "candidate": row.candidate if is_proposed else None,
+    }
 
 
 def _used(context: Context) -> list[tuple[str, str]]:
