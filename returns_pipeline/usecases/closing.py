@@ -13,6 +13,7 @@ from returns_pipeline.store import (
     product_comparisons,
     review_queue,
     run_closing,
+    run_predictions,
     run_statistics,
     runs,
 )
@@ -51,6 +52,7 @@ def close_run(context: Context, run_id: int) -> None:
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
             review_queue.enqueue(context.db, run_id, context.settings.audit_share)
+            run_predictions.count(context.db, run_id)
         with context.spoken():
             unsure, notices = causes.of_closing(context, summary)
         if not run_closing.close(context.db, summary, token, unsure, notices):
@@ -91,6 +93,8 @@ def update_report(context: Context, run_id: int) -> None:
     with context.spoken():
         write_report(summary, images.results(context.db, run_id), folder, zone)
     run_statistics.count_labels(context.db, run_id)
+    if summary.kind is not RunKind.ADHOC:
+        run_predictions.count(context.db, run_id)
     run_closing.end_correction(context.db, run_id, corrected_at)
     log.info("report_updated", run=run_id)
 

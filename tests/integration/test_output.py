@@ -68,6 +68,7 @@ READING = {
     "models show": ["stub/1"],
     "models compare": ["stub/1", "--shadow"],
     "models history": [],
+    "models accuracy": ["stub"],
     "data check": ["photos"],
     "notify list": [],
     "feed status": [],

@@ -78,6 +78,7 @@ from returns_pipeline.store.tables.run_tables import (
     chunks,
     of_stages,
     run_labels,
+    run_predictions,
     run_stages,
     runs,
 )
@@ -163,6 +164,7 @@ __all__ = [
     "review_changes",
     "reviews",
     "run_labels",
+    "run_predictions",
     "run_stages",
     "runs",
     "schema_compatibility",

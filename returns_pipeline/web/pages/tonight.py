@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from returns_pipeline.languages import category, gettext, moment_text, ngettext, retold
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.accuracy import RECENT_DAYS
 from returns_pipeline.records.notices import StoredNotice
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
@@ -18,7 +19,7 @@ from returns_pipeline.report import charts, words
 from returns_pipeline.report.words import counted
 from returns_pipeline.store import deletion, images, outbox, retention, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.usecases import feeds
+from returns_pipeline.usecases import accuracy, feeds
 from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.intakes import alarms
@@ -99,6 +100,8 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
         old_photos=_old_photos(db) if person.may(Role.OPERATOR) else [],
         files_left=len(deletion.open_removals(db)) if person.may(Role.OPERATOR) else 0,
         unusual=_unusual(db, last) if last else None,
+        accuracy=accuracy.of_run(db, now, last.id) if last else None,
+        recent_days=RECENT_DAYS,
         reasons=[(code, words.fault(code), count) for code, count in run_statistics.reasons(db, last.id)]
         if last
         else [],
