@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
-from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.runs import RunKind, RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.report import write_report
 from returns_pipeline.store import (
@@ -75,12 +75,19 @@ def close_run(context: Context, run_id: int) -> None:
         failed=counts.failed,
         seconds=summary.seconds,
     )
+    _send_what_follows(context, summary)
+    if notices:
+        context.send(Task.DELIVER_NOTICES)
+
+
+def _send_what_follows(context: Context, summary: RunSummary) -> None:
+    """Send what is done with the photos of a closed run. The sweep sends again what is lost."""
+    if summary.kind.is_night:
+        context.send(Task.COMPARE_NIGHT, summary.id)
     if context.settings.reuse_days and summary.kind.is_of_intake:
         context.send(Task.MATCH_PHOTOS)
     if product_comparisons.is_waiting(context.db):
         context.send(Task.COMPARE_RETURNS)
-    if notices:
-        context.send(Task.DELIVER_NOTICES)
 
 
 def update_report(context: Context, run_id: int) -> None:

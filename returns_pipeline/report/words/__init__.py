@@ -4,6 +4,7 @@ A code that is missing here comes from a newer version of this program. It is sh
 """
 
 from returns_pipeline.report.words.accuracy import right_labels, share_of_right
+from returns_pipeline.report.words.changes import change
 from returns_pipeline.report.words.counting import counted, percentage, with_article
 from returns_pipeline.report.words.people import (
     AUDIT_ACTIONS,
@@ -74,6 +75,7 @@ __all__ = [
     "VERDICT_SENTENCES",
     "audit_details",
     "audit_subject",
+    "change",
     "coloured",
     "counted",
     "fault",

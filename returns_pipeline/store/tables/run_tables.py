@@ -157,3 +157,26 @@ run_predictions = sa.Table(
     sa.Column("right_weight", sa.Float, nullable=False),
     sa.Column("square_weight", sa.Float, nullable=False),
 )
+
+#: Classified images of a night by property (of records.mixes) and bin. Counted once, after it is closed.
+run_mixes = sa.Table(
+    "run_mixes",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("property", sa.String(16), primary_key=True),
+    sa.Column("bin", sa.String(100), primary_key=True),
+    sa.Column("photos", sa.Integer, nullable=False),
+)
+
+#: What of a night is unlike the nights before it: `quality.drift.Change`.
+run_changes = sa.Table(
+    "run_changes",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("property", sa.String(16), primary_key=True),
+    sa.Column("bin", sa.String(100), nullable=False),
+    sa.Column("share", sa.Float, nullable=False),
+    sa.Column("usual", sa.Float, nullable=False),
+    sa.Column("chance", sa.Float, nullable=False),
+    sa.Column("is_new", sa.Boolean, nullable=False),
+)
