@@ -12,6 +12,7 @@ from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
 from returns_pipeline.usecases import (
     chunks,
     closing,
+    drift,
     embedding,
     explanations,
     feeds,
@@ -91,6 +92,12 @@ def look_at_photo(look_id: int) -> None:
 def close_run(run_id: int) -> None:
     """Write a complete run's report and close it."""
     closing.close_run(context(), run_id)
+
+
+@app.task(ignore_result=True, **_RETRY)
+def compare_night(run_id: int) -> None:
+    """Compare the photos of a closed night with those of the nights before it."""
+    drift.compare_night(context(), run_id)
 
 
 @app.task(ignore_result=True, **_RETRY)

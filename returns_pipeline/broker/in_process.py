@@ -12,6 +12,7 @@ from returns_pipeline.records.tasks import QUEUES, TASK_QUEUES, Argument, Task
 from returns_pipeline.usecases import (
     chunks,
     closing,
+    drift,
     embedding,
     explanations,
     feeds,
@@ -92,9 +93,13 @@ class InProcessQueue:
     def deliver(self, context: Context) -> None:
         """Run the use case of every message, including messages that are sent meanwhile."""
         while self.messages:
-            message = self.messages.popleft()
-            request_id = message.request_id or f"message {next(self._numbers)}"
-            USE_CASES[message.task](context, request_id, *message.arguments)
+            self.deliver_one(context)
+
+    def deliver_one(self, context: Context) -> None:
+        """Run the use case of the oldest message."""
+        message = self.messages.popleft()
+        request_id = message.request_id or f"message {next(self._numbers)}"
+        USE_CASES[message.task](context, request_id, *message.arguments)
 
 
 #: The use case of each task, called with the context, the message's id and its arguments.
@@ -110,6 +115,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
         context, chunk_id, request_id
     ),
     Task.CLOSE_RUN: lambda context, _, run_id: closing.close_run(context, run_id),
+    Task.COMPARE_NIGHT: lambda context, _, run_id: drift.compare_night(context, run_id),
     Task.UPDATE_REPORT: lambda context, _, run_id: closing.update_report(context, run_id),
     Task.MATCH_PHOTOS: lambda context, _: reuse.match_photos(context),
     Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),

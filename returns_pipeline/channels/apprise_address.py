@@ -20,6 +20,7 @@ _TITLES = {
     NoticeKind.RUN_FAILED: "A run has failed",
     NoticeKind.NIGHT_LATE: "The night is late",
     NoticeKind.NIGHT_UNUSUAL: "An unusual night",
+    NoticeKind.NIGHT_CHANGED: "The photos have changed",
     NoticeKind.INTAKE_EMPTY: "An intake is empty",
     NoticeKind.WORK_OLD: "Work is open for long",
     NoticeKind.IMAGE_CORRECTED: "A photo was corrected",

@@ -66,6 +66,32 @@ def show(
 
 
 @app.command()
+def accuracy(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    as_json: Json = False,
+) -> None:
+    """Show how often each version is right, estimated from reviews: now, by category and week by week."""
+    from zoneinfo import ZoneInfo
+
+    from returns_pipeline.cli.output import accuracy as output
+    from returns_pipeline.errors import NotFoundError
+    from returns_pipeline.store.database import utc_now
+    from returns_pipeline.usecases import accuracy as estimates
+    from returns_pipeline.usecases import models
+
+    settings, database = open_installation()
+    if not models.versions(settings, database, name):
+        raise NotFoundError("There is no model {model}.", model=name)
+    now = utc_now()
+    found = estimates.over_time(database, now, name, ZoneInfo(settings.timezone))
+    left_out = estimates.left_out(database, now, name)
+    if as_json:
+        console.print_json(output.as_dict(found, left_out))
+    else:
+        output.print_accuracy(found, left_out)
+
+
+@app.command()
 def register(
     path: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
     name: Annotated[str | None, typer.Option(help="Name of the model. Default: the bundle's own.")] = None,

@@ -96,7 +96,7 @@ class PendingImage(NamedTuple):
 class Outcome(NamedTuple):
     """The result of one image: facts and a prediction, or a fault code with a sentence.
 
-    `codes` are those in the photo, if codes are read.
+    `codes` are those in the photo, if codes are read. `brightness` is the mean level of its pixels, 0 to 255.
     """
 
     image_id: int
@@ -107,6 +107,7 @@ class Outcome(NamedTuple):
     detail: str | None = None
     destination: str | None = None
     codes: tuple[Code, ...] = ()
+    brightness: int | None = None
 
 
 class Move(NamedTuple):

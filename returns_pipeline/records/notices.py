@@ -16,6 +16,7 @@ class NoticeKind(StoredEnum):
     RUN_FAILED = "run.failed"
     NIGHT_LATE = "night.late"
     NIGHT_UNUSUAL = "night.unusual"
+    NIGHT_CHANGED = "night.changed"
     INTAKE_EMPTY = "intake.empty"
     WORK_OLD = "work.old"
     IMAGE_CORRECTED = "image.corrected"

@@ -26,6 +26,7 @@ class Task(StrEnum):
     CLASSIFY_CHUNK = "workers.tasks.classify_chunk"
     EXPLAIN = "workers.tasks.explain_image"
     CLOSE_RUN = "workers.tasks.close_run"
+    COMPARE_NIGHT = "workers.tasks.compare_night"
     UPDATE_REPORT = "workers.tasks.update_report"
     MATCH_PHOTOS = "workers.tasks.match_photos"
     REPLAY = "workers.tasks.replay_run"
@@ -47,6 +48,7 @@ class Task(StrEnum):
 TASK_QUEUES = {
     Task.SCAN: CONTROL,
     Task.CLOSE_RUN: CONTROL,
+    Task.COMPARE_NIGHT: CONTROL,
     Task.UPDATE_REPORT: CONTROL,
     Task.MATCH_PHOTOS: CONTROL,
     Task.RETRY: CONTROL,

@@ -1,4 +1,4 @@
-"""Bar charts as SVG with axes and numbers, in the colours of the page; a table beside each has the same.
+"""Bars, and shares with their intervals, as SVG with axes and numbers; a table beside each has the same.
 
 Widths are shares of the page, heights and letters are pixels: a chart is as readable on a phone as at a desk.
 """
@@ -32,6 +32,16 @@ class Bar(NamedTuple):
     title: str
     usual: float | None = None
     part: float = 0.0
+
+
+class Interval(NamedTuple):
+    """A share, 0 to 1, None if it is not known, and the interval that holds it."""
+
+    label: str
+    value: float | None
+    low: float
+    high: float
+    title: str
 
 
 def number(value: float) -> str:
@@ -129,6 +139,61 @@ def upright(name: str, bars: Sequence[Bar], axis: Format, unit: str) -> Markup:
             )
         inside.append(
             Markup('<g class="hit"><title>{}</title>{}</g>').format(bar.title, Markup().join(shapes))
+        )
+    inside.append(
+        Markup('<text class="unit" x="100%" y="{:.0f}" text-anchor="end">{}</text>').format(
+            _HEIGHT + 34, unit
+        )
+    )
+    return _chart("upright", name, _HEIGHT + _FOOT, beside, inside, [])
+
+
+def intervals(name: str, points: Sequence[Interval], unit: str) -> Markup:
+    """Return shares beside each other, each a point with a line from `low` to `high`; `unit` is below them.
+
+    The axis ends at 1 and begins at a tenth below everything that is shown.
+    """
+    lowest = min((point.low for point in points), default=0.0)
+    start = max(0.0, math.floor(10 * lowest - 1e-9) / 10)
+    step = next(each for each in (0.02, 0.05, 0.1, 0.2, 0.25) if (1 - start) / each < 6)
+
+    def at(value: float) -> float:
+        return _HEIGHT * (1 - value) / (1 - start)
+
+    inside, beside = [], []
+    for count in range(math.floor((1 - start) / step + 1e-9) + 1):
+        mark = 1 - count * step
+        inside.append(
+            Markup('<line class="tick" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(at(mark))
+        )
+        beside.append(
+            Markup('<text x="100%" y="{:.1f}" text-anchor="end">{}</text>').format(
+                at(mark) + 4, percent(round(mark, 4))
+            )
+        )
+    width = 100 / max(len(points), 8)
+    every = math.ceil(len(points) / _FEW_LABELS)
+    for index, point in enumerate(points):
+        middle = (index + 0.5) * width
+        shapes = [
+            Markup('<line class="whisker" x1="{0:.2f}%" x2="{0:.2f}%" y1="{1:.1f}" y2="{2:.1f}"/>').format(
+                middle, at(point.low), at(point.high)
+            )
+        ]
+        if point.value is not None:
+            shapes.append(
+                Markup('<circle class="bar" cx="{:.2f}%" cy="{:.1f}" r="4"/>').format(middle, at(point.value))
+            )
+        from_end = len(points) - 1 - index
+        if from_end % every == 0:
+            kind = "wide" if from_end % (3 * every) else ""
+            shapes.append(
+                Markup('<text class="{}" x="{:.2f}%" y="{:.0f}" text-anchor="middle">{}</text>').format(
+                    kind, middle, _HEIGHT + 16, _short(point.label)
+                )
+            )
+        inside.append(
+            Markup('<g class="hit"><title>{}</title>{}</g>').format(point.title, Markup().join(shapes))
         )
     inside.append(
         Markup('<text class="unit" x="100%" y="{:.0f}" text-anchor="end">{}</text>').format(

@@ -343,6 +343,7 @@ def _require_lease(connection: sa.Connection, held: Claim, **values: object) -> 
 _RESULT = (
     *("state", "code", "detail", "sha256", "format", "width", "height", "archived_path"),
     *final_labels.COLUMNS,
+    "brightness",
     "id",
 )
 _PREDICTION = (
@@ -361,6 +362,7 @@ def _result(outcome: Outcome) -> bulk.Row:
         *(outcome.facts or _NO_FACTS),
         escape_path(target) if target else None,
         *final_labels.of_prediction(outcome.prediction),
+        outcome.brightness,
         outcome.image_id,
     )
 

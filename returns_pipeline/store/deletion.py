@@ -237,6 +237,7 @@ def _empty(connection: sa.Connection, rows: Sequence[Any], now: datetime, who: s
             sha256=None,
             format=None,
             width=None,
+            brightness=None,
             height=None,
             archived_path=None,
             final_label=None,

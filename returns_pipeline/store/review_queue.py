@@ -26,11 +26,12 @@ MOST_HOLD_SECONDS = 300.0
 def enqueue(db: Database, run_id: int, audit_share: float) -> None:
     """Add a run's unsure predictions to the queue, and a sample of `audit_share`, 0 to 1, of the sure ones.
 
-    Slips of returns are left out. May run twice; existing rows stay as they are.
+    Slips of returns are left out. May run twice; existing rows keep their place, and get the probability with
+    which they were drawn: that of the larger share, if it has changed in between.
     """
-    number = images.c.id
+    number, threshold = images.c.id, int(audit_share * _PRIME)
     is_doubt = predictions.c.decision == Decision.REVIEW
-    is_chosen = (number * _CHOOSE) % _PRIME < int(audit_share * _PRIME)
+    is_chosen = (number * _CHOOSE) % _PRIME < threshold
     is_item = images.c.final_source.is_distinct_from(LabelSource.SLIP)
     place = ((number * _PLACE) % _PRIME) / sa.cast(_PRIME, sa.Float)
     found = (
@@ -39,16 +40,25 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
             images.c.run_id,
             sa.case((is_doubt, ReviewKind.DOUBT.value), else_=ReviewKind.AUDIT.value),
             sa.case((is_doubt, predictions.c.probability), else_=place),
+            sa.case((is_doubt, 1.0), else_=threshold / _PRIME),
         )
         .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
         .where(images.c.run_id == run_id, sa.or_(is_doubt, is_chosen), is_item)
     )
     with db.write() as connection:
+        insert = db.insert(reviews).from_select(["image_id", "run_id", "kind", "rank", "inclusion"], found)
+        # An image that a person has put aside before is in the sample too.
+        larger = _larger(reviews.c.inclusion, insert.excluded.inclusion)
         connection.execute(
-            db.insert(reviews)
-            .from_select(["image_id", "run_id", "kind", "rank"], found)
-            .on_conflict_do_nothing(index_elements=[reviews.c.image_id])
+            insert.on_conflict_do_update(index_elements=[reviews.c.image_id], set_={"inclusion": larger})
         )
+        share = _larger(runs.c.audit_share, sa.literal(threshold / _PRIME))
+        connection.execute(sa.update(runs).where(runs.c.id == run_id).values(audit_share=share))
+
+
+def _larger(stored: sa.ColumnElement[float], new: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
+    """Return the larger one of two shares; `stored` may be NULL."""
+    return sa.case((stored >= new, stored), else_=new)
 
 
 def doubts(db: Database, run_id: int) -> int:

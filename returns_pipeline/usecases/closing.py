@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
-from returns_pipeline.records.runs import RunKind
+from returns_pipeline.records.runs import RunKind, RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.report import write_report
 from returns_pipeline.store import (
@@ -13,6 +13,7 @@ from returns_pipeline.store import (
     product_comparisons,
     review_queue,
     run_closing,
+    run_predictions,
     run_statistics,
     runs,
 )
@@ -51,6 +52,7 @@ def close_run(context: Context, run_id: int) -> None:
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
             review_queue.enqueue(context.db, run_id, context.settings.audit_share)
+            run_predictions.count(context.db, run_id)
         with context.spoken():
             unsure, notices = causes.of_closing(context, summary)
         if not run_closing.close(context.db, summary, token, unsure, notices):
@@ -73,12 +75,19 @@ def close_run(context: Context, run_id: int) -> None:
         failed=counts.failed,
         seconds=summary.seconds,
     )
+    _send_what_follows(context, summary)
+    if notices:
+        context.send(Task.DELIVER_NOTICES)
+
+
+def _send_what_follows(context: Context, summary: RunSummary) -> None:
+    """Send what is done with the photos of a closed run. The sweep sends again what is lost."""
+    if summary.kind.is_night:
+        context.send(Task.COMPARE_NIGHT, summary.id)
     if context.settings.reuse_days and summary.kind.is_of_intake:
         context.send(Task.MATCH_PHOTOS)
     if product_comparisons.is_waiting(context.db):
         context.send(Task.COMPARE_RETURNS)
-    if notices:
-        context.send(Task.DELIVER_NOTICES)
 
 
 def update_report(context: Context, run_id: int) -> None:
@@ -91,6 +100,8 @@ def update_report(context: Context, run_id: int) -> None:
     with context.spoken():
         write_report(summary, images.results(context.db, run_id), folder, zone)
     run_statistics.count_labels(context.db, run_id)
+    if summary.kind is not RunKind.ADHOC:
+        run_predictions.count(context.db, run_id)
     run_closing.end_correction(context.db, run_id, corrected_at)
     log.info("report_updated", run=run_id)
 

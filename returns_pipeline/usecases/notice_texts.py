@@ -18,6 +18,8 @@ def told(notice: StoredNotice) -> StoredNotice:
     # A notice of an earlier version does not have the shares.
     if notice.kind is NoticeKind.NIGHT_UNUSUAL and "shares" in notice.data:
         return notice._replace(text=unusual_text(notice.data))
+    if notice.kind is NoticeKind.NIGHT_CHANGED:
+        return notice._replace(text=changed_text(notice.data))
     if notice.kind is NoticeKind.IMAGE_CORRECTED:
         return notice._replace(text=_corrected_text(notice.data))
     if notice.kind is NoticeKind.RETURN_VERDICT:
@@ -105,6 +107,17 @@ def unusual_text(data: Data) -> str:
                 usual=data["usual_unsure_share"],
             )
         )
+    return " ".join(sentences)
+
+
+def changed_text(data: Data) -> str:
+    """Return the sentences of a night that is unlike the nights before it."""
+    sentences = [gettext("Run {run}: the photos are unlike those of the nights before.", run=data["run"])]
+    parts = (_listed(data, key) for key in ("properties", "bins", "shares", "usual_shares"))
+    sentences += [
+        words.change(str(name), str(key), float(str(share)), float(str(usual)))
+        for name, key, share, usual in zip(*parts, strict=True)
+    ]
     return " ".join(sentences)
 
 

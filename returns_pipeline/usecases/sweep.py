@@ -9,6 +9,7 @@ from returns_pipeline.store import final_labels, likeness, nights, resending, ru
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import (
     deletion,
+    drift,
     embedding,
     judging,
     notices,
@@ -35,11 +36,12 @@ _COMPLETED_LIMIT = 5000
 def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
-    Also sends the reports that lack reviews, ends the days of uploads, indexes the names of new images,
-    has photos compared with others and with products, new pictures of products embedded, returns judged and
-    models retrained, removes the files of deleted images and what photos of long ago are compared by, and
-    tells of late nights and old work. Idempotent, and cheap when idle. Raises TransientFault if the broker
-    does not answer; the next sweep tries again. `now` is aware, by default the present moment.
+    Also sends the reports that lack reviews and the nights that were not compared, ends the days of uploads,
+    indexes the names of new images, has photos compared with others and with products, new pictures of
+    products embedded, returns judged and models retrained, removes the files of deleted images and what
+    photos of long ago are compared by, and tells of late nights and old work. Idempotent, and cheap when
+    idle. Raises TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by
+    default the present moment.
     """
     now = now or utc_now()
     nights.release_future(context.db)
@@ -55,6 +57,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     corrected = run_closing.corrected(context.db)
     for run_id in corrected:
         context.queue.send(Task.UPDATE_REPORT, run_id)
+    drift.send_if_missing(context)
     if likeness.lost(context.db, context.settings.resend_seconds):
         context.send(Task.MATCH_PHOTOS)
     reuse.remove_old(context, now)

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.records.accuracy import ModelAccuracy
 from returns_pipeline.records.tasks import Queue
 from returns_pipeline.store import (
     images,
@@ -23,6 +24,7 @@ from returns_pipeline.store import (
     run_statistics,
 )
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases import accuracy
 from returns_pipeline.web.dependencies import Web
 
 router = APIRouter(tags=["health"])
@@ -31,6 +33,14 @@ router = APIRouter(tags=["health"])
 Counts = Callable[[], list[tuple[str, bool, int]]]
 #: Number of matches by decision, as `match_lists.counts` gives them.
 MatchCounts = Callable[[], dict[str, int]]
+
+_MODEL = ("name", "version", "intake")
+_ENDS = {
+    "": "Share of right labels of the last days",
+    "_low": "Lower end of its 95 % interval",
+    "_high": "Upper end of its 95 % interval",
+    "_reviews_missing": "Reviews that are missing for an interval of two points",
+}
 
 
 @router.get(
@@ -73,6 +83,7 @@ class _Collector:
         """Yield every metric; those of the broker only while it answers."""
         yield from self._done()
         yield from self._open()
+        yield from _accuracy(self._db)
         try:
             lengths, served = self._queue.lengths(), self._queue.served(timeout=0.3)
         except TransientFault:
@@ -121,6 +132,32 @@ class _Collector:
             if row.stage == "active":
                 active.add_metric((row.facts.ref.name, str(row.facts.ref.version)), 1)
         yield active
+
+
+def _accuracy(database: Database) -> Iterator[Metric]:
+    """Yield how often each version is right, with the ends of the 95 % interval: in all, and by label."""
+    found = accuracy.recent(database, utc_now())
+    every = [(_names(each), each.recent) for each in found]
+    by_label = [((*_names(each), label), of_label) for each in found for label, of_label in each.categories]
+    for prefix, labels, estimates in (
+        ("returns_accuracy", _MODEL, every),
+        ("returns_label_accuracy", (*_MODEL, "label"), by_label),
+    ):
+        families = [
+            GaugeMetricFamily(f"{prefix}{end}", f"{meaning}, estimated from reviews.", labels=labels)
+            for end, meaning in _ENDS.items()
+        ]
+        for values, each in estimates:
+            if each is None:
+                continue
+            for family, value in zip(families, (each.right, each.low, each.high, each.more), strict=True):
+                if value is not None:
+                    family.add_metric(values, value)
+        yield from families
+
+
+def _names(found: ModelAccuracy) -> tuple[str, str, str]:
+    return found.model.name, str(found.model.version), found.intake or ""
 
 
 def _family(

@@ -69,6 +69,7 @@ READING = {
     "models compare": ["stub/1", "--shadow"],
     "models history": [],
     "models proposals": [],
+    "models accuracy": ["stub"],
     "data check": ["photos"],
     "notify list": [],
     "feed status": [],

@@ -468,3 +468,20 @@ def test_the_next_image_to_review_is_of_a_scope(here: Site, night: int) -> None:
     assert here.ask("POST", f"/api/v1/reviews/next?run={night}&date=1999-12-31").json()["item"] is None
     for wrong in ("run=0", "kind=unknown", "date=yesterday", "date=9999-12-31", "labels=dark"):
         assert here.ask("POST", f"/api/v1/reviews/next?{wrong}").status_code == 422, wrong
+
+
+@pytest.mark.usefixtures("night")
+def test_how_often_the_model_is_right_is_told(here: Site) -> None:
+    """The estimate of REST, of the metrics and of the pages is the same; its categories add up."""
+    answer = here.ask("GET", "/api/v1/models/stub/accuracy").json()
+    version = max(answer["versions"], key=lambda each: int(each["recent"]["photos"]))
+    found = version["recent"]
+    assert found["photos"] == sum(each["photos"] for each in version["categories"]) >= 298
+    assert 0 <= found["low"] < found["high"] <= 1
+    assert found["more"] > 0
+    series = f'returns_accuracy_high{{intake="{version["intake"] or ""}",name="stub",version="1"}}'
+    (line,) = (each for each in here.ask("GET", "/metrics").text.splitlines() if each.startswith(series))
+    assert float(line.rpartition(" ")[2]) == pytest.approx(found["high"], abs=1e-5)
+    assert f"not enough looked at: {found['more']} more photos for ±2 %" in here.page("/models").text
+    assert "Right labels: " in here.page("/").text
+    assert here.ask("GET", "/api/v1/models/nothing/accuracy").status_code == 404

@@ -3,6 +3,8 @@
 A code that is missing here comes from a newer version of this program. It is shown as it is.
 """
 
+from returns_pipeline.report.words.accuracy import right_labels, share_of_right
+from returns_pipeline.report.words.changes import change
 from returns_pipeline.report.words.counting import counted, percentage, with_article
 from returns_pipeline.report.words.people import (
     AUDIT_ACTIONS,
@@ -73,6 +75,7 @@ __all__ = [
     "VERDICT_SENTENCES",
     "audit_details",
     "audit_subject",
+    "change",
     "coloured",
     "counted",
     "fault",
@@ -83,10 +86,12 @@ __all__ = [
     "outcome",
     "percentage",
     "retention",
+    "right_labels",
     "role",
     "run_kind",
     "run_state",
     "run_states",
+    "share_of_right",
     "step",
     "undelivered",
     "unusable",

@@ -37,6 +37,8 @@ images = sa.Table(
     sa.Column("format", sa.String(16)),
     sa.Column("width", sa.Integer),
     sa.Column("height", sa.Integer),
+    # The mean level of the pixels that the model got, 0 to 255. NULL in rows of releases before 0030.
+    sa.Column("brightness", sa.SmallInteger),
     # The destination of the file; it is there once in_intake is false.
     sa.Column("archived_path", PathText),
     # The label that counts and whose it is: see store.final_labels. Rows of releases before 0010 have neither

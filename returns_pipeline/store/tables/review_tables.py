@@ -29,6 +29,9 @@ reviews = sa.Table(
     sa.Column("label", sa.String(100)),
     sa.Column("main_label", sa.String(100)),
     sa.Column("was_right", sa.Boolean),
+    # The probability with which the image was drawn when its run closed: 1 for a doubt. NULL: a person put it
+    # there, or a release before 0030 has drawn it.
+    sa.Column("inclusion", sa.Float),
     one_of("kind", *ReviewKind.written()),
     sa.CheckConstraint(
         "reviewed_at IS NULL OR (reviewer IS NOT NULL AND was_right IS NOT NULL)",

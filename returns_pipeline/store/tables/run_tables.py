@@ -42,6 +42,8 @@ runs = sa.Table(
     sa.Column("unsure", sa.Integer),
     sa.Column("csv_path", PathText),
     sa.Column("report_path", PathText),
+    # The share of the sure predictions that was drawn for a review when it closed. NULL: not known.
+    sa.Column("audit_share", sa.Float),
     # When an image was last reviewed; NULL once the report shows it.
     sa.Column("corrected_at", UtcDateTime),
     # What the scan left in the intake.
@@ -130,4 +132,51 @@ run_stages = sa.Table(
     sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
     sa.Column("stage", sa.String(16), primary_key=True),
     sa.Column("seconds", sa.Float, nullable=False),
+)
+
+#: Classified images of a closed run by what the model said, and what reviews of the drawn ones say of it.
+#: Slips of returns are left out. Counted when the run closes, and again after reviews.
+run_predictions = sa.Table(
+    "run_predictions",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    # The label that the model predicted.
+    sa.Column("label", sa.String(100), primary_key=True),
+    # Not below the threshold of the review.
+    sa.Column("is_sure", sa.Boolean, primary_key=True),
+    # The place of the probability among records.accuracy.BANDS.
+    sa.Column("band", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("photos", sa.Integer, nullable=False),
+    # The sum of their probabilities.
+    sa.Column("probability", sa.Float, nullable=False),
+    # Of those that were drawn: how many were reviewed, and for how many of these the model was right.
+    sa.Column("reviewed", sa.Integer, nullable=False),
+    sa.Column("right_count", sa.Integer, nullable=False),
+    # Sums over the reviewed ones of 1 / reviews.inclusion: of all, of those that are right, of its square.
+    sa.Column("weight", sa.Float, nullable=False),
+    sa.Column("right_weight", sa.Float, nullable=False),
+    sa.Column("square_weight", sa.Float, nullable=False),
+)
+
+#: Classified images of a night by property (of records.mixes) and bin. Counted once, after it is closed.
+run_mixes = sa.Table(
+    "run_mixes",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("property", sa.String(16), primary_key=True),
+    sa.Column("bin", sa.String(100), primary_key=True),
+    sa.Column("photos", sa.Integer, nullable=False),
+)
+
+#: What of a night is unlike the nights before it: `quality.drift.Change`.
+run_changes = sa.Table(
+    "run_changes",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    sa.Column("property", sa.String(16), primary_key=True),
+    sa.Column("bin", sa.String(100), nullable=False),
+    sa.Column("share", sa.Float, nullable=False),
+    sa.Column("usual", sa.Float, nullable=False),
+    sa.Column("chance", sa.Float, nullable=False),
+    sa.Column("is_new", sa.Boolean, nullable=False),
 )

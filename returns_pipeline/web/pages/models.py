@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
@@ -11,13 +12,16 @@ from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import NotFoundError, PipelineError, RefusedError, TransientFault
-from returns_pipeline.languages import gettext, retold
+from returns_pipeline.languages import date_text, gettext, retold
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.accuracy import RECENT_DAYS, ModelAccuracy
 from returns_pipeline.records.retraining import Retraining, RetrainingState
 from returns_pipeline.records.text import pathless
+from returns_pipeline.report import charts, words
 from returns_pipeline.report.words.retraining import retraining_data, retraining_sentence
+from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.models import history
-from returns_pipeline.usecases import models, proposals
+from returns_pipeline.usecases import accuracy, models, proposals
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.dependencies import Pipeline
@@ -51,6 +55,39 @@ def list_models(request: Request, context: Pipeline, person: Person) -> HTMLResp
         proposals=[_proposal(each) for each in proposals.shown(context.settings, context.db)],
         used=_used(context),
         names=_names(context),
+        accuracy={name: _accuracy(context, name) for name, _ in listed},
+        recent_days=RECENT_DAYS,
+    )
+
+
+def _accuracy(context: Context, name: str) -> dict[str, object]:
+    """Return how often a model is right now, its plots over time, and how many runs are left out."""
+    now, zone = utc_now(), ZoneInfo(context.settings.timezone)
+    found = accuracy.over_time(context.db, now, name, zone)
+    return {
+        "versions": [(each, _weeks_plot(each) if len(each.weeks) > 1 else "") for each in found],
+        "left_out": accuracy.left_out(context.db, now, name),
+    }
+
+
+def _weeks_plot(found: ModelAccuracy) -> str:
+    return charts.intervals(
+        gettext("Right labels of {model}, week by week", model=str(found.model)),
+        [
+            charts.Interval(
+                date_text(week.monday),
+                week.estimate.right,
+                week.estimate.low,
+                week.estimate.high,
+                gettext(
+                    "Week of {day}: {right}",
+                    day=date_text(week.monday),
+                    right=words.right_labels(week.estimate),
+                ),
+            )
+            for week in found.weeks
+        ],
+        gettext("Week of"),
     )
 
 

@@ -56,6 +56,7 @@ PAGES = (
     Page("/matches", N_("Photos that came in before"), "matches", Role.VIEWER, in_navigation=False),
     Page("/products", N_("Products"), "products", Role.VIEWER, icon="tag", key="k"),
     Page("/lookalikes", N_("Find by a photo"), "lookalikes", Role.VIEWER, in_navigation=False),
+    Page("/nights", N_("What has changed"), "changes", Role.VIEWER, in_navigation=False),
     Page("/runs", N_("Runs"), "runs", Role.VIEWER, icon="layers", key="l"),
     # A path below another page's path comes before it.
     Page("/review/grid", N_("Review many"), "review_grid", Role.REVIEWER, in_navigation=False),

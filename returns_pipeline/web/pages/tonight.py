@@ -11,14 +11,15 @@ from fastapi.responses import HTMLResponse
 
 from returns_pipeline.languages import category, gettext, moment_text, ngettext, retold
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.accuracy import RECENT_DAYS
 from returns_pipeline.records.notices import StoredNotice
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report import charts, words
 from returns_pipeline.report.words import counted
-from returns_pipeline.store import deletion, images, outbox, retention, run_statistics, runs
+from returns_pipeline.store import deletion, images, outbox, retention, run_mixes, run_statistics, runs
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.usecases import feeds
+from returns_pipeline.usecases import accuracy, feeds
 from returns_pipeline.usecases.causes import unusual_cause
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.intakes import alarms
@@ -99,6 +100,9 @@ def tonight(request: Request, context: Pipeline, web: Web, person: Person) -> HT
         old_photos=_old_photos(db) if person.may(Role.OPERATOR) else [],
         files_left=len(deletion.open_removals(db)) if person.may(Role.OPERATOR) else 0,
         unusual=_unusual(db, last) if last else None,
+        changes=_changes(db, last) if last else [],
+        accuracy=accuracy.of_run(db, now, last.id) if last else None,
+        recent_days=RECENT_DAYS,
         reasons=[(code, words.fault(code), count) for code, count in run_statistics.reasons(db, last.id)]
         if last
         else [],
@@ -126,6 +130,14 @@ def _unusual(db: Database, last: RunSummary) -> StoredNotice | None:
     """Return the notice that a night is unusual; None if it is not."""
     found = outbox.find(db, unusual_cause(last.id))
     return told(found) if found else None
+
+
+def _changes(db: Database, last: RunSummary) -> list[str]:
+    """Return what of a night is unlike the nights before it, in sentences."""
+    return [
+        words.change(each.property, each.bin, each.share, each.usual)
+        for each in run_mixes.changes(db, last.id)
+    ]
 
 
 def _faults(context: Context, web: Resources, person: Principal, now: datetime) -> list[str]:

@@ -1,13 +1,16 @@
 """Models: every version, and which one runs use."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header
 
-from returns_pipeline.usecases import models
+from returns_pipeline.store.database import utc_now
+from returns_pipeline.usecases import accuracy, models
 from returns_pipeline.usecases.models import Activation
 from returns_pipeline.web.dependencies import Operator, Pipeline, Viewer
 from returns_pipeline.web.queries import model_changes
+from returns_pipeline.web.v1.accuracy import Accuracies
 from returns_pipeline.web.v1.schemas import Model, Models, Promotion, Reason
 
 router = APIRouter(tags=["models"])
@@ -17,6 +20,16 @@ router = APIRouter(tags=["models"])
 def list_models(context: Pipeline, _: Viewer) -> Models:
     """Return every version by name and number."""
     return Models(models=[Model.of(each) for each in models.versions(context.settings, context.db)])
+
+
+@router.get("/models/{name}/accuracy", summary="How often each version is right")
+def model_accuracy(context: Pipeline, _: Viewer, name: str) -> Accuracies:
+    """Return the estimates for each version and intake: now, by category, and week by week."""
+    model_changes.require_model(context, name)
+    now, zone = utc_now(), ZoneInfo(context.settings.timezone)
+    return Accuracies.of(
+        accuracy.over_time(context.db, now, name, zone), accuracy.left_out(context.db, now, name)
+    )
 
 
 @router.post("/models/{name}/{version}/promote", summary="Let runs use this version from now on")

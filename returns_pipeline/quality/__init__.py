@@ -1,0 +1,1 @@
+"""How often is a model right, and is a night as usual? Pure arithmetic."""

@@ -1,0 +1,134 @@
+"""How often a model is right: counted when a run closes and after reviews, and shown everywhere."""
+
+import sqlalchemy as sa
+
+from returns_pipeline.records.accuracy import ModelAccuracy
+from returns_pipeline.records.reviews import Judgement, Word
+from returns_pipeline.records.tasks import Task
+from returns_pipeline.store import review_queue, reviews, run_predictions, tables
+from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases import accuracy, sweep
+from tests.integration.test_reviews import accept, closed_run
+from tests.support import Installation
+
+WRONG = Word("none_of_these")
+
+
+def inclusions(database: Database) -> dict[int, tuple[str, float | None]]:
+    """Return why each image of the queue is in it, and the probability with which it was drawn."""
+    query = sa.select(tables.reviews.c.image_id, tables.reviews.c.kind, tables.reviews.c.inclusion)
+    with database.read() as connection:
+        return {row.image_id: (row.kind, row.inclusion) for row in connection.execute(query)}
+
+
+def estimated(database: Database) -> ModelAccuracy:
+    """Return the estimate of the only model."""
+    (found,) = accuracy.recent(database, utc_now())
+    return found
+
+
+def review(home: Installation, wrong: int) -> None:
+    """Review everything that waits; the first `wrong` predictions are wrong."""
+    for number in range(1000):
+        item = review_queue.take(home.database, "ada", 60)
+        if item is None:
+            break
+        if number < wrong:
+            reviews.decide(home.database, "ada", item.image_id, WRONG)
+        else:
+            accept(home, "ada", item)
+    update_reports(home)
+
+
+def update_reports(home: Installation) -> None:
+    """Do what the next sweep does."""
+    context, queue = home.in_process()
+    sweep.sweep(context)
+    assert Task.UPDATE_REPORT in {message.task for message in queue.messages}
+    queue.deliver(context)
+
+
+def test_the_probability_of_being_drawn_is_stored(home: Installation) -> None:
+    """A doubt has 1 and a sure photo the share; a second closing with a larger share draws all with it."""
+    run_id = closed_run(home, audit_share=0.25)
+    found = inclusions(home.database)
+    assert {value for value in found.values() if value[0] == "doubt"} <= {("doubt", 1.0)}
+    drawn = [share for kind, share in found.values() if kind == "audit"]
+    assert drawn
+    assert all(share is not None and abs(share - 0.25) < 1e-5 for share in drawn)
+    for share in (1.0, 0.1):
+        review_queue.enqueue(home.database, run_id, share)
+        assert {share for _, share in inclusions(home.database).values()} == {1.0}
+
+
+def test_a_photo_that_a_person_put_aside_before_is_in_the_sample_too(home: Installation) -> None:
+    """Errors are what people put aside: a sample without them would make the model look better."""
+    run_id = closed_run(home, count=6, review_threshold=0.0, audit_share=0.0)
+    first = 1 + min(inclusions(home.database), default=0)
+    reviews.decide_many(home.database, "ada", [Judgement(first, None)])
+    assert inclusions(home.database) == {first: ("marked", None)}
+    review_queue.enqueue(home.database, run_id, 1.0)
+    assert inclusions(home.database)[first] == ("marked", 1.0)
+    assert len(inclusions(home.database)) == 6
+
+
+def test_reviews_and_an_undo_change_the_estimate(home: Installation) -> None:
+    """Every photo is drawn: the share of right labels is exact, and an undo makes it uncertain again."""
+    closed_run(home, review_threshold=0.0, audit_share=1.0)
+    before = estimated(home.database).recent
+    assert before is not None
+    assert (before.photos, before.reviewed, before.right, before.more) == (60, 0, None, before.more)
+    assert before.more > 0
+    review(home, wrong=3)
+    found = estimated(home.database)
+    assert found.recent is not None
+    assert found.recent == (60, 60, 0.95, 0.95, 0.95, 0)
+    assert sum(each.estimate.photos for each in found.categories) == 60
+    reviews.undo(home.database, "ada", 60)
+    update_reports(home)
+    after = estimated(home.database).recent
+    assert after is not None
+    assert (after.photos, after.reviewed) == (60, 59)
+    assert after.low < after.high
+
+
+def test_a_run_whose_photos_were_drawn_in_an_unknown_way_is_left_out(home: Installation) -> None:
+    """A run of an older program, or without a sample, says nothing; the number of such runs is stated."""
+    run_id = closed_run(home, review_threshold=0.0, audit_share=1.0)
+    assert accuracy.of_run(home.database, utc_now(), run_id) == estimated(home.database)
+    assert accuracy.left_out(home.database, utc_now(), "stub") == 0
+    for share in (None, 0.0):
+        with home.database.write() as connection:
+            connection.execute(sa.update(tables.runs).values(audit_share=share))
+        assert accuracy.recent(home.database, utc_now()) == []
+        assert accuracy.of_run(home.database, utc_now(), run_id) is None
+        assert accuracy.left_out(home.database, utc_now(), "stub") == 1
+
+
+def test_counting_twice_counts_once(home: Installation) -> None:
+    """The counts of a run replace those of before; they are as many as its classified photos."""
+    run_id = closed_run(home, audit_share=0.5)
+    query = sa.select(tables.run_predictions).order_by(*tables.run_predictions.primary_key)
+    found = []
+    for _ in range(2):
+        run_predictions.count(home.database, run_id)
+        with home.database.read() as connection:
+            found.append(connection.execute(query).all())
+    assert found[0] == found[1]
+    assert sum(row.photos for row in found[0]) == 60
+
+
+def test_the_command_tells_the_same(sqlite_home: Installation) -> None:
+    """JSON has the estimate, its categories and weeks; the text has the sentence of the pages."""
+    closed_run(sqlite_home, review_threshold=0.0, audit_share=1.0)
+    review(sqlite_home, wrong=3)
+    found = sqlite_home.json("models", "accuracy", "stub")
+    (version,) = found["versions"]
+    assert (version["model"], version["intake"]) == ("stub/1", sqlite_home.settings.incoming_dir.name)
+    assert version["recent"]["right"] == version["weeks"][0]["right"] == 0.95
+    assert {each["label"] for each in version["categories"]} == {"dark", "dim", "bright", "white"}
+    printed = sqlite_home.run("models", "accuracy", "stub").stdout
+    assert "Right labels: 95.0 % (95.0 to 95.0) (last 28 days)" in printed
+    missing = sqlite_home.run("models", "accuracy", "nothing")
+    assert missing.returncode == 3
+    assert "There is no model nothing." in missing.stderr
