@@ -3,6 +3,7 @@
 model.keras        the trained model, preprocessing included: uint8 pixels in, probabilities out
 openvino/          model.xml and model.bin, exported from model.keras; in int8 if `precision` says so
 bundle.json        the manifest, read and written by this module
+familiarity.bin    what the training photos look like: see classify.familiarity; older bundles lack it
 report/            plots and numbers of the training
 
 A newer version may add keys to bundle.json. Readers ignore keys that they do not know and keep them when they
@@ -21,6 +22,7 @@ from typing import Any
 from returns_pipeline.classify.manifest import (
     MANIFEST_BYTES,
     Manifest,
+    ManifestFamiliarity,
     ManifestRates,
     is_model_name,
     read_manifest,
@@ -29,7 +31,7 @@ from returns_pipeline.classify.models_folder import is_version, names_in, unread
 from returns_pipeline.classify.reading import open_file, parse_json
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.languages import N_, gettext
-from returns_pipeline.records.models import ImageInput, ModelRef, Precision
+from returns_pipeline.records.models import FamiliarityShape, ImageInput, ModelRef, Precision
 from returns_pipeline.records.text import printable
 from returns_pipeline.records.verdicts import ExpectationRates
 
@@ -68,6 +70,9 @@ class Bundle:
     an expected main category; None if they were not measured. They change no prediction, so they do not
     change the digest.
 
+    `familiarity` says what familiarity.bin has; None for a bundle without it. It changes no label and no
+    probability, so it does not change the digest: a bundle may get the file at any time.
+
     `precision` is that of the OpenVINO export; model.keras is in float32 always.
 
     `unknown` has the keys of bundle.json that this version does not know, with their values. They do not
@@ -90,6 +95,7 @@ class Bundle:
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     label_rates: ExpectationRates | None = None
     main_rates: ExpectationRates | None = None
+    familiarity: FamiliarityShape | None = None
     precision: Precision = Precision.FLOAT32
     unknown: dict[str, Any] = field(default_factory=dict)
 
@@ -170,7 +176,7 @@ class Bundle:
 
 
 _NOT_IN_MANIFEST = {"folder", "unknown"}
-_OPTIONAL = {"label_rates", "main_rates"}
+_OPTIONAL = {"label_rates", "main_rates", "familiarity"}
 
 
 def file_sha256(path: Path) -> str:
@@ -251,9 +257,16 @@ def _of_manifest(folder: Path, content: Manifest) -> Bundle:
         names=content.names,
         label_rates=_rates(content.label_rates),
         main_rates=_rates(content.main_rates),
+        familiarity=_familiarity(content.familiarity),
         precision=Precision(content.precision),
         unknown=content.model_extra or {},
     )
+
+
+def _familiarity(content: ManifestFamiliarity | None) -> FamiliarityShape | None:
+    if content is None:
+        return None
+    return FamiliarityShape(content.features, content.rank, content.photos, content.sha256)
 
 
 def _rates(content: ManifestRates | None) -> ExpectationRates | None:

@@ -103,6 +103,9 @@ _Pair = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2,
 _Steps = Annotated[list[_Pair], Field(max_length=_MOST_STEPS), AfterValidator(_ascending)]
 _Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 _Names = Annotated[dict[_Language, dict[_Label, _Label]], Field(max_length=_MOST_LANGUAGES)]
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+#: A dimension of familiarity.bin, whose number of bytes bounds them all.
+_Size = Annotated[int, Field(ge=1, le=2**18)]
 _Metric = Annotated[Any, AfterValidator(_finite), AfterValidator(_number)]
 
 
@@ -126,6 +129,17 @@ class ManifestRates(BaseModel):
     wrong: _Steps
 
 
+class ManifestFamiliarity(BaseModel):
+    """The shape and the sha256 of familiarity.bin. Unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    features: _Size
+    rank: _Size
+    photos: _Size
+    sha256: _Digest
+
+
 class Manifest(BaseModel):
     """The content of bundle.json. Unknown keys are kept in `model_extra`."""
 
@@ -136,9 +150,7 @@ class Manifest(BaseModel):
     labels: _Labels
     main_categories: _Labels
     input: ManifestInput
-    sha256: Annotated[
-        dict[_Path, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]], Field(max_length=_MOST_ENTRIES)
-    ]
+    sha256: Annotated[dict[_Path, _Digest], Field(max_length=_MOST_ENTRIES)]
     recipe: Annotated[str, Field(max_length=200), AfterValidator(_line)]
     precision: Literal["float32", "int8"] = "float32"
     command: Annotated[str, Field(max_length=100_000), AfterValidator(_line)]
@@ -149,6 +161,7 @@ class Manifest(BaseModel):
     names: _Names = {}
     label_rates: ManifestRates | None = None
     main_rates: ManifestRates | None = None
+    familiarity: ManifestFamiliarity | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Manifest":

@@ -17,13 +17,18 @@ TOP = 5
 
 
 def to_predictions(
-    bundle: Bundle, scores: Scores, review_threshold: "float | NDArray[np.float64]", kept: int = TOP
+    bundle: Bundle,
+    scores: Scores,
+    review_threshold: "float | NDArray[np.float64]",
+    kept: int = TOP,
+    least_familiarity: float = 0.0,
 ) -> Sequence[Prediction]:
     """Return one prediction for each row of `scores`, with the probabilities calibrated.
 
     The main category is that of the most probable label; its probability is the sum over the category's
-    labels. Below `review_threshold`, one value or float64 [labels], the decision is REVIEW. Each prediction
-    has its `kept` most probable labels.
+    labels. Below `review_threshold`, one value or float64 [labels], the decision is REVIEW. An
+    image whose familiarity is known and below `least_familiarity` is unfamiliar, and its decision is REVIEW
+    too. Each prediction has its `kept` most probable labels.
     """
     if not len(scores.probabilities):
         return []
@@ -35,6 +40,11 @@ def to_predictions(
     belongs = (main_of[:, None] == np.arange(len(mains))[None, :]).astype(np.float32)
     of_main = (probabilities @ belongs)[np.arange(len(best)), main_of[best[:, 0]]]
     sure = values[:, 0] >= np.broadcast_to(review_threshold, len(bundle.labels))[best[:, 0]]
+    shares: Sequence[float | None] = [None] * len(best)
+    strange = np.zeros(len(best), bool)
+    if scores.familiarity is not None:
+        strange = scores.familiarity < least_familiarity
+        shares = scores.familiarity.round(4).tolist()
     return [
         Prediction(
             label_index=indices[0],
@@ -44,13 +54,17 @@ def to_predictions(
             main_probability=main_chance,
             top=tuple(zip(indices, chances, strict=True)),
             decision=Decision.AUTO if is_sure else Decision.REVIEW,
+            familiarity=share,
+            unfamiliar=is_strange,
         )
-        for indices, probability, chances, main_chance, is_sure in zip(
+        for indices, probability, chances, main_chance, is_sure, share, is_strange in zip(
             best.tolist(),
             values[:, 0].tolist(),
             values.round(6).tolist(),
             np.minimum(of_main, 1.0).tolist(),
-            sure.tolist(),
+            (sure & ~strange).tolist(),
+            shares,
+            strange.tolist(),
             strict=True,
         )
     ]

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from returns_pipeline.classify import familiarity
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.registry import does_not_run, load_classifier, runtimes_of
 from returns_pipeline.errors import ConfigFault, PipelineError
@@ -30,6 +31,7 @@ def require_whole(bundle: Bundle) -> None:
     """Raise ConfigFault unless every listed file is intact and no export contains code of its own."""
     for name in bundle.sha256:
         bundle.file(name)
+    familiarity.load(bundle)
     for runtime in runtimes_of(bundle):
         runtime.require_safe(bundle)
 
@@ -50,11 +52,12 @@ def _smoke_test(bundle: Bundle, runtime: str) -> None:
     shape = (_SMOKE_IMAGES, *bundle.input.shape)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     try:
-        probabilities = load_classifier(bundle, runtime).predict(pixels).probabilities
+        scores = load_classifier(bundle, runtime).predict(pixels)
     except PipelineError:
         raise
     except Exception as error:
         raise does_not_run(bundle, error) from error
+    probabilities = scores.probabilities
     expected = (_SMOKE_IMAGES, len(bundle.labels))
     if probabilities.shape != expected:
         raise _bad_output(bundle, f"have the shape {probabilities.shape} instead of {expected}")

@@ -47,7 +47,7 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="NAME, NAME/VERSION, or the folder of a bundle.", metavar="MODEL")
     ],
-    data: Data,
+    data: OptionalData = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -56,18 +56,60 @@ def evaluate(
     ] = None,
     mapping: Mapping = None,
     limit: Limit = None,
+    foreign: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of photos of things that the model does not know, or `reviews`: the photos of "
+            "which people said that no category fits. How well are they told from DATA or, without it, from "
+            "the model's validation photos?",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a model on labelled photos; write a page with plots."""
+    """Evaluate a model on labelled photos, and write a page with plots; or on foreign photos."""
+    from returns_pipeline.cli.console import print_json
+    from returns_pipeline.cli.evaluate_foreign import foreign_numbers, print_foreign
+    from returns_pipeline.settings import load_settings
+
+    if data is None and foreign is None:
+        raise typer.BadParameter("Name a folder of labelled photos: DATA, or of foreign ones: --foreign DIR.")
+    settings = load_settings()
+    bundle = named_bundle(settings, model)
+    numbers: dict[str, Any] = {"model": str(bundle.ref)}
+    predictions = None
+    if data is not None:
+        numbers, predictions = _evaluated(settings, bundle, model, data, out, mapping, limit)
+    about_foreign = None if foreign is None else foreign_numbers(settings, bundle, foreign, predictions)
+    if as_json:
+        if data is None:
+            numbers |= about_foreign or {}
+        elif about_foreign:
+            numbers |= {"auroc": about_foreign["auroc"], "foreign": about_foreign}
+        print_json(numbers)
+        return
+    if data is not None:
+        _print_evaluation(numbers)
+    if about_foreign is not None:
+        print_foreign(about_foreign)
+
+
+def _evaluated(
+    settings: "Settings",
+    bundle: "Bundle",
+    model: str,
+    data: Path,
+    out: Path | None,
+    mapping: Path | None,
+    limit: int | None,
+) -> "tuple[dict[str, Any], PhotoPredictions]":
+    """Evaluate on labelled photos and write the page; return the numbers and the predictions."""
     _require_matplotlib()
     from returns_pipeline.classify.confidence import review_thresholds
-    from returns_pipeline.cli.console import print_json, progress_bar
-    from returns_pipeline.settings import load_settings
+    from returns_pipeline.cli.console import progress_bar
     from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos, predict_photos
     from returns_pipeline.training.report.evaluation_report import write_report
 
-    settings = load_settings()
-    bundle = named_bundle(settings, model)
     review_thresholds(bundle, settings.review_threshold)  # refuses a wrong threshold before the long part
     root = data.absolute()
     photos = find_labelled_photos(root, bundle, mapping, limit)
@@ -88,10 +130,7 @@ def evaluate(
         "unreadable": [entry._asdict() for entry in predictions.unreadable],
         "report": str(folder.absolute() / "index.html"),
     }
-    if as_json:
-        print_json(numbers)
-    else:
-        _print_evaluation(numbers)
+    return numbers, predictions
 
 
 def accuracy(

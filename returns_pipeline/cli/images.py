@@ -33,7 +33,13 @@ def list_images(
             help="Only images that this finds, as in the search box: part of a file name, category, date, …",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most images that --search lists.")] = 100,
+    unfamiliar: Annotated[
+        bool,
+        typer.Option("--unfamiliar", help="Only photos that are unlike anything the model was trained on."),
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Most images that --search or --unfamiliar lists.")
+    ] = 100,
     as_json: Json = False,
 ) -> None:
     """List the images of a run, or the newest ones that a search finds."""
@@ -45,19 +51,19 @@ def list_images(
 
     if state is not None and state not in ImageState.written():
         raise typer.BadParameter(f"{state!r} is not one of {', '.join(ImageState.written())}.")
-    if run_id is None and text is None:
-        raise typer.BadParameter("Name a run or a search: --run ID or --search TEXT.")
+    if run_id is None and text is None and not unfamiliar:
+        raise typer.BadParameter("Name a run or a search: --run ID or --search TEXT, or --unfamiliar.")
     settings, database = open_installation()
     if run_id is not None:
         runs.existing(database, run_id)
     only = ImageState(state) if state else None
     left = ""
     found: Iterable[ImageResult]
-    if text is None:
+    if text is None and not unfamiliar:
         found = images.results(database, run_id or 0, only)
     else:
-        also = Filter(run_id=run_id, state=only)
-        page = search.find_images(database, settings, text, limit, also=also)[1]
+        also = Filter(run_id=run_id, state=only, unfamiliar=unfamiliar or None)
+        page = search.find_images(database, settings, text or "", limit, also=also)[1]
         found = page.images
         if page.total > len(page.images):
             total = f"{'More than ' if page.has_more else ''}{page.total:,}"

@@ -155,6 +155,63 @@ def quantize(
 
 
 @app.command()
+def familiarity(
+    model: OneVersion,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder of the photos that the model was trained on, as `train` takes it."
+        ),
+    ] = None,
+    validation: train.Validation = 0.2,
+    test: train.Test = 0.1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Use the photos even if checks find faults.")
+    ] = False,
+) -> None:
+    """Learn what a model's training photos look like, so that it knows what is unlike them.
+
+    The bundle gets the file familiarity.bin; its predictions stay the same. Workers use the file when they
+    load the model again.
+    """
+    import shutil
+    import uuid
+
+    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline.cli.output.training import TrainingProgress
+    from returns_pipeline.errors import RefusedError
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.training.labelled.photo_folders import PhotoFolders
+    from returns_pipeline.training.pipeline.familiarity import with_familiarity
+    from returns_pipeline.training.recipes.bundle_data import load_data
+
+    models_dir = load_settings().models_dir
+    bundle = find_bundle(models_dir, model)
+    folders = PhotoFolders(data, None, validation, test, force) if data else None
+    scratch = models_dir / f".pixels-{uuid.uuid4().hex}"
+    try:
+        with TrainingProgress() as progress:
+            images = load_data(bundle, folders, progress, scratch)
+            progress.stage("Learning what the photos look like")
+            bundle = with_familiarity(bundle, images)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if bundle.familiarity is None:
+        raise RefusedError(
+            "The network of {bundle_ref} has no feature map in an OpenVINO export, so it cannot tell what is "
+            "unlike its training photos.",
+            "Train a network with convolutions: `returns-pipeline train`.",
+            bundle_ref=bundle.ref,
+        )
+    bundle.save()
+    known = bundle.familiarity
+    console.print_line(
+        f"{bundle.ref}: {known.features:,} features in {known.rank} dimensions, measured on {known.photos:,} "
+        "validation photos."
+    )
+
+
+@app.command()
 def promote(
     model: OneVersion,
     force: Annotated[

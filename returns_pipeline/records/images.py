@@ -125,7 +125,8 @@ class ImageResult(NamedTuple):
     None in a field means that there is no such value. `archived_path` is where the file has been moved to.
     `final_label` is the label of the newest review, else the prediction's; `final_source`, one of
     LabelSource, says which. After a review without a label, `final_label` is None and `review_outcome` says
-    why. A deleted image has no name, prediction or label. After `photo_removed_at` the photo is not kept any
+    why. `familiarity`, 0 to 1, is the share of validation photos that were stranger to the model. A deleted
+    image has no name, prediction or label. After `photo_removed_at` the photo is not kept any
     more, but its result is. The last three fields are read for pages and lists only, not for the report and
     the export of a whole run.
     """
@@ -151,6 +152,7 @@ class ImageResult(NamedTuple):
     run_id: int
     deleted_at: datetime | None
     photo_removed_at: datetime | None
+    familiarity: float | None
     main_probability: float | None = None
     review_id: int | None = None
     deleted_by: str | None = None
@@ -226,7 +228,8 @@ class ImageFile(NamedTuple):
 class Filter(NamedTuple):
     """A filter for images; None in a field means all. `least` and `most` are probabilities, 0 to 1.
 
-    `label` is the final label, `predicted` the label of the model.
+    `label` is the final label, `predicted` the label of the model. `unfamiliar`: whether the photo was unlike
+    anything that the model was trained on.
     """
 
     run_id: int | None = None
@@ -237,6 +240,7 @@ class Filter(NamedTuple):
     code: str | None = None
     least: float | None = None
     most: float | None = None
+    unfamiliar: bool | None = None
 
 
 class Received(NamedTuple):
@@ -256,6 +260,7 @@ class Received(NamedTuple):
     main_probability: float | None
     top: "Sequence[tuple[int, float]] | None"
     decision: str | None
+    familiarity: float | None
 
     @property
     def failed_here(self) -> bool:

@@ -110,6 +110,20 @@ class ImageInput:
 
 
 @dataclass(frozen=True, slots=True)
+class FamiliarityShape:
+    """What bundle.json says of the file with what a model's training photos look like.
+
+    `features` of the network are described in `rank` dimensions; `photos` validation photos are measured.
+    `sha256` is the file's, in hex. See classify.familiarity.
+    """
+
+    features: int
+    rank: int
+    photos: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class WantedPrecision:
     """The share of right predictions, 0 < `precision` <= 1, among those that no reviewer checks."""
 

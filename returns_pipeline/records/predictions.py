@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from returns_pipeline.languages import N_
 from returns_pipeline.records.stored_enum import StoredEnum
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from returns_pipeline.records.models import ModelRef
+
+
+#: Why a prediction needs a person although it may be probable.
+UNFAMILIAR_DETAIL = N_("This photo is unlike anything this model was trained on.")
 
 
 class Decision(StoredEnum):
@@ -28,10 +33,14 @@ class Scores:
 
     `features` float32 [n, f], f <= 64, is the output of the last convolution, averaged over the image and
     projected; None for a network without a convolution.
+
+    `familiarity` float64 [n], 0 to 1, is the share of validation photos that are stranger than each image;
+    None if the bundle or the runtime does not tell.
     """
 
     probabilities: "NDArray[np.float32]"
     features: "NDArray[np.float32] | None" = None
+    familiarity: "NDArray[np.float64] | None" = None
 
 
 class GradCamMap(NamedTuple):
@@ -52,7 +61,11 @@ class Embedded(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """A model's prediction for an image; `top` holds (label index, probability) pairs, best first."""
+    """A model's prediction for an image; `top` holds (label index, probability) pairs, best first.
+
+    `familiarity`, 0 to 1, is the share of validation photos that are stranger; None for unknown. The image is
+    `unfamiliar` if it is below RETURNS_FAMILIARITY: then the decision is REVIEW.
+    """
 
     label_index: int
     label: str
@@ -61,12 +74,14 @@ class Prediction(NamedTuple):
     main_probability: float
     top: tuple[tuple[int, float], ...]
     decision: Decision
+    familiarity: float | None = None
+    unfamiliar: bool = False
 
 
 class StoredPrediction(NamedTuple):
     """The stored prediction of one version of a model for an image.
 
-    `top` holds the (label index, probability) pairs, best first.
+    `top` holds the (label index, probability) pairs, best first. `familiarity` is None for unknown.
     """
 
     model: "ModelRef"
@@ -76,3 +91,4 @@ class StoredPrediction(NamedTuple):
     main_probability: float
     top: "Sequence[tuple[int, float]]"
     decision: str
+    familiarity: float | None

@@ -15,9 +15,10 @@ class Result(NamedTuple):
     `label`, `probability` (0 to 1) and `main_category` are what the run's model predicted; `decision` is
     `auto` if the prediction counts without a person and `review` if a person should check it.
     `final_label` is the label that counts: the newest review's, else the prediction's; `final_source` says
-    which. `reviewer` made the newest review at `reviewed_at`, UTC; it has a `reviewed_label`, or a
-    `review_outcome` such as `none_of_these` and then no final label. `received_at`, UTC, is when the photo
-    was found or sent.
+    which. `familiarity`, 0 to 1, is the share of the model's validation photos that are stranger than this
+    one, None if the model cannot tell. `reviewer` made the newest review at `reviewed_at`, UTC; it has a
+    `reviewed_label`, or a `review_outcome` such as `none_of_these` and then no final label. `received_at`,
+    UTC, is when the photo was found or sent.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Result(NamedTuple):
     reviewer: str | None
     reviewed_at: datetime | None
     received_at: datetime
+    familiarity: float | None
 
     @property
     def name(self) -> str:

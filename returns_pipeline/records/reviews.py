@@ -123,6 +123,7 @@ class ReviewItem(NamedTuple):
     model_version: int
     state: str
     review_id: int | None
+    unfamiliar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ class ReviewTask:
     `kind` is `doubt` or `audit`, None for an image that is not in the queue. `model` is NAME/VERSION. `top`
     holds the (label, probability) pairs of the best labels, best first; `label`, `probability` and
     `main_label` are None without a prediction. `labels` are all that can be chosen. `review_id` is the review
-    that counts now, None before the first.
+    that counts now, None before the first. `unfamiliar`: the photo is unlike anything the model was trained
+    on.
     """
 
     image_id: int
@@ -146,6 +148,7 @@ class ReviewTask:
     top: tuple[tuple[str, float], ...]
     labels: tuple[str, ...]
     review_id: int | None
+    unfamiliar: bool = False
 
 
 class Undone(NamedTuple):

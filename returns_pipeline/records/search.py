@@ -21,6 +21,7 @@ class Flag(StrEnum):
     UNSURE = "unsure"
     REVIEWED = "reviewed"
     CORRECTED = "corrected"
+    UNFAMILIAR = "unfamiliar"
 
 
 class Term(NamedTuple):

@@ -28,7 +28,8 @@ class VerdictReason(StoredEnum):
     `probable`: the probability of the expected category decided. `reviewed`: people labelled the photos.
     `reviews differ`: people saw the expected category in one photo and another one in the next.
     `no category`: the return names no category. `unknown category`: the model does not know the category that
-    it names. `other product`: the category may be right, but a photo looks more like another product.
+    it names. `unfamiliar`: a photo is unlike anything the model was trained on. `other product`: the
+    category may be right, but a photo looks more like another product.
     """
 
     PROBABLE = "probable"
@@ -36,6 +37,7 @@ class VerdictReason(StoredEnum):
     REVIEWS_DIFFER = "reviews differ"
     NO_CATEGORY = "no category"
     UNKNOWN_CATEGORY = "unknown category"
+    UNFAMILIAR = "unfamiliar"
     NOT_ANNOUNCED = "not announced"
     NOTHING_CAME = "nothing came"
     SEEN_BEFORE = "seen before"
@@ -66,6 +68,7 @@ class PhotoFacts(NamedTuple):
     the photo has no prediction. `person_label` is the label or outcome of the newest review, None without
     one. `slip`: the photo shows a return's code and no item. `reused`: the photo came with another return
     before, and no person has dismissed that; `earlier` is the number of that return, if it is known.
+    `unfamiliar`: it is unlike anything the model was trained on, so its probabilities say nothing.
     """
 
     top: tuple[tuple[int, float], ...] = ()
@@ -73,6 +76,7 @@ class PhotoFacts(NamedTuple):
     slip: bool = False
     reused: bool = False
     earlier: str | None = None
+    unfamiliar: bool = False
 
 
 class ReturnFacts(NamedTuple):

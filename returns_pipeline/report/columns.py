@@ -129,6 +129,7 @@ COLUMNS = (
     Column("deleted_by", "deleted_by", str, N_("Deleted by"), frozenset({Output.REST})),
     # The last column, because clients read the earlier ones by their places.
     Column("run", "run_id", int, N_("Run"), frozenset({Output.EXPORT}), is_optional=False),
+    Column("familiarity", "familiarity", float, N_("Familiarity"), _NOT_TABLE),
 )
 
 

@@ -290,6 +290,14 @@ class Settings(BaseSettings):
             "allowed": "number, at least 0, at most 1; or `precision:` and a number above 0, at most 1"
         },
     )
+    familiarity: float = Field(
+        0.01,
+        ge=0,
+        le=0.5,
+        description="A photo is unlike anything the model was trained on if a smaller share of its "
+        "validation photos is stranger. Such a photo is reviewed whatever its probability. 0: none is. A "
+        "model without the file `familiarity.bin` cannot tell.",
+    )
     false_alarms: float = Field(
         0.02,
         gt=0,

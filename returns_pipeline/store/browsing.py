@@ -13,7 +13,15 @@ from returns_pipeline.records.predictions import StoredPrediction
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.images import RESULT_COLUMNS, REVIEW_OF_IMAGE
 from returns_pipeline.store.joins import PREDICTION_OF_RUN
-from returns_pipeline.store.tables import chunks, images, model_versions, predictions, review_changes, runs
+from returns_pipeline.store.tables import (
+    UNFAMILIAR,
+    chunks,
+    images,
+    model_versions,
+    predictions,
+    review_changes,
+    runs,
+)
 
 
 class Order(StrEnum):
@@ -195,6 +203,10 @@ def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(predictions.c.probability >= wanted.least)
     if wanted.most is not None:
         found.append(predictions.c.probability <= wanted.most)
+    if wanted.unfamiliar is not None:
+        # The text of a partial index.
+        is_unfamiliar: Any = UNFAMILIAR
+        found.append(is_unfamiliar if wanted.unfamiliar else predictions.c.unfamiliar.is_not(True))
     return found
 
 
@@ -249,6 +261,7 @@ def all_predictions(db: Database, image_id: int) -> list[StoredPrediction]:
             predictions.c.main_probability,
             predictions.c.top,
             predictions.c.decision,
+            predictions.c.familiarity,
         )
         .join_from(predictions, model_versions)
         .where(predictions.c.image_id == image_id)

@@ -348,7 +348,7 @@ _RESULT = (
 )
 _PREDICTION = (
     *("image_id", "model_version_id", "label_index", "label", "probability"),
-    *("main_label", "main_probability", "top", "decision"),
+    *("main_label", "main_probability", "top", "decision", "familiarity", "unfamiliar"),
 )
 _NO_FACTS = (None, None, None, None)
 
@@ -368,9 +368,11 @@ def _result(outcome: Outcome) -> bulk.Row:
 
 
 def _prediction(image_id: int, model_version_id: int, prediction: Prediction) -> bulk.Row:
-    index, label, probability, main_label, main_probability, top, decision = prediction
+    index, label, probability, main_label, main_probability, top, decision, familiarity, unfamiliar = (
+        prediction
+    )
     pairs = ", ".join([f"[{each}, {chance}]" for each, chance in top])
     return (
         *(image_id, model_version_id, index, label, probability),
-        *(main_label, main_probability, f"[{pairs}]", decision.value),
+        *(main_label, main_probability, f"[{pairs}]", decision.value, familiarity, unfamiliar),
     )

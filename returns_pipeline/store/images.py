@@ -49,6 +49,7 @@ RESULT_COLUMNS: Mapping[str, sa.ColumnElement[Any]] = {
     "run_id": images.c.run_id,
     "deleted_at": images.c.deleted_at,
     "photo_removed_at": images.c.photo_removed_at,
+    "familiarity": predictions.c.familiarity,
 }
 #: The review of an image that counts.
 REVIEW_OF_IMAGE = review_changes.c.id == images.c.review_id

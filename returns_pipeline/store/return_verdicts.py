@@ -42,7 +42,8 @@ class ReturnPhoto(NamedTuple):
     """A photo of a return that has a result. `model` is NAME/VERSION of its run, `model_sha256` its digest.
 
     `top` holds (label index, probability) pairs of that model, best first; empty without a prediction.
-    `person_label` is the label or outcome of the review that counts, None without one.
+    `person_label` is the label or outcome of the review that counts, None without one. `is_unfamiliar`: it is
+    unlike anything the model was trained on.
     """
 
     image_id: int
@@ -51,6 +52,7 @@ class ReturnPhoto(NamedTuple):
     top: tuple[tuple[int, float], ...]
     person_label: str | None
     is_slip: bool
+    is_unfamiliar: bool = False
 
 
 def lock(connection: sa.Connection, ids: Sequence[int]) -> list[Return]:
@@ -73,6 +75,7 @@ def photos_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[R
             model_versions.c.version,
             model_versions.c.sha256,
             predictions.c.top,
+            predictions.c.unfamiliar,
             review_changes.c.outcome,
             review_changes.c.label,
         )
@@ -110,7 +113,9 @@ def _photo(row: Any) -> ReturnPhoto:
         # A shop's own outcome, like `damaged`, says nothing about the category.
         said = None
     is_slip = row.return_source == LinkSource.THE_SLIP
-    return ReturnPhoto(row.id, f"{row.name}/{row.version}", row.sha256, top, said, is_slip)
+    return ReturnPhoto(
+        row.id, f"{row.name}/{row.version}", row.sha256, top, said, is_slip, bool(row.unfamiliar)
+    )
 
 
 def write(connection: sa.Connection, found: Return, verdict: Verdict | None, now: datetime) -> Notice | None:

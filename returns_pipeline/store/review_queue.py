@@ -39,7 +39,12 @@ def enqueue(db: Database, run_id: int, audit_share: float) -> None:
             number,
             images.c.run_id,
             sa.case((is_doubt, ReviewKind.DOUBT.value), else_=ReviewKind.AUDIT.value),
-            sa.case((is_doubt, predictions.c.probability), else_=place),
+            sa.case(
+                # What the model has never seen comes first, however probable its prediction is.
+                (predictions.c.unfamiliar.is_(True), predictions.c.familiarity),
+                (is_doubt, predictions.c.probability),
+                else_=place,
+            ),
             sa.case((is_doubt, 1.0), else_=threshold / _PRIME),
         )
         .select_from(images.join(runs).join(predictions, PREDICTION_OF_RUN))
@@ -194,6 +199,7 @@ def items_of(connection: sa.Connection, image_ids: Iterable[int]) -> dict[int, R
             model_versions.c.version,
             images.c.state,
             images.c.review_id,
+            sa.func.coalesce(predictions.c.unfamiliar, sa.false()),
         )
         .select_from(
             images.join(RUNS_WITH_MODEL, runs.c.id == images.c.run_id)

@@ -16,6 +16,7 @@ from returns_pipeline.store.joins import PREDICTION_OF_RUN
 from returns_pipeline.store.tables import (
     NOT_CLASSIFIED,
     REVIEWED,
+    UNFAMILIAR,
     UNSURE,
     chunks,
     images,
@@ -96,6 +97,8 @@ def of(connection: sa.Connection, wanted: Search, also: Filter) -> Conditions:
     found = _of_images(wanted)
     if Flag.UNSURE in wanted.flags:
         found = _add(found, _text(UNSURE), tables=(runs, predictions), order=predictions.c.image_id)
+    if Flag.UNFAMILIAR in wanted.flags or also.unfamiliar:
+        found = _add(found, _text(UNFAMILIAR), tables=(runs, predictions), order=predictions.c.image_id)
     if wanted.reviewers:
         found = _add(
             found,
@@ -160,7 +163,9 @@ def _text(term: sa.TextClause) -> Any:
 
 
 def _needs_prediction(also: Filter) -> bool:
-    return any(value is not None for value in (also.predicted, also.decision, also.least, also.most))
+    return any(
+        value is not None for value in (also.predicted, also.decision, also.least, also.most, also.unfamiliar)
+    )
 
 
 def _received(connection: sa.Connection, since: datetime, until: datetime) -> sa.ColumnElement[bool]:

@@ -46,6 +46,7 @@ _OUTCOMES = (
         predictions.c.main_probability,
         predictions.c.top,
         predictions.c.decision,
+        predictions.c.familiarity,
     )
     .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
     .where(images.c.id.in_(sa.bindparam("some", expanding=True)), images.c.deleted_at.is_(None))

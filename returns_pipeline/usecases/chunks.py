@@ -27,7 +27,7 @@ from returns_pipeline.photos.source import ImmovableFault, Reader
 from returns_pipeline.records.chunks import Claim
 from returns_pipeline.records.images import ImageState, Move, Outcome, PendingImage
 from returns_pipeline.records.likeness import Uncompared
-from returns_pipeline.records.predictions import Decision, Embedded
+from returns_pipeline.records.predictions import UNFAMILIAR_DETAIL, Decision, Embedded
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import chunks
@@ -218,7 +218,7 @@ def _predict(context: Context, claim: Claim, timings: Timings, photos: Reader) -
             outcomes.append(outcome._replace(facts=faulty))
         with _timed(timings, "predict"):
             scores = classifier.predict(batch.pixels)
-            predictions = to_predictions(bundle, scores, thresholds, kept)
+            predictions = to_predictions(bundle, scores, thresholds, kept, settings.familiarity)
             if claim.kind.is_of_intake and scores.features is not None:
                 ids += [image.id for image in batch.images]
                 vectors.append(embeddings(scores.features))
@@ -229,8 +229,9 @@ def _predict(context: Context, claim: Claim, timings: Timings, photos: Reader) -
         found = zip(batch.images, batch.facts, predictions, _brightness(batch.pixels), strict=True)
         for image, facts, prediction, bright in found:
             target = destinations.destination(folder, image.id, image.path) if folder else None
+            why = UNFAMILIAR_DETAIL if prediction.unfamiliar else None
             outcomes.append(
-                Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, None, target, (), bright)
+                Outcome(image.id, ImageState.CLASSIFIED, facts, prediction, None, why, target, (), bright)
             )
         for place in batch.coloured:
             outcomes[first + place] = _to_review(outcomes[first + place])

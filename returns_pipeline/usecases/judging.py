@@ -199,6 +199,7 @@ class _Judge:
                 self._top(photo, bundle) if bundle else (),
                 photo.person_label,
                 slip=photo.is_slip,
+                unfamiliar=photo.is_unfamiliar,
                 reused=photo.image_id in reused,
                 earlier=reused[photo.image_id].earlier_number if photo.image_id in reused else None,
             )

@@ -32,4 +32,5 @@ def results(db: Database, run_id: int, state: ImageState | None = None) -> Itera
             reviewer=image.reviewer,
             reviewed_at=image.reviewed_at,
             received_at=image.received_at,
+            familiarity=image.familiarity,
         )

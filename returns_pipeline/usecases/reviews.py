@@ -111,6 +111,7 @@ def task_of(bundle_of: BundleLookup, item: ReviewItem) -> ReviewTask:
         top=tuple(best) or predicted,
         labels=bundle.labels if bundle else tuple(label for label, _ in predicted),
         review_id=item.review_id,
+        unfamiliar=item.unfamiliar,
     )
 
 

@@ -26,7 +26,12 @@ INDEX_SECONDS = 2.0
 _MOST_TOGETHER = 4
 _RUN_END, _IMAGE_END = 2**31, 2**63
 #: The names of the flags for people.
-_FLAG_NAMES = {Flag.UNSURE: N_("unsure"), Flag.REVIEWED: N_("reviewed"), Flag.CORRECTED: N_("corrected")}
+_FLAG_NAMES = {
+    Flag.UNSURE: N_("unsure"),
+    Flag.REVIEWED: N_("reviewed"),
+    Flag.CORRECTED: N_("corrected"),
+    Flag.UNFAMILIAR: N_("unfamiliar"),
+}
 _WORD = re.compile(r'(?:([A-Za-z]+):)?"([^"]*)"?|(\S+)')
 _STATES: Mapping[str, ImageState] = {
     "unusable": ImageState.QUARANTINED,

@@ -85,7 +85,12 @@ def _predict(
     decoder = Decoder(context.photos, bundle.input, Limits.of(settings), settings.image_seconds)
     thresholds = review_thresholds(bundle, settings.review_threshold)
     for batch in decoder.batches(sample, classifier.batch, settings.decode_threads, progress):
-        predictions = to_predictions(bundle, classifier.predict(batch.pixels), thresholds)
+        predictions = to_predictions(
+            bundle,
+            classifier.predict(batch.pixels),
+            thresholds,
+            least_familiarity=settings.familiarity,
+        )
         ids = [image.id for image in batch.images]
         found += zip(ids, predictions, strict=True)
     log.info("shadow_done", model=str(shadow.model), images=len(found))

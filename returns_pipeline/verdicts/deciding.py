@@ -83,6 +83,26 @@ def _by_people(expected: Expected | None, labels: list[str], space: LabelSpace) 
 def _by_probability(
     expected: Expected | None, photos: list[PhotoFacts], space: LabelSpace, thresholds: VerdictThresholds
 ) -> Verdict:
+    """Return the verdict that the probabilities of familiar photos decide.
+
+    An unfamiliar photo says nothing about the item, and nothing matches while a return has one.
+    """
+    familiar = [photo for photo in photos if not photo.unfamiliar]
+    strange = len(photos) - len(familiar)
+    if not familiar:
+        return _unfamiliar(expected, strange)
+    found = _by_familiar(expected, familiar, space, thresholds)
+    return _unfamiliar(expected, strange) if strange and found.kind is VerdictKind.MATCH else found
+
+
+def _unfamiliar(expected: Expected | None, photos: int) -> Verdict:
+    name = expected.name if expected else ""
+    return Verdict(VerdictKind.UNSURE, VerdictReason.UNFAMILIAR, expected=name, photos=photos)
+
+
+def _by_familiar(
+    expected: Expected | None, photos: list[PhotoFacts], space: LabelSpace, thresholds: VerdictThresholds
+) -> Verdict:
     fused = fuse(np.stack([completed(photo.top, len(space.labels)) for photo in photos]))
     names, chosen = list(space.labels), thresholds.label
     if expected is not None and expected.kind is ExpectedKind.MAIN:

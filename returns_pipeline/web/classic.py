@@ -183,6 +183,7 @@ def _detail(image: Received | NotBase64Error) -> dict[str, Any]:
         "main_category": image.main_label,
         "main_category_probability": image.main_probability,
         "decision": image.decision,
+        "familiarity": image.familiarity,
     }
 
 

@@ -38,6 +38,7 @@ IMAGE = ImageResult(
     run_id=3,
     deleted_at=None,
     photo_removed_at=None,
+    familiarity=0.25,
     final_label="Dress",
     final_source="person",
     review_outcome="label",
@@ -51,8 +52,8 @@ IMAGE = ImageResult(
 def test_clients_find_the_columns_that_they_know() -> None:
     """Names and order of the files are an interface: they change on purpose only."""
     names = {output: [column.name for column in columns_of(output)] for output in Output}
-    assert names[Output.REPORT] == [*_REPORT, "archived_path", *_FINAL]
-    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL, "run"]
+    assert names[Output.REPORT] == [*_REPORT, "archived_path", *_FINAL, "familiarity"]
+    assert names[Output.EXPORT] == [*_REPORT[:-1], *_FINAL, "run", "familiarity"]
     assert all(len(set(each)) == len(each) for each in names.values())
 
 

@@ -71,6 +71,23 @@ def drawn(count: int, seed: int, labels: int = 5) -> tuple[NDArray[np.int64], ND
     return truth, chances / chances.sum(axis=1, keepdims=True)
 
 
+def test_nothing_matches_while_a_photo_is_unfamiliar() -> None:
+    """Its probabilities count for nothing: a person decides, unless other photos show another item."""
+    sure, strange = photo(1, 0, 0, 0), photo(1, 0, 0, 0, unfamiliar=True)
+    for photos in ([strange], [sure, strange], [strange, sure]):
+        verdict = decide(DRESS, *photos)
+        assert verdict is not None
+        assert (verdict.kind, verdict.reason) == (VerdictKind.UNSURE, VerdictReason.UNFAMILIAR)
+        assert verdict.photos == 1
+        assert "unlike anything" in words.verdict(verdict)[0]
+    other = decide(DRESS, photo(0, 0, 0, 1), strange)
+    assert other is not None
+    assert (other.kind, other.reason) == (VerdictKind.MISMATCH, VerdictReason.PROBABLE)
+    seen = decide(DRESS, photo(1, 0, 0, 0, unfamiliar=True, person_label="dress"))
+    assert seen is not None
+    assert seen.kind is VerdictKind.MATCH
+
+
 @given(st.lists(_weights, min_size=1, max_size=5), st.floats(0, 1), st.randoms())
 def test_fusing_is_free_of_order(rows: list[list[float]], correlation: float, random: Random) -> None:
     """The same photos in any order have the same distribution, bit for bit, and it sums to 1."""

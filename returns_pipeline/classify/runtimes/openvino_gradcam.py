@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from returns_pipeline.classify.runtimes.openvino_feature_map import last_feature_map, mean_features
+from returns_pipeline.classify.runtimes.openvino_feature_map import last_feature_map, means_of, projected
 from returns_pipeline.records.predictions import GradCamMap
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class GradCam:
         self._ends_in_softmax = scores.get_node().get_type_name() == "Softmax"
         if self._ends_in_softmax:
             scores = scores.get_node().input_value(0)
-        features = mean_features(openvino, feature_map).output(0)
+        features = projected(openvino, means_of(openvino, feature_map)).output(0)
         first = openvino.Model([feature_map, features], model.get_parameters(), "feature_map")
         first.reshape([1, *list(model.input(0).get_partial_shape())[1:]])
         self._first = core.compile_model(first, "CPU", settings).create_infer_request()

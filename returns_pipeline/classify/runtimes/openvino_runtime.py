@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from returns_pipeline.classify import familiarity
 from returns_pipeline.classify.bundle import OPENVINO_MODEL, OPENVINO_WEIGHTS, Bundle
-from returns_pipeline.classify.runtimes import int8_proof, openvino_feature_map, openvino_xml
+from returns_pipeline.classify.runtimes import (
+    int8_proof,
+    openvino_feature_map,
+    openvino_strangeness,
+    openvino_xml,
+)
 from returns_pipeline.classify.runtimes.interface import Explainer
 from returns_pipeline.classify.runtimes.openvino_gradcam import GradCam
 from returns_pipeline.errors import ConfigFault
@@ -63,7 +69,7 @@ class OpenVINOClassifier:
 
         Raises ConfigFault if a file is missing or changed, or the model does not fit bundle.json.
         """
-        path = _safe_model(bundle)
+        path = safe_model(bundle)
         openvino = import_openvino()
         core = openvino.Core()
         model = core.read_model(path)
@@ -72,16 +78,15 @@ class OpenVINOClassifier:
         self._explainer: GradCam | None = None
         self.batch = best_batch(bundle.input, bundle.precision)
         feature_map = openvino_feature_map.last_feature_map(model)
+        self._familiarity = familiarity.load(bundle)
+        _require_fitting(bundle, feature_map)
         if feature_map is not None:
-            model.add_outputs([openvino_feature_map.mean_features(openvino, feature_map).output(0)])
-        self._settings = {
-            "INFERENCE_PRECISION_HINT": "f32",  # CPUs with bfloat16 would use it and predict differently
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            # Only what the export says is rounded; by default, also what enters a layer with int8 weights.
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
-            "ENABLE_CPU_PINNING": False,  # pinned processes all share one core: two run at half speed
-        }
+            means = openvino_feature_map.means_of(openvino, feature_map)
+            model.add_outputs([openvino_feature_map.projected(openvino, means).output(0)])
+            if self._familiarity:
+                known = openvino_strangeness.strangeness(openvino, means, self._familiarity)
+                model.add_outputs([known.output(0)])
+        self._settings = compile_settings(threads)
         self._features = model.output(1).get_partial_shape()[1].get_length() if feature_map is not None else 0
         self._labels = len(bundle.labels)
         sizes = [*(size for size in _FEWER if size < self.batch), self.batch]
@@ -98,6 +103,7 @@ class OpenVINOClassifier:
         """Classify `pixels` uint8 [n, h, w, c], n >= 0."""
         probabilities = np.empty((len(pixels), self._labels), np.float32)
         features = np.empty((len(pixels), self._features), np.float32) if self._features else None
+        strangeness = np.empty(len(pixels), np.float32) if self._familiarity else None
         start = 0
         while (left := len(pixels) - start) > 0:
             step = next(
@@ -111,8 +117,13 @@ class OpenVINOClassifier:
             probabilities[start : start + count] = step.request.get_output_tensor(0).data[:count]
             if features is not None:
                 features[start : start + count] = step.request.get_output_tensor(1).data[:count]
+            if strangeness is not None:
+                strangeness[start : start + count] = step.request.get_output_tensor(2).data[:count]
             start += count
-        return Scores(probabilities, features)
+        known = self._familiarity
+        return Scores(
+            probabilities, features, known.of(strangeness) if known and strangeness is not None else None
+        )
 
     def explainer(self) -> Explainer | None:
         """Return the explainer; None for a network without a spatial feature map."""
@@ -134,7 +145,7 @@ class OpenVINORuntime:
 
     def require_safe(self, bundle: Bundle) -> None:
         """Raise ConfigFault unless the export has only OpenVINO's own operations, which run no code."""
-        _safe_model(bundle)
+        safe_model(bundle)
 
     def require_proven(self, bundle: Bundle) -> None:
         """Raise ConfigFault unless the measured agreement with Keras is at least LEAST_AGREEMENT.
@@ -178,11 +189,39 @@ def best_batch(size: ImageInput, precision: Precision = Precision.FLOAT32) -> in
     return max(1, min(_MAX_BATCH, _CACHED_VALUES[precision] // values))
 
 
-def _safe_model(bundle: Bundle) -> Path:
+def compile_settings(threads: int) -> dict[str, Any]:
+    """Return how a network is compiled for a number of CPU threads, so that all CPUs predict the same."""
+    return {
+        "INFERENCE_PRECISION_HINT": "f32",  # CPUs with bfloat16 would use it and predict differently
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        # Only what the export says is rounded; by default, also what enters a layer with int8 weights.
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        "ENABLE_CPU_PINNING": False,  # pinned processes all share one core: two run at half speed
+    }
+
+
+def safe_model(bundle: Bundle) -> Path:
     """Return the path of model.xml after checking it and the weights; see Bundle.file and require_plain."""
     weights, path = bundle.file(OPENVINO_WEIGHTS), bundle.file(OPENVINO_MODEL)
     openvino_xml.require_plain(path, weights.stat().st_size)
     return path
+
+
+def _require_fitting(bundle: Bundle, feature_map: Any | None) -> None:
+    """Raise ConfigFault if bundle.json gives another number of features than the network has."""
+    if bundle.familiarity is None:
+        return
+    features = feature_map.get_partial_shape()[1].get_length() if feature_map is not None else 0
+    if bundle.familiarity.features != features:
+        raise ConfigFault(
+            "The file with what the training photos of {bundle_ref} look like is for {stated} features; the "
+            "network has {features}.",
+            "Write it again: `returns-pipeline models familiarity`.",
+            bundle_ref=bundle.ref,
+            stated=bundle.familiarity.features,
+            features=features,
+        )
 
 
 def _check(model: Any, bundle: Bundle) -> None:

@@ -71,6 +71,10 @@ VERDICT_SENTENCES: Mapping[tuple[str, str], tuple[str, str]] = {
         N_("Expected: {expected}. The model does not know this category. The photo shows: {found}."),
         N_("Expected: {expected}. The model does not know this category. The {count} photos show: {found}."),
     ),
+    (VerdictKind.UNSURE, VerdictReason.UNFAMILIAR): (
+        N_("The photo is unlike anything the model was trained on. A person must decide."),
+        N_("{count} photos are unlike anything the model was trained on. A person must decide."),
+    ),
     (VerdictKind.UNEXPECTED, VerdictReason.NOT_ANNOUNCED): (
         N_("No return with this number was announced."),
         N_("No return with this number was announced."),

@@ -16,6 +16,8 @@ NOT_CLASSIFIED = sa.text(f"images.state <> '{ImageState.CLASSIFIED}'")
 OF_RETURN = sa.text("return_id IS NOT NULL")
 #: Term of the partial index of unsure predictions.
 UNSURE = sa.text(f"predictions.decision = '{Decision.REVIEW}'")
+#: Term of the partial index of photos that are unlike anything the model was trained on.
+UNFAMILIAR = sa.text("predictions.unfamiliar")
 
 images = sa.Table(
     "images",
@@ -130,6 +132,10 @@ predictions = sa.Table(
     # [[label index, probability], …], best first.
     sa.Column("top", sa.JSON, nullable=False),
     sa.Column("decision", sa.String(8), nullable=False),
+    # The share, 0 to 1, of validation photos that are stranger; null if the model cannot tell.
+    sa.Column("familiarity", sa.Float),
+    # Whether the photo was unlike anything the model was trained on; null in rows of releases before 0028.
+    sa.Column("unfamiliar", sa.Boolean),
     one_of("decision", *Decision.written()),
     sqlite_with_rowid=False,
 )
@@ -140,6 +146,14 @@ sa.Index(
     predictions.c.model_version_id,
     postgresql_where=UNSURE,
     sqlite_where=UNSURE,
+)
+
+sa.Index(
+    "ix_predictions_unfamiliar",
+    predictions.c.image_id,
+    predictions.c.model_version_id,
+    postgresql_where=UNFAMILIAR,
+    sqlite_where=UNFAMILIAR,
 )
 
 #: What finds the same photo again: a row for each image whose file was read.

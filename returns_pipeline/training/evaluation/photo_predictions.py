@@ -59,13 +59,14 @@ class PhotoPredictions:
     """A model's predictions: `probabilities` float32 [m, labels], not calibrated.
 
     `indices` int64 [m], ascending, are the readable photos, and `sizes` their (width, height) in pixels.
-    `unreadable` has the other photos.
+    `unreadable` has the other photos. `familiarity` float64 [m] is that of Scores; None if it is unknown.
     """
 
     probabilities: "NDArray[np.float32]"
     indices: "NDArray[np.int64]"
     sizes: "Sequence[tuple[int, int]]"
     unreadable: "Sequence[Unreadable]"
+    familiarity: "NDArray[np.float64] | None" = None
 
 
 class Thumbnails:
@@ -129,12 +130,15 @@ def predict_photos(
         on_progress(done, len(images))
 
     probabilities: list[NDArray[np.float32]] = []
+    familiarity: list[NDArray[np.float64]] = []
     indices: list[int] = []
     sizes: list[tuple[int, int]] = []
     unreadable: list[Unreadable] = []
     for batch in decoder.batches(images, classifier.batch, settings.decode_threads, count):
         unreadable += [Unreadable(image.path, code, detail) for image, (code, detail, _) in batch.failed]
-        probabilities.append(classifier.predict(batch.pixels).probabilities)
+        scores = classifier.predict(batch.pixels)
+        probabilities.append(scores.probabilities)
+        familiarity += [] if scores.familiarity is None else [scores.familiarity]
         indices += [image.id for image in batch.images]
         sizes += [(facts.width, facts.height) for facts in batch.facts]
     if not indices:
@@ -144,7 +148,13 @@ def predict_photos(
             images_count=len(images),
             detail_text=unreadable[0].detail,
         )
-    return PhotoPredictions(np.concatenate(probabilities), np.array(indices, np.int64), sizes, unreadable)
+    return PhotoPredictions(
+        np.concatenate(probabilities),
+        np.array(indices, np.int64),
+        sizes,
+        unreadable,
+        np.concatenate(familiarity) if familiarity else None,
+    )
 
 
 def _from_names(root: Path, labels: "Sequence[str]") -> LabelledPhotos | None:

@@ -18,6 +18,7 @@ from returns_pipeline.training.evaluation.verdicts import with_rates
 from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.pipeline import export
 from returns_pipeline.training.pipeline.calibration import calibrate
+from returns_pipeline.training.pipeline.familiarity import with_familiarity
 from returns_pipeline.training.pipeline.recipe import Fitted, Recipe, Request
 from returns_pipeline.training.report.evaluation_report import (
     REVIEW_THRESHOLD,
@@ -69,6 +70,7 @@ def make_bundle(
         bundle = with_rates(bundle, data.parts["validation"].truth, served)
         bundle, agreement = _export(bundle, data, fitted, predictions)
         bundle = replace(bundle, metrics={**bundle.metrics, "openvino_agreement": agreement})
+        bundle = with_familiarity(bundle, data)
         content = _report_content(request, bundle, data, fitted, predictions[data.judged_on], seconds)
         write_report(folder / "report", content)
         return publish(bundle, request.models_dir)

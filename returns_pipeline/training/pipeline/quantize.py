@@ -25,6 +25,7 @@ from returns_pipeline.training.evaluation.verdicts import with_rates
 from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.pipeline.bundle_metrics import judged_metrics
 from returns_pipeline.training.pipeline.calibration import calibrate
+from returns_pipeline.training.pipeline.familiarity import with_familiarity
 from returns_pipeline.training.pipeline.int8_export import MOST_CALIBRATING, Score, spread, write_int8
 from returns_pipeline.training.pipeline.processors import WITHOUT_VNNI, labels_with, probabilities_of
 from returns_pipeline.training.report.evaluation_report import (
@@ -115,6 +116,7 @@ def quantize(
             if name not in {"train", "validation"}
         }
         final = _judged(draft, data, predictions, proof, controlled=control is not None)
+        final = with_familiarity(final, data)
         write_report(folder / "report", _report(final, data, predictions[data.judged_on], photos=photos))
         return publish(final, models_dir)
 
@@ -141,6 +143,7 @@ def _draft(bundle: Bundle, folder: Path, command: str) -> Bundle:
         sha256={name: file_sha256(folder / name) for name in files},
         command=command,
         precision=Precision.INT8,
+        familiarity=None,
     )
     draft.save()  # other processes read it
     return draft

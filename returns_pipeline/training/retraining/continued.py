@@ -142,11 +142,6 @@ class Continued:
         """The recipe's variation."""
         return self.network.variation
 
-    @property
-    def two_heads(self) -> bool:
-        """Whether the network has a head for main categories."""
-        return self.network.two_heads
-
     def build(self, labels: Labels) -> Network:
         """Return the network with the old weights. Raises RefusedError if they are of another network."""
         network = self.network.build(labels)
@@ -180,7 +175,6 @@ class Saved:
     patience: int = 4
 
     variation = Variation(crop=0.1, shift=0.03)
-    two_heads = False
 
     @property
     def plan(self) -> Plan:

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.predictions import UNFAMILIAR_DETAIL
 from returns_pipeline.records.recommendations import RECOMMENDED, RecommendationKind
 from returns_pipeline.web.dependencies import Web
 from returns_pipeline.web.pages.page import Person, explanation, form_of, show
@@ -77,6 +78,7 @@ def _shown(found: Classified, milliseconds: float) -> dict[str, object]:
         "has_subs": bundle.labels != bundle.main_categories,
         "decision": image.decision,
         "remark": image.detail or "",
+        "unfamiliar": image.detail == UNFAMILIAR_DETAIL,
         "top": [(bundle.labels[index], probability) for index, probability in (image.top or ())[:_BEST]],
         "model": str(bundle.ref),
         "milliseconds": milliseconds,

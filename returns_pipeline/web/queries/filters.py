@@ -20,6 +20,7 @@ class SentFilter(NamedTuple):
     code: str | None = None
     min_probability: float | None = None
     max_probability: float | None = None
+    unfamiliar: bool | None = None
 
     @classmethod
     def nothing(cls) -> Self:
@@ -37,6 +38,7 @@ class SentFilter(NamedTuple):
             code=self.code or None,
             least=self.min_probability,
             most=self.max_probability,
+            unfamiliar=self.unfamiliar,
         )
 
     def words(self) -> tuple[str, ...]:
@@ -59,6 +61,9 @@ async def _sent(
     ] = None,
     min_probability: _Probability = None,
     max_probability: _Probability = None,
+    unfamiliar: Annotated[
+        bool | None, Query(description="Whether the photo was unlike anything the model was trained on.")
+    ] = None,
 ) -> SentFilter:
     return SentFilter(
         state or None,
@@ -68,6 +73,7 @@ async def _sent(
         code or None,
         min_probability,
         max_probability,
+        unfamiliar,
     )
 
 

@@ -138,6 +138,9 @@ class ModelPrediction(_Body):
     main_category: str
     main_category_probability: float
     decision: Decision
+    familiarity: float | None = Field(
+        description="Share of the model's validation photos that are stranger; null for unknown."
+    )
     top: list[tuple[int, float]]
 
     @classmethod
@@ -150,6 +153,7 @@ class ModelPrediction(_Body):
             main_category=found.main_label,
             main_category_probability=found.main_probability,
             decision=Decision(found.decision),
+            familiarity=found.familiarity,
             top=list(found.top),
         )
 
