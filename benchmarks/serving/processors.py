@@ -1,0 +1,41 @@
+"""The processor time that the processes of an installation take for a prediction, whatever else runs."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+import psutil
+
+_Result = TypeVar("_Result")
+
+
+def spent() -> Counter[str]:
+    """Return the seconds of processor that the child processes have used so far, by part."""
+    found: Counter[str] = Counter()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command, times = " ".join(process.cmdline()), process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        if part := _part(command):
+            found[part] += times.user + times.system
+    return found
+
+
+def _part(command: str) -> str:
+    if command.endswith("returns_pipeline.cli web"):
+        return "web"
+    if "celery" in command:
+        return "workers"
+    return "Redis" if "redis" in command else ""
+
+
+def measured(work: Callable[[], _Result], count: Callable[[_Result], int]) -> tuple[_Result, str]:
+    """Do some work; return its result, and the milliseconds of each part for each of its `count` units."""
+    before = spent()
+    result = work()
+    used = spent() - before
+    shown = [
+        f"{part} {1000 * used[part] / max(1, count(result)):.2f}" for part in ("web", "workers", "Redis")
+    ]
+    return result, f"processor, ms for each: {', '.join(shown)}"
