@@ -1,17 +1,18 @@
 """The processor time that the processes of an installation take for a prediction, whatever else runs."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
 import psutil
 
 _Result = TypeVar("_Result")
+_PARTS = ("web", "workers", "Redis")
 
 
-def spent() -> Counter[str]:
+def spent() -> dict[str, float]:
     """Return the seconds of processor that the child processes have used so far, by part."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for process in psutil.Process().children(recursive=True):
         try:
             command, times = " ".join(process.cmdline()), process.cpu_times()
