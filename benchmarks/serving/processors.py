@@ -35,8 +35,6 @@ def measured(work: Callable[[], _Result], count: Callable[[_Result], int]) -> tu
     """Do some work; return its result, and the milliseconds of each part for each of its `count` units."""
     before = spent()
     result = work()
-    used = spent() - before
-    shown = [
-        f"{part} {1000 * used[part] / max(1, count(result)):.2f}" for part in ("web", "workers", "Redis")
-    ]
-    return result, f"processor, ms for each: {', '.join(shown)}"
+    after, units = spent(), max(1, count(result))
+    used = [f"{part} {1000 * (after[part] - before[part]) / units:.2f}" for part in _PARTS]
+    return result, f"processor, ms for each: {', '.join(used)}"
