@@ -10,6 +10,7 @@ import requests
 
 from benchmarks.data.fashion import write_images
 from benchmarks.serving.clients import Waits, steady, wrk
+from benchmarks.serving.processors import measured
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import runs
@@ -56,12 +57,12 @@ def measure(settings: Settings, photos: Path, plan: Plan, say: Callable[[str], N
     """Measure a running installation. Raises PipelineError on a wrong response."""
     port = settings.web_port
     wrk(port, photos, 8, _WARM_SECONDS)
-    one = wrk(port, photos, 1, plan.seconds)
-    say(f"1 client: p50 {one.p50:.1f} ms")
-    many = wrk(port, photos, MANY, plan.seconds)
-    say(f"{MANY} clients: {many.predicted:.0f} predictions/s, {many.refused} refused, {many.broken} broken")
-    batch_rate = _batch_rate(port, photos)
-    say(f"{BATCH} images in a request: {batch_rate:.0f} images/s")
+    one, cost = measured(lambda: wrk(port, photos, 1, plan.seconds), lambda waits: waits.sent)
+    say(f"1 client: p50 {one.p50:.1f} ms; {cost}")
+    many, cost = measured(lambda: wrk(port, photos, MANY, plan.seconds), lambda waits: waits.sent)
+    say(f"{MANY} clients: {many.predicted:.0f}/s, {many.refused} refused, {many.broken} broken; {cost}")
+    batch_rate, cost = measured(lambda: _batch_rate(port, photos), lambda _: _BATCHES)
+    say(f"{BATCH} images in a request: {batch_rate:.0f} images/s; {cost}")
     waits = night = None
     if plan.steady_seconds:
         waits = steady(port, photos, _RATE, plan.steady_seconds)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,9 @@ from returns_pipeline.web.queries.pace import Pace
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline.web")
 
-#: Seconds between two looks while requests wait, at a database that tells fast whether something has changed,
-#: and at another one.
-_QUICK_PAUSE, _PAUSE = 0.001, 0.004
+#: Least and most seconds between two looks while requests wait. If the database tells fast whether something
+#: has changed, a pause is this part of the time for which nothing has.
+_LEAST_PAUSE, _PAUSE, _PART = 0.001, 0.004, 0.05
 #: The same while only chunks are open whose clients have gone, or the database does not answer.
 _LONG_PAUSE = 0.1
 
@@ -76,6 +77,7 @@ class Waiting:
     async def _look(self) -> None:
         """Look at the database until no chunk is open, when something has changed there."""
         seen_version: int | None = None
+        changed = time.monotonic()
         while self._waits or self._left:
             version = self._db.version()
             if version is None or version != seen_version or self._has_new:
@@ -87,13 +89,14 @@ class Waiting:
                     self._has_new = True
                     await asyncio.sleep(_LONG_PAUSE)
                     continue
-                seen_version = version
-            await self._pause(_QUICK_PAUSE if version is not None else _PAUSE)
+                seen_version, changed = version, time.monotonic()
+            unchanged = time.monotonic() - changed
+            await self._pause(_PAUSE if version is None else max(_LEAST_PAUSE, _PART * unchanged))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait `seconds` for the next look; longer if no request waits, until the next one comes."""
+        """Wait at most `seconds` for the next look; longer if no request waits, until the next one comes."""
         if self._waits:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(min(_PAUSE, seconds))
         elif self._left:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
