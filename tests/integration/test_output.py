@@ -86,6 +86,7 @@ OTHERS = {
         "data from-csv",
         "data from-reviews",
         "models quantize",
+        "models familiarity",
         "users add",
         "users password",
         "users role",
