@@ -89,6 +89,7 @@ OTHERS = {
         "data from-reviews",
         "models quantize",
         "models retrain",
+        "models familiarity",
         "users add",
         "users password",
         "users role",

@@ -18,23 +18,27 @@ def strangeness(openvino: Any, means: Any, known: "Familiarity") -> Any:
     opset = openvino.opset13
     off = opset.subtract(means, _constant(opset, known.center[None]))
     along = _product(opset, off, known.axes)
-    whitened = _product(opset, along, known.whitening)
-    # |y - m|^2 = |y|^2 - 2 y m + |m|^2: one product for all classes.
-    norms = np.square(known.means).sum(axis=1)[None]
-    to_classes = opset.add(_product(opset, whitened, -2 * known.means.T), _constant(opset, norms))
-    nearest = opset.reduce_min(to_classes, _constant(opset, [1], np.int64), keep_dims=False)
-    scaled = opset.multiply(along, _constant(opset, 1 / known.deviations[None]))
-    within = opset.add(nearest, opset.subtract(_squares(opset, whitened), _squares(opset, scaled)))
-    beside = opset.relu(opset.subtract(_squares(opset, off), _squares(opset, along)))
-    return opset.add(within, opset.multiply(beside, _constant(opset, 1 / known.remainder)))
+    # With z `along` and y = z whitening, |y - m|^2 = z W W' z' - 2 z W m' + |m|^2. All squares of z are one
+    # form, because each operation costs about as much as the product itself.
+    whitening, means_of_classes = known.whitening.astype(np.float64), known.means.astype(np.float64)
+    form = whitening @ whitening.T - np.diag(known.deviations.astype(np.float64) ** -2)
+    form -= np.eye(len(form)) / known.remainder
+    squares = _sum(opset, opset.multiply(_product(opset, along, form), along))
+    norms = np.square(means_of_classes).sum(axis=1)[None]
+    to_classes = _product(opset, along, -2 * whitening @ means_of_classes.T)
+    nearest = opset.reduce_min(
+        opset.add(to_classes, _constant(opset, norms)), _constant(opset, [1], np.int64), keep_dims=False
+    )
+    beside = opset.multiply(_sum(opset, opset.multiply(off, off)), _constant(opset, 1 / known.remainder))
+    return opset.add(opset.add(nearest, squares), beside)
 
 
-def _squares(opset: Any, rows: Any) -> Any:
-    """Return the operation that sums the squares of each row: [n]."""
-    return opset.reduce_sum(opset.multiply(rows, rows), _constant(opset, [1], np.int64), keep_dims=False)
+def _sum(opset: Any, rows: Any) -> Any:
+    """Return the operation that sums each row: [n]."""
+    return opset.reduce_sum(rows, _constant(opset, [1], np.int64), keep_dims=False)
 
 
-def _product(opset: Any, rows: Any, matrix: "NDArray[np.float32]") -> Any:
+def _product(opset: Any, rows: Any, matrix: "NDArray[np.floating]") -> Any:
     return opset.matmul(rows, _constant(opset, matrix), transpose_a=False, transpose_b=False)
 
 
