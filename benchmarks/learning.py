@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 _ONE_OF = 5
 _VALIDATION = 0.2
 _FIRST = 1 / 3
-#: Strength of the penalty on the classifier's weights.
-_PENALTY = 3e-3
+#: Strength of the penalty on the classifier's weights, for features divided by their deviations.
+_PENALTY = 0.1
+_LEAST_DEVIATION = 1e-6
 
 
 class Plan(NamedTuple):
@@ -152,7 +153,8 @@ def _fit(features: "NDArray[np.float32]", truth: "NDArray[np.int64]", labels: in
     from scipy.optimize import minimize
 
     rows = np.arange(len(truth))
-    padded = _padded(features)
+    mean, deviation = features.mean(axis=0), features.std(axis=0) + _LEAST_DEVIATION
+    padded = _padded((features - mean) / deviation)
 
     def loss(flat: "NDArray[np.float64]") -> "tuple[float, NDArray[np.float64]]":
         matrix = flat.reshape(-1, labels)
@@ -166,6 +168,8 @@ def _fit(features: "NDArray[np.float32]", truth: "NDArray[np.int64]", labels: in
         loss, np.zeros(padded.shape[1] * labels), jac=True, method="L-BFGS-B", options={"maxiter": 60}
     )
     matrix: NDArray[np.float64] = found.x.reshape(-1, labels)
+    matrix[:-1] /= deviation[:, np.newaxis]
+    matrix[-1] -= mean @ matrix[:-1]
     return matrix
 
 
@@ -193,12 +197,15 @@ def simulate_all(photos: Photos, options: Options, seeds: int) -> dict[str, list
 
 
 def print_table(found: Mapping[str, list[Week]]) -> None:
-    """Print the shares week by week."""
+    """Print the shares week by week, and their means over the second half of the weeks."""
     print(f"{'':>6}" + "".join(f"{name:>30}" for name in found))
     print(f"{'week':>6}" + f"{'right  person  model alone':>30}" * len(found))
     for number, weeks in enumerate(zip(*found.values(), strict=True), start=1):
         cells = "".join(f"{f'{week.right:.1%}  {week.seen:.1%}  {week.model:.1%}':>30}" for week in weeks)
         print(f"{number:>6}{cells}")
+    halves = {name: np.mean(weeks[len(weeks) // 2 :], axis=0) for name, weeks in found.items()}
+    cells = "".join(f"{'  '.join(f'{share:.1%}' for share in half):>30}" for half in halves.values())
+    print(f"{'half':>6}{cells}")
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ _COLOURS = ("#555555", "#0072b2", "#009e73", "#d55e00")
 _PANELS = (
     ("right", "final labels that are right"),
     ("seen", "photos that a person sees"),
-    ("model", "right without a person"),
+    ("model", "right without a person, against no retraining"),
 )
 
 
@@ -31,7 +31,7 @@ def write_plot(path: Path, found: "Mapping[str, Sequence[Week]]") -> None:
             _draw(panel, field, found)
             panel.set_title(title)
             panel.set_xlabel("week")
-            panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            panel.yaxis.set_major_formatter(PercentFormatter(1.0))
             panel.grid(alpha=0.3)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(found))
         figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -39,6 +39,9 @@ def write_plot(path: Path, found: "Mapping[str, Sequence[Week]]") -> None:
 
 
 def _draw(panel: Any, field: str, found: "Mapping[str, Sequence[Week]]") -> None:
+    first = next(iter(found.values()))
     for colour, (name, weeks) in zip(_COLOURS, found.items(), strict=True):
-        shares = [getattr(week, field) for week in weeks]
+        # All plans see the same photos in a week: their difference varies less than the shares.
+        bases = [week.model if field == "model" else 0.0 for week in first]
+        shares = [getattr(week, field) - base for week, base in zip(weeks, bases, strict=True)]
         panel.plot(range(1, len(weeks) + 1), shares, marker="o", markersize=3, color=colour, label=name)
