@@ -116,31 +116,36 @@ def history(world: World, nights: int) -> list[Night]:
     return [Night(mixes(world.photos())) for _ in range(nights)]
 
 
-def judged(night: Photos, before: list[Night]) -> Night:
+def judged(night: Night, before: list[Night]) -> Night:
     """Return a night with what is different about it."""
-    found = mixes(night)
-    return Night(found, frozenset(each.property for each in changes(Night(found), before, ORDERED)))
+    return night._replace(different=frozenset(each.property for each in changes(night, before, ORDERED)))
 
 
 def alarms(world: World, nights: int) -> int:
     """Return how many of some quiet nights alarm, after a reference of 60."""
     before, count = history(world, 60), 0
     for _ in range(nights):
-        night = judged(world.photos(), before)
+        night = judged(Night(mixes(world.photos())), before)
         count += bool(night.different)
         before = [night, *before][:60]
     return count
 
 
-def found_after(world: World, changed: Callable[[World], Photos], most: int = 5) -> int:
+def found_after(
+    world: World, changed: Callable[[World], Photos], most: int = 5, left_out: Property | None = None
+) -> int:
     """Return in which changed night the change is found; `most` + 1 if in none of them."""
-    before = history(world, 60)
+    before = [_without(left_out, each) for each in history(world, 60)]
     for number in range(1, most + 1):
-        night = judged(changed(world), before)
+        night = judged(_without(left_out, Night(mixes(changed(world)))), before)
         if night.different:
             return number
         before = [night, *before]
     return most + 1
+
+
+def _without(left_out: Property | None, night: Night) -> Night:
+    return Night({name: mix for name, mix in night.mixes.items() if name != left_out}, night.different)
 
 
 CHANGES: dict[str, tuple[Callable[[World], Photos], int]] = {
@@ -160,11 +165,19 @@ def measured(photos: int, worlds: int, quiet: int) -> Iterator[dict[str, object]
         "goal": 1,
         "reached": 200 * count <= worlds * quiet,
     }
-    for name, (changed, goal) in CHANGES.items():
-        nights = [found_after(World(np.random.default_rng(seed), photos), changed) for seed in range(worlds)]
+    every: list[tuple[str, Callable[[World], Photos], int, Property | None]] = [
+        (name, *of_change, None) for name, of_change in CHANGES.items()
+    ]
+    name = next(iter(CHANGES))
+    every.append((f"{name}, without familiarity", *CHANGES[name], Property.FAMILIARITY))
+    for name, changed, goal, left_out in every:
+        nights = [
+            found_after(World(np.random.default_rng(seed), photos), changed, left_out=left_out)
+            for seed in range(worlds)
+        ]
         in_time = sum(each <= goal for each in nights)
         yield {
-            "what": f"{name}: share of {worlds} worlds in which it is found within {goal} nights",
+            "what": f"{name}: share of {worlds} shops in which it is found within {goal} nights",
             "photos": photos,
             "found": round(in_time / worlds, 3),
             "goal": 1,

@@ -10,8 +10,10 @@ E. Slud (Journal of Survey Statistics and Methodology 7, 2019) found good for su
 right ~ Beta(n p + 1/2, n (1 - p) + 1/2).
 
 **Unsure photos** all wait for a review, the least sure first. So those that were reviewed are not like the
-others, and each band of the probability is estimated on its own: right ~ Beta(s q + x, s (1 - q) + n - x)
-for x of n that were right, where q is the mean probability of the band, which counts as much as s photos.
+others, and each band of the probability is estimated on its own: right ~ Beta(s q + x, s (1 - q) + n - x) for
+x of n that were right, where q is the mean probability of the band, which counts as much as s photos. Photos
+that are reviewed for another reason than their probability are a band of their own, with Jeffreys' q = 1/2
+and s = 1.
 
 **Only photos without a review are uncertain**: their number that is right is beta-binomial (W. Ericson,
 Journal of the Royal Statistical Society B 31, 1969). The sum over all parts is taken as a beta distribution
@@ -37,15 +39,16 @@ _STRENGTH = 8.0
 class Cell(NamedTuple):
     """Classified photos that are estimated together: `stratum` is a category or a band of the probability.
 
-    `probability` is the sum of their probabilities. Of `reviewed` photos the model was `right` for some.
-    `weight`, `right_weight` and `square_weight` are sums over the reviewed ones: of the inverse of the
-    probability with which they were drawn, of the same for those that are right, and of its square.
+    `probability` is the sum of their probabilities, None if these say nothing. Of `reviewed` photos the model
+    was `right` for some. `weight`, `right_weight` and `square_weight` are sums over the reviewed ones: of the
+    inverse of the probability with which they were drawn, of the same for those that are right, and of its
+    square.
     """
 
     is_sure: bool
     stratum: str
     photos: int
-    probability: float
+    probability: float | None
     reviewed: int = 0
     right: int = 0
     weight: float = 0.0
@@ -101,7 +104,7 @@ class _Sample(NamedTuple):
     def of(cls, sure: Sequence[Cell]) -> "_Sample":
         """Weigh the reviewed photos of all categories."""
         photos, reviewed = sum(cell.photos for cell in sure), sum(cell.reviewed for cell in sure)
-        probability = sum(cell.probability for cell in sure) / max(1, photos)
+        probability = sum(cell.probability or 0.0 for cell in sure) / max(1, photos)
         if not reviewed:
             return cls(photos, 0, 0, 0.0, 0.0, probability)
         weight = right = square = 0.0
@@ -154,7 +157,9 @@ def _together(one: Cell, other: Cell) -> Cell:
         one.is_sure,
         one.stratum,
         one.photos + other.photos,
-        one.probability + other.probability,
+        None
+        if None in (one.probability, other.probability)
+        else (one.probability or 0.0) + (other.probability or 0.0),
         one.reviewed + other.reviewed,
         one.right + other.right,
         one.weight + other.weight,
@@ -167,9 +172,13 @@ def _doubt(cell: Cell) -> _Part:
     unseen = cell.photos - cell.reviewed
     if not unseen:
         return _Part(0, 0.0, 0.0)
-    probability = min(max(cell.probability / cell.photos, 0.01), 0.99)
-    alpha = _STRENGTH * probability + cell.right
-    beta = _STRENGTH * (1 - probability) + cell.reviewed - cell.right
+    strength, probability = _STRENGTH, 0.5
+    if cell.probability is None:
+        strength = 1.0
+    else:
+        probability = min(max(cell.probability / cell.photos, 0.01), 0.99)
+    alpha = strength * probability + cell.right
+    beta = strength * (1 - probability) + cell.reviewed - cell.right
     return _Part(unseen, unseen * alpha / (alpha + beta), _beta_binomial(unseen, alpha, beta))
 
 

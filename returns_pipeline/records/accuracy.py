@@ -1,12 +1,14 @@
 """How often a model is right: counts of predictions, and the estimate that is made of them."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 from returns_pipeline.records.models import ModelRef
 
 #: Probabilities at which a band ends and the next one begins.
 BANDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+#: The band of unsure photos that are reviewed for another reason than their probability, which says nothing.
+NO_BAND = -1
 #: Half of the width that an interval should have: plus or minus two photos in a hundred.
 WANTED = 0.02
 #: How far back "now" and the weeks reach.
@@ -14,15 +16,14 @@ RECENT_DAYS, MOST_WEEKS = 28, 26
 
 
 class Counted(NamedTuple):
-    """Classified photos of some runs with one predicted label, in one band of the probability.
+    """Classified photos of some runs with one predicted label; of unsure ones in one band.
 
-    `intake` is the folder that was scanned, None for photos that came in another way. The last six are as in
-    `quality.accuracy.Cell`.
+    `intake` is the folder that was scanned, None for photos that came in another way. `label` is empty for
+    unsure photos of all labels. The last seven are as in `quality.accuracy.Cell`.
     """
 
     model: ModelRef
     intake: str | None
-    at: datetime
     label: str
     is_sure: bool
     band: int

@@ -1,12 +1,11 @@
 """Predictions of each run, counted with what reviews say of them: when it closes, and after reviews."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from returns_pipeline.records.accuracy import BANDS, Counted
+from returns_pipeline.records.accuracy import BANDS, NO_BAND, Counted
 from returns_pipeline.records.images import LabelSource
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.predictions import Decision
@@ -33,7 +32,10 @@ def count(db: Database, run_id: int) -> None:
     """Count a run's predictions by label, decision and band, in place of earlier counts."""
     is_sure = predictions.c.decision != Decision.REVIEW
     band = sa.case(
-        *((predictions.c.probability < end, place) for place, end in enumerate(BANDS)), else_=len(BANDS)
+        # Of a classified image, the detail is why it is reviewed whatever its probability.
+        (sa.and_(predictions.c.decision == Decision.REVIEW, images.c.detail.is_not(None)), NO_BAND),
+        *((predictions.c.probability < end, place) for place, end in enumerate(BANDS)),
+        else_=len(BANDS),
     )
     is_reviewed = sa.and_(reviews.c.inclusion.is_not(None), images.c.final_source == LabelSource.PERSON)
     is_right = sa.and_(is_reviewed, images.c.final_label == predictions.c.label)
@@ -72,47 +74,50 @@ def count(db: Database, run_id: int) -> None:
         connection.execute(sa.insert(run_predictions).from_select(columns, counted))
 
 
-def since(
-    db: Database, moment: datetime, name: str | None = None, like_run: int | None = None
-) -> Sequence[Counted]:
-    """Return the counts of the closed runs that were opened from a moment on.
+def between(
+    db: Database,
+    since: datetime,
+    until: datetime | None = None,
+    *,
+    name: str | None = None,
+    like_run: int | None = None,
+    by_label: bool = False,
+) -> list[Counted]:
+    """Return the counts of the closed runs that were opened from `since` on and before `until`, added up.
 
-    `name` chooses a model, `like_run` the version and the intake of a run; by default the runs of all.
-    Runs are left out if it is not known how their photos were drawn, or if no sure one was.
+    `name` chooses a model, `like_run` the version and the intake of a run; by default the runs of all. Unsure
+    photos are counted for each label only if `by_label`. Runs are left out if it is not known how their
+    photos were drawn, or if no sure one was.
     """
-    sums = (run_predictions.c[each] for each in _SUMS)
+    is_sure = run_predictions.c.is_sure
+    # In a variable, because PostgreSQL knows an expression again by its parameters.
+    label = run_predictions.c.label if by_label else sa.case((is_sure, run_predictions.c.label), else_="")
+    band = sa.case((is_sure, len(BANDS)), else_=run_predictions.c.band)
+    key = (model_versions.c.name, model_versions.c.version, runs.c.intake, label, is_sure, band)
     query = (
-        sa.select(
-            model_versions.c.name,
-            model_versions.c.version,
-            runs.c.intake,
-            runs.c.opened_at,
-            run_predictions.c.label,
-            run_predictions.c.is_sure,
-            run_predictions.c.band,
-            *sums,
-        )
+        sa.select(*key, *(sa.func.sum(run_predictions.c[each]) for each in _SUMS))
         .select_from(RUNS_WITH_MODEL.join(run_predictions, run_predictions.c.run_id == runs.c.id))
-        .where(_IS_SAMPLED, runs.c.opened_at >= moment)
+        .where(_IS_SAMPLED, runs.c.opened_at >= since)
+        .group_by(*key)
     )
+    if until is not None:
+        query = query.where(runs.c.opened_at < until)
     if name is not None:
         query = query.where(model_versions.c.name == name)
     if like_run is not None:
         one = runs.alias()
-        query = query.join(
-            one,
-            sa.and_(
-                one.c.id == like_run,
-                one.c.model_version_id == runs.c.model_version_id,
-                one.c.intake.is_not_distinct_from(runs.c.intake),
-            ),
+        is_like = sa.and_(
+            one.c.id == like_run,
+            one.c.model_version_id == runs.c.model_version_id,
+            one.c.intake.is_not_distinct_from(runs.c.intake),
         )
+        query = query.join(one, is_like)
     with db.read() as connection:
         return [Counted(ModelRef(row[0], row[1]), *row[2:]) for row in connection.execute(query)]
 
 
 def left_out(db: Database, moment: datetime, name: str) -> int:
-    """Return how many closed runs with classified images `since` leaves out."""
+    """Return how many closed runs with classified images `between` leaves out."""
     query = (
         sa.select(sa.func.count())
         .select_from(RUNS_WITH_MODEL)

@@ -4,7 +4,7 @@ The estimate is `quality.accuracy`. It reads the counts that each run has, and n
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from returns_pipeline.quality.accuracy import Cell, estimate
 from returns_pipeline.records.accuracy import (
     MOST_WEEKS,
+    NO_BAND,
     RECENT_DAYS,
     CategoryEstimate,
     Counted,
@@ -27,20 +28,35 @@ from returns_pipeline.store.database import Database
 
 def recent(db: Database, now: datetime, name: str | None = None) -> list[ModelAccuracy]:
     """Return how often each version of all models, or of one, is right now, without the weeks."""
-    return _by_model(run_predictions.since(db, _recent_since(now), name), now, None)
+    counts = run_predictions.between(db, _recent_since(now), name=name, by_label=True)
+    return _by_model(counts, {})
 
 
 def over_time(db: Database, now: datetime, name: str, zone: ZoneInfo) -> list[ModelAccuracy]:
     """Return how often each version of a model is right now and in the last weeks of a time zone."""
-    first = _monday(now, zone) - timedelta(weeks=MOST_WEEKS - 1)
-    since = datetime.combine(first, datetime.min.time(), zone)
-    return _by_model(run_predictions.since(db, since, name), now, zone)
+    counts = run_predictions.between(db, _recent_since(now), name=name, by_label=True)
+    day = now.astimezone(zone).date()
+    last = day - timedelta(days=day.weekday())
+    mondays = [last - timedelta(weeks=weeks) for weeks in range(MOST_WEEKS - 1, -1, -1)]
+    ends = [
+        datetime.combine(each, datetime.min.time(), zone) for each in (*mondays, last + timedelta(weeks=1))
+    ]
+    return _by_model(
+        counts,
+        {
+            monday: run_predictions.between(db, since, until, name=name)
+            for monday, since, until in zip(mondays, ends, ends[1:], strict=False)
+        },
+    )
 
 
 def of_run(db: Database, now: datetime, run_id: int) -> ModelAccuracy | None:
-    """Return how often the version of a run is right now for photos of its intake; None without a photo."""
-    found = run_predictions.since(db, _recent_since(now), like_run=run_id)
-    return next(iter(_by_model(found, now, None)), None)
+    """Return how often the version of a run is right now for photos of its intake; None without a photo.
+
+    Without categories and weeks.
+    """
+    found = _by_model(run_predictions.between(db, _recent_since(now), like_run=run_id), {})
+    return found[0]._replace(categories=()) if found else None
 
 
 def left_out(db: Database, now: datetime, name: str) -> int:
@@ -52,21 +68,42 @@ def _recent_since(now: datetime) -> datetime:
     return now - timedelta(days=RECENT_DAYS)
 
 
-def _monday(moment: datetime, zone: ZoneInfo) -> date:
-    day = moment.astimezone(zone).date()
-    return day - timedelta(days=day.weekday())
-
-
-def _by_model(found: Iterable[Counted], now: datetime, zone: ZoneInfo | None) -> list[ModelAccuracy]:
-    of_model: defaultdict[tuple[ModelRef, str | None], list[Counted]] = defaultdict(list)
-    for each in found:
-        of_model[each.model, each.intake].append(each)
-    order = sorted(of_model, key=lambda key: (key[0].name, -key[0].version, key[1] or ""))
-    names = _names({intake for _, intake in of_model if intake is not None})
+def _by_model(newest: Iterable[Counted], weeks: Mapping[date, Iterable[Counted]]) -> list[ModelAccuracy]:
+    """Return the estimates for each version and intake."""
+    of_recent = _grouped(newest)
+    of_weeks = {monday: _grouped(counts) for monday, counts in weeks.items()}
+    keys = {*of_recent, *(key for found in of_weeks.values() for key in found)}
+    names = _names({intake for _, intake in keys if intake is not None})
     return [
-        _of_model(model, names.get(intake or ""), of_model[model, intake], now, zone)
-        for model, intake in order
+        ModelAccuracy(
+            key[0],
+            names.get(key[1] or ""),
+            _estimate(of_recent.get(key, ())),
+            _categories(of_recent.get(key, ())),
+            tuple(
+                Week(monday, made)
+                for monday, found in of_weeks.items()
+                if (made := _estimate(found.get(key, ()))) is not None
+            ),
+        )
+        for key in sorted(keys, key=lambda key: (key[0].name, -key[0].version, key[1] or ""))
     ]
+
+
+def _grouped(counts: Iterable[Counted]) -> dict[tuple[ModelRef, str | None], list[Counted]]:
+    found: defaultdict[tuple[ModelRef, str | None], list[Counted]] = defaultdict(list)
+    for each in counts:
+        found[each.model, each.intake].append(each)
+    return found
+
+
+def _categories(counts: Iterable[Counted]) -> tuple[CategoryEstimate, ...]:
+    by_label: defaultdict[str, list[Counted]] = defaultdict(list)
+    for each in counts:
+        by_label[each.label].append(each)
+    found = ((label, _estimate(some)) for label, some in by_label.items())
+    made = [CategoryEstimate(label, of_label) for label, of_label in found if of_label is not None]
+    return tuple(sorted(made, key=lambda each: (-each.estimate.photos, each.label)))
 
 
 def _names(folders: Collection[str]) -> dict[str, str]:
@@ -82,38 +119,11 @@ def _names(folders: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _of_model(
-    model: ModelRef, intake: str | None, found: Sequence[Counted], now: datetime, zone: ZoneInfo | None
-) -> ModelAccuracy:
-    since = _recent_since(now)
-    newest = [each for each in found if each.at >= since]
-    by_label: defaultdict[str, list[Counted]] = defaultdict(list)
-    for each in newest:
-        by_label[each.label].append(each)
-    by_week: defaultdict[date, list[Counted]] = defaultdict(list)
-    if zone is not None:
-        for each in found:
-            by_week[_monday(each.at, zone)].append(each)
-    categories = [
-        CategoryEstimate(label, found_estimate)
-        for label, some in by_label.items()
-        if (found_estimate := _estimate(some)) is not None
-    ]
-    return ModelAccuracy(
-        model,
-        intake,
-        _estimate(newest),
-        tuple(sorted(categories, key=lambda each: (-each.estimate.photos, each.label))),
-        tuple(
-            Week(monday, of_week)
-            for monday in sorted(by_week)
-            if (of_week := _estimate(by_week[monday])) is not None
-        ),
-    )
-
-
 def _estimate(counts: Iterable[Counted]) -> Estimate | None:
     """Estimate sure photos by category, unsure ones by band."""
+    cells = (Cell(each.is_sure, each.label if each.is_sure else str(each.band), *each[5:]) for each in counts)
+    nothing = str(NO_BAND)
     return estimate(
-        Cell(each.is_sure, each.label if each.is_sure else str(each.band), *each[6:]) for each in counts
+        cell._replace(probability=None) if cell.stratum == nothing and not cell.is_sure else cell
+        for cell in cells
     )

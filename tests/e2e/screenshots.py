@@ -45,6 +45,7 @@ PAGES = {
     "run": "/runs/6",
     "run-unusable": "/runs/6?state=quarantined",
     "run-report": "/runs/6/report",
+    "changes": "/nights/6",
     "review": "/review",
     "review-many": "/review/grid?of=all&run=5&label=Bag",
     "upload": "/upload",

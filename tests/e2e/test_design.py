@@ -28,6 +28,7 @@ PAGES = {
     "search": "/search",
     "evaluation": "/models/fashion-mnist/2/evaluation",
     "confirm": "/models/fashion-mnist/2/promote",
+    "changes": "/nights/1",
     "missing": "/no-such-page",
 }
 #: Bytes of the first load of a page, without photos.

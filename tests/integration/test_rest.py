@@ -485,3 +485,17 @@ def test_how_often_the_model_is_right_is_told(here: Site) -> None:
     assert f"not enough looked at: {found['more']} more photos for ±2 %" in here.page("/models").text
     assert "Right labels: " in here.page("/").text
     assert here.ask("GET", "/api/v1/models/nothing/accuracy").status_code == 404
+
+
+def test_the_page_of_a_night_shows_photos_of_each_change(here: Site, night: int) -> None:
+    """Each sentence stands above photos of that night; a night without a change says so; no night is 404."""
+    assert "Nothing is unusual" in here.page(f"/nights/{night}").text
+    change = {"property": "category", "bin": "white", "share": 0.25, "usual": 0.125, "chance": 1e-9}
+    with here.home.database.write() as connection:
+        connection.execute(sa.insert(tables.run_changes).values(run_id=night, is_new=True, **change))
+    page = here.page(f"/nights/{night}").text
+    assert "Category white: 25.0% of the photos, usually 12.5%." in page
+    assert len(re.findall(r"_label_3\.png", page.replace("<wbr>", ""))) >= 12
+    assert page.count("/thumbnail") == 12
+    for wrong in (f"/nights/{10**6}", "/nights/0", "/nights/x"):
+        assert here.page(wrong).status_code in {404, 422}

@@ -129,6 +129,15 @@ def test_unsure_photos_without_a_review_are_not_like_the_least_sure_ones() -> No
     assert found.low < found.right < found.high
 
 
+def test_a_probability_that_says_nothing_is_not_believed() -> None:
+    """Photos that are unlike anything the model knows have high probabilities, and most are wrong."""
+    strange = Cell(False, "-1", 100, None, 10, 1, 10, 1, 10)
+    found = estimate([cell(1000, 1000, 1000, 1.0), strange])
+    assert found is not None
+    assert found.right == pytest.approx((1000 + 1 + 90 * 1.5 / 11) / 1100)
+    assert found.low < (1000 + 10) / 1100 < found.high
+
+
 def test_what_is_missing_is_said_and_is_enough() -> None:
     """After as many more reviews with as many errors in a hundred, the interval is as narrow as wanted."""
     before = estimate([cell(5000, 100, 96, 0.02)])

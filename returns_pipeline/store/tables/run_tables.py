@@ -144,7 +144,7 @@ run_predictions = sa.Table(
     sa.Column("label", sa.String(100), primary_key=True),
     # Not below the threshold of the review.
     sa.Column("is_sure", sa.Boolean, primary_key=True),
-    # The place of the probability among records.accuracy.BANDS.
+    # The place of the probability among records.accuracy.BANDS, or NO_BAND.
     sa.Column("band", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("photos", sa.Integer, nullable=False),
     # The sum of their probabilities.
