@@ -300,7 +300,10 @@ def outfit(
         str, typer.Option(help="First trained layer of the backbone, by the beginning of its name.")
     ] = "block5",
 ) -> "PhotoNetwork":
-    """Train two heads, main and sub category, on MAIN/SUB folders, or on class folders with --mapping."""
+    """Train two heads, main and sub category, on MAIN/SUB folders, or on class folders with --mapping.
+
+    On class folders without --mapping, train one head.
+    """
     from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
     _require_backbone(backbone, BACKBONES)
