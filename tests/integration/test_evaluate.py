@@ -15,8 +15,11 @@ from PIL import Image
 from returns_pipeline.classify.bundle import Bundle, load_bundle
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
+from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos
 from tests.support import LABELS, Installation, write_images, write_stub_bundle
+
+SAMPLES = PROJECT_ROOT / "samples"
 
 
 def grey(path: Path, value: int) -> None:
@@ -200,3 +203,29 @@ def test_an_evaluation_imports_no_keras(sqlite_home: Installation, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n"] == 4
+
+
+def test_foreign_photos_are_told_from_known_ones(sqlite_home: Installation, tmp_path: Path) -> None:
+    """`--foreign` prints the AUROC, how many are unfamiliar, and which would be taken without a review."""
+    model = str(PROJECT_ROOT / "models" / "fashion-mnist" / "2")
+    for number in range(6):
+        stripes = np.broadcast_to((np.arange(28) % (2 + number) * 40).astype(np.uint8)[:, None], (28, 28))
+        (tmp_path / "foreign").mkdir(exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(stripes)).save(tmp_path / "foreign" / f"{number}.png")
+    (tmp_path / "foreign" / "broken.png").write_bytes(b"no picture")
+    foreign = ("--foreign", str(tmp_path / "foreign"))
+
+    def numbers(*arguments: str) -> Any:
+        done = sqlite_home.run("evaluate", model, *arguments, *foreign, "--json", RETURNS_RUNTIME="openvino")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    found = numbers()
+    assert (found["n"], len(found["unreadable"])) == (6, 1)
+    assert found["auroc"] > 0.95
+    assert found["unfamiliar"] > 0
+    assert found["taken"] == len(found["taken_files"]) <= found["taken_by_probability"]
+    both = numbers(str(SAMPLES), "--limit", "40")
+    assert both["auroc"] == both["foreign"]["auroc"] > 0.9
+    assert both["foreign"]["known_unfamiliar"] < 0.2
+    assert "models familiarity stub/1" in refusal(sqlite_home, "evaluate", "stub", *foreign)

@@ -521,3 +521,42 @@ def test_events_are_dropped_without_the_products_that_they_name(database_url: st
             assert connection.exec_driver_sql("SELECT product_id FROM products").all() == [("P-1",)]
     database.downgrade("base")
     database.close()
+
+
+def test_predictions_from_before_have_no_familiarity(database_url: str) -> None:
+    """0028 keeps predictions and marks none; a program of 0027 still writes them; a downgrade keeps all."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0027")
+    flag = "1" if database.is_sqlite else "TRUE"
+    image = (
+        "INSERT INTO images (id, run_id, chunk_id, source_path, in_intake, size, mtime_ns, state) "
+        "VALUES ({0}, 1, 1, '/in/{0}.png', {1}, 1, 1, 'classified')"
+    )
+    predicted = (
+        "INSERT INTO predictions (image_id, model_version_id, label_index, label, probability, main_label, "
+        "main_probability, top, decision) VALUES ({}, 1, 0, 'a', 0.9, 'a', 0.9, '[]', 'auto')"
+    )
+    with database.write() as connection:
+        for statement in (
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
+            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
+            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+            "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
+            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+            image.format(1, flag),
+            image.format(2, flag),
+            predicted.format(1),
+        ):
+            connection.exec_driver_sql(statement)
+    database.upgrade()
+    with database.write() as connection:
+        connection.exec_driver_sql(predicted.format(2))
+        found = connection.exec_driver_sql("SELECT familiarity, unfamiliar FROM predictions").all()
+        assert [tuple(row) for row in found] == [(None, None)] * 2
+        unfamiliar = "SELECT count(*) FROM predictions WHERE unfamiliar"
+        assert connection.exec_driver_sql(unfamiliar).scalar_one() == 0
+    database.downgrade("0027")
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM predictions").scalar_one() == 2
