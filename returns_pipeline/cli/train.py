@@ -210,7 +210,7 @@ def quick(
         int, typer.Option(min=32, max=1024, help="Width and height of the model's input in pixels.")
     ] = 240,
 ) -> "Quick":
-    """Train a classifier on the features of a frozen backbone: minutes, and seconds the next time."""
+    """Train a classifier on the features of a frozen backbone, which are computed once."""
     from returns_pipeline.training.recipes.quick import BACKBONES, Quick
 
     _require_backbone(backbone, BACKBONES, weights)

@@ -1,6 +1,6 @@
 """The recipe "quick": a linear classifier on the features of a frozen backbone.
 
-Each photo goes through the backbone once, and its features are kept, so a second training takes seconds.
+Each photo goes through the backbone once, and its features are kept for the next training.
 Multinomial logistic regression finds the classifier, and cross-validation its regularisation: there is no
 learning rate, no number of epochs and no chance.
 """
