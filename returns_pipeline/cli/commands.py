@@ -24,7 +24,7 @@ from returns_pipeline.cli import (
     returns,
     runs,
     status,
-    train,
+    train_fashion_mnist,
     web,
 )
 
@@ -47,7 +47,7 @@ app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("collect")(collect.collect)
 app.add_typer(feed.app, name="feed")
-app.add_typer(train.app, name="train")
+app.add_typer(train_fashion_mnist.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
 app.command("accuracy")(evaluate.accuracy)
 app.add_typer(returns.app, name="returns")

@@ -23,14 +23,14 @@ from returns_pipeline.records.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from returns_pipeline.training.labelled.photo_folders import PhotoFolders
     from returns_pipeline.training.pipeline.recipe import Recipe, Request
     from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork
+    from returns_pipeline.training.recipes.quick import Quick
 
 app = typer.Typer(help="Train a model and write it as a new bundle.", no_args_is_help=True)
 
 app.command("embedding")(spaces.train_embedding)
-
-DEFAULT_SEED = 3  # the best validation accuracy of the seeds 0 to 5; docs/models.md lists all six
 
 Data = Annotated[
     Path,
@@ -79,11 +79,19 @@ InPrecision = Annotated[
     Precision,
     typer.Option("--precision", help="int8: write a version in float32, and the next one in int8."),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="File with the weights of a backbone keras:NAME or hub:PRESET, where they cannot be downloaded; "
+        "`random` for none.",
+    ),
+]
 ModelsDir = Annotated[
     Path | None, typer.Option(help="Folder of the bundles; RETURNS_MODELS_DIR if not given.")
 ]
 
-NetworkFunction = TypeVar("NetworkFunction", bound="Callable[..., PhotoNetwork]")
+Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 class Schedule(StrEnum):
@@ -93,50 +101,78 @@ class Schedule(StrEnum):
     COSINE = "cosine"
 
 
-def photo_recipe(make_network: NetworkFunction) -> NetworkFunction:
-    """Add a command that trains the network of `make_network` on photo folders.
+def photo_recipe(make_network: Function) -> Function:
+    """Add a command that trains the network of `make_network` on photo folders, epoch by epoch.
 
     The command has the parameters of `make_network` and the options that all photo recipes share. A parameter
     `models_dir` is no option of its own: it receives the folder of the bundles.
     """
-    own = inspect.signature(make_network).parameters
 
-    def command(**options: Any) -> None:
-        name, data, mapping = options["name"], options["data"], options["mapping"]
-        if data == reviewed_data.REVIEWS and not data.exists():
-            _require_valid(name, precision=options["precision"])
-            data, mains = reviewed_data.for_training(name, options["resume"])
-            mapping = mapping or mains
-        _require_valid(name, data, mapping, precision=options["precision"])
-        from returns_pipeline.training.labelled.photo_folders import PhotoFolders
-        from returns_pipeline.training.pipeline.recipe import Request
+    def recipe(network: "PhotoNetwork", folders: "PhotoFolders", options: dict[str, Any]) -> "Recipe":
         from returns_pipeline.training.recipes.photo_recipe import PhotoRecipe
 
-        names = _names(options["names"])
-        options["models_dir"] = models_dir = _models_dir(options["models_dir"])
-        network = make_network(**{option: options[option] for option in own})
+        return PhotoRecipe(network, folders, options["mixed_precision"])
+
+    _add_command(make_network, recipe)
+    return make_network
+
+
+def _frozen_recipe(make_options: Function) -> Function:
+    """Add a command that trains on features of a frozen network: there is no epoch to resume after."""
+
+    def recipe(chosen: "Quick", folders: "PhotoFolders", _: dict[str, Any]) -> "Recipe":
+        from returns_pipeline.training.recipes.quick import QuickRecipe
+
+        return QuickRecipe(chosen, folders)
+
+    _add_command(make_options, recipe, without=("resume", "mixed_precision"))
+    return make_options
+
+
+def _add_command(
+    make: "Callable[..., Any]",
+    make_recipe: "Callable[[Any, PhotoFolders, dict[str, Any]], Recipe]",
+    without: tuple[str, ...] = (),
+) -> None:
+    """Add a command with the parameters of `make` and the options of all photo recipes but `without`."""
+    own = inspect.signature(make).parameters
+
+    def command(**options: Any) -> None:
+        resume = options.get("resume", False)
+        name, data, mapping = options["name"], options["data"], options["mapping"]
+        if data == reviewed_data.REVIEWS and not data.exists():
+            require_valid(name, precision=options["precision"])
+            data, mains = reviewed_data.for_training(name, resume)
+            mapping = mapping or mains
+        require_valid(name, data, mapping, precision=options["precision"])
+        from returns_pipeline.training.labelled.photo_folders import PhotoFolders
+        from returns_pipeline.training.pipeline.recipe import Request
+
+        names = category_names(options["names"])
+        options["models_dir"] = models_dir = bundles_folder(options["models_dir"])
+        made = make(**{option: options[option] for option in own})
         folders = PhotoFolders(data, mapping, options["validation"], options["test"], options["force"])
         request = Request(
-            name=_bundle_name(name, options["smoke"]),
+            name=bundle_name(name, options["smoke"]),
             models_dir=models_dir,
             command=typed_command(),
             seed=options["seed"],
             smoke=options["smoke"],
-            resume=options["resume"],
+            resume=resume,
             photos=options["photos"],
             names=names,
             precision=options["precision"],
         )
-        _train(request, PhotoRecipe(network, folders, options["mixed_precision"]))
+        train_and_print(request, make_recipe(made, folders, options))
 
     first, last = (inspect.signature(function).parameters for function in (_first_options, _last_options))
-    all_options = {**first, **{name: own[name] for name in own if name != "models_dir"}, **last}
-    command.__doc__ = make_network.__doc__
+    mine = {name: own[name] for name in own if name != "models_dir"}
+    all_options = {name: each for name, each in {**first, **mine, **last}.items() if name not in without}
+    command.__doc__ = make.__doc__
     # Typer reads the options from these two.
     command.__signature__ = inspect.Signature(list(all_options.values()))  # type: ignore[attr-defined]
     command.__annotations__ = {name: option.annotation for name, option in all_options.items()}
-    app.command(make_network.__name__.replace("_", "-"))(command)
-    return make_network
+    app.command(make.__name__.replace("_", "-"))(command)
 
 
 def _first_options(*, data: Data, name: Name, mapping: Mapping = None) -> None:
@@ -160,63 +196,25 @@ def _last_options(
     """Options of all photo recipes, shown after their own."""
 
 
-@app.command("fashion-mnist")
-def fashion_mnist(
-    name: Name = "fashion-mnist",
-    epochs: Epochs = 10,
-    seed: Seed = DEFAULT_SEED,
-    smoke: Smoke = False,
-    precision: InPrecision = Precision.FLOAT32,
-    names: Names = None,
-    models_dir: ModelsDir = None,
-) -> None:
-    """Train the published small CNN on Fashion-MNIST: about 90 s on two cores."""
-    _require_valid(name, precision=precision)
-    from returns_pipeline.training.pipeline.recipe import Request
-    from returns_pipeline.training.recipes.fashion_mnist import FashionMnist
+@_frozen_recipe
+def quick(
+    *,
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="efficientnet-lite0, -lite1, -lite2, keras:NAME (of keras.applications) or hub:PRESET."
+        ),
+    ] = "efficientnet-lite1",
+    weights: Weights = None,
+    side: Annotated[
+        int, typer.Option(min=32, max=1024, help="Width and height of the model's input in pixels.")
+    ] = 240,
+) -> "Quick":
+    """Train a classifier on the features of a frozen backbone: minutes, and seconds the next time."""
+    from returns_pipeline.training.recipes.quick import BACKBONES, Quick
 
-    command = f"returns-pipeline train fashion-mnist --name {name} --epochs {epochs} --seed {seed}"
-    if precision is not Precision.FLOAT32:
-        command += f" --precision {precision}"
-    request = Request(
-        name=_bundle_name(name, smoke),
-        models_dir=_models_dir(models_dir),
-        command=command + (" --smoke" if smoke else "") + (f" --names {_quoted(names)}" if names else ""),
-        seed=seed,
-        smoke=smoke,
-        names=_names(names),
-        precision=precision,
-    )
-    _train(request, FashionMnist(epochs))
-
-
-@app.command("fashion-mnist-plus")
-def fashion_mnist_plus(
-    name: Name = "fashion-mnist",
-    epochs: Epochs = 120,
-    seed: Seed = 0,
-    smoke: Smoke = False,
-    resume: Resume = False,
-    precision: InPrecision = Precision.FLOAT32,
-    names: Names = None,
-    models_dir: ModelsDir = None,
-) -> None:
-    """Train a better CNN on Fashion-MNIST that predicts as fast: about 30 minutes on two cores."""
-    _require_valid(name, precision=precision)
-    from returns_pipeline.training.pipeline.recipe import Request
-    from returns_pipeline.training.recipes.fashion_mnist_plus import FashionMnistPlus
-
-    request = Request(
-        name=_bundle_name(name, smoke),
-        models_dir=_models_dir(models_dir),
-        command=typed_command(),
-        seed=seed,
-        smoke=smoke,
-        resume=resume,
-        names=_names(names),
-        precision=precision,
-    )
-    _train(request, FashionMnistPlus(epochs))
+    _require_backbone(backbone, BACKBONES, weights)
+    return Quick(backbone=backbone, weights=weights, side=side)
 
 
 @photo_recipe
@@ -248,10 +246,11 @@ def transfer(
     backbone: Annotated[
         str,
         typer.Option(
-            help="Pretrained network: resnet50, efficientnet-lite0, -lite1, -lite2, bundle:NAME (an existing "
-            "model), or none."
+            help="efficientnet-lite0, -lite1, -lite2, keras:NAME (of keras.applications), "
+            "hub:PRESET, bundle:NAME (an existing model), or none."
         ),
     ] = "efficientnet-lite0",
+    weights: Weights = None,
     epochs: Epochs = 25,
     batch: Batch = 40,
     learning_rate: Rate = 1e-4,
@@ -269,9 +268,10 @@ def transfer(
     if backbone.startswith(BUNDLE):
         size = find_bundle(models_dir, backbone.removeprefix(BUNDLE)).input
     else:
-        _require_backbone(backbone, (*BACKBONES, f"{BUNDLE}NAME"))
+        _require_backbone(backbone, (*BACKBONES, f"{BUNDLE}NAME"), weights)
     return Transfer(
         backbone=backbone,
+        weights=weights,
         models_dir=models_dir,
         size=size,
         epochs=epochs,
@@ -286,8 +286,12 @@ def transfer(
 def outfit(
     *,
     backbone: Annotated[
-        str, typer.Option(help="efficientnet-lite0, -lite1, -lite2, resnet50 or none.")
+        str,
+        typer.Option(
+            help="efficientnet-lite0, -lite1, -lite2, keras:NAME (of keras.applications), hub:PRESET or none."
+        ),
     ] = "efficientnet-lite1",
+    weights: Weights = None,
     side: Annotated[
         int, typer.Option(min=32, max=1024, help="Width and height of the model's input in pixels.")
     ] = 240,
@@ -303,9 +307,10 @@ def outfit(
     """Train two heads, main and sub category, on MAIN/SUB folders, or on class folders with --mapping."""
     from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
-    _require_backbone(backbone, BACKBONES)
+    _require_backbone(backbone, BACKBONES, weights)
     return Outfit(
         backbone=backbone,
+        weights=weights,
         side=side,
         epochs=epochs,
         batch=batch,
@@ -316,7 +321,7 @@ def outfit(
     )
 
 
-def _require_valid(
+def require_valid(
     name: str, data: Path | None = None, mapping: Path | None = None, *, precision: Precision
 ) -> None:
     """Refuse a wrong name, a missing package and wrong folders before Keras is imported, which takes 10 s."""
@@ -337,27 +342,38 @@ def _require_valid(
         read_tree(data, mapping)
 
 
-def _names(path: Path | None) -> dict[str, dict[str, str]]:
+def category_names(path: Path | None) -> dict[str, dict[str, str]]:
+    """Return the names of categories in a file; none without a file."""
     from returns_pipeline.training.labelled.category_names import read_names
 
     return read_names(path) if path else {}
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
     return printable(shlex.quote(str(path)))
 
 
-def _require_backbone(backbone: str, known: tuple[str, ...]) -> None:
+def _require_backbone(backbone: str, known: tuple[str, ...], weights: str | None) -> None:
+    if backbone.startswith(("keras:", "hub:")):
+        return
+    if weights is not None:
+        raise ConfigFault(
+            "The backbone {backbone} takes no weights of a file.",
+            "Leave out --weights, or choose a backbone keras:NAME or hub:PRESET.",
+            backbone=printable(backbone),
+        )
     if backbone not in known:
         raise ConfigFault(
             "There is no backbone {backbone!r}.",
             advice="Choose one of {known}.",
             backbone=backbone,
-            known=", ".join(known),
+            known=", ".join((*known, "keras:NAME", "hub:PRESET")),
         )
 
 
-def _train(request: "Request", recipe: "Recipe") -> None:
+def train_and_print(request: "Request", recipe: "Recipe") -> None:
+    """Train with a display of the progress, and print the metrics of the bundle."""
     from returns_pipeline.cli.output.training import TrainingProgress, print_bundle
     from returns_pipeline.training.pipeline.train import train
 
@@ -372,12 +388,14 @@ def typed_command() -> str:
     return printable(shlex.join(["returns-pipeline", *(word for word in sys.argv[1:] if word != "--resume")]))
 
 
-def _bundle_name(name: str, smoke: bool) -> str:
+def bundle_name(name: str, smoke: bool) -> str:
+    """Return the name of the bundle of a training, or of its trial."""
     # A smoke test must never become the newest version of a model in use.
     return f"{name}-smoke" if smoke else name
 
 
-def _models_dir(given: Path | None) -> Path:
+def bundles_folder(given: Path | None) -> Path:
+    """Return the given folder of the bundles, or that of the settings."""
     from returns_pipeline.settings import load_settings
 
     return given.absolute() if given else load_settings().models_dir

@@ -80,7 +80,14 @@ READING = {
 #: The others: they change something, run for long, or need a model.
 OTHERS = {
     *("demo", "up", "scan", "classify", "retry", "evaluate", "web", "worker", "beat", "flower", "db upgrade"),
-    *("train fashion-mnist", "train fashion-mnist-plus", "train cnn", "train transfer", "train outfit"),
+    *(
+        "train fashion-mnist",
+        "train fashion-mnist-plus",
+        "train quick",
+        "train cnn",
+        "train transfer",
+        "train outfit",
+    ),
     *("models register", "models promote", "models rollback", "models shadow"),
     *(
         "data fashion-mnist",

@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from returns_pipeline.classify import vetting
 from returns_pipeline.classify.bundle import load_bundle
 from returns_pipeline.classify.runtimes import int8_proof
-from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT
+from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT, OpenVINOClassifier
+from returns_pipeline.classify.runtimes.registry import explainer_of
 from returns_pipeline.cli import train as commands
 from returns_pipeline.records.models import Precision
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.training.features.network import FrozenNetwork
 from returns_pipeline.training.labelled.photo_folders import PhotoFolders
 from returns_pipeline.training.pipeline.recipe import Request
 from returns_pipeline.training.pipeline.train import train
 from returns_pipeline.training.recipes.cnn import Cnn
 from returns_pipeline.training.recipes.outfit import Outfit
 from returns_pipeline.training.recipes.photo_recipe import PhotoRecipe
+from returns_pipeline.training.recipes.quick import Quick, QuickRecipe
 from returns_pipeline.training.recipes.transfer import Transfer
 from tests.support import Installation
 
@@ -98,6 +102,31 @@ def test_two_heads_on_a_pretrained_backbone_learn_easy_photos(tmp_path: Path) ->
     assert quantized.metrics["int8_agreement"] >= int8_proof.LEAST_AGREEMENT
 
 
+@pytest.mark.slow
+def test_a_second_quick_training_computes_no_features_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bundle is served as it was judged and can be explained; the same photos give the same again."""
+    monkeypatch.setenv("RETURNS_HOME", str(tmp_path / "home"))
+    root = photos(tmp_path / "photos")
+    recipe = QuickRecipe(Quick("efficientnet-lite0", side=64), PhotoFolders(root, tmp_path / "mains.csv"))
+    request = Request("quick", tmp_path / "models", "train", photos=False)
+    first = train(request, recipe, Silent())
+    monkeypatch.setattr(FrozenNetwork, "compute", None)
+    second = train(request, recipe, Silent())
+    assert first.metrics["accuracy"] > 0.8  # chance is a third
+    assert {name: second.metrics[name] for name in first.metrics} == first.metrics
+    assert (second.temperature, second.reliability) == (first.temperature, first.reliability)
+    assert first.main_categories == ("bottom", "head", "bottom")
+    vetting.require_sound(second, "openvino")
+    explainer = explainer_of(OpenVINOClassifier(second))
+    assert explainer is not None
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    explained = explainer.gradcam(pixels, 0)
+    assert explained.heat.shape == (2, 2)
+    assert explained.features is not None
+
+
 def test_a_training_starts_from_the_backbone_of_an_existing_model(tmp_path: Path) -> None:
     """Offline: convolutions trained on clothes distinguish bright photos from dark ones."""
     root = photos(tmp_path / "photos")
@@ -131,3 +160,4 @@ def test_a_command_has_the_defaults_of_its_recipe() -> None:
     assert commands.cnn() == Cnn()
     assert commands.transfer(models_dir=Path()) == Transfer()
     assert commands.outfit() == Outfit()
+    assert commands.quick() == Quick()

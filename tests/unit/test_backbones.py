@@ -4,11 +4,15 @@ import os
 import pickle
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from returns_pipeline.classify.runtimes import keras_archive
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.networks import efficientnet_lite
+from returns_pipeline.training.networks.keras_backbones import _preprocessed, keras_backbone
 from returns_pipeline.training.networks.torch_weights import read_state_dict
 
 #: For each variant, PyTorch's features of `gradient_image`, averaged over all positions, float32 [1280]. Made
@@ -51,3 +55,41 @@ def test_a_file_that_is_not_a_state_dict_is_refused(
     with pytest.raises(ConfigFault, match=r"weights\.pth cannot be read"):
         read_state_dict(path)
     assert [each.name for each in tmp_path.iterdir()] == ["weights.pth"]
+
+
+def test_a_backbone_of_keras_is_one_graph_with_its_own_preprocessing(tmp_path: Path) -> None:
+    """The graph gives what the network gives for preprocessed pixels, and bundles may have it."""
+    size = ImageInput(64, 64, 3)
+    keras.utils.set_random_seed(0)
+    backbone = keras_backbone("MobileNetV3Small", size, "random")
+    keras.utils.set_random_seed(0)
+    network = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=size.shape)
+    network.save_weights(tmp_path / "some.weights.h5")
+    again = keras_backbone("MobileNetV3Small", size, str(tmp_path / "some.weights.h5"))
+    pixels = gradient_image(64)
+    for each in (backbone, again):
+        assert np.allclose(each(pixels), network(pixels), atol=1e-6)
+        assert not any(isinstance(layer, keras.Model) for layer in each.layers)
+    backbone.save(tmp_path / "model.keras")
+    keras_archive.require_safe(tmp_path / "model.keras")
+
+
+def test_preprocessing_becomes_a_matrix_of_the_channels() -> None:
+    """What Keras' ResNet50 subtracts, swaps and scales is a convolution; what does nothing is left out."""
+    pixels = gradient_image(8)
+    entered = keras.Input((8, 8, 3))
+    found = keras.Model(entered, _preprocessed(keras.applications.resnet.preprocess_input, entered))
+    assert np.allclose(found(pixels), keras.applications.resnet.preprocess_input(pixels.copy()), atol=1e-3)
+    assert _preprocessed(keras.applications.convnext.preprocess_input, entered) is entered
+
+
+def test_weights_that_are_missing_are_named_with_what_to_do(tmp_path: Path) -> None:
+    """An unknown network, a missing file and another network's file are refused with advice."""
+    size = ImageInput(64, 64, 3)
+    with pytest.raises(ConfigFault, match="no network 'ResNet51'"):
+        keras_backbone("ResNet51", size)
+    with pytest.raises(ConfigFault, match="no file"):
+        keras_backbone("MobileNetV2", size, str(tmp_path / "none.h5"))
+    (tmp_path / "other.h5").write_bytes(b"other")
+    with pytest.raises(ConfigFault, match="cannot be made with the weights"):
+        keras_backbone("MobileNetV3Small", size, str(tmp_path / "other.h5"))

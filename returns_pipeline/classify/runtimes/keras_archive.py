@@ -56,6 +56,12 @@ def require_safe(path: Path) -> None:
     _require_allowed(path, config)
 
 
+def unknown_layers(config: dict[str, Any]) -> set[str]:
+    """Return the classes of a configuration that are not on the list."""
+    classes = [_class_of(node) for node in _nodes(config) if isinstance(node, dict) and "class_name" in node]
+    return {str(each[0]) for each in classes if not is_allowed(*each)}
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return metadata.json and config.json. Raises an error of any kind."""
     with open_file(path, MOST_FILE_BYTES) as stream, zipfile.ZipFile(stream) as archive:

@@ -27,7 +27,7 @@ _INITIALIZERS = """
 """
 #: What arithmetic between layers becomes, as in MobileNetV3.
 _ARITHMETIC = """
-    Add Clip Concatenate Divide ExpandDims Max Maximum Mean Minimum Multiply Reshape Squeeze Subtract Sum
+    Add Clip Concatenate Divide ExpandDims Max Maximum Mean Minimum Multiply Reshape Sqrt Squeeze Subtract Sum
     Transpose TrueDivide
 """
 _ACTIVATIONS = "Gelu HardSigmoid HardSwish LeakyRelu LogSoftmax Relu Relu6 Sigmoid Silu Softmax"
@@ -39,6 +39,8 @@ _ALLOWED = {
     "keras.initializers": frozenset(_INITIALIZERS.split()),
     "keras.layers": frozenset(_LAYERS.split()),
     "keras.regularizers": frozenset({"L1", "L1L2", "L2", "OrthogonalRegularizer"}),
+    "keras.src.applications.convnext": frozenset({"LayerScale"}),
+    "keras.src.applications.inception_resnet_v2": frozenset({"CustomScaleLayer"}),
     "keras.src.models.functional": frozenset({"Functional"}),
     "keras.src.models.sequential": frozenset({"Sequential"}),
     "keras.src.ops.nn": frozenset(_ACTIVATIONS.split()),

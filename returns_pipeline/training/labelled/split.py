@@ -58,3 +58,15 @@ def stratified(
         parts[part].append(group)
         np.subtract.at(wanted[:, part], truth[group], 1)
     return Split(*(np.sort(np.concatenate([np.empty(0, np.int64), *part])) for part in parts))
+
+
+def folds(truth: "NDArray[np.int64]", count: int, seed: int) -> "NDArray[np.int64]":
+    """Return the fold of each image, int64 [n] from 0 to count - 1, with each label's share in all of them.
+
+    `truth` int64 [n], label indices. The same arguments give the same folds.
+    """
+    order = np.random.default_rng(seed).permutation(len(truth))
+    order = order[np.argsort(truth[order], kind="stable")]
+    found = np.empty(len(truth), np.int64)
+    found[order] = np.arange(len(truth)) % count
+    return found

@@ -3,17 +3,15 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers
 
-from returns_pipeline.errors import ConfigFault, RefusedError
+from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.networks import efficientnet_lite
+from returns_pipeline.training.networks.keras_backbones import HUB, KERAS, hub_backbone, keras_backbone
 
 #: Filters of the small backbone's convolutions.
 _FILTERS = (32, 64, 128, 128)
-#: ImageNet's mean of blue, green and red, which Keras' ResNet50 subtracts.
-_CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 
 def small_backbone(size: ImageInput) -> Any:
@@ -29,34 +27,12 @@ def small_backbone(size: ImageInput) -> Any:
     return keras.Model(pixels, x, name="small")
 
 
-def resnet50(size: ImageInput) -> Any:
-    """Return Keras' ResNet50 with ImageNet weights, which Keras downloads, and its preprocessing inside.
+def pretrained(name: str, size: ImageInput, weights: str | None = None) -> Any:
+    """Return a backbone by its name: efficientnet-lite0 to 2, keras:NAME, hub:PRESET, or `none`.
 
-    In: float32 [n, h, w, 3] RGB pixels 0..255. Out: float32 [n, h', w', 2048]. Raises ConfigFault when the
-    weights are not available.
-    """
-    try:
-        network = keras.applications.ResNet50(include_top=False, weights="imagenet", input_shape=size.shape)
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        raise ConfigFault(
-            "The weights of ResNet50 are not on this machine and cannot be downloaded: {reason}.",
-            advice="Connect to a network once, or choose --backbone efficientnet-lite0, whose weights are "
-            "installed with requirements-train.txt.",
-            reason=error,
-        ) from error
-    # RGB to BGR, minus the mean: a frozen convolution, because Keras' safe mode loads no functions.
-    swap = layers.Conv2D(3, 1, trainable=False, name="caffe")
-    pixels = keras.Input(size.shape, name="pixels")
-    x = network(swap(pixels))
-    swap.set_weights([np.eye(3)[::-1].reshape(1, 1, 3, 3), -np.array(_CAFFE_MEAN)])
-    return keras.Model(pixels, x, name="resnet50")
-
-
-def pretrained(name: str, size: ImageInput) -> Any:
-    """Return a backbone by its name: resnet50, efficientnet-lite0 to 2, or `none` for an untrained one.
-
+    `none` is a small untrained network. `weights` is a file, `random`, or None for the published ones.
     In: float32 [n, h, w, c] pixels 0..255. Out: float32 [n, h', w', filters]. Raises RefusedError for grey
-    images and a pretrained backbone, ConfigFault when weights are not available.
+    images and a pretrained backbone, ConfigFault for an unknown name and when weights are not available.
     """
     if name == "none":
         return small_backbone(size)
@@ -65,5 +41,9 @@ def pretrained(name: str, size: ImageInput) -> Any:
             "The backbone {name} needs images in colour.", advice="Choose --backbone none.", name=name
         )
     if name == "resnet50":
-        return resnet50(size)
+        return keras_backbone("ResNet50", size, weights)
+    if name.startswith(KERAS):
+        return keras_backbone(name.removeprefix(KERAS), size, weights)
+    if name.startswith(HUB):
+        return hub_backbone(name.removeprefix(HUB), size, weights)
     return efficientnet_lite.backbone(name, size.height)

@@ -27,7 +27,7 @@ def standard_metrics(
     return {
         **judged_metrics(data, tempered(predictions[data.judged_on], temperature)),
         "parameters": fitted.model.count_params(),
-        "epochs": len(fitted.history["loss"]),
+        **({"epochs": len(fitted.history["loss"])} if fitted.history else {}),
         **fitted.metrics,
     }
 

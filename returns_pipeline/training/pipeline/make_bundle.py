@@ -18,6 +18,7 @@ from returns_pipeline.training.evaluation.verdicts import with_rates
 from returns_pipeline.training.labelled.parts import TrainingData
 from returns_pipeline.training.pipeline import export
 from returns_pipeline.training.pipeline.calibration import calibrate
+from returns_pipeline.training.pipeline.int8_export import spread
 from returns_pipeline.training.pipeline.recipe import Fitted, Recipe, Request
 from returns_pipeline.training.report.evaluation_report import (
     REVIEW_THRESHOLD,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 #: A network with more parameters is exported with float16 weights, at half the size.
 _LARGE = 1_000_000
 _BATCH = 64
-#: The export is compared with Keras on at least this many images, if there are so many.
-_COMPARED_IMAGES = 4096
+#: The export is compared with Keras on at least this many images, if there are so many; on fewer where Keras
+#: has not predicted any yet.
+_COMPARED_IMAGES, _COMPARED_ANEW = 4096, 512
 
 
 def make_bundle(
@@ -44,7 +46,7 @@ def make_bundle(
     `seconds` is how long the training took. Raises RefusedError, and leaves nothing behind, when the export
     does not predict the labels that Keras predicts.
     """
-    predictions = {
+    predictions = dict(fitted.predictions) or {
         name: predict(fitted.model, part.pixels) for name, part in data.parts.items() if name != "train"
     }
     calibration = calibrate(data.parts["validation"].truth, predictions["validation"], len(data.labels.names))
@@ -91,21 +93,33 @@ def _export(
 
     A large model gets float16 weights if they change no more labels than an export may change.
     """
-    compared = "official" if "official" in data.parts else data.judged_on
-    pixels, expected = data.parts[compared].pixels, predictions[compared]
-    train = data.parts["train"].pixels
-    # A small part cannot measure the agreement precisely: training images are added.
-    if missing := max(0, min(_COMPARED_IMAGES - len(pixels), len(train))):
-        # Evenly spread, because the images are ordered by label.
-        added = train[np.linspace(0, len(train) - 1, missing).astype(int)]
-        expected = np.concatenate([expected, predict(fitted.model, added)])
-        pixels = np.concatenate([pixels, added])
+    pixels, expected = _compared(data, fitted, predictions)
     if fitted.model.count_params() > _LARGE:
         half = replace(bundle, sha256=export.write_model(fitted.model, bundle.folder, halve=True))
         if (agreement := export.agreement(half, pixels, expected)) >= LEAST_AGREEMENT:
             return half, agreement
     full = replace(bundle, sha256=export.write_model(fitted.model, bundle.folder))
     return full, export.verify(full, pixels, expected)
+
+
+def _compared(
+    data: TrainingData, fitted: Fitted, predictions: "dict[str, NDArray[np.float32]]"
+) -> "tuple[NDArray[np.uint8], NDArray[np.float32]]":
+    """Return images to compare the export with Keras on, uint8 [n, h, w, c], and what Keras predicts."""
+    compared = "official" if "official" in data.parts else data.judged_on
+    pixels, train = data.parts[compared].pixels, data.parts["train"].pixels
+    if fitted.predictions:
+        pixels = spread(
+            np.concatenate([spread(pixels, _COMPARED_ANEW), spread(train, _COMPARED_ANEW)]), _COMPARED_ANEW
+        )
+        return pixels, predict(fitted.model, pixels)
+    expected = predictions[compared]
+    # A small part cannot measure the agreement precisely: training images are added.
+    if missing := max(0, min(_COMPARED_IMAGES - len(pixels), len(train))):
+        added = spread(train, missing)
+        expected = np.concatenate([expected, predict(fitted.model, added)])
+        pixels = np.concatenate([pixels, added])
+    return pixels, expected
 
 
 def _report_content(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from returns_pipeline.training.pipeline.checkpoints import Checkpoints
 
 
+#: `--smoke` trains on this many photos of each label.
+SMOKE_PHOTOS = 12
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One training: the bundle's name and folder, and the options that all recipes share.
@@ -50,14 +54,16 @@ class Fitted:
     """A trained network.
 
     `model` takes uint8 [n, h, w, c] and returns probabilities [n, labels]. `history` has Keras' numbers for
-    each epoch, by name. `metrics` are added to those of the bundle. `checkpoints` are deleted after
-    publication.
+    each epoch, by name; it is empty without epochs. `metrics` are added to those of the bundle. `checkpoints`
+    are deleted after publication. `predictions` are the model's for each part except `train`, float32
+    [n, labels], if a recipe knows them without Keras.
     """
 
     model: Any
     history: Mapping[str, Sequence[float]]
     metrics: Mapping[str, float] = field(default_factory=dict)
     checkpoints: "Checkpoints | None" = None
+    predictions: "Mapping[str, NDArray[np.float32]]" = field(default_factory=dict)
 
 
 class Listener(Protocol):

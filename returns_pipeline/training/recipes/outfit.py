@@ -23,11 +23,17 @@ BACKBONES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "
 #: Share of all steps in which the learning rate rises, so that the random head does not spoil pretrained
 #: weights.
 _WARM_UP = 0.1
+_FIRST_TRAINED = "block5"
+_IMAGE_RANK = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """The options. `trained_from` is the beginning of the name of the first trained layer of the backbone."""
+    """The options. `trained_from` is the beginning of the name of the first trained layer of the backbone.
+
+    A backbone of Keras that has no layer of the default name is trained from its last two sizes of maps on.
+    `weights` are those of `pretrained`.
+    """
 
     backbone: str = "efficientnet-lite1"
     side: int = 240
@@ -36,7 +42,8 @@ class Outfit:
     learning_rate: float = 3e-4
     weight_decay: float = 0.02
     dropout: float = 0.3
-    trained_from: str = "block5"
+    trained_from: str = _FIRST_TRAINED
+    weights: str | None = None
 
     name = "outfit"
     variation = Variation(crop=0.5, turn=20.0, shear=5.0, shift=0.03, jitter=0.2)
@@ -64,7 +71,7 @@ class Outfit:
                 advice="Put the folders into MAIN/SUB/, or list the main category of each label in a file "
                 "for --mapping. For one head, use `returns-pipeline train transfer`.",
             )
-        backbone = pretrained(self.backbone, self.size)
+        backbone = pretrained(self.backbone, self.size, self.weights)
         if self.backbone != "none":
             _freeze_before(backbone, self.trained_from)
         features = keras.Sequential(
@@ -87,6 +94,12 @@ def _freeze_before(backbone: Any, first: str) -> None:
     """Train only `first` and later layers. Batch statistics stay frozen: few photos would make them worse."""
     names = [layer.name for layer in backbone.layers]
     first_trained = next((number for number, name in enumerate(names) if name.startswith(first)), None)
+    if (
+        first_trained is None
+        and first == _FIRST_TRAINED
+        and not backbone.name.startswith("efficientnet-lite")
+    ):
+        first_trained = _start_of_last_sizes(backbone)
     if first_trained is None:
         blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
         raise RefusedError(
@@ -98,3 +111,12 @@ def _freeze_before(backbone: Any, first: str) -> None:
         )
     for number, layer in enumerate(backbone.layers):
         layer.trainable = number >= first_trained and not isinstance(layer, layers.BatchNormalization)
+
+
+def _start_of_last_sizes(backbone: Any) -> int:
+    """Return the number of the first layer whose map has at most twice as many rows as the last map."""
+    most = 2 * backbone.output.shape[1]
+    rows = [
+        layer.output.shape[1] if len(layer.output.shape) == _IMAGE_RANK else 0 for layer in backbone.layers
+    ]
+    return max((number for number, each in enumerate(rows) if each > most), default=-1) + 1

@@ -22,13 +22,10 @@ from returns_pipeline.training.pipeline.bundle_metrics import standard_metrics
 from returns_pipeline.training.pipeline.checkpoints import Checkpoints, TrainingState
 from returns_pipeline.training.pipeline.fitting import Batches, Plan, fit
 from returns_pipeline.training.pipeline.make_bundle import predict
-from returns_pipeline.training.pipeline.recipe import Fitted, Listener, Request
+from returns_pipeline.training.pipeline.recipe import SMOKE_PHOTOS, Fitted, Listener, Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: `--smoke` trains for one epoch on this many photos of each label.
-SMOKE_PHOTOS = 12
 
 
 class PhotoNetwork(Protocol):

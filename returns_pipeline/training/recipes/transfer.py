@@ -32,7 +32,10 @@ _IMAGE_RANK = 4
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """The options. `backbone` is one of BACKBONES, or BUNDLE and a model in `models_dir` of this `size`."""
+    """The options. `backbone` is one of BACKBONES, or BUNDLE and a model in `models_dir` of this `size`.
+
+    It may also be another name of `pretrained`, which takes `weights`.
+    """
 
     backbone: str = "efficientnet-lite0"
     models_dir: Path = field(default_factory=Path)
@@ -42,6 +45,7 @@ class Transfer:
     learning_rate: float = 1e-4
     trained_layers: int = 10
     patience: int = 20
+    weights: str | None = None
 
     name = "transfer"
     variation = Variation(crop=0.3, turn=10.0, shift=0.03)
@@ -80,7 +84,7 @@ class Transfer:
     def _backbone(self) -> Any:
         if self.backbone.startswith(BUNDLE):
             return bundle_backbone(self.models_dir, self.backbone.removeprefix(BUNDLE))
-        return pretrained(self.backbone, self.size)
+        return pretrained(self.backbone, self.size, self.weights)
 
 
 def freeze(backbone: Any, trained_layers: int) -> None:
