@@ -13,7 +13,7 @@ _COLOURS = ("#555555", "#0072b2", "#009e73", "#d55e00")
 _PANELS = (
     ("right", "final labels that are right"),
     ("seen", "photos that a person sees"),
-    ("model", "right without a person, against no retraining"),
+    ("model", "gain in photos right without a person"),
 )
 
 

@@ -21,6 +21,7 @@ from returns_pipeline.training.pipeline.fitting import Plan
 from returns_pipeline.training.recipes.cnn import Cnn
 from returns_pipeline.training.recipes.outfit import Outfit
 from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork, PhotoRecipe
+from returns_pipeline.training.recipes.quick import Quick, QuickRecipe
 from returns_pipeline.training.recipes.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -69,7 +70,15 @@ def options_of(command: str) -> dict[str, str]:
 
 
 def recipe_of(bundle: "Bundle", models_dir: Path, folders: PhotoFolders) -> "Recipe":
-    """Return the recipe that trains a bundle further on these photos. Raises as `continued`."""
+    """Return the recipe that trains a bundle further on these photos. Raises as `continued`.
+
+    The recipe `quick` fits its classifier anew: the features of the old photos are kept.
+    """
+    if bundle.recipe == QuickRecipe.name:
+        options = options_of(original_command(bundle, models_dir))
+        given = {"backbone": options["backbone"]} if options.get("backbone") else {}
+        weights = options.get("weights")
+        return QuickRecipe(Quick(**given, weights=weights, side=bundle.input.height), folders)
     return PhotoRecipe(continued(bundle, models_dir), folders)
 
 
@@ -94,7 +103,9 @@ def continued(bundle: "Bundle", models_dir: Path) -> PhotoNetwork:
     given: dict[str, Any] = {}
     for field in fields(kind):
         text = options.get(field.name.replace("_", "-"))
-        if text and isinstance(field.default, int | float | str):
+        if text and field.default is None:
+            given[field.name] = text
+        elif text and isinstance(field.default, int | float | str):
             try:
                 given[field.name] = type(field.default)(text)
             except ValueError:  # the command line in a bundle from outside may say anything
