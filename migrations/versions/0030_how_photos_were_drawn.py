@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("usual", sa.Float(), nullable=False),
         sa.Column("chance", sa.Float(), nullable=False),
         sa.Column("is_new", sa.Boolean(), nullable=False),
+        sa.Column("examples", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_changes_run_id_runs")),
         sa.PrimaryKeyConstraint("run_id", "property", name=op.f("pk_run_changes")),
     )

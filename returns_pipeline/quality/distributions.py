@@ -31,7 +31,7 @@ def beta_quantile(share: float, a: float, b: float) -> float:
         low, high = (x, high) if error < 0 else (low, x)
         # Newton's step; without a finite density, or if it leaves the bounds, half of the way between them.
         density = math.exp(min(700.0, _log_density(x, a, b)))
-        found = x - error / density if density else -1.0
+        found = x - error / density if density > _TINY else -1.0
         if not low < found < high:
             found = (low + high) / 2
         if abs(found - x) <= 1e-12 or high - low <= 1e-15:

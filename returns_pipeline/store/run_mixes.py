@@ -40,7 +40,10 @@ class NightMix(NamedTuple):
 
 
 class StoredChange(NamedTuple):
-    """A property of a night that is not as usual; the fields are those of `quality.drift.Change`."""
+    """A property of a night that is not as usual; the first fields are those of `quality.drift.Change`.
+
+    `examples` are ids of images that show it.
+    """
 
     property: str
     bin: str
@@ -48,6 +51,7 @@ class StoredChange(NamedTuple):
     usual: float
     chance: float
     is_new: bool
+    examples: Sequence[int] = ()
 
 
 def missing(db: Database, most: int) -> list[int]:
@@ -107,7 +111,7 @@ def newest(db: Database, run_id: int, most: int) -> list[NightMix]:
 
 def add_changes(db: Database, connection: sa.Connection, run_id: int, found: Sequence[StoredChange]) -> None:
     """Store what of a night is not as usual, within the transaction of its notice. May run twice."""
-    rows = [{"run_id": run_id, **each._asdict()} for each in found]
+    rows = [{"run_id": run_id, **each._asdict(), "examples": list(each.examples)} for each in found]
     if rows:
         connection.execute(db.insert(run_changes).on_conflict_do_nothing(), rows)
 
@@ -121,7 +125,7 @@ def changes(db: Database, run_id: int) -> list[StoredChange]:
 
 
 def examples(db: Database, run_id: int, change: StoredChange, most: int) -> list[int]:
-    """Return some images of a night that show a change: those that are more than usual.
+    """Return some images of a night that show a change: those that are more than usual. Reads all of it.
 
     Of a category or a format of which there are fewer, what is left.
     """

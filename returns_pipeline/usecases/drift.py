@@ -14,6 +14,8 @@ from returns_pipeline.usecases.notice_texts import changed_text
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
+#: Photos that show a change.
+_EXAMPLES = 12
 #: Nights that one sweep has counted, of those that are not: of releases before 0030, or of a lost message.
 _MISSING_LIMIT = 5
 #: Earlier nights that are read: some may be of another model, or were different.
@@ -33,9 +35,9 @@ def compare_night(context: Context, run_id: int) -> None:
     judged = drift.changes(
         Night(last.mixes), [_comparable(each, last.model_version_id) for each in before], ORDERED
     )
-    found = [StoredChange(*each) for each in judged]
-    if not found:
+    if not judged:
         return
+    found = [_with_examples(context, run_id, StoredChange(*each)) for each in judged]
     with context.spoken():
         notices = [_notice(run_id, found)] if any(each.is_new for each in found) else []
     with context.db.write() as connection:
@@ -44,6 +46,11 @@ def compare_night(context: Context, run_id: int) -> None:
     log.info("night_changed", run=run_id, properties=[each.property for each in found])
     if notices:
         context.send(Task.DELIVER_NOTICES)
+
+
+def _with_examples(context: Context, run_id: int, change: StoredChange) -> StoredChange:
+    """Return a change with images that show it: a page cannot look for them among all of the night."""
+    return change._replace(examples=run_mixes.examples(context.db, run_id, change, _EXAMPLES))
 
 
 def send_if_missing(context: Context) -> None:

@@ -133,3 +133,41 @@ def test_the_command_tells_the_same(sqlite_home: Installation) -> None:
     missing = sqlite_home.run("models", "accuracy", "nothing")
     assert missing.returncode == 3
     assert "There is no model nothing." in missing.stderr
+
+
+def test_what_was_drawn_before_0030_is_unknown(database_url: str) -> None:
+    """0030 keeps reviews and runs; a program of 0027 goes on writing them, without what it does not know."""
+    database = Database(database_url)
+    database.downgrade("base")
+    database.upgrade("0027")
+    flag = "1" if database.is_sqlite else "TRUE"
+    image = (
+        "INSERT INTO images (id, run_id, chunk_id, source_path, in_intake, size, mtime_ns, state) "
+        "VALUES ({0}, 1, 1, '/in/{0}.png', {1}, 1, 1, 'pending')"
+    )
+    review = "INSERT INTO reviews (image_id, run_id, kind, rank) VALUES ({0}, 1, 'audit', 0.5)"
+    with database.write() as connection:
+        for statement in (
+            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
+            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
+            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+            "VALUES (1, 'r', 'nightly', 'closed', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
+            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+            image.format(1, flag),
+            review.format(1),
+        ):
+            connection.exec_driver_sql(statement)
+    for place in range(2):
+        database.upgrade()
+        with database.write() as connection:
+            connection.exec_driver_sql(image.format(2 + place, flag))
+            connection.exec_driver_sql(review.format(2 + place))
+            found = connection.exec_driver_sql("SELECT count(*), count(inclusion) FROM reviews").one()
+            assert tuple(found) == (2 + place, 0)
+        assert accuracy.recent(database, utc_now()) == []
+        database.downgrade("0027")
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM reviews").scalar_one() == 2 + place
+    database.downgrade("base")
+    database.close()

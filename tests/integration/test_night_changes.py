@@ -80,7 +80,7 @@ def test_a_darker_camera_is_found_told_once_and_shown(home: Installation) -> Non
     assert change.usual < 0.1
     (text,) = told(database)
     assert "Dark photos" in text
-    shown = run_mixes.examples(database, dark, change, 12)
+    shown = change.examples
     query = sa.select(tables.images.c.id).where(
         tables.images.c.run_id == dark, tables.images.c.brightness < 96, tables.images.c.id.in_(shown)
     )

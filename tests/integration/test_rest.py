@@ -490,9 +490,14 @@ def test_how_often_the_model_is_right_is_told(here: Site) -> None:
 def test_the_page_of_a_night_shows_photos_of_each_change(here: Site, night: int) -> None:
     """Each sentence stands above photos of that night; a night without a change says so; no night is 404."""
     assert "Nothing is unusual" in here.page(f"/nights/{night}").text
+    listed = here.ask("GET", f"/api/v1/images?run={night}&label=white&limit=12").json()["images"]
     change = {"property": "category", "bin": "white", "share": 0.25, "usual": 0.125, "chance": 1e-9}
     with here.home.database.write() as connection:
-        connection.execute(sa.insert(tables.run_changes).values(run_id=night, is_new=True, **change))
+        connection.execute(
+            sa.insert(tables.run_changes).values(
+                run_id=night, is_new=True, examples=[each["id"] for each in listed], **change
+            )
+        )
     page = here.page(f"/nights/{night}").text
     assert "Category white: 25.0% of the photos, usually 12.5%." in page
     assert len(re.findall(r"_label_3\.png", page.replace("<wbr>", ""))) >= 12

@@ -67,7 +67,7 @@ def world(rng: Generator, kind: Kind) -> tuple[list[Cell], float]:
     )
     names = place // nights
     return [
-        Cell(bool(name < 100), str(name), int(photos), stated, int(n), int(x), *map(float, weights))
+        Cell(bool(name < 100), str(name), int(photos), float(stated), int(n), int(x), *map(float, weights))
         for name, photos, stated, n, x, *weights in zip(names, *sums, strict=True)
     ], float(right.mean())
 

@@ -179,4 +179,6 @@ run_changes = sa.Table(
     sa.Column("usual", sa.Float, nullable=False),
     sa.Column("chance", sa.Float, nullable=False),
     sa.Column("is_new", sa.Boolean, nullable=False),
+    # Ids of some images that show it.
+    sa.Column("examples", sa.JSON, nullable=False),
 )

@@ -14,9 +14,6 @@ from returns_pipeline.web.queries.lookups import RUN_ID_END
 
 router = APIRouter()
 
-#: Photos that show each change.
-_SHOWN = 12
-
 
 @router.get("/nights/{run_id}")
 def show_changes(
@@ -30,7 +27,7 @@ def show_changes(
     found = [
         (
             words.change(each.property, each.bin, each.share, each.usual),
-            browsing.listed(db, run_mixes.examples(db, run_id, each, _SHOWN)),
+            browsing.listed(db, each.examples),
         )
         for each in run_mixes.changes(db, run_id)
     ]
