@@ -17,6 +17,7 @@ from returns_pipeline.store.tables import images, predictions, run_changes, run_
 _VALUES: dict[Property, sa.ColumnElement[float] | sa.ColumnElement[str]] = {
     Property.CATEGORY: predictions.c.label,
     Property.CONFIDENCE: predictions.c.probability,
+    Property.FAMILIARITY: predictions.c.familiarity,
     Property.BRIGHTNESS: images.c.brightness,
     Property.PIXELS: images.c.width * sa.cast(images.c.height, sa.BigInteger),
     Property.FILE_SIZE: images.c.size,
