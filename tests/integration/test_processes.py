@@ -196,7 +196,7 @@ def test_flower_shows_the_tasks_of_a_run(running: Installation) -> None:
 
 
 def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
-    """`returns-pipeline worker` becomes `celery -A workers.app worker`: same arguments, same process."""
+    """`returns-pipeline worker` becomes `celery -A workers.app worker`, without the queue of retrainings."""
     with Processes(sqlite_home.settings) as processes:
         processes.start_redis()
         worker = subprocess.Popen(
@@ -210,6 +210,7 @@ def test_both_worker_commands_are_the_same(sqlite_home: Installation) -> None:
             _until(lambda: b"celery" in cmdline.read_bytes())
             arguments = cmdline.read_bytes().rstrip(b"\0").split(b"\0")[1:]
             expected = ["-m", "celery", "-A", "workers.app", "worker", "--pool", "solo", "-n", "same@%h"]
+            expected += ["-X", "train"]
             assert [argument.decode() for argument in arguments] == expected
         finally:
             worker.terminate()

@@ -1,16 +1,19 @@
 """A photo that is unlike anything the model was trained on is reviewed, and found again."""
 
 import csv
+import shutil
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.broker.in_process import InProcessQueue
+from returns_pipeline.classify import familiarity
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.records.images import Filter, ImageResult
 from returns_pipeline.records.predictions import UNFAMILIAR_DETAIL, Decision, Scores
+from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store import browsing, images, review_queue, runs
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.usecases import search
@@ -18,7 +21,7 @@ from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.results import results
 from returns_pipeline.usecases.reviews import next_task
 from returns_pipeline.usecases.runs import scan
-from tests.support import Installation, write_images
+from tests.support import Installation, needs_fashion_mnist, write_images
 
 _COUNT = 40
 
@@ -82,3 +85,19 @@ def test_the_least_familiarity_is_a_setting(sqlite_home: Installation) -> None:
 
 def _bundle(home: Installation) -> Bundle:
     return find_bundle(home.settings.models_dir, home.settings.model)
+
+
+@needs_fashion_mnist
+def test_the_command_gives_a_shipped_model_what_it_is_shipped_with(sqlite_home: Installation) -> None:
+    """`models familiarity` learns again, from the data of the training, what the shipped file has."""
+    models = sqlite_home.settings.home / "models"
+    shutil.copytree(PROJECT_ROOT / "models" / "fashion-mnist", models / "fashion-mnist")
+    (models / "fashion-mnist" / "2" / "familiarity.bin").unlink()
+    arguments = ("models", "familiarity", "fashion-mnist/2")
+    done = sqlite_home.run(*arguments, RETURNS_MODELS_DIR=str(models))
+    assert done.returncode == 0, done.stderr
+    learned = familiarity.load(find_bundle(models, "fashion-mnist/2"))
+    shipped = familiarity.load(find_bundle(PROJECT_ROOT / "models", "fashion-mnist/2"))
+    assert learned is not None
+    assert shipped is not None
+    np.testing.assert_allclose(learned.strangeness, shipped.strangeness, rtol=0.05)
