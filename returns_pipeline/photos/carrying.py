@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError
-from returns_pipeline.photos.source import ImmovableFault, PhotoSource
+from returns_pipeline.errors import FaultCode, ImageFault, PipelineError
+from returns_pipeline.photos.source import ImmovableFault, PhotoSource, another_photo, raise_first
 from returns_pipeline.records.images import Move, PendingImage
 from returns_pipeline.records.places import is_object
 from returns_pipeline.records.removal import StoredFile
@@ -37,13 +37,7 @@ def carry_all(photos: PhotoSource, moves: Sequence[Move], progress: Callable[[],
                 faults.append(result)
             elif not result:
                 gone.append(move.image_id)
-    if faults:
-        raise faults[0]
-    if immovable:
-        first = next(iter(immovable.values()))
-        first.reasons = {image_id: each.message for image_id, each in immovable.items()}
-        first.gone = gone
-        raise first
+    raise_first(gone, faults, immovable)
     return gone
 
 
@@ -96,12 +90,7 @@ def _write_whole(photos: PhotoSource, move: Move, content: bytes) -> None:
         if not there.identity:
             photos.move([Move(move.image_id, draft.path, move.destination, draft.identity)], lambda: None)
         elif there.size != len(content):
-            raise ConfigFault(
-                "{target} is another file than the one that belongs there.",
-                "The folder belongs to another installation or to an older database: set RETURNS_ARCHIVE_DIR "
-                "and RETURNS_QUARANTINE_DIR to folders that only this installation uses.",
-                target=move.destination,
-            )
+            raise another_photo(move.destination)
     finally:
         photos.remove(draft.path)
 

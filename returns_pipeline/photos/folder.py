@@ -16,7 +16,7 @@ from returns_pipeline.photos import file_systems, folder_moves, folder_removals,
 from returns_pipeline.photos.file_identity import identity_of, is_copy
 from returns_pipeline.photos.folder_clocks import FileServerClocks
 from returns_pipeline.photos.folder_search import FolderSearch, found_file
-from returns_pipeline.photos.source import Reader
+from returns_pipeline.photos.source import Reader, require_size
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.records.removal import StoredFile
 
@@ -175,15 +175,7 @@ def _is_unchanged(file: FoundFile) -> bool:
 
 
 def _content(descriptor: int, size: int, max_bytes: int) -> bytes:
-    if size == 0:
-        raise ImageFault(FaultCode.EMPTY_FILE)
-    if size > max_bytes:
-        raise ImageFault(
-            FaultCode.TOO_LARGE,
-            "The file has {size:,} bytes; at most {max_bytes:,} are accepted.",
-            size=size,
-            max_bytes=max_bytes,
-        )
+    require_size(size, max_bytes)
     data = os.read(descriptor, size)
     while len(data) < size and (more := os.read(descriptor, size - len(data))):
         data += more

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.photos import folder_renames
 from returns_pipeline.photos.file_identity import identity_of, is_copy
-from returns_pipeline.photos.source import ImmovableFault
+from returns_pipeline.photos.source import ImmovableFault, another_photo, raise_first
 from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.images import Move
 
@@ -52,11 +52,7 @@ def move_all(moves: Iterable[Move], progress: Callable[[], None]) -> list[int]:
     if faults:
         raise faults[0]
     _sync_all(moved)
-    if immovable:
-        first = next(iter(immovable.values()))
-        first.reasons = {image_id: each.message for image_id, each in immovable.items()}
-        first.gone = gone
-        raise first
+    raise_first(gone, (), immovable)
     return gone
 
 
@@ -227,12 +223,7 @@ def _finish(source: str, target: str, request: Move) -> bool:
     Raises ConfigFault if the file at the destination is another one.
     """
     if not is_copy(os.lstat(target), request.identity):
-        raise ConfigFault(
-            "{target} is another file than the one that belongs there.",
-            "The folder belongs to another installation or to an older database: set RETURNS_ARCHIVE_DIR and "
-            "RETURNS_QUARANTINE_DIR to folders that only this installation uses.",
-            target=target,
-        )
+        raise another_photo(target)
     if _is_at(source, request):
         folder_renames.remove_if(
             source, request.image_id, lambda taken: filecmp.cmp(taken, target, shallow=False)

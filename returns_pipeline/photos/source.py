@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Self
 
-from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
 from returns_pipeline.photos.intake_rules import is_skipped
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.records.removal import StoredFile
@@ -20,6 +20,45 @@ class ImmovableFault(TransientFault):
 
     reasons: Mapping[int, str] = MappingProxyType({})
     gone: Sequence[int] = ()
+
+    def about(self, reasons: Mapping[int, str], gone: Sequence[int]) -> Self:
+        """Return this fault as that of a whole request."""
+        self.reasons, self.gone = reasons, gone
+        return self
+
+
+def raise_first(
+    gone: Sequence[int], faults: Sequence[PipelineError], immovable: Mapping[int, ImmovableFault]
+) -> None:
+    """Raise what `PhotoSource.move` raises for these results, the faults of photos by image; else return."""
+    if faults:
+        raise faults[0]
+    if immovable:
+        reasons = {image_id: each.message for image_id, each in immovable.items()}
+        raise next(iter(immovable.values())).about(reasons, gone)
+
+
+def another_photo(place: str) -> ConfigFault:
+    """Return the fault of a destination that has another photo."""
+    return ConfigFault(
+        "{target} is another file than the one that belongs there.",
+        "The folder belongs to another installation or to an older database: set RETURNS_ARCHIVE_DIR and "
+        "RETURNS_QUARANTINE_DIR to folders that only this installation uses.",
+        target=place,
+    )
+
+
+def require_size(size: int, max_bytes: int) -> None:
+    """Raise ImageFault empty_file or too_large unless a photo of `size` bytes is read."""
+    if size == 0:
+        raise ImageFault(FaultCode.EMPTY_FILE)
+    if size > max_bytes:
+        raise ImageFault(
+            FaultCode.TOO_LARGE,
+            "The file has {size:,} bytes; at most {max_bytes:,} are accepted.",
+            size=size,
+            max_bytes=max_bytes,
+        )
 
 
 class Reader(Protocol):

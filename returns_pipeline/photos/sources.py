@@ -108,8 +108,7 @@ class Sources:
         if faults:
             raise faults[0]
         if immovable:
-            first.reasons, first.gone = immovable, gone
-            raise first
+            raise first.about(immovable, gone)
         return gone
 
     def put_all(self, folder: str, photos: Iterable[tuple[str, bytes]]) -> list[FoundFile]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import obstore
 from obstore.exceptions import PermissionDeniedError
 
-from returns_pipeline.errors import ConfigFault, PipelineError
+from returns_pipeline.errors import PipelineError
 from returns_pipeline.photos.objects.stores import (
     ERRORS,
     Address,
@@ -23,7 +23,7 @@ from returns_pipeline.photos.objects.stores import (
     reason_of,
     store_of,
 )
-from returns_pipeline.photos.source import ImmovableFault
+from returns_pipeline.photos.source import ImmovableFault, another_photo, raise_first
 from returns_pipeline.records.images import Move
 
 if TYPE_CHECKING:
@@ -83,13 +83,7 @@ def move_all(pool: ThreadPoolExecutor, moves: Sequence[Move], progress: Callable
             immovable |= dict.fromkeys((each.image_id for each in copied), fault)
         except PipelineError as fault:
             faults.append(fault)
-    if faults:
-        raise faults[0]
-    if immovable:
-        first = next(iter(immovable.values()))
-        first.reasons = {image_id: each.message for image_id, each in immovable.items()}
-        first.gone = gone
-        raise first
+    raise_first(gone, faults, immovable)
     return gone
 
 
@@ -112,7 +106,7 @@ def _copied(request: Move, listings: dict[str, str]) -> bool | PipelineError:
     False: the source has another object, or none, and the destination has none.
     """
     if (there := listings.get(request.destination)) is not None:
-        return _is_copy(there, request) or taken(request.destination)
+        return _is_copy(there, request) or another_photo(request.destination)
     (bucket, source), (_, target) = Address.of(request.source), Address.of(request.destination)
     store = store_of(bucket)
     try:
@@ -137,7 +131,7 @@ def _is_moved(request: Move) -> bool | PipelineError:
         return False
     except ERRORS as error:
         return fault_of(request.destination, error)
-    return _is_copy(there, request) or taken(request.destination)
+    return _is_copy(there, request) or another_photo(request.destination)
 
 
 class _Look(NamedTuple):
@@ -230,13 +224,3 @@ def _remove_copies(moves: Sequence[Move]) -> None:
 def _is_copy(there: str, request: Move) -> bool:
     """Whether an object may be a copy of the classified photo. Its ETag may differ, its size may not."""
     return size_of(there) == size_of(request.identity)
-
-
-def taken(place: str) -> ConfigFault:
-    """Return the fault of a destination that has another photo."""
-    return ConfigFault(
-        "{target} is another file than the one that belongs there.",
-        "The folder belongs to another installation or to an older database: set RETURNS_ARCHIVE_DIR and "
-        "RETURNS_QUARANTINE_DIR to folders that only this installation uses.",
-        target=place,
-    )

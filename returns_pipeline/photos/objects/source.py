@@ -28,7 +28,7 @@ from returns_pipeline.photos.objects.stores import (
     require_bucket,
     store_of,
 )
-from returns_pipeline.photos.source import Reader
+from returns_pipeline.photos.source import Reader, another_photo, require_size
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
 from returns_pipeline.records.removal import StoredFile
 
@@ -113,7 +113,7 @@ class ObjectSource:
     def read(self, image: PendingImage, max_bytes: int) -> bytes:
         """Return an object's content in one conditional request. See PhotoSource.read."""
         bucket, key = Address.of(image.path)
-        _refuse_size(image.size, max_bytes)
+        require_size(image.size, max_bytes)
         try:
             response = obstore.get(
                 store_of(bucket), key, options={"if_match": object_moves.etag(image.identity)}
@@ -127,7 +127,7 @@ class ObjectSource:
     def read_classified(self, picture: Picture, max_bytes: int) -> bytes:
         """Return a classified object of the same size. See PhotoSource.read_classified."""
         bucket, key = Address.of(picture.path)
-        _refuse_size(picture.size, max_bytes)
+        require_size(picture.size, max_bytes)
         try:
             response = obstore.get(store_of(bucket), key)
             if response.meta["size"] != picture.size:
@@ -237,7 +237,7 @@ def _put(photo: tuple[str, bytes]) -> FoundFile | PipelineError:
         except AlreadyExistsError:
             # The object of an attempt whose response was lost is the same; another one stays.
             if bytes(obstore.get(store, key).bytes()) != content:
-                return object_moves.taken(place)
+                return another_photo(place)
         found = obstore.head(store, key)
     except ERRORS as error:
         return fault_of(place, error)
@@ -277,18 +277,6 @@ def _found(bucket: str, meta: "ObjectMeta", now_ns: int | None = None) -> FoundF
 
 def _nanoseconds(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
-
-
-def _refuse_size(size: int, max_bytes: int) -> None:
-    if size == 0:
-        raise ImageFault(FaultCode.EMPTY_FILE)
-    if size > max_bytes:
-        raise ImageFault(
-            FaultCode.TOO_LARGE,
-            "The file has {size:,} bytes; at most {max_bytes:,} are accepted.",
-            size=size,
-            max_bytes=max_bytes,
-        )
 
 
 def _removed(file: StoredFile) -> tuple[int, bool | PipelineError]:
