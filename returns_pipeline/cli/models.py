@@ -1,7 +1,8 @@
 """`returns-pipeline models`: the versions of each model, and which one new runs use."""
 
+import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,12 +10,24 @@ from returns_pipeline.cli import console, evaluate, retraining, train
 from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import Json, Reason, Who
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from returns_pipeline.classify.bundle import Bundle
+    from returns_pipeline.cli.output.training import TrainingProgress
+    from returns_pipeline.training.labelled.parts import TrainingData
+
 app = typer.Typer(help="Versions of the models, and which one new runs use.", no_args_is_help=True)
 
 app.command()(retraining.retrain)
 app.command()(retraining.proposals)
 
 OneVersion = Annotated[str, typer.Argument(metavar="NAME/VERSION")]
+TrainedOn = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the photos that the model was trained on, as `train` takes it."),
+]
+UseAnyway = Annotated[bool, typer.Option("--force", help="Use the photos even if checks find faults.")]
 
 
 @app.command("list")
@@ -110,92 +123,76 @@ def register(
         console.print_line(f"This bundle is registered already as {ref}; nothing was changed.")
 
 
-@app.command()
-def quantize(
-    model: OneVersion,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", help="Folder of the photos that the model was trained on, as `train` takes it."
-        ),
-    ] = None,
-    validation: train.Validation = 0.2,
-    test: train.Test = 0.1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Use the photos even if checks find faults.")
-    ] = False,
-    photos: train.Photos = True,
-) -> None:
-    """Write the next version of a model in int8: as right as float32, and several times as fast on a CPU."""
+@contextlib.contextmanager
+def _training_photos(
+    bundle: "Bundle", data: Path | None, validation: float, test: float, *, force: bool
+) -> "Iterator[tuple[TrainingData, TrainingProgress]]":
+    """Give the photos that a model was trained on, and what shows the progress."""
     import shutil
     import uuid
 
-    from returns_pipeline.classify.bundle import find_bundle
-    from returns_pipeline.cli.output.training import TrainingProgress, print_bundle, require_nncf
+    from returns_pipeline.cli.output.training import TrainingProgress
     from returns_pipeline.settings import load_settings
     from returns_pipeline.training.labelled.photo_folders import PhotoFolders
-    from returns_pipeline.training.pipeline import quantize as quantization
     from returns_pipeline.training.recipes.bundle_data import load_data
+
+    folders = PhotoFolders(data, None, validation, test, force) if data else None
+    scratch = load_settings().models_dir / f".pixels-{uuid.uuid4().hex}"
+    try:
+        with TrainingProgress() as progress:
+            yield load_data(bundle, folders, progress, scratch), progress
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@app.command()
+def quantize(
+    model: OneVersion,
+    data: TrainedOn = None,
+    validation: train.Validation = 0.2,
+    test: train.Test = 0.1,
+    force: UseAnyway = False,
+    photos: train.Photos = True,
+) -> None:
+    """Write the next version of a model in int8: as right as float32, and several times as fast on a CPU."""
+    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline.cli.output.training import print_bundle, require_nncf
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.training.pipeline import quantize as quantization
 
     require_nncf()
     models_dir = load_settings().models_dir
     bundle = find_bundle(models_dir, model)
     quantization.require_quantizable(bundle)
-    folders = PhotoFolders(data, None, validation, test, force) if data else None
-    scratch = models_dir / f".pixels-{uuid.uuid4().hex}"
-    try:
-        with TrainingProgress() as progress:
-            images = load_data(bundle, folders, progress, scratch)
-            bundle = quantization.quantize(
-                bundle, images, models_dir, train.typed_command(), progress, photos=photos
-            )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _training_photos(bundle, data, validation, test, force=force) as (images, progress):
+        bundle = quantization.quantize(
+            bundle, images, models_dir, train.typed_command(), progress, photos=photos
+        )
     print_bundle(bundle)
 
 
 @app.command()
 def familiarity(
     model: OneVersion,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", help="Folder of the photos that the model was trained on, as `train` takes it."
-        ),
-    ] = None,
+    data: TrainedOn = None,
     validation: train.Validation = 0.2,
     test: train.Test = 0.1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Use the photos even if checks find faults.")
-    ] = False,
+    force: UseAnyway = False,
 ) -> None:
     """Learn what a model's training photos look like, so that it knows what is unlike them.
 
     The bundle gets the file familiarity.bin; its predictions stay the same. Workers use the file when they
     load the model again.
     """
-    import shutil
-    import uuid
-
     from returns_pipeline.classify.bundle import find_bundle
-    from returns_pipeline.cli.output.training import TrainingProgress
     from returns_pipeline.errors import RefusedError
     from returns_pipeline.settings import load_settings
-    from returns_pipeline.training.labelled.photo_folders import PhotoFolders
     from returns_pipeline.training.pipeline.familiarity import with_familiarity
-    from returns_pipeline.training.recipes.bundle_data import load_data
 
-    models_dir = load_settings().models_dir
-    bundle = find_bundle(models_dir, model)
-    folders = PhotoFolders(data, None, validation, test, force) if data else None
-    scratch = models_dir / f".pixels-{uuid.uuid4().hex}"
-    try:
-        with TrainingProgress() as progress:
-            images = load_data(bundle, folders, progress, scratch)
-            progress.stage("Learning what the photos look like")
-            bundle = with_familiarity(bundle, images)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    bundle = find_bundle(load_settings().models_dir, model)
+    with _training_photos(bundle, data, validation, test, force=force) as (images, progress):
+        progress.stage("Learning what the photos look like")
+        bundle = with_familiarity(bundle, images)
     if bundle.familiarity is None:
         raise RefusedError(
             "The network of {bundle_ref} has no feature map in an OpenVINO export, so it cannot tell what is "
