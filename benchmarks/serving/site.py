@@ -40,6 +40,7 @@ def site(home: Path, database_url: str | None = None) -> Iterator[Settings]:
     with Processes(settings) as processes:
         processes.start_redis()
         processes.start_workers()
+        processes.start_interactive()
         # The sweep of each minute is part of the load.
         processes.start("beat", "beat")
         processes.start("web", "web")

@@ -12,40 +12,21 @@ from returns_pipeline.settings import Settings, environment_of
 
 _REDIS = "redis"
 
+
+def _worker(name: str, queues: str, *arguments: str) -> tuple[str, ...]:
+    return ("worker", "-Q", queues, "-n", f"{name}@%h", "--without-gossip", "--without-mingle", *arguments)
+
+
 #: Arguments of the two workers of every embedded installation.
-CONTROL_WORKER = (
-    "worker",
-    "-Q",
-    CONTROL,
-    "-c",
-    "1",
-    "-n",
-    "control@%h",
-    "--without-gossip",
-    "--without-mingle",
-)
-CLASSIFY_WORKER = (
-    "worker",
-    "-Q",
-    f"{INTERACTIVE},{BULK}",
-    "-n",
-    "cpu@%h",
-    "--without-gossip",
-    "--without-mingle",
-)
+CONTROL_WORKER = _worker("control", CONTROL, "-c", "1")
+CLASSIFY_WORKER = _worker("cpu", f"{INTERACTIVE},{BULK}")
+
+#: Arguments of the worker for requests alone. The worker for images may hold a chunk in each of its
+#: processes, and one more for each; a request that comes then waits for two chunks.
+INTERACTIVE_WORKER = _worker("interactive", INTERACTIVE)
 
 #: Arguments of the worker that trains, which runs only if it is asked for.
-TRAIN_WORKER = (
-    "worker",
-    "-Q",
-    TRAIN,
-    "-c",
-    "1",
-    "-n",
-    "train@%h",
-    "--without-gossip",
-    "--without-mingle",
-)
+TRAIN_WORKER = _worker("train", TRAIN, "-c", "1")
 
 
 class Processes(ChildProcesses):
@@ -94,6 +75,12 @@ class Processes(ChildProcesses):
             return len(queue.workers(timeout=0.5)) >= 2
 
         self.wait_until(both_accept_tasks, "worker-cpu")
+
+    def start_interactive(self) -> None:
+        """Start the worker for requests alone, which may start after the others."""
+        processes = ("-c", str(self._settings.interactive_processes))
+        command = [sys.executable, "-m", "celery", "-A", "workers.app", *INTERACTIVE_WORKER, *processes]
+        self.start_command("worker-interactive", command, Path.cwd())
 
     def start_trainer(self) -> None:
         """Start the worker that trains, which may start after the others."""

@@ -39,6 +39,8 @@ def run_all(
     with Processes(settings) as processes:
         processes.start_redis()
         processes.start_workers()
+        if settings.interactive_processes:
+            processes.start_interactive()
         if trains:
             processes.start_trainer()
         processes.start("beat", "beat")

@@ -309,6 +309,13 @@ class Settings(BaseSettings):
     worker_processes: int = Field(
         0, ge=0, le=1024, description="Processes of one worker. 0: one for each core."
     )
+    interactive_processes: int = Field(
+        1,
+        ge=0,
+        le=1024,
+        description="Processes that `up` starts for requests alone, so that no client waits for chunks of a "
+        "night. 0: none, which saves the memory of one.",
+    )
     worker_threads: int = Field(
         0,
         ge=0,
