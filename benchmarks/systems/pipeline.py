@@ -31,6 +31,8 @@ from returns_pipeline.store.database import Database
 _WARM_IMAGES = 64
 _MAX_WARM_UPS = 20
 _MAX_SECONDS, _POLL_SECONDS = 1800, 0.002
+#: The share of a round by which polling may miss its end: the workers need the cores that polling takes.
+_POLL_SHARE = 0.001
 
 
 def measure(job: Job) -> Measurement:
@@ -89,13 +91,18 @@ def _warm_up(job: Job, settings: Settings, database: Database, queue: CeleryQueu
 def _round(
     files: Sequence[Path], settings: Settings, database: Database, queue: CeleryQueue
 ) -> tuple[float, RunSummary]:
-    """Fill the intake; return the run of a scan, and the seconds from sending it until the run is closed."""
+    """Fill the intake; return the run of a scan, and the seconds from sending it until the run is closed.
+
+    A closed run's photos are compared with earlier ones after it, which no night waits for. So a round begins
+    when the photos of the round before are compared.
+    """
+    _wait_for(settings, "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM uncompared_chunks)")
     link(files, settings.incoming_dir)
     nightly = beat_schedule(settings)["nightly-scan"]
     request_id = str(uuid.uuid4())
     began = time.perf_counter()
     queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
-    _wait(settings, request_id)
+    _wait_for(settings, "SELECT 1 FROM runs WHERE request_id = ? AND state = 'closed'", request_id)
     seconds = time.perf_counter() - began
     run = follow(database, queue, Request(request_id, request_id))
     if run.counts.classified != len(files):
@@ -103,18 +110,18 @@ def _round(
     return seconds, run
 
 
-def _wait(settings: Settings, request_id: str) -> None:
-    """Wait until a run is closed. Polls more often than `follow`, and more cheaply.
+def _wait_for(settings: Settings, query: str, *values: str) -> None:
+    """Wait until a query has a row. Polls more often than `follow`, and more cheaply.
 
     Raises PipelineError after `_MAX_SECONDS`.
     """
-    deadline = time.monotonic() + _MAX_SECONDS
+    began = time.monotonic()
     with closing(sqlite3.connect(settings.home / "returns.sqlite3")) as connection:
-        query = "SELECT 1 FROM runs WHERE request_id = ? AND state = 'closed'"
-        while connection.execute(query, (request_id,)).fetchone() is None:
-            if time.monotonic() > deadline:
-                raise PipelineError(f"The run was not closed within {_MAX_SECONDS} s; see its logs.")
-            time.sleep(_POLL_SECONDS)
+        while connection.execute(query, values).fetchone() is None:
+            waited = time.monotonic() - began
+            if waited > _MAX_SECONDS:
+                raise PipelineError(f"The pipeline was not done within {_MAX_SECONDS} s; see its logs.")
+            time.sleep(max(_POLL_SECONDS, _POLL_SHARE * waited))
 
 
 def _stages(settings: Settings, run: RunSummary, seconds: float) -> dict[str, Any]:

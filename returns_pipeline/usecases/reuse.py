@@ -27,8 +27,8 @@ from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: Seconds after which a task sends the next one, so that no task runs for long.
-_TASK_SECONDS = 30.0
+#: Seconds after which a task sends the next one. Scans and the ends of runs share its queue and wait for it.
+_TASK_SECONDS = 1.0
 _MOST_CHUNKS = 1000
 #: Photos that are compared together: it bounds the memory.
 _AT_ONCE = 256
