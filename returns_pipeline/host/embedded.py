@@ -21,8 +21,8 @@ def _worker(name: str, queues: str, *arguments: str) -> tuple[str, ...]:
 CONTROL_WORKER = _worker("control", CONTROL, "-c", "1")
 CLASSIFY_WORKER = _worker("cpu", f"{INTERACTIVE},{BULK}")
 
-#: Arguments of the worker for requests alone. The worker for images may hold a chunk in each of its
-#: processes, and one more for each; a request that comes then waits for two chunks.
+#: Arguments of the worker for requests alone. At night each process of the other has a chunk, and a request
+#: would wait until one of them is done.
 INTERACTIVE_WORKER = _worker("interactive", INTERACTIVE)
 
 #: Arguments of the worker that trains, which runs only if it is asked for.

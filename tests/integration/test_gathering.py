@@ -4,6 +4,7 @@ import base64
 import io
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,9 @@ import requests
 import sqlalchemy as sa
 from PIL import Image
 
+from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.errors import TransientFault
+from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.tasks import Task
@@ -130,6 +133,32 @@ def test_overload_is_refused_and_what_is_accepted_is_answered(here: Site) -> Non
         if answer.ok:
             assert answer.json()["predictions"] == right[10 * at : 10 * at + 10]
     assert ask(here, images[1]).ok
+
+
+def states_of(here: Site, table: sa.Table) -> Counter[str]:
+    """Count the rows of each state."""
+    with here.home.database.read() as connection:
+        return Counter(connection.execute(sa.select(table.c.state)).scalars())
+
+
+def test_a_request_does_not_wait_for_a_chunk_of_the_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker for requests predicts while every other process holds a chunk."""
+    monkeypatch.setenv("FAULT_SECONDS", "4")
+    with site(tmp_path, with_workers=False, chunk_size=16, worker_processes=1) as night:
+        night.processes.start_redis()
+        night.processes.start_workers("tests.faults.misbehaving")
+        night.processes.start_interactive()
+        queue = open_queue(night.home.settings)
+        until(lambda: len(queue.workers(timeout=0.5)) == 3)
+        write_images(night.home.settings.incoming_dir, 32, 0)
+        assert night.ask("POST", "/api/v1/scans").ok
+        until(lambda: states_of(night, tables.chunks)[ChunkState.LEASED] == 1)
+        images, right = batch_of(night, 1, 1000)
+        assert ask(night, images[0], tries=5).json()["predictions"] == right
+        assert states_of(night, tables.images)[ImageState.CLASSIFIED] == 1
+        night.kill("worker-cpu")
 
 
 def test_an_image_that_kills_its_worker_is_the_fault_of_its_own_request(here: Site) -> None:
