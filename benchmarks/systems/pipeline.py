@@ -25,7 +25,7 @@ from returns_pipeline.host.requests import Request
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import Settings
-from returns_pipeline.store import images
+from returns_pipeline.store import images, likeness
 from returns_pipeline.store.database import Database
 
 _WARM_IMAGES = 64
@@ -91,6 +91,7 @@ def _round(
 ) -> tuple[float, RunSummary]:
     """Fill the intake; return the run of a scan, and the seconds from sending it until the run is closed."""
     link(files, settings.incoming_dir)
+    _wait_for_comparisons(database)
     nightly = beat_schedule(settings)["nightly-scan"]
     request_id = str(uuid.uuid4())
     began = time.perf_counter()
@@ -101,6 +102,18 @@ def _round(
     if run.counts.classified != len(files):
         raise PipelineError(f"Run {run.id} classified {run.counts.classified} of {len(files)} images.")
     return seconds, run
+
+
+def _wait_for_comparisons(database: Database) -> None:
+    """Wait until the photos of the round before are compared, which comes after the closing of their run.
+
+    A night finds this done by the nights before it. Raises PipelineError after `_MAX_SECONDS`.
+    """
+    deadline = time.monotonic() + _MAX_SECONDS
+    while likeness.waiting(database, 1):
+        if time.monotonic() > deadline:
+            raise PipelineError(f"The photos were not compared within {_MAX_SECONDS} s; see the logs.")
+        time.sleep(_POLL_SECONDS)
 
 
 def _wait(settings: Settings, request_id: str) -> None:
