@@ -32,17 +32,24 @@ def size_for(seconds_per_image: float | None, most_seconds: float) -> int:
 def chunked(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     """Yield tuples of at most `size` items; holds at most three times as many in memory.
 
-    The chunks of the last 2 x `size` items get smaller: each has half of the rest, but at least an eighth of
-    `size` and at least 16. Workers that take the next chunk when they are free then finish at about the same
-    time (guided self-scheduling: Polychronopoulos and Kuck, 1987).
+    The first chunk has an eighth of `size`, but at least 16 items, and each next one twice as many: workers
+    begin while most items are still listed. The chunks of the last 2 x `size` items get smaller: each has
+    half of the rest, down to the size of the first. Workers that take the next chunk when they are free then
+    finish at about the same time (guided self-scheduling: Polychronopoulos and Kuck, 1987).
     """
-    iterator = iter(items)
-    held = list(islice(iterator, 2 * size + 1))
-    while len(held) > 2 * size:
-        yield tuple(held[:size])
-        held = [*held[size:], *islice(iterator, size)]
-    least = max(_MIN_SIZE, size // 8)
+    iterator, held = iter(items), list[T]()
+    least = min(size, max(_MIN_SIZE, size // 8))
+    count = least
+    while held := [*held, *islice(iterator, 2 * count + 1 - len(held))]:
+        if len(held) <= 2 * count:
+            break
+        yield tuple(held[:count])
+        held = held[count:]
+        count = min(size, 2 * count)
     while held:
-        count = min(size, max(least, -(-len(held) // 2)))
+        count = max(least, -(-len(held) // 2))
+        if len(held) < count + _MIN_SIZE:
+            count = len(held)
+        count = min(size, count)
         yield tuple(held[:count])
         held = held[count:]

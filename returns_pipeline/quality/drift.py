@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returns_pipeline.quality.distributions import t_tails
+from returns_pipeline.records.mixes import Change
 
 Floats = NDArray[np.floating[Any]]
 
@@ -50,22 +51,6 @@ class Night(NamedTuple):
 
     mixes: Mapping[str, Mix]
     different: frozenset[str] = frozenset()
-
-
-class Change(NamedTuple):
-    """A share that is not as usual; shares are from 0 to 1.
-
-    `bin` is the name of a bin, or the number of the first bin that is not below the bound. `chance` is the
-    probability of such a difference between nights that are alike. `is_new` is False if the night before was
-    different in the same property.
-    """
-
-    property: str
-    bin: str
-    share: float
-    usual: float
-    chance: float
-    is_new: bool
 
 
 def changes(night: Night, before: Sequence[Night], ordered: Mapping[str, int]) -> list[Change]:

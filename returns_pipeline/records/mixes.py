@@ -1,6 +1,8 @@
 """The properties by which a night is compared with the nights before it."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from returns_pipeline.records.accuracy import BANDS
 
@@ -30,3 +32,20 @@ BOUNDS: dict[Property, tuple[float, ...]] = {
 ORDERED = {name.value: len(bounds) + 1 for name, bounds in BOUNDS.items()}
 #: Properties that depend on the version of the model: nights of another version are no reference.
 OF_MODEL = frozenset({Property.CATEGORY, Property.CONFIDENCE, Property.FAMILIARITY})
+
+
+class Change(NamedTuple):
+    """A share of a night that is not as usual; shares are from 0 to 1.
+
+    `bin` is the name of a bin, or the number of the first bin that is not below the bound. `chance` is the
+    probability of such a difference between nights that are alike. `is_new` is False if the night before was
+    different in the same property. `examples` are ids of images that show it.
+    """
+
+    property: str
+    bin: str
+    share: float
+    usual: float
+    chance: float
+    is_new: bool
+    examples: Sequence[int] = ()

@@ -39,8 +39,7 @@ def write_report(
         remaining = iter(results)
         while batch := list(islice(remaining, _BATCH)):
             write(batch)
-            for result in batch:
-                tally.add(result)
+            tally.add(batch)
     summary = replace(summary, csv=csv_path, report=html_path)
     with _whole_file(html_path) as stream:
         stream.write(page.render(summary, tally, folder, zone))

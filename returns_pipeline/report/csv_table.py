@@ -71,7 +71,7 @@ def table_writer(
         for place in probabilities:
             found[place] = ["" if value is None else f"{value:.6f}" for value in found[place]]
         for place in moments:
-            found[place] = ["" if value is None else _moment(value, zone) for value in found[place]]
+            found[place] = _moments(found[place], zone)
         for place in texts:
             found[place] = _as_texts(found[place])
         out.writerows(zip(*found, strict=True))
@@ -82,6 +82,12 @@ def table_writer(
 def _as_texts(column: Sequence[str | None]) -> Sequence[str | None]:
     """Return a column with its cells as `as_text` writes them."""
     return [value and as_text(value) for value in column]
+
+
+def _moments(column: Sequence[datetime | None], zone: tzinfo | None) -> Sequence[str]:
+    """Return a column of moments as texts. Photos of one chunk came in at one moment."""
+    texts = {value: _moment(value, zone) for value in set(column) if value is not None}
+    return ["" if value is None else texts[value] for value in column]
 
 
 def _moment(value: datetime, zone: tzinfo | None) -> str:

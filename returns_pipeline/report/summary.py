@@ -4,6 +4,7 @@ import csv
 import heapq
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def label_in_name(name: str) -> int | None:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts images one by one; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them.
+    """Counts images; keeps at most MOST_FAULTS and MOST_DOUBTFUL of them.
 
     `labels` counts final labels. `correct` counts predictions, because it judges the model.
     """
@@ -56,33 +57,36 @@ class Tally:
     deleted: int = 0
     _doubtful: list[tuple[float, int, ImageResult]] = field(default_factory=list)
 
-    def add(self, result: ImageResult) -> None:
-        """Count one image. A deleted one has no result any more."""
-        if result.deleted_at is not None:
-            self.deleted += 1
-            return
-        if result.final_label is not None:
-            self.labels[result.final_label] += 1
-        if result.label is None or result.probability is None:
-            self.codes[result.code or "pending"] += 1
-            if len(self.faults) < MOST_FAULTS:
-                self.faults.append(result)
-            return
-        if result.final_source == LabelSource.SLIP:
-            return
+    def add(self, results: Sequence[ImageResult]) -> None:
+        """Count some images. A deleted one has no result any more."""
+        kept = [result for result in results if result.deleted_at is None]
+        self.deleted += len(results) - len(kept)
+        self.labels.update([result.final_label for result in kept if result.final_label is not None])
+        faults = [result for result in kept if result.label is None or result.probability is None]
+        self.codes.update([result.code or "pending" for result in faults])
+        self.faults += faults[: MOST_FAULTS - len(self.faults)]
+        if faults:
+            kept = [result for result in kept if result.label is not None and result.probability is not None]
+        self._judge([result for result in kept if result.final_source != LabelSource.SLIP])
+
+    def _judge(self, predicted: Sequence[ImageResult]) -> None:
+        """Count the predictions of some images that show an item."""
         # What a person has reviewed need not be reviewed again.
-        if result.final_source != LabelSource.PERSON:
-            self.decisions[result.decision or Decision.REVIEW] += 1
-        expected = label_in_name(result.name)
-        if expected is not None:
-            self.labelled += 1
-            self.correct += expected == result.label_index
-        # A heap by negated probability: the most certain image in it is replaced first.
-        entry = (-result.probability, -result.id, result)
-        if len(self._doubtful) < MOST_DOUBTFUL:
-            heapq.heappush(self._doubtful, entry)
-        else:
-            heapq.heappushpop(self._doubtful, entry)
+        self.decisions.update(
+            [
+                result.decision or Decision.REVIEW
+                for result in predicted
+                if result.final_source != LabelSource.PERSON
+            ]
+        )
+        for result in predicted:
+            expected = label_in_name(result.name)
+            if expected is not None:
+                self.labelled += 1
+                self.correct += expected == result.label_index
+        # By negated probability and id: the least certain images are the largest.
+        entries = [(-(result.probability or 0), -result.id, result) for result in predicted]
+        self._doubtful = heapq.nlargest(MOST_DOUBTFUL, [*self._doubtful, *entries])
 
     @property
     def accuracy(self) -> Accuracy:
@@ -92,7 +96,7 @@ class Tally:
     @property
     def doubtful(self) -> list[ImageResult]:
         """The least certain images, least certain first."""
-        return [entry[2] for entry in sorted(self._doubtful, reverse=True)]
+        return [entry[2] for entry in self._doubtful]
 
 
 @dataclass(frozen=True, slots=True)

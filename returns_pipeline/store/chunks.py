@@ -227,7 +227,7 @@ def store(
         _require_lease(connection, held, **counted)
         bulk.update(connection, images, _RESULT, results)
         bulk.insert(connection, predictions, _PREDICTION, predicted)
-        fingerprints.add(connection, outcomes)
+        fingerprints.add(connection, _fingerprints(held, outcomes, uncompared))
         codes.add(connection, outcomes)
         if uncompared:
             likeness.keep(connection, held.chunk_id, uncompared)
@@ -237,6 +237,21 @@ def store(
         # Only clients name the return of a photo before it is classified.
         is_given = held.kind is RunKind.API
         return is_given and returns.queue_found(connection, _RETURNS, {"chunk": held.chunk_id})
+
+
+def _fingerprints(
+    held: Claim, outcomes: Sequence[Outcome], uncompared: Uncompared | None
+) -> list[tuple[int, int]]:
+    """Return the fingerprints of files that were read, without photos that get theirs when they are compared.
+
+    Each fingerprint is in another page of a large index: a night would write 1,000 pages more for a chunk.
+    """
+    later = ImageState.CLASSIFIED if uncompared and held.kind.is_of_intake else None
+    return [
+        (outcome.image_id, fingerprints.head(outcome.facts.sha256))
+        for outcome in outcomes
+        if outcome.facts and outcome.state is not later
+    ]
 
 
 def store_shadow(db: Database, shadow: Shadow, predicted: Sequence[tuple[int, Prediction]]) -> None:

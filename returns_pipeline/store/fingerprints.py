@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from returns_pipeline.records.images import Outcome
 from returns_pipeline.store import bulk
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import RECEIVED_AT
@@ -28,10 +27,9 @@ def head(sha256: str) -> int:
     return int.from_bytes(bytes.fromhex(sha256[:16]), "big", signed=True)
 
 
-def add(connection: sa.Connection, outcomes: Sequence[Outcome]) -> None:
-    """Add the fingerprints of files that were read. A second write changes nothing."""
-    rows = [(outcome.image_id, head(outcome.facts.sha256)) for outcome in outcomes if outcome.facts]
-    bulk.insert(connection, image_fingerprints, _COLUMNS, rows)
+def add(connection: sa.Connection, found: Sequence[tuple[int, int]]) -> None:
+    """Add fingerprints: (image id, head of its sha256). A second write changes nothing."""
+    bulk.insert(connection, image_fingerprints, _COLUMNS, found)
 
 
 def known(db: Database, wanted: Sequence[str]) -> dict[str, KnownImage]:

@@ -6,14 +6,14 @@ is compared last finds the other, and the match belongs to the photo with the hi
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from returns_pipeline.records.likeness import VIEWS, ComparedImage, Match, Uncompared
 from returns_pipeline.records.returns import LinkSource
 from returns_pipeline.records.runs import RunKind, RunState
-from returns_pipeline.store import bulk, photo_matches
+from returns_pipeline.store import bulk, fingerprints, photo_matches
 from returns_pipeline.store.clocks import is_past
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import RECEIVED_AT
@@ -128,10 +128,14 @@ def add(connection: sa.Connection, photos: Sequence[ComparedImage]) -> None:
 
 
 def add_present(db: Database, photos: Sequence[ComparedImage]) -> None:
-    """Add those photos that were not deleted meanwhile."""
+    """Add those photos that were not deleted meanwhile, and their fingerprints; of slips only these."""
     with db.write() as connection:
-        present = lock(connection, [each.image_id for each in photos])
-        add(connection, [each for each in photos if each.image_id in present])
+        found = _locked(connection, [each.image_id for each in photos])
+        present = {row.id for row in found}
+        items = {row.id for row in found if row.return_source != LinkSource.THE_SLIP}
+        add(connection, [each for each in photos if each.image_id in items])
+        heads = [(each.image_id, each.sha256_head) for each in photos if each.image_id in present]
+        fingerprints.add(connection, heads)
 
 
 def _keys_of(photos: Iterable[ComparedImage]) -> Iterator[tuple[int, int, int]]:
@@ -147,18 +151,20 @@ def lock(connection: sa.Connection, image_ids: Iterable[int]) -> dict[int, int |
 
     Leaves out deleted images, and slips: each shows the same form.
     """
+    found = _locked(connection, image_ids)
+    return {row.id: row.return_id for row in found if row.return_source != LinkSource.THE_SLIP}
+
+
+def _locked(connection: sa.Connection, image_ids: Iterable[int]) -> list[Any]:
+    """Lock images that are not deleted; return their rows: id, return_id, return_source."""
     query = (
         sa.select(images.c.id, images.c.return_id, images.c.return_source)
         .where(images.c.id.in_(sa.bindparam("some", expanding=True)), images.c.deleted_at.is_(None))
         .order_by(images.c.id)
         .with_for_update(read=True)
     )
-    found: dict[int, int | None] = {}
-    for part in bulk.parts(sorted(set(image_ids))):
-        for row in connection.execute(query, {"some": part}):
-            if row.return_source != LinkSource.THE_SLIP:
-                found[row.id] = row.return_id
-    return found
+    parts = bulk.parts(sorted(set(image_ids)))
+    return [row for part in parts for row in connection.execute(query, {"some": part})]
 
 
 def candidates(db: Database, keys: Sequence[int]) -> list[tuple[int, int, int]]:

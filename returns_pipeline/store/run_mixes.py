@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from returns_pipeline.records.mixes import BOUNDS, Property
+from returns_pipeline.records.mixes import BOUNDS, Change, Property
 from returns_pipeline.records.returns import LinkSource
 from returns_pipeline.records.runs import NIGHTS, RunState
 from returns_pipeline.store.database import Database
@@ -38,21 +38,6 @@ class NightMix(NamedTuple):
     model_version_id: int
     mixes: dict[str, dict[str, int]]
     different: frozenset[str]
-
-
-class StoredChange(NamedTuple):
-    """A property of a night that is not as usual; the first fields are those of `quality.drift.Change`.
-
-    `examples` are ids of images that show it.
-    """
-
-    property: str
-    bin: str
-    share: float
-    usual: float
-    chance: float
-    is_new: bool
-    examples: Sequence[int] = ()
 
 
 def missing(db: Database, most: int) -> list[int]:
@@ -110,22 +95,22 @@ def newest(db: Database, run_id: int, most: int) -> list[NightMix]:
     ]
 
 
-def add_changes(db: Database, connection: sa.Connection, run_id: int, found: Sequence[StoredChange]) -> None:
+def add_changes(db: Database, connection: sa.Connection, run_id: int, found: Sequence[Change]) -> None:
     """Store what of a night is not as usual, within the transaction of its notice. May run twice."""
     rows = [{"run_id": run_id, **each._asdict(), "examples": list(each.examples)} for each in found]
     if rows:
         connection.execute(db.insert(run_changes).on_conflict_do_nothing(), rows)
 
 
-def changes(db: Database, run_id: int) -> list[StoredChange]:
+def changes(db: Database, run_id: int) -> list[Change]:
     """Return what of a night is not as usual, the least likely first."""
-    columns = (run_changes.c[name] for name in StoredChange._fields)
+    columns = (run_changes.c[name] for name in Change._fields)
     query = sa.select(*columns).where(run_changes.c.run_id == run_id).order_by(run_changes.c.chance)
     with db.read() as connection:
-        return [StoredChange._make(row) for row in connection.execute(query)]
+        return [Change._make(row) for row in connection.execute(query)]
 
 
-def examples(db: Database, run_id: int, change: StoredChange, most: int) -> list[int]:
+def examples(db: Database, run_id: int, change: Change, most: int) -> list[int]:
     """Return some images of a night that show a change: those that are more than usual. Reads all of it.
 
     Of a category or a format of which there are fewer, what is left.

@@ -1,5 +1,6 @@
 """Closes a complete run: its report, its statistics, its images in the review queue. May run twice."""
 
+from concurrent.futures import ThreadPoolExecutor
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -44,15 +45,11 @@ def close_run(context: Context, run_id: int) -> None:
         require_known_kind(summary.kind, run_id)
         if linking.link_run(context, run_id):
             judging.judge_queued(context, _JUDGING_SECONDS)
-        folder = context.settings.report_dir / f"run-{run_id}"
-        zone = ZoneInfo(context.settings.timezone)
-        with context.spoken():
-            summary = write_report(summary, images.results(context.db, run_id), folder, zone)
-        run_statistics.count_labels(context.db, run_id)
-        run_statistics.add_stages(context.db, run_id)
-        if summary.kind is not RunKind.ADHOC:
-            review_queue.enqueue(context.db, run_id, context.settings.audit_share)
-            run_predictions.count(context.db, run_id)
+        with ThreadPoolExecutor(1, "count") as beside:
+            # The database counts while Python writes rows: no other process of this run has work to do.
+            counting = beside.submit(_count, context, summary)
+            summary = _write_report(context, summary)
+            counting.result()
         with context.spoken():
             unsure, notices = causes.of_closing(context, summary)
         if not run_closing.close(context.db, summary, token, unsure, notices):
@@ -80,6 +77,23 @@ def close_run(context: Context, run_id: int) -> None:
         context.send(Task.DELIVER_NOTICES)
 
 
+def _write_report(context: Context, summary: RunSummary) -> RunSummary:
+    """Write the report of a run; return the summary with its paths."""
+    folder = context.settings.report_dir / f"run-{summary.id}"
+    zone = ZoneInfo(context.settings.timezone)
+    with context.spoken():
+        return write_report(summary, images.results(context.db, summary.id), folder, zone)
+
+
+def _count(context: Context, summary: RunSummary) -> None:
+    """Count the photos and the seconds of a run that closes, and queue its photos for reviews."""
+    run_statistics.count_labels(context.db, summary.id)
+    run_statistics.add_stages(context.db, summary.id)
+    if summary.kind is not RunKind.ADHOC:
+        review_queue.enqueue(context.db, summary.id, context.settings.audit_share)
+        run_predictions.count(context.db, summary.id)
+
+
 def _send_what_follows(context: Context, summary: RunSummary) -> None:
     """Send what is done with the photos of a closed run. The sweep sends again what is lost."""
     if summary.kind.is_night:
@@ -96,9 +110,7 @@ def update_report(context: Context, run_id: int) -> None:
     if corrected_at is None:
         return
     summary = runs.existing(context.db, run_id)
-    folder, zone = context.settings.report_dir / f"run-{run_id}", ZoneInfo(context.settings.timezone)
-    with context.spoken():
-        write_report(summary, images.results(context.db, run_id), folder, zone)
+    _write_report(context, summary)
     run_statistics.count_labels(context.db, run_id)
     if summary.kind is not RunKind.ADHOC:
         run_predictions.count(context.db, run_id)

@@ -4,11 +4,11 @@ import structlog
 
 from returns_pipeline.quality import drift
 from returns_pipeline.quality.drift import Night
-from returns_pipeline.records.mixes import OF_MODEL, ORDERED
+from returns_pipeline.records.mixes import OF_MODEL, ORDERED, Change
 from returns_pipeline.records.notices import Data, Notice, NoticeKind
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import outbox, run_mixes
-from returns_pipeline.store.run_mixes import NightMix, StoredChange
+from returns_pipeline.store.run_mixes import NightMix
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.notice_texts import changed_text
 
@@ -37,7 +37,7 @@ def compare_night(context: Context, run_id: int) -> None:
     )
     if not judged:
         return
-    found = [_with_examples(context, run_id, StoredChange(*each)) for each in judged]
+    found = [_with_examples(context, run_id, each) for each in judged]
     with context.spoken():
         notices = [_notice(run_id, found)] if any(each.is_new for each in found) else []
     with context.db.write() as connection:
@@ -48,7 +48,7 @@ def compare_night(context: Context, run_id: int) -> None:
         context.send(Task.DELIVER_NOTICES)
 
 
-def _with_examples(context: Context, run_id: int, change: StoredChange) -> StoredChange:
+def _with_examples(context: Context, run_id: int, change: Change) -> Change:
     """Return a change with images that show it: a page cannot look for them among all of the night."""
     return change._replace(examples=run_mixes.examples(context.db, run_id, change, _EXAMPLES))
 
@@ -71,7 +71,7 @@ def changed_cause(run_id: int) -> str:
     return f"{NoticeKind.NIGHT_CHANGED}:{run_id}"
 
 
-def _notice(run_id: int, found: list[StoredChange]) -> Notice:
+def _notice(run_id: int, found: list[Change]) -> Notice:
     data: Data = {
         "run": run_id,
         "properties": [each.property for each in found],

@@ -383,7 +383,7 @@ def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installatio
     """Small chunks, other models, and chunks whose files were only moved do not count."""
     write_images(home.settings.incoming_dir, 40)
     context, queue = home.in_process()
-    context = replace(context, settings=home.settings.model_copy(update={"chunk_size": 20}))
+    context = replace(context, settings=home.settings.model_copy(update={"chunk_size": 16}))
     model = ModelRef("stub", 1)
     assert costs.of_night(home.database, model) is None
     scan(context, "request")
@@ -393,5 +393,5 @@ def test_the_cost_of_an_image_is_measured_in_its_models_nights(home: Installatio
             connection.execute(
                 sa.update(tables.chunks).where(tables.chunks.c.id == chunk_id).values(timings=timings)
             )
-    assert costs.of_night(home.database, model) == pytest.approx(0.2)
+    assert costs.of_night(home.database, model) == pytest.approx(0.25)
     assert costs.of_night(home.database, ModelRef("stub", 2)) is None

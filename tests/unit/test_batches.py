@@ -1,6 +1,7 @@
 """Photos to batches: each image once and in order, with and without threads, with and without faults."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -98,6 +99,24 @@ def test_only_the_image_that_takes_too_long_fails(tmp_path: Path, monkeypatch: p
     assert time.monotonic() - began < 3
     assert [image.id for image in batch.images] == [0, 1, 3]
     assert [(image.id, failure.code) for image, failure in batch.failed] == [(2, FaultCode.TIMED_OUT)]
+
+
+def test_an_alarm_of_the_program_comes_after_the_images(tmp_path: Path) -> None:
+    """The time limit of images keeps the handler and the time of an alarm that the program has set."""
+    came = []
+    handler, timer = signal.signal(signal.SIGALRM, lambda *_: came.append(time.monotonic())), (0.0, 0.0)
+    try:
+        timer = signal.setitimer(signal.ITIMER_REAL, 0.2)
+        until = time.monotonic() + 0.2
+        decoder = batches.Decoder(FolderSource(), WANT, LIMITS, image_seconds=0.1)
+        list(decoder.batches(_photos(tmp_path, 4), 4, 0, lambda: None))
+        while not came and time.monotonic() < until + 5:
+            time.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+    assert len(came) == 1
+    assert came[0] > until - 0.01
 
 
 @pytest.mark.parametrize("threads", [0, 2])

@@ -17,17 +17,19 @@ def test_chunks_have_every_item_once_and_at_most_size_items(count: int, size: in
     assert all(1 <= len(chunk) <= size for chunk in found)
 
 
-def test_the_last_chunks_are_smaller() -> None:
-    """The chunks of the last 2 x size items have half of the rest each, down to an eighth of the size."""
-    assert [len(chunk) for chunk in chunked(range(10_000), 1024)][-6:] == [1024, 904, 452, 226, 128, 98]
-    assert [len(chunk) for chunk in chunked(range(303), 512)] == [152, 76, 64, 11]
+def test_the_first_and_the_last_chunks_are_smaller() -> None:
+    """From an eighth of the size, each is twice as large; at the end each has half of the rest."""
+    sizes = [len(chunk) for chunk in chunked(range(10_000), 1024)]
+    assert sizes[:4] == [128, 256, 512, 1024]
+    assert sizes[-6:] == [1024, 968, 484, 242, 128, 114]
+    assert [len(chunk) for chunk in chunked(range(303), 512)] == [64, 120, 64, 55]
     assert [len(chunk) for chunk in chunked(range(50), 512)] == [50]
     assert list(chunked(range(7), 3)) == [(0, 1, 2), (3, 4, 5), (6,)]
     assert list(chunked([], 3)) == []
 
 
 def test_a_stream_is_read_only_a_little_ahead() -> None:
-    """For any number of items, only a few chunks of them are held in memory."""
+    """For any number of items, few are held in memory, and the first chunk waits for few."""
     taken = 0
 
     def items() -> Iterator[int]:
@@ -36,10 +38,12 @@ def test_a_stream_is_read_only_a_little_ahead() -> None:
             taken += 1
             yield taken
 
-    chunks = chunked(items(), 10)
-    for number in range(1, 6):
-        assert len(next(chunks)) == 10
-        assert taken <= 10 * (number + 2) + 1
+    chunks = chunked(items(), 400)
+    given = 0
+    for size in (50, 100, 200, 400, 400, 400):
+        assert len(next(chunks)) == size
+        given += size
+        assert taken <= given + size + 1
 
 
 @pytest.mark.parametrize(

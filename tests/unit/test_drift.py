@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.drift import CHANGES, World, alarms, found_after
-from returns_pipeline.quality.drift import ACCEPTED, LEAST_NIGHTS, Change, Night, changes
-from returns_pipeline.records.mixes import BOUNDS, ORDERED, Property
+from returns_pipeline.quality.drift import ACCEPTED, LEAST_NIGHTS, Night, changes
+from returns_pipeline.records.mixes import BOUNDS, ORDERED, Change, Property
 from returns_pipeline.report import words
 
 _WORLDS = 4

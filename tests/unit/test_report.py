@@ -88,8 +88,7 @@ def test_the_page_keeps_few_images_of_many() -> None:
     """Of any number of images the page keeps a bounded number: the least probable ones, in order."""
     tally = Tally()
     for number in range(1000):
-        tally.add(_classified(number, probability=1 - number / 1000))
-        tally.add(_quarantined(number))
+        tally.add([_classified(number, probability=1 - number / 1000), _quarantined(number)])
     assert [result.id for result in tally.doubtful] == list(range(999, 999 - MOST_DOUBTFUL, -1))
     assert len(tally.faults) == MOST_FAULTS
     assert tally.codes == {"empty_file": 1000}

@@ -13,7 +13,10 @@ from returns_pipeline.classify.bundle import Bundle, file_sha256
 from returns_pipeline.classify.runtimes import registry
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.errors import ConfigFault
+from returns_pipeline.settings import PROJECT_ROOT
 from tests.support import LABELS, write_stub_bundle
+
+SHIPPED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
 
 #: A runtime as a developer would add it: an export of its own, something to prove, no explanations.
 NEW_RUNTIME = """
@@ -108,8 +111,26 @@ def test_the_registry_imports_no_framework() -> None:
         "assert len(registry.runtimes_of(load_bundle(Path(sys.argv[1])))) == 2\n"
         "print([name for name in ('keras', 'tensorflow', 'openvino') if name in sys.modules])"
     )
-    shipped = Path(__file__).parents[2] / "models" / "fashion-mnist" / "1"
     printed = subprocess.run(
-        [sys.executable, "-c", script, shipped], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, SHIPPED], capture_output=True, text=True, check=True
     ).stdout
     assert printed.strip() == "[]"
+
+
+def test_signals_are_handled_after_models_were_unloaded() -> None:
+    """In whatever order a process unloads its models, it handles the next signal and goes on."""
+    script = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from returns_pipeline.classify.bundle import load_bundle\n"
+        "from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier\n"
+        "bundle = load_bundle(Path(sys.argv[1]))\n"
+        "loaded = [OpenVINOClassifier(bundle), OpenVINOClassifier(bundle)]\n"
+        "del loaded[0]\n"
+        "loaded.clear()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script, SHIPPED], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "handled\n"

@@ -1,6 +1,7 @@
 """Runs a bundle's OpenVINO export on the CPU. Starts without Keras and TensorFlow."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,15 +42,21 @@ _FEWER = (1, 8)
 _MOST_EMPTY = 1 / 6
 
 
+@cache
 def import_openvino() -> Any:
-    """Import openvino without its telemetry and return the module.
+    """Import openvino without its telemetry and return the module; its `Core` is one for the whole process.
 
     `import openvino` reports to the vendor's analytics service if the package openvino_telemetry can be
     imported; otherwise openvino uses its own stub. None in sys.modules makes the import fail.
+
+    A core sets a stack for signals, and frees it at its end. It then restores the stack that it found, which
+    an earlier core may have freed already. The next signal would end the process, without any message. So
+    the first core stays, and everything uses it, NNCF too.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
+    openvino.Core = cache(openvino.Core)
     return openvino
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType, TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from returns_pipeline.records.models import ImageInput
 
 #: How often the clock checks an image, within the time that the image may take.
 _CHECKS_PER_LIMIT = 4
+#: Seconds after which an alarm comes that was due meanwhile; 0 would switch it off.
+_SOON = 0.001
 #: Batches that the threads may be ahead of the model.
 _BATCHES_AHEAD = 2
 
@@ -162,6 +164,23 @@ def _faulty_facts(data: bytes | None) -> FaultyFacts | None:
     return FaultyFacts(hashlib.sha256(data).hexdigest(), name)
 
 
+class _Alarm(NamedTuple):
+    """A handler of SIGALRM, and the timer for it: `seconds` from `since`, on time.monotonic; 0 for none."""
+
+    handler: Any
+    seconds: float
+    interval: float
+    since: float
+
+    def set_again(self) -> None:
+        """Restore the handler, and the timer with the time that is left of it."""
+        # None: not a handler of Python.
+        signal.signal(signal.SIGALRM, self.handler or signal.SIG_DFL)
+        if self.seconds:
+            left = self.seconds - (time.monotonic() - self.since)
+            signal.setitimer(signal.ITIMER_REAL, max(left, _SOON), self.interval)
+
+
 class _TimeLimit:
     """Raises ImageFault timed_out in the main thread when decoding an image takes too long.
 
@@ -175,22 +194,25 @@ class _TimeLimit:
         self._seconds = seconds
         #: When decoding the current image began, on time.perf_counter; infinite between images.
         self.began = math.inf
+        self._before: _Alarm | None = None
 
     def __enter__(self) -> Self:
         """Start the timer."""
         self.began = math.inf
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGALRM, self._check)
+            handler = signal.signal(signal.SIGALRM, self._check)
             interval = self._seconds / _CHECKS_PER_LIMIT
-            signal.setitimer(signal.ITIMER_REAL, interval, interval)
+            timer = signal.setitimer(signal.ITIMER_REAL, interval, interval)
+            self._before = _Alarm(handler, *timer, time.monotonic())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the timer."""
-        if threading.current_thread() is threading.main_thread():
+        """Stop the timer. An alarm that the program had set before comes in its time."""
+        if self._before and threading.current_thread() is threading.main_thread():
             signal.setitimer(signal.ITIMER_REAL, 0)
+            self._before.set_again()
 
     def _check(self, _signal: int, _frame: FrameType | None) -> None:
         now = time.perf_counter()

@@ -5,7 +5,7 @@ from returns_pipeline.records.mixes import BOUNDS, Property
 
 
 def change(name: str, key: str, share: float, usual: float) -> str:
-    """Return a sentence about a property; the fields are those of `quality.drift.Change`.
+    """Return a sentence about a property; the fields are those of `records.mixes.Change`.
 
     A property that a newer version of this program compares has its own name.
     """

@@ -168,7 +168,7 @@ run_mixes = sa.Table(
     sa.Column("photos", sa.Integer, nullable=False),
 )
 
-#: What of a night is unlike the nights before it: `quality.drift.Change`.
+#: What of a night is unlike the nights before it: `records.mixes.Change`.
 run_changes = sa.Table(
     "run_changes",
     metadata,
