@@ -96,8 +96,8 @@ def accuracy(
     if not models.versions(settings, database, name):
         raise NotFoundError("There is no model {model}.", model=name)
     now = utc_now()
-    found = estimates.over_time(database, now, name, ZoneInfo(settings.timezone))
-    left_out = estimates.left_out(database, now, name)
+    found = estimates.over_time(database, now, ZoneInfo(settings.timezone), name)
+    left_out = estimates.left_out(database, now).get(name, 0)
     if as_json:
         console.print_json(output.as_dict(found, left_out))
     else:

@@ -24,7 +24,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from returns_pipeline.quality.distributions import beta_quantile
+import numpy as np
+
+from returns_pipeline.quality.distributions import Floats, beta_quantile
 from returns_pipeline.records.accuracy import WANTED, Estimate
 
 #: The probability with which an interval misses the truth on either side.
@@ -66,24 +68,57 @@ class _Part(NamedTuple):
 
 def estimate(cells: Iterable[Cell]) -> Estimate | None:
     """Return the estimate for the photos of all cells; None if there are none."""
-    every = [cell for cell in cells if cell.photos]
-    photos = sum(cell.photos for cell in every)
-    if not photos:
-        return None
-    reviewed, known = sum(cell.reviewed for cell in every), sum(cell.right for cell in every)
-    sure = [cell for cell in every if cell.is_sure]
-    sample = _Sample.of(sure)
-    doubts = [_doubt(cell) for cell in _merged(cell for cell in every if not cell.is_sure)]
-    parts = [*doubts, sample.part()]
-    unseen = sum(part.unseen for part in parts)
-    mean, variance = sum(part.mean for part in parts), sum(part.variance for part in parts)
-    low, high = _bounds(unseen, mean, variance)
-    right = (known - sample.right + sum(part.mean for part in doubts) + sample.total()) / photos
-    bounds = (known + low) / photos, (known + high) / photos
-    is_unknown = bool(sample.photos) and not sample.reviewed
-    is_wanted = bounds[1] - bounds[0] <= 2 * WANTED and not is_unknown
-    more = 0 if is_wanted else _more(sample, doubts, photos)
-    return Estimate(photos, reviewed, None if is_unknown else min(1.0, max(0.0, right)), *bounds, more)
+    (found,) = estimates([cells])
+    return found
+
+
+def estimates(groups: Iterable[Iterable[Cell]]) -> list[Estimate | None]:
+    """Return the estimate for the photos of each group of cells; None for one without photos."""
+    known = [_Known.of([cell for cell in cells if cell.photos]) for cells in groups]
+    totals = np.array([np.sum(each.parts, axis=0) for each in known], float).reshape(-1, 3)
+    low, high = _bounds(*totals.T)
+    return [
+        each.estimate(*bounds) if each.photos else None
+        for each, *bounds in zip(known, low.tolist(), high.tolist(), strict=True)
+    ]
+
+
+class _Known(NamedTuple):
+    """A group: its photos, how many were reviewed, how many of these are right, and what it consists of."""
+
+    photos: int
+    reviewed: int
+    right: int
+    sample: "_Sample"
+    doubts: list[_Part]
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> "_Known":
+        """Add up the cells."""
+        return cls(
+            sum(cell.photos for cell in cells),
+            sum(cell.reviewed for cell in cells),
+            sum(cell.right for cell in cells),
+            _Sample.of([cell for cell in cells if cell.is_sure]),
+            [_doubt(cell) for cell in _merged(cell for cell in cells if not cell.is_sure)],
+        )
+
+    @property
+    def parts(self) -> list[_Part]:
+        """The photos without a review."""
+        return [*self.doubts, self.sample.part()]
+
+    def estimate(self, low: float, high: float) -> Estimate:
+        """Return the estimate; from `low` to `high` of the photos without a review are right."""
+        sample, photos = self.sample, self.photos
+        of_doubts = sum(part.mean for part in self.doubts)
+        right = (self.right - sample.right + of_doubts + sample.total()) / photos
+        bounds = (self.right + low) / photos, (self.right + high) / photos
+        is_unknown = bool(sample.photos) and not sample.reviewed
+        is_wanted = bounds[1] - bounds[0] <= 2 * WANTED and not is_unknown
+        more = 0 if is_wanted else _more(sample, self.doubts, photos)
+        share = None if is_unknown else min(1.0, max(0.0, right))
+        return Estimate(photos, self.reviewed, share, *bounds, more)
 
 
 class _Sample(NamedTuple):
@@ -188,14 +223,19 @@ def _beta_binomial(number: int, alpha: float, beta: float) -> float:
     return number * alpha * beta * (both + number) / (both**2 * (both + 1)) if number > 0 else 0.0
 
 
-def _bounds(unseen: int, mean: float, variance: float) -> tuple[int, int]:
-    """Return the ends of the 95 % interval of how many of the photos without a review are right."""
-    share = mean / unseen if unseen else 0.0
-    if not unseen or variance <= 0 or not 0 < share < 1:
-        return round(mean), round(mean)
-    both = max(share * (1 - share) * unseen**2 / variance - 1, 1e-3)
-    ends = [beta_quantile(tail, share * both, (1 - share) * both) for tail in (_TAIL, 1 - _TAIL)]
-    return round(ends[0] * unseen), round(ends[1] * unseen)
+def _bounds(unseen: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of the 95 % interval of how many of the photos without a review are right.
+
+    Whole numbers, float64 [n] of n groups.
+    """
+    share = np.divide(mean, unseen, out=np.zeros_like(mean), where=unseen > 0)
+    low, high = np.rint(mean), np.rint(mean)
+    open_ = np.flatnonzero((unseen > 0) & (variance > 0) & (share > 0) & (share < 1))
+    unseen, share, variance = unseen[open_], share[open_], variance[open_]
+    both = np.maximum(share * (1 - share) * unseen**2 / variance - 1, 1e-3)
+    for end, tail in ((low, _TAIL), (high, 1 - _TAIL)):
+        end[open_] = np.rint(beta_quantile(tail, share * both, (1 - share) * both) * unseen)
+    return low, high
 
 
 def _more(sample: _Sample, doubts: Sequence[_Part], photos: int) -> int:

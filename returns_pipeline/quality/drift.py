@@ -109,8 +109,8 @@ def _change(name: str, shares: _Shares, level: float, is_new: bool, is_before: b
         difference = share - usual.mean(axis=0)
         is_outside = (share < usual.min(axis=0)) | (share > usual.max(axis=0))
         t = _deviations(shares, count)
-        for place in np.flatnonzero(is_outside & (np.abs(difference) >= LEAST)):
-            chance = t_tails(float(t[place]), len(usual) - 1)
+        places = np.flatnonzero(is_outside & (np.abs(difference) >= LEAST))
+        for place, chance in zip(places, t_tails(t[places], len(usual) - 1).tolist(), strict=True):
             if chance < level:
                 mine, middle = float(shares.share[0, place]), float(usual[:, place].mean())
                 found.append(Change(name, shares.bins[place], mine, middle, chance, is_new))

@@ -1,8 +1,11 @@
 """How often a model is right: counted when a run closes and after reviews, and shown everywhere."""
 
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
 import sqlalchemy as sa
 
-from returns_pipeline.records.accuracy import ModelAccuracy
+from returns_pipeline.records.accuracy import BANDS, ModelAccuracy
 from returns_pipeline.records.reviews import Judgement, Word
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import review_queue, reviews, run_predictions, tables
@@ -97,13 +100,13 @@ def test_a_run_whose_photos_were_drawn_in_an_unknown_way_is_left_out(home: Insta
     run_id = closed_run(home, review_threshold=0.0, audit_share=1.0)
     of_run = accuracy.of_run(home.database, utc_now(), run_id)
     assert of_run == estimated(home.database)._replace(categories=())
-    assert accuracy.left_out(home.database, utc_now(), "stub") == 0
+    assert accuracy.left_out(home.database, utc_now()) == {}
     for share in (None, 0.0):
         with home.database.write() as connection:
             connection.execute(sa.update(tables.runs).values(audit_share=share))
         assert accuracy.recent(home.database, utc_now()) == []
         assert accuracy.of_run(home.database, utc_now(), run_id) is None
-        assert accuracy.left_out(home.database, utc_now(), "stub") == 1
+        assert accuracy.left_out(home.database, utc_now()) == {"stub": 1}
 
 
 def test_counting_twice_counts_once(home: Installation) -> None:
@@ -117,6 +120,76 @@ def test_counting_twice_counts_once(home: Installation) -> None:
             found.append(connection.execute(query).all())
     assert found[0] == found[1]
     assert sum(row.photos for row in found[0]) == 60
+
+
+def write_counts(database: Database, models: int, labels: int, nights: int) -> None:
+    """Write the counts of closed nights of some models: each label has photos in each band."""
+    counts = {"photos": 40, "probability": 30.0, "reviewed": 4, "right_count": 3}
+    weights = {"weight": 40.0, "right_weight": 30.0, "square_weight": 400.0}
+    now = utc_now()
+    with database.write() as connection:
+        for number in range(models * nights):
+            model, night = divmod(number, nights)
+            if not night:
+                facts = {
+                    "name": f"model{model}",
+                    "version": 1,
+                    "sha256": "",
+                    "metrics": {},
+                    "created_at": now,
+                }
+                connection.execute(sa.insert(tables.model_versions).values(id=model + 1, **facts))
+            opened = {
+                "opened_at": now - timedelta(days=night, hours=1),
+                "touched_at": now,
+                "intake": "/intake",
+            }
+            closed = {"state": "closed", "audit_share": 0.1, "kind": "nightly", "model_version_id": model + 1}
+            connection.execute(
+                sa.insert(tables.runs).values(id=number + 1, request_id=str(number), **opened, **closed)
+            )
+            keys = [(f"label {label}", band) for label in range(labels) for band in range(-1, len(BANDS))]
+            rows = [
+                {"run_id": number + 1, "label": label, "is_sure": band > 4, "band": band, **counts, **weights}
+                for label, band in keys
+            ]
+            connection.execute(sa.insert(tables.run_predictions), rows)
+
+
+def test_many_labels_and_models_need_no_more_queries(home: Installation) -> None:
+    """All models, categories and weeks need two queries, and two that tell whether anything has changed."""
+    database = home.database
+    write_counts(database, models=3, labels=60, nights=20)
+    statements: list[str] = []
+
+    def remember(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    sa.event.listen(database._engine, "before_cursor_execute", remember)
+    now = utc_now()
+    found = accuracy.over_time(database, now, ZoneInfo("Europe/Berlin"))
+    assert len(statements) == 4
+    assert [(each.model.name, len(each.categories)) for each in found] == [
+        (f"model{number}", 60) for number in range(3)
+    ]
+    rows = 1 + len(BANDS)
+    for each in found:
+        assert each.recent is not None
+        assert each.recent.photos == sum(week.estimate.photos for week in each.weeks) == 20 * 60 * rows * 40
+        assert {of_label.estimate.photos for of_label in each.categories} == {20 * rows * 40}
+        assert 3 <= len(each.weeks) <= 4
+        # Each estimate is that of its group alone.
+        assert len({of_label.estimate for of_label in each.categories}) == 1
+    (alone,) = accuracy.over_time(database, now, ZoneInfo("Europe/Berlin"), "model1")
+    assert alone == found[1]
+    assert len(statements) == 6
+    run_predictions.count(database, 1)  # without images, nothing remains of the newest night
+    assert accuracy.of_run(database, now, 1) == accuracy.recent(database, now)[0]._replace(categories=())
+    again = accuracy.over_time(database, now, ZoneInfo("Europe/Berlin"))
+    assert again[1:] == found[1:]
+    newest = again[0].recent
+    assert newest is not None
+    assert newest.photos == 19 * 60 * rows * 40
 
 
 def test_the_command_tells_the_same(sqlite_home: Installation) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from returns_pipeline.quality.accuracy import Cell, estimate
+from returns_pipeline.quality.accuracy import Cell, estimate, estimates
 from returns_pipeline.quality.distributions import beta_cdf, beta_quantile, t_tails
 
 _BANDS = (0.3, 0.5, 0.6, 0.7)
@@ -74,10 +74,10 @@ def world(rng: Generator, kind: Kind) -> tuple[list[Cell], float]:
 
 def held(kind: Kind) -> float:
     """Return the share of worlds whose interval holds the truth."""
-    rng, found = np.random.default_rng(17), 0
-    for _ in range(_WORLDS):
-        cells, truth = world(rng, kind)
-        made = estimate(cells)
+    rng = np.random.default_rng(17)
+    worlds = [world(rng, kind) for _ in range(_WORLDS)]
+    found = 0
+    for made, (_, truth) in zip(estimates(cells for cells, _ in worlds), worlds, strict=True):
         assert made is not None
         assert 0 <= made.low <= made.high <= 1
         found += made.low - 1e-9 <= truth <= made.high + 1e-9

@@ -1,7 +1,7 @@
 """Versions of models: how good each is, and which one runs use."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -55,18 +55,25 @@ def list_models(request: Request, context: Pipeline, person: Person) -> HTMLResp
         proposals=[_proposal(each) for each in proposals.shown(context.settings, context.db)],
         used=_used(context),
         names=_names(context),
-        accuracy={name: _accuracy(context, name) for name, _ in listed},
+        accuracy=_accuracy(context, [name for name, _ in listed]),
         recent_days=RECENT_DAYS,
     )
 
 
-def _accuracy(context: Context, name: str) -> dict[str, object]:
-    """Return how often a model is right now, its plots over time, and how many runs are left out."""
+def _accuracy(context: Context, names: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return how often models are right now, their plots over time, and how many runs are left out."""
     now, zone = utc_now(), ZoneInfo(context.settings.timezone)
-    found = accuracy.over_time(context.db, now, name, zone)
+    every, left_out = accuracy.over_time(context.db, now, zone), accuracy.left_out(context.db, now)
     return {
-        "versions": [(each, _weeks_plot(each) if len(each.weeks) > 1 else "") for each in found],
-        "left_out": accuracy.left_out(context.db, now, name),
+        name: {
+            "versions": [
+                (each, _weeks_plot(each) if len(each.weeks) > 1 else "")
+                for each in every
+                if each.model.name == name
+            ],
+            "left_out": left_out.get(name, 0),
+        }
+        for name in names
     }
 
 

@@ -28,7 +28,7 @@ def model_accuracy(context: Pipeline, _: Viewer, name: str) -> Accuracies:
     model_changes.require_model(context, name)
     now, zone = utc_now(), ZoneInfo(context.settings.timezone)
     return Accuracies.of(
-        accuracy.over_time(context.db, now, name, zone), accuracy.left_out(context.db, now, name)
+        accuracy.over_time(context.db, now, zone, name), accuracy.left_out(context.db, now).get(name, 0)
     )
 
 
