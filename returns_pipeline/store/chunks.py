@@ -128,7 +128,7 @@ def claim(db: Database, chunk_id: int, owner: str, worker: str, lease_seconds: f
         "lease_until": now + timedelta(seconds=lease_seconds),
     }
     this = {"chunk": chunk_id}
-    with db.write() as connection:
+    with db.write(repeated=True) as connection:
         claimed = connection.execute(_CLAIM, this | condition | lease | {"worker": worker}).one_or_none()
         if claimed is None:
             return None
@@ -162,7 +162,7 @@ def _shadow(run: Any) -> Shadow | None:
 
 def renew(db: Database, held: Claim, lease_seconds: float) -> None:
     """Extend a lease to `lease_seconds` from now. Raises LeaseLostError if another process has the chunk."""
-    with db.write() as connection:
+    with db.write(repeated=True) as connection:
         _require_lease(connection, held, lease_until=utc_now() + timedelta(seconds=lease_seconds))
 
 
@@ -306,7 +306,7 @@ def finish(
     intake, so that no later scan takes the same file again. `timings` are seconds by stage. Raises
     LeaseLostError if another process has claimed the chunk.
     """
-    with db.write() as connection:
+    with db.write(repeated=True) as connection:
         stored = _require_lease(connection, held)
         if gone:
             connection.execute(

@@ -1,6 +1,7 @@
 """The database, SQLite or PostgreSQL: connections, transactions, migrations."""
 
 import os
+import select
 import sqlite3
 import threading
 import time
@@ -34,8 +35,13 @@ _VERSION: sa.Select[str] = sa.select(sa.column("version_num", sa.String)).select
 #: Seconds between two attempts to take SQLite's write lock. SQLite itself waits up to 0.1 s, and meanwhile
 #: others take the lock again and again.
 _LOCK_PAUSE = 0.001
+#: Parameters of a connection to PostgreSQL beside those of the URL.
+_CONNECT = {"connect_timeout": 10}
 #: Execution options of a transaction that writes.
 WRITING = {"returns_writes": True}
+_REPEATED = WRITING | {"returns_repeats": True}
+#: Execution options of a connection that only reads.
+_READING = {"returns_reads": True}
 
 
 class Database:
@@ -59,18 +65,25 @@ class Database:
             sa.event.listen(self._engine, "connect", _open_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
         else:
-            self._engine = sa.create_engine(
-                self.url, pool_size=2, pool_pre_ping=True, connect_args={"connect_timeout": 10}
-            )
+            self._engine = sa.create_engine(self.url, pool_size=2, connect_args=_CONNECT)
+            sa.event.listen(self._engine, "connect", _open_postgresql)
+            sa.event.listen(self._engine, "checkout", _require_open)
+            sa.event.listen(self._engine, "begin", _begin_postgresql)
+        self._reading = self._engine.execution_options(**_READING)
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """Give a connection for reading. Raises TransientFault if the database does not answer."""
+    def read(self, *, in_parts: bool = False) -> Iterator[sa.Connection]:
+        """Give a connection for reading; `in_parts` if rows are read with `yield_per`.
+
+        Raises TransientFault if the database does not answer.
+        """
         shared: sa.Connection | None = getattr(self._shared, "connection", None)
-        if shared is not None:
+        if shared is not None and not in_parts:
             yield shared
             return
-        with _faults(self.url), self._engine.connect() as connection:
+        # Within a transaction only, PostgreSQL gives a result in parts.
+        engine = self._engine if in_parts else self._reading
+        with _faults(self.url), engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -89,17 +102,19 @@ class Database:
                 self._shared.connection = before
 
     @contextmanager
-    def write(self, *, lasting: bool = False) -> Iterator[sa.Connection]:
+    def write(self, *, lasting: bool = False, repeated: bool = False) -> Iterator[sa.Connection]:
         """Give one transaction: committed at the end, rolled back by any error.
 
         A `lasting` transaction is on the disk when this returns, and so are all earlier ones. A power failure
-        may undo other transactions, but only the newest ones. On SQLite the transaction takes the write lock
-        when it begins, so that it cannot fail half-way because of the lock. Raises TransientFault if the
+        may undo other transactions, but only the newest ones. PostgreSQL waits for the disk in all of them,
+        except in those that are `repeated` if they were undone. On SQLite the transaction takes the write
+        lock when it begins, so that it cannot fail half-way because of the lock. Raises TransientFault if the
         database does not answer.
         """
+        options = _REPEATED if repeated else WRITING
         with (
             _faults(self.url),
-            self._engine.connect().execution_options(**WRITING) as connection,
+            self._engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
             yield connection
@@ -131,6 +146,10 @@ class Database:
                     shown=safe(self.url),
                     reason=error.strerror,
                 ) from error
+
+    def driver_arguments(self) -> dict[str, Any]:
+        """Return what PostgreSQL's driver takes for a connection beside those of this database."""
+        return {**self._engine.dialect.create_connect_args(self.url)[1], **_CONNECT}
 
     def insert(self, table: sa.Table) -> Any:
         """Return the dialect's own INSERT, which supports ON CONFLICT."""
@@ -290,6 +309,38 @@ def _faults(url: sa.URL) -> Iterator[None]:
             shown=safe(url),
             reason=reason.rstrip("."),
         ) from error
+
+
+def _open_postgresql(driver: Any, _record: Any) -> None:
+    driver.autocommit = True  # the "begin" listener starts transactions
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("returns_reads"):
+        # Each statement sees what is committed, within a transaction too.
+        return
+    also = "; SET LOCAL synchronous_commit = off" if options.get("returns_repeats") else ""
+    driver: Any = connection.connection.driver_connection
+    fault: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        driver.execute(f"BEGIN{also}")
+    except fault as error:
+        raise sa.exc.DBAPIError.instance("BEGIN", None, error, fault) from error
+
+
+def _require_open(driver: Any, record: Any, _proxy: Any) -> None:
+    """Let the pool replace a connection that the server has ended. Unlike a ping, this sends nothing."""
+    if "is_used" not in record.info:
+        record.info["is_used"] = True
+        return
+    if driver.closed:
+        raise sa.exc.DisconnectionError
+    socket = select.poll()
+    socket.register(driver.fileno(), select.POLLIN)
+    # An open connection has nothing to read before its next statement.
+    if socket.poll(0):
+        raise sa.exc.DisconnectionError
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:

@@ -73,7 +73,7 @@ def returned_by(db: Database, customer: str) -> set[str]:
 def every(db: Database) -> Iterator[Event]:
     """Yield all events, by customer; some rows at a time."""
     query = sa.select(*_FIELDS).order_by(events.c.customer, events.c.at)
-    with db.read() as connection:
+    with db.read(in_parts=True) as connection:
         for row in connection.execution_options(yield_per=_TOGETHER).execute(query):
             yield _event(row)
 

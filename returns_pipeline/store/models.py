@@ -206,7 +206,7 @@ def shadow_predictions(db: Database, ref: ModelRef) -> Iterator[PredictionPair]:
         )
     )
     query = sa.select(images.c.source_path, of_run.c.label, of_shadow.c.label).select_from(pairs)
-    with db.read() as connection:
+    with db.read(in_parts=True) as connection:
         rows = connection.execute(query.order_by(images.c.id).execution_options(yield_per=1000))
         for path, before, after in rows:
             yield PredictionPair(path, before, after)

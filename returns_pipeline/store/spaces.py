@@ -138,7 +138,7 @@ def vectors(db: Database, space_id: int, wanted: ProductFilter | None = None) ->
     if wanted is not None:
         joined = product_vectors.join(product_images, vector.product_image_id == _image.id)
         query = query.select_from(joined).where(_image.product.in_(products.found(wanted)))
-    with db.read() as connection:
+    with db.read(in_parts=True) as connection:
         ordered = query.order_by(vector.product_image_id).execution_options(yield_per=_TOGETHER)
         for row in connection.execute(ordered):
             yield row.product_image_id, row.vector

@@ -47,9 +47,11 @@ _OUTCOMES = (
         predictions.c.top,
         predictions.c.decision,
         predictions.c.familiarity,
+        # As a condition, PostgreSQL expects one row and reads the predictions of all images for each.
+        images.c.deleted_at,
     )
     .select_from(images.join(runs).outerjoin(predictions, PREDICTION_OF_RUN))
-    .where(images.c.id.in_(sa.bindparam("some", expanding=True)), images.c.deleted_at.is_(None))
+    .where(images.c.id.in_(sa.bindparam("some", expanding=True)))
 )
 
 
@@ -149,8 +151,9 @@ def outcomes(db: Database, wanted: Sequence[int]) -> dict[int, Received]:
     found = {}
     with db.read() as connection:
         for part in bulk.parts(wanted):
-            for row in connection.execute(_OUTCOMES, {"some": part}):
-                found[int(row.id)] = Received._make(row)
+            for *outcome, deleted_at in connection.execute(_OUTCOMES, {"some": part}):
+                if deleted_at is None:
+                    found[int(outcome[0])] = Received._make(outcome)
     return found
 
 

@@ -30,7 +30,7 @@ from returns_pipeline.records.likeness import Uncompared
 from returns_pipeline.records.predictions import UNFAMILIAR_DETAIL, Decision, Embedded
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import chunks
+from returns_pipeline.store import announcements, chunks
 from returns_pipeline.usecases import linking, shadow
 from returns_pipeline.usecases.closing import require_known_kind
 from returns_pipeline.usecases.context import Context
@@ -146,6 +146,8 @@ def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:
             is_of_return = chunks.store(
                 context.db, claim, outcomes, results.embedded, results.coloured, results.uncompared
             )
+            if claim.kind is RunKind.API:
+                announcements.announce(context.db)
     with _timed(timings, "archive"):
         gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
     chunks.finish(context.db, claim, gone, timings, staying)

@@ -5,11 +5,12 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import ConflictError, PipelineError, RefusedError
+from returns_pipeline.errors import ConflictError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Received
 from returns_pipeline.records.jobs import RequestKey
@@ -42,10 +43,14 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request whose images are received; `before` is an accepted request with the same key."""
+    """A request whose images are received: `parts` are being accepted, `arrived` is not yet.
 
-    arrived: Arrived
+    `before` is an accepted request with the same key.
+    """
+
+    arrived: Arrived | None = None
     before: AcceptedUpload | None = None
+    parts: Sequence[asyncio.Task[AcceptedUpload]] = ()
 
 
 class WorkerClient:
@@ -73,17 +78,37 @@ class WorkerClient:
         written. Raises ConflictError if that request had other images, BusyError as `require_room`.
         """
         self.require_room(len(images))
-        if key_id is None and sum(len(content) for _, content in images) <= IN_MEMORY:
+        if key_id is not None:
+            return await run_in_threadpool(self._spooled, images, key_id, number)
+        if sum(len(content) for _, content in images) <= IN_MEMORY:
             return ReceivedRequest(Arrived(Upload((), None, number), images))
-        return await run_in_threadpool(self._spooled, images, key_id, number)
+        return ReceivedRequest(parts=await self._in_parts(images, number))
+
+    async def _in_parts(
+        self, images: Sequence[tuple[str, bytes]], number: str | None
+    ) -> list[asyncio.Task[AcceptedUpload]]:
+        """Write images to the spool, in parts: workers begin with the first while the next are written."""
+        count = -(-len(images) // self._context.settings.api_batch)
+        ends = [len(images) * part // count for part in range(count + 1)]
+        parts: list[asyncio.Task[AcceptedUpload]] = []
+        try:
+            for start, end in pairwise(ends):
+                files = await run_in_threadpool(write_spool, self._context, images[start:end])
+                parts.append(asyncio.create_task(self._accepted(Arrived(Upload(files, None, number)))))
+        except BaseException:
+            # They are accepted all the same, as those of a caller that goes away.
+            for part in parts:
+                part.cancel()
+            raise
+        return parts
 
     def _spooled(
-        self, images: Sequence[tuple[str, bytes]], key_id: str | None, number: str | None
+        self, images: Sequence[tuple[str, bytes]], key_id: str, number: str | None
     ) -> ReceivedRequest:
-        key = RequestKey(key_id, _digest(images, number)) if key_id else None
-        before = self._earlier(key) if key else None
-        files = [] if before else write_spool(self._context, images)
-        return ReceivedRequest(Arrived(Upload(files, key, number)), before)
+        key = RequestKey(key_id, _digest(images, number))
+        if before := self._earlier(key):
+            return ReceivedRequest(before=before)
+        return ReceivedRequest(Arrived(Upload(write_spool(self._context, images), key, number)))
 
     def _earlier(self, key: RequestKey) -> AcceptedUpload | None:
         found = find_by_key(self._context, key)
@@ -115,7 +140,9 @@ class WorkerClient:
         """
         seconds = self._context.settings.api_seconds
         until = asyncio.get_running_loop().time() + seconds
-        accepted = received.before or await self._accepted(received.arrived)
+        accepted = received.before or await (
+            self._accepted(received.arrived) if received.arrived else _together(received.parts)
+        )
         try:
             async with asyncio.timeout_at(until):
                 found = await self._waiting.results(accepted)
@@ -166,6 +193,21 @@ class WorkerClient:
                     await asyncio.sleep(_EXPLAINED_PAUSE)
                 return found
         return None
+
+
+async def _together(parts: Sequence[asyncio.Task[AcceptedUpload]]) -> AcceptedUpload:
+    """Return the parts of a request as one. Raises the fault of a part."""
+    found = await asyncio.gather(*parts, return_exceptions=True)
+    accepted = [part for part in found if isinstance(part, AcceptedUpload)]
+    for fault in found:
+        if isinstance(fault, BaseException):
+            raise fault
+    first = accepted[0]
+    if any(part.model != first.model for part in accepted):
+        raise TransientFault("Another model became active while the images were accepted.", "Try again.")
+    chunk_ids = {chunk_id for part in accepted for chunk_id in part.chunk_ids}
+    images = tuple(image for part in accepted for image in part.images)
+    return first._replace(chunk_ids=tuple(sorted(chunk_ids)), images=images)
 
 
 def _digest(images: Sequence[tuple[str, bytes]], number: str | None = None) -> str:
