@@ -5,6 +5,7 @@ import typer
 from returns_pipeline.cli import (
     access,
     audit,
+    backup,
     catalogue,
     collect,
     data,
@@ -43,6 +44,8 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(images.app, name="images")
 app.command("retry")(requests.retry)
 app.command("retention")(retention.retention)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("collect")(collect.collect)

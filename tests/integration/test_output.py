@@ -81,6 +81,7 @@ READING = {
 #: The others: they change something, run for long, or need a model.
 OTHERS = {
     *("demo", "up", "scan", "classify", "retry", "evaluate", "web", "worker", "beat", "flower", "db upgrade"),
+    *("backup", "restore"),
     *(
         "train fashion-mnist",
         "train fashion-mnist-plus",
