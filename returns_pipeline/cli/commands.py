@@ -17,6 +17,7 @@ from returns_pipeline.cli import (
     images,
     models,
     notify,
+    plan,
     processes,
     recommendations,
     requests,
@@ -45,6 +46,7 @@ app.command("retry")(requests.retry)
 app.command("retention")(retention.retention)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.add_typer(feed.app, name="feed")
 app.add_typer(train_fashion_mnist.app, name="train")

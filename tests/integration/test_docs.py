@@ -48,6 +48,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline users add": "tests/integration/test_rest.py",
     "returns-pipeline users role": "tests/integration/test_people.py",
     "returns-pipeline retention": "tests/integration/test_retention.py",
+    "returns-pipeline plan": "tests/integration/test_plan.py",
     "returns-pipeline notify test": "tests/integration/test_notices.py",
     "returns-pipeline collect": "tests/integration/test_collecting.py",
     "returns-pipeline feed": "tests/integration/test_feeds.py",
