@@ -60,6 +60,7 @@ def plan(
         cores=cores,
         machine_cores=machine_cores,
         keep_days=settings.keep_days,
+        keep_rows_days=settings.keep_rows_days,
         reuse_days=settings.reuse_days,
         uses_objects=any(is_object(str(intake.folder)) for intake in settings.every_intake),
     )
