@@ -1,7 +1,7 @@
 """`returns-pipeline plan`: which machines, which database and how much money a night needs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -39,6 +39,9 @@ def plan(
         float | None, typer.Option(min=0.01, help="How long would a night take with so many cores?")
     ] = None,
     machine_cores: Annotated[int, typer.Option(min=1, help="Cores of a machine.")] = 16,
+    database: Annotated[
+        Literal["sqlite", "postgresql"] | None, typer.Option(help="Default: that of RETURNS_DATABASE_URL.")
+    ] = None,
     price_core: Annotated[float, typer.Option(min=0, help="The price of an hour of a core.")] = 0.0,
     price_gb: Annotated[float, typer.Option(min=0, help="Of a GB of storage for a month.")] = 0.0,
     price_requests: Annotated[
@@ -54,6 +57,8 @@ def plan(
 
     settings = load_settings()
     cost = _costs(settings, model or settings.model, folder, seconds if measure or folder else None)
+    if database:
+        cost = planning.with_database(cost, database)
     demand = Demand(
         photos=photos,
         hours=hours,

@@ -64,7 +64,7 @@ def measure(settings: Settings, bundle: Bundle, folder: Path | None, seconds: fl
             stages = costs.stages_of_night(database, bundle.ref) or {}
         finally:
             context.close()
-    return _costs(settings, spent, stages, photos)
+        return _costs(settings, spent, stages, photos)
 
 
 def _night(context: Context, queue: InProcessQueue, photos: Sequence[Path], count: int) -> dict[Task, float]:

@@ -1,5 +1,7 @@
 """Plans: what many photos need follows from the costs of one, wherever these are from."""
 
+from pathlib import Path
+
 import pytest
 
 from returns_pipeline.errors import RefusedError
@@ -7,7 +9,7 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.plans import CostSource, Demand, Prices
 from returns_pipeline.usecases import planning
 from tests.integration.test_reviews import closed_run
-from tests.support import SAMPLES, Installation
+from tests.support import Installation
 
 
 def test_a_plan_grows_with_the_photos_and_shrinks_with_the_hours(sqlite_home: Installation) -> None:
@@ -45,17 +47,18 @@ def test_the_last_night_tells_what_a_photo_costs(home: Installation) -> None:
     assert costs.photo_bytes == round(sum(sizes) / len(sizes))
 
 
-def test_the_command_measures_photos_and_changes_nothing(sqlite_home: Installation) -> None:
+def test_the_command_measures_photos_and_changes_nothing(sqlite_home: Installation, tmp_path: Path) -> None:
     """`plan --measure` classifies photos in a home of its own: the installation has no run afterwards."""
     done = sqlite_home.json(
-        *("plan", "--photos", "1000000", "--hours", "2", "--measure", "--folder", str(SAMPLES)),
-        *("--seconds", "1", "--price-core", "0.05", "--price-gb", "0.02"),
+        *("plan", "--photos", "1000000", "--hours", "2", "--measure", "--seconds", "1"),
+        *("--price-core", "0.05", "--price-gb", "0.02"),
     )
     assert done["photo"]["source"] == "measured"
     assert done["photo"]["worker_ms"] > 0
     assert done["plan"]["core_hours"] == pytest.approx(done["photo"]["worker_ms"] / 3.6)
     assert done["plan"]["money"]["total"] > done["plan"]["money"]["storage"] > 0
     assert sqlite_home.json("runs", "list") == []
-    lines = sqlite_home.run("plan", "--photos", "1000", "--model", "stub")
-    assert lines.returncode == 3
-    assert "Add --measure" in lines.stderr
+    refused = sqlite_home.run("plan", "--photos", "1000", "--model", "stub")
+    assert (refused.returncode, "Add --measure" in refused.stderr) == (3, True)
+    empty = sqlite_home.run("plan", "--photos", "1000", "--measure", "--folder", str(tmp_path / "home"))
+    assert (empty.returncode, "has no photos" in empty.stderr) == (3, True), empty.stderr
