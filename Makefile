@@ -1,6 +1,6 @@
 # `make help` lists the targets. They write to .venv, var/ and site/ and change nothing else on the machine.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench load messages screenshots docs requirements clean
+.PHONY: help demo test faults lint bench load scale messages screenshots docs requirements clean
 
 SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -34,6 +34,9 @@ bench: .venv/bench ## Measure the pipeline against its limit, its peers and its 
 
 load: .venv/dev ## Measure how long a photo sent over HTTP waits for its answer
 	@$(BIN)/python -m benchmarks.load $(ARGS)
+
+scale: .venv/dev ## Measure each step among ten million photos: ARGS="--database sqlite --images 1000000"
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 screenshots: .venv/dev ## Take the screenshots of the README again, or of every page: ARGS=FOLDER; needs chromium
 	@$(BIN)/python -m tests.e2e.screenshots $(ARGS)

@@ -64,6 +64,11 @@ def server_cpu_seconds(url: str) -> float:
     return float(ended + sum(each.user + each.system for each in times))
 
 
+def server_process(url: str) -> int:
+    """Return the process of the PostgreSQL server of `url`."""
+    return int(_servers[_host(url)].get_pid())
+
+
 @contextmanager
 def empty_database(kind: str, folder: Path, server: Callable[[], str]) -> Iterator[str]:
     """Yield the URL of an empty database; `server` returns the URL of PostgreSQL if it is needed."""

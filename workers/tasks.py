@@ -19,6 +19,7 @@ from returns_pipeline.usecases import (
     judging,
     learning,
     notices,
+    old_runs,
     photo_looks,
     product_comparison,
     retention,
@@ -128,6 +129,7 @@ def sweep() -> None:
 def remove_old_photos() -> None:
     """Remove some of the photos that are older than RETURNS_KEEP_DAYS, if no run is open."""
     retention.remove_some(context())
+    old_runs.remove_some(context())
 
 
 @app.task(ignore_result=True, **_RETRY)

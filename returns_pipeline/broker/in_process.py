@@ -19,6 +19,7 @@ from returns_pipeline.usecases import (
     judging,
     learning,
     notices,
+    old_runs,
     photo_looks,
     product_comparison,
     retention,
@@ -102,6 +103,11 @@ class InProcessQueue:
         USE_CASES[message.task](context, request_id, *message.arguments)
 
 
+def _remove_old(context: Context) -> None:
+    retention.remove_some(context)
+    old_runs.remove_some(context)
+
+
 #: The use case of each task, called with the context, the message's id and its arguments.
 USE_CASES: dict[Task, Callable[..., object]] = {
     Task.SCAN: runs.scan_on_request,
@@ -125,7 +131,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.LEARN: lambda context, _: learning.learn_nightly(context),
     Task.PLAN_RETRAINING: lambda context, _: retraining.plan(context),
     Task.RETRAIN: lambda context, _, retraining_id: retraining.retrain(context, retraining_id),
-    Task.RETENTION: lambda context, _: retention.remove_some(context),
+    Task.RETENTION: lambda context, _: _remove_old(context),
     Task.COMPARE_RETURNS: lambda context, _: product_comparison.compare_returns(context),
     Task.JUDGE_RETURNS: lambda context, _: judging.judge_queued(context),
     Task.SWEEP: lambda context, _: sweep(context),

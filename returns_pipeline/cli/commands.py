@@ -18,6 +18,7 @@ from returns_pipeline.cli import (
     images,
     models,
     notify,
+    plan,
     processes,
     recommendations,
     requests,
@@ -48,6 +49,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("plan")(plan.plan)
 app.command("collect")(collect.collect)
 app.add_typer(feed.app, name="feed")
 app.add_typer(train_fashion_mnist.app, name="train")

@@ -1,4 +1,4 @@
-"""`returns-pipeline retention`: what is older than RETURNS_KEEP_DAYS, and its removal by hand."""
+"""`returns-pipeline retention`: what is older than it may be kept, and its removal by hand."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +9,18 @@ from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import Json
 
 if TYPE_CHECKING:
-    from returns_pipeline.records.removal import RetentionCounts
+    from returns_pipeline.records.removal import OldRunCounts, RetentionCounts
     from returns_pipeline.usecases.strays import Strays
+
+#: Why the rows of an old run are kept, by KeptRun.
+_KEPT_RUNS = {
+    "has photos": "its photos are not removed yet",
+    "stays in intake": "a photo could not be moved out of its intake",
+    "waits for review": "a photo waits for a review",
+    "has open return": "a return is not decided",
+    "is evidence": "a photo of a return that is not decided repeats one of its photos",
+    "has files to remove": "the file of a deleted photo is still there",
+}
 
 
 def retention(
@@ -25,18 +35,21 @@ def retention(
 ) -> None:
     """Remove the photos that are older than RETURNS_KEEP_DAYS now. Their results stay.
 
-    Photos that wait for a review, and those of runs that are not finished, are kept.
+    Photos that wait for a review, and those of runs that are not finished, are kept. With
+    RETURNS_KEEP_ROWS_DAYS, the rows of older runs are removed too; counts and categories of a run stay.
     """
     from returns_pipeline.photos.sources import Sources
-    from returns_pipeline.usecases import retention, strays
+    from returns_pipeline.usecases import old_runs, retention, strays
 
     settings, database = open_installation()
     photos = Sources()
     oldest = None
     if dry_run:
         counts, oldest = retention.preview(settings, database)
+        rows = old_runs.preview(settings, database)
     else:
         counts = retention.remove_all(settings, database, photos)
+        rows = old_runs.remove_all(settings, database)
     found = strays.look(settings, database, photos, removes_old=with_strays and not dry_run)
     if as_json:
         console.print_json(
@@ -45,6 +58,8 @@ def retention(
                 "keep_days": settings.keep_days,
                 **counts._asdict(),
                 "oldest": oldest.isoformat() if oldest else None,
+                "keep_rows_days": settings.keep_rows_days,
+                "rows": rows._asdict(),
                 "strays": [_as_dict(each) for each in found],
             }
         )
@@ -54,6 +69,9 @@ def retention(
         console.print_line(line)
     if oldest:
         console.print_line(f"The oldest came in on {oldest:%Y-%m-%d}.")
+    if settings.keep_rows_days:
+        for line in _row_lines(verb, rows):
+            console.print_line(line)
     for each in found:
         if each.files:
             console.print_line(_stray_line(each))
@@ -69,6 +87,16 @@ def _lines(verb: str, counts: "RetentionCounts") -> list[str]:
         sentence.format(count=f"{count:,}")
         for name, sentence in RETENTION_KEPT.items()
         if (count := getattr(counts, name))
+    ]
+
+
+def _row_lines(verb: str, rows: "OldRunCounts") -> list[str]:
+    from returns_pipeline.report.words import counted
+
+    lines = [f"{verb} the rows of {counted(rows.runs, 'run')}, {counted(rows.images, 'photo')}."]
+    return lines + [
+        f"Kept the rows of {counted(count, 'run')}: {_KEPT_RUNS[reason]}."
+        for reason, count in rows.kept.items()
     ]
 
 

@@ -1,6 +1,8 @@
 """Deleted images, and photos that are removed because of their age."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 #: The name that a deleted image has in lists and files.
@@ -75,3 +77,22 @@ class RetentionPass(NamedTuple):
     finished_at: datetime | None
     counts: RetentionCounts
     error: str | None
+
+
+class KeptRun(StrEnum):
+    """Why the rows of an old run are kept."""
+
+    HAS_PHOTOS = "has photos"
+    STAYS_IN_INTAKE = "stays in intake"
+    WAITS_FOR_REVIEW = "waits for review"
+    HAS_OPEN_RETURN = "has open return"
+    IS_EVIDENCE = "is evidence"
+    HAS_FILES_TO_REMOVE = "has files to remove"
+
+
+class OldRunCounts(NamedTuple):
+    """Old runs whose rows were or would be removed, their photos, and the runs that are kept, by reason."""
+
+    runs: int
+    images: int
+    kept: Mapping[KeptRun, int]

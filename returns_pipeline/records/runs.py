@@ -115,6 +115,7 @@ class RunSummary:
     """A run in numbers; None means not yet known.
 
     `coloured` counts the photos whose colours the run's model does not see. Lists of runs leave it out: None.
+    `rows_removed_at` is when the last row of its photos was removed because of its age.
     """
 
     id: int
@@ -129,6 +130,7 @@ class RunSummary:
     report: Path | None
     left: LeftBehind = NOTHING_LEFT
     coloured: int | None = None
+    rows_removed_at: datetime | None = None
 
     @property
     def seconds(self) -> float | None:

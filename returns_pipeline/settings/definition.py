@@ -138,6 +138,14 @@ class Settings(BaseSettings):
         "from the moment at which each came in. Older ones are removed every day, except those that wait for "
         "a review; their results stay. 0: photos are kept for ever.",
     )
+    keep_rows_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days for which the rows of photos are kept: names, predictions, reviews. Older runs "
+        "lose theirs once no photo of them is kept and nothing waits for a person; counts, categories and "
+        "reports stay. It needs KEEP_DAYS, with at most as many days. 0: rows are kept for ever.",
+    )
     learn_events: int = Field(
         1000,
         ge=0,
@@ -580,6 +588,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "RETURNS_WEBHOOKS needs RETURNS_WEBHOOK_SECRET, so that receivers can tell a notice from a "
                 "forgery: `returns-pipeline notify secret` makes one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_rows_without_photos(self) -> Self:
+        if self.keep_rows_days and not 0 < self.keep_days <= self.keep_rows_days:
+            raise ValueError(
+                "RETURNS_KEEP_ROWS_DAYS needs RETURNS_KEEP_DAYS, with at most as many days: the row of a "
+                "photo says where it is"
             )
         return self
 

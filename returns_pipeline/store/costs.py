@@ -7,10 +7,12 @@ from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.runs import OF_INTAKE
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
-from returns_pipeline.store.tables import chunks, model_versions, of_stages, runs
+from returns_pipeline.store.tables import chunks, images, model_versions, of_stages, runs
 
 #: Of a night, so many chunks count, and only chunks and runs with at least so many images.
 _OF_NIGHT, _LEAST_IMAGES = 100, 16
+#: Of a night, so many chunks count for the size of a photo.
+_OF_SIZES = 10
 #: Of a run of uploads, so many chunks count, and these stages. The others cost the same for any size.
 _OF_UPLOADS = 20
 _STAGES_OF_IMAGES = ("read", "decode", "codes", "predict")
@@ -27,7 +29,42 @@ def of_night(db: Database, model: ModelRef) -> float | None:
 
     Leaves out small runs, small chunks, and chunks whose files were only moved.
     """
-    night = (
+    stages = stages_of_night(db, model)
+    return sum(stages.values()) if stages else None
+
+
+def stages_of_night(db: Database, model: ModelRef) -> dict[str, float] | None:
+    """Return the process seconds for one image by stage, as `of_night`."""
+    measured = (
+        sa.select(chunks.c.size, chunks.c.timings)
+        .where(chunks.c.run_id == _newest_night(model), chunks.c.state == ChunkState.DONE)
+        .limit(_OF_NIGHT)
+    )
+    with db.read() as connection:
+        rows = [
+            row
+            for row in connection.execute(measured)
+            if row.size >= _LEAST_IMAGES and row.timings and "predict" in row.timings
+        ]
+    size = sum(row.size for row in rows)
+    spent: dict[str, float] = {}
+    for row in rows:
+        for stage, milliseconds in of_stages(row.timings).items():
+            spent[stage] = spent.get(stage, 0.0) + milliseconds
+    return {stage: milliseconds / 1000 / size for stage, milliseconds in spent.items()} if size else None
+
+
+def bytes_of_night(db: Database, model: ModelRef) -> int | None:
+    """Return the mean bytes of a photo in the first chunks of the model's newest night; None without one."""
+    some = sa.select(chunks.c.id).where(chunks.c.run_id == _newest_night(model)).limit(_OF_SIZES)
+    query = sa.select(sa.func.avg(images.c.size)).where(images.c.chunk_id.in_(some))
+    with db.read() as connection:
+        found = connection.execute(query).scalar()
+    return None if found is None else round(found)
+
+
+def _newest_night(model: ModelRef) -> sa.ScalarSelect[int]:
+    return (
         sa.select(runs.c.id)
         .select_from(RUNS_WITH_MODEL)
         .where(
@@ -38,20 +75,8 @@ def of_night(db: Database, model: ModelRef) -> float | None:
         )
         .order_by(runs.c.id.desc())
         .limit(1)
+        .scalar_subquery()
     )
-    measured = (
-        sa.select(chunks.c.size, chunks.c.timings)
-        .where(chunks.c.run_id == night.scalar_subquery(), chunks.c.state == ChunkState.DONE)
-        .limit(_OF_NIGHT)
-    )
-    with db.read() as connection:
-        rows = [
-            row
-            for row in connection.execute(measured)
-            if row.size >= _LEAST_IMAGES and row.timings and "predict" in row.timings
-        ]
-    size = sum(row.size for row in rows)
-    return sum(sum(of_stages(row.timings).values()) for row in rows) / 1000 / size if size else None
 
 
 def of_uploads(db: Database, run_id: int) -> float | None:

@@ -351,6 +351,7 @@ def summary_of(connection: sa.Connection, row: Any) -> RunSummary:
         csv=_path(row.csv_path),
         report=_path(row.report_path),
         left=LeftBehind(row.still_changing, row.skipped, row.unreadable_folders),
+        rows_removed_at=row.rows_removed_at,
     )
 
 

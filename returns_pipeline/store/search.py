@@ -8,11 +8,12 @@ import sqlalchemy as sa
 
 from returns_pipeline.records.images import Filter
 from returns_pipeline.records.search import MOST_COUNTED, Found, Place, Search, Term
-from returns_pipeline.store import browsing, search_conditions, search_index
+from returns_pipeline.store import browsing, search_conditions, search_groups, search_index
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import SHOWN_PATH
 from returns_pipeline.store.search_conditions import Conditions
-from returns_pipeline.store.search_index import BLOCK, ROOT, grams_of_term, key, searchable, unpacked
+from returns_pipeline.store.search_index import ROOT, grams_of_term, key, searchable
+from returns_pipeline.store.search_places import BLOCK, places_of, unpacked
 from returns_pipeline.store.tables import images, runs, search_grams
 
 #: Trigrams of a term that are read for every block; the rarest are chosen.
@@ -183,8 +184,13 @@ class _Query:
 
     def _indexed(self, conditions: Conditions, first: int, end: int, ascending: bool) -> Iterator[int]:
         step = _FIRST_CHECKED
-        for low, high in _windows(first, end, _FIRST_BLOCKS, _MOST_BLOCKS, ascending):
-            found = self._candidates(low, high)
+        blocks = search_groups.possible(self._connection, self._grams.values(), first, end)
+        numbered = {term.number // BLOCK for term in self._terms if term.number is not None}
+        blocks = sorted({*blocks, *(block for block in numbered if first <= block < end)})
+        if not ascending:
+            blocks.reverse()
+        for low, high in _windows(0, len(blocks), _FIRST_BLOCKS, _MOST_BLOCKS, ascending=True):
+            found = self._candidates(blocks[low:high])
             waiting: list[int] = []
             for block in sorted(found, reverse=not ascending):
                 start = block * BLOCK
@@ -195,18 +201,18 @@ class _Query:
                     within = sa.and_(images.c.id >= start, images.c.id < start + BLOCK)
                     yield from self._matching(conditions, within, ascending)
                     continue
-                places = _places(found[block])
+                places = places_of(found[block])
                 waiting += [start + place for place in (places if ascending else reversed(places))]
                 while len(waiting) >= step:
                     yield from self._checked(conditions, waiting[:step], ascending)
                     waiting, step = waiting[step:], _AT_ONCE
             yield from self._checked(conditions, waiting, ascending)
 
-    def _candidates(self, low: int, high: int) -> dict[int, int]:
-        """Return the blocks from `low` to below `high` that may hold matches, with their places as bits."""
+    def _candidates(self, blocks: Sequence[int]) -> dict[int, int]:
+        """Return those of some blocks that may hold matches, with their places as bits."""
         result: dict[int, int] | None = None
         for term in self._terms:
-            of_term = self._of_term(term, low, high)
+            of_term = self._of_term(term, blocks)
             result = (
                 of_term
                 if result is None
@@ -214,11 +220,11 @@ class _Query:
             )
         return result or {}
 
-    def _of_term(self, term: Term, low: int, high: int) -> dict[int, int]:
+    def _of_term(self, term: Term, blocks: Sequence[int]) -> dict[int, int]:
         grams = self._grams[term]
         rows = self._connection.execute(
             sa.select(search_grams.c.block, search_grams.c.gram, search_grams.c.places).where(
-                search_grams.c.block.in_(range(low, high)), search_grams.c.gram.in_(grams)
+                search_grams.c.block.in_(blocks), search_grams.c.gram.in_(grams)
             )
         ).all()
         found: dict[int, list[int]] = {}
@@ -228,7 +234,7 @@ class _Query:
             counts[gram] += bits.bit_count()
             found.setdefault(block, []).append(bits)
         result = {block: _all(of_block) for block, of_block in found.items() if len(of_block) == len(grams)}
-        if term.number is not None and low <= (block := term.number // BLOCK) < high:
+        if term.number is not None and (block := term.number // BLOCK) in blocks:
             result[block] = result.get(block, 0) | 1 << term.number % BLOCK
         # The rarest suffice from now on: each match is compared with its name.
         self._grams[term] = sorted(grams, key=counts.__getitem__)[:_GRAMS]
@@ -273,17 +279,3 @@ def _all(bits: Iterable[int]) -> int:
     for each in bits:
         result &= each
     return result
-
-
-def _places(bits: int) -> list[int]:
-    """Return the places of the bits that are set, ascending."""
-    found = []
-    for at, byte in enumerate(bits.to_bytes(BLOCK // 8, "little")):
-        if byte:
-            found += [8 * at + bit for bit in _BITS_OF_BYTE[byte]]
-    return found
-
-
-_BITS_OF_BYTE: tuple[tuple[int, ...], ...] = tuple(
-    tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)
-)

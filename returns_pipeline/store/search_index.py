@@ -2,29 +2,27 @@
 
 Image ids are divided into blocks. For each block and trigram one row holds the images of the block whose
 names have the trigram, so a search reads a few rows for each block, newest block first, and stops when its
-page is full. Databases' own trigram indexes read every match of a frequent trigram first.
+page is full. It leaves out blocks that lack one of the trigrams (`search_groups`). Databases' own trigram
+indexes read every match of a frequent trigram first.
 
 Only blocks that are settled are indexed, in the sweep: the statements that insert images cost nothing. The
 rows of one block are written together, and again only if one of its images is deleted. Newer images are few;
 a search reads their names.
 """
 
-import struct
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
 from returns_pipeline.records.text import fold
-from returns_pipeline.store import bulk
+from returns_pipeline.store import bulk, search_groups
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import SHOWN_PATH
+from returns_pipeline.store.search_places import BLOCK, packed
 from returns_pipeline.store.tables import images, runs, search_grams, search_progress
 
-#: Ids in a block.
-BLOCK = 4096
-_BITMAP_BYTES = BLOCK // 8
 _COLUMNS = ("block", "gram", "places")
 
 #: The folder that an image's name is relative to: the intake of its run.
@@ -96,6 +94,7 @@ def index(db: Database, roots: Sequence[str], seconds: float) -> int:
             bulk.insert(connection, search_grams, _COLUMNS, rows)
         indexed_end = end
         count += found
+    search_groups.extend(db, indexed_end // BLOCK, deadline)
     return count
 
 
@@ -162,6 +161,11 @@ def rebuild(connection: sa.Connection, image_ids: Iterable[int], roots: Sequence
             rows, _, _ = _rows(connection, start, roots)
             connection.execute(sa.delete(search_grams).where(search_grams.c.block == start // BLOCK))
             bulk.insert(connection, search_grams, _COLUMNS, rows)
+            search_groups.add(connection, [(start // BLOCK, gram) for gram in _grams_of_rows(rows)])
+
+
+def _grams_of_rows(rows: Sequence[bulk.Row]) -> Iterator[int]:
+    return (int(row[1] or 0) for row in rows)
 
 
 def _deleted(connection: sa.Connection, start: int) -> int:
@@ -187,24 +191,4 @@ def _rows(connection: sa.Connection, start: int, roots: Sequence[str]) -> tuple[
         for gram in _grams_of_name(searchable(path, root, roots)):
             places[gram].append(image_id - start)
     block = start // BLOCK
-    return [(block, key(gram), _packed(those)) for gram, those in places.items()], len(found), deleted
-
-
-def _packed(places: Sequence[int]) -> bytes:
-    if 2 * len(places) < _BITMAP_BYTES:
-        return struct.pack(f"<{len(places)}H", *places)
-    return _bits(places).to_bytes(_BITMAP_BYTES, "little")
-
-
-def unpacked(places: bytes) -> int:
-    """Return the places of a row as the bits of a number."""
-    if len(places) == _BITMAP_BYTES:
-        return int.from_bytes(places, "little")
-    return _bits(struct.unpack(f"<{len(places) // 2}H", places))
-
-
-def _bits(places: Iterable[int]) -> int:
-    bits = bytearray(_BITMAP_BYTES)
-    for place in places:
-        bits[place >> 3] |= 1 << (place & 7)
-    return int.from_bytes(bits, "little")
+    return [(block, key(gram), packed(those)) for gram, those in places.items()], len(found), deleted

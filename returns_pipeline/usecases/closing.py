@@ -11,6 +11,7 @@ from returns_pipeline.records.tasks import Task
 from returns_pipeline.report import write_report
 from returns_pipeline.store import (
     images,
+    old_runs,
     product_comparisons,
     review_queue,
     run_closing,
@@ -105,9 +106,16 @@ def _send_what_follows(context: Context, summary: RunSummary) -> None:
 
 
 def update_report(context: Context, run_id: int) -> None:
-    """Write the report and the counts of a closed run again if reviews came after them. May run twice."""
+    """Write the report and the counts of a closed run again if reviews came after them. May run twice.
+
+    Those of a run whose rows have begun to leave stay as they are.
+    """
     corrected_at = run_closing.newest_correction(context.db, run_id)
     if corrected_at is None:
+        return
+    if old_runs.is_leaving(context.db, run_id):
+        # It could show only the photos that are left.
+        run_closing.end_correction(context.db, run_id, corrected_at)
         return
     summary = runs.existing(context.db, run_id)
     _write_report(context, summary)

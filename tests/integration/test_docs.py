@@ -50,6 +50,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline retention": "tests/integration/test_retention.py",
     "returns-pipeline backup": "tests/integration/test_backup.py",
     "returns-pipeline restore": "tests/integration/test_backup.py",
+    "returns-pipeline plan": "tests/integration/test_plan.py",
     "returns-pipeline notify test": "tests/integration/test_notices.py",
     "returns-pipeline collect": "tests/integration/test_collecting.py",
     "returns-pipeline feed": "tests/integration/test_feeds.py",

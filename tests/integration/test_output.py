@@ -114,7 +114,7 @@ OTHERS = {
         "catalogue show",
         "catalogue remove",
     ),
-    *("collect", "events import", "events forget", "recommendations show", "recommendations learn"),
+    *("plan", "collect", "events import", "events forget", "recommendations show", "recommendations learn"),
     *("recommendations evaluate", "catalogue embed", "catalogue evaluate", "train embedding"),
 }
 

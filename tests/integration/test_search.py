@@ -1,5 +1,6 @@
 """The search finds exactly the photos that fulfil it, on both databases, in pages, by an index."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +15,17 @@ from benchmarks.data.desk_rows import fill
 from returns_pipeline.records.images import Filter, ImageState
 from returns_pipeline.records.search import Found, Place
 from returns_pipeline.records.text import fold
-from returns_pipeline.store import search_index
+from returns_pipeline.store import search_groups
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import images, review_changes, runs, search_grams
+from returns_pipeline.store.search_places import BLOCK
+from returns_pipeline.store.tables import images, review_changes, runs, search_grams, search_progress
 from returns_pipeline.usecases import search
 from returns_pipeline.usecases.runs import classify_paths, scan
 from returns_pipeline.usecases.sweep import sweep
 from tests.databases import KINDS, migrated_database
 from tests.support import Installation, write_images
 
-_COUNT = 2 * search_index.BLOCK + 1000
+_COUNT = 2 * BLOCK + 1000
 _READS_ALL = re.compile(
     r"(?:SCAN|Seq Scan on) (?:images|chunks|predictions|review_changes|search_grams)\b(?! USING)"
 )
@@ -42,7 +44,8 @@ def desk(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ins
         home = Installation(settings_of_home(folder / "home", database_url=url), database)
         # PostgreSQL's ids are settled at the second call.
         indexed = [search.index_names(database, home.settings) for _ in range(3)]
-        assert sum(indexed) == 2 * search_index.BLOCK - 1  # there is no image 0
+        assert sum(indexed) == 2 * BLOCK - 1  # there is no image 0
+        search_groups.extend(database, 1, math.inf, least=1)
         yield home
         database.close()
 
@@ -220,6 +223,36 @@ def test_photos_are_found_before_and_after_their_names_are_indexed(home: Install
     sweep(context)
     with home.database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(search_grams)).scalar_one() == 0
+
+
+def test_blocks_that_lack_a_trigram_are_left_out(home: Installation) -> None:
+    """Groups know each block of a trigram; blocks that are in no group yet, and none of a lost one, stay."""
+    blocks = search_groups.GROUP + 40
+    rows = [{"block": block, "gram": 1, "places": b"\0\0"} for block in range(blocks)]
+    rows += [{"block": block, "gram": 2, "places": b"\0\0"} for block in (3, 30, search_groups.GROUP + 7)]
+    with home.database.write() as connection:
+        connection.execute(sa.insert(search_grams), rows)
+        connection.execute(
+            sa.insert(search_progress).values(
+                id=1, indexed_end=0, settled_end=0, seen_end=0, seen_transaction=0
+            )
+        )
+
+    def possible(*terms: list[int]) -> list[int]:
+        with home.database.read() as connection:
+            return search_groups.possible(connection, terms, 2, blocks)
+
+    assert possible([1, 2]) == list(range(2, blocks))
+    search_groups.extend(home.database, blocks - 3, math.inf)
+    newer = list(range(blocks - 3, blocks))
+    for _ in range(2):
+        assert possible([1], [2]) == [3, 30, search_groups.GROUP + 7, *newer]
+        assert possible([1, 9]) == newer
+        assert possible([1]) == possible() == list(range(2, blocks))
+        search_groups.extend(home.database, blocks - 3, math.inf, least=1)
+    with home.database.write() as connection:
+        search_groups.add(connection, [(5, 2)])
+    assert possible([2]) == [3, 5, 30, search_groups.GROUP + 7, *newer]
 
 
 def test_special_characters_mean_themselves(home: Installation) -> None:

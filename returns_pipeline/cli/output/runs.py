@@ -40,6 +40,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
         "model": str(run.model),
         "csv": str(run.csv) if run.csv else None,
         "report": str(run.report) if run.report else None,
+        "rows_removed_at": run.rows_removed_at.isoformat() if run.rows_removed_at else None,
     }
 
 

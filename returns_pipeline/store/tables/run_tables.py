@@ -53,6 +53,10 @@ runs = sa.Table(
     # The folder that was scanned, and its file system as text that survives a reboot. NULL: not scanned.
     sa.Column("intake", PathText),
     sa.Column("file_system", sa.Text),
+    # When the rows of its photos began to be removed because of their age, and when the last one was. The
+    # report and the counts stay as they were.
+    sa.Column("rows_leaving_at", UtcDateTime),
+    sa.Column("rows_removed_at", UtcDateTime),
     one_of("kind", *RunKind.written()),
     one_of("state", *RunState.written()),
     sa.CheckConstraint(

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 
 from returns_pipeline.store.tables.columns import metadata
 
-#: Which images of a block have a trigram in their names. A block is a range of BLOCK ids.
+#: Which images of a block have a trigram in their names. A block is a range of BLOCK ids; a negative block is
+#: a group of blocks, see store.search_groups.
 search_grams = sa.Table(
     "search_grams",
     metadata,
@@ -28,4 +29,6 @@ search_progress = sa.Table(
     # PostgreSQL: the end of the ids at an earlier moment, and the first transaction after that moment.
     sa.Column("seen_end", sa.BigInteger, nullable=False),
     sa.Column("seen_transaction", sa.BigInteger, nullable=False),
+    # Blocks below it are in their groups.
+    sa.Column("grouped_end", sa.BigInteger, nullable=False, server_default="0"),
 )

@@ -1,0 +1,1 @@
+"""How long each step takes among ten million photos, and how many bytes a photo has in each table."""

@@ -1,0 +1,152 @@
+"""`returns-pipeline plan`: which machines, which database and how much money a night needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from returns_pipeline.cli import console
+from returns_pipeline.cli.options import Json
+
+if TYPE_CHECKING:
+    from returns_pipeline.records.plans import Demand, PhotoCosts, Plan
+    from returns_pipeline.settings import Settings
+    from returns_pipeline.store.database import Database
+
+#: Where the costs of a photo are from, by CostSource.
+_SOURCES = {
+    "measured": "measured on this machine now",
+    "nights": "as in the last night of this model here",
+    "shipped": "as measured for this release; --measure measures it here",
+}
+
+
+def plan(
+    photos: Annotated[int, typer.Option(min=1, max=10**12, help="Photos of a night.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=24, help="Hours that the night may last.")] = 4.0,
+    model: Annotated[str, typer.Option(help="NAME or NAME/VERSION. Default: RETURNS_MODEL.")] = "",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the processor time of a photo on this machine first.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="With --measure: a folder of photos. Default: drawn ones."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long --measure takes, about.")] = 10.0,
+    cores: Annotated[
+        float | None, typer.Option(min=0.01, help="How long would a night take with so many cores?")
+    ] = None,
+    machine_cores: Annotated[int, typer.Option(min=1, help="Cores of a machine.")] = 16,
+    database: Annotated[
+        Literal["sqlite", "postgresql"] | None, typer.Option(help="Default: that of RETURNS_DATABASE_URL.")
+    ] = None,
+    price_core: Annotated[float, typer.Option(min=0, help="The price of an hour of a core.")] = 0.0,
+    price_gb: Annotated[float, typer.Option(min=0, help="Of a GB of storage for a month.")] = 0.0,
+    price_requests: Annotated[
+        float, typer.Option(min=0, help="Of a million requests to an object store.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Compute what a night of many photos needs: machines, database, storage, requests and money."""
+    from returns_pipeline.records.places import is_object
+    from returns_pipeline.records.plans import Demand, Prices
+    from returns_pipeline.settings import load_settings
+    from returns_pipeline.usecases import planning
+
+    settings = load_settings()
+    cost = _costs(settings, model or settings.model, folder, seconds if measure or folder else None)
+    if database:
+        cost = planning.with_database(cost, database)
+    demand = Demand(
+        photos=photos,
+        hours=hours,
+        cores=cores,
+        machine_cores=machine_cores,
+        keep_days=settings.keep_days,
+        keep_rows_days=settings.keep_rows_days,
+        reuse_days=settings.reuse_days,
+        uses_objects=any(is_object(str(intake.folder)) for intake in settings.every_intake),
+    )
+    found = planning.plan(cost, demand, Prices(price_core, price_gb, price_requests))
+    if as_json:
+        console.print_json(_as_dict(cost, demand, found))
+        return
+    for line in _lines(cost, demand, found):
+        console.print_line(line)
+
+
+def _costs(settings: "Settings", model: str, folder: Path | None, seconds: float | None) -> "PhotoCosts":
+    """Return the costs of a photo of a model; measured for some `seconds`, or as the database knows them."""
+    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline.usecases import planning
+
+    database = _database(settings)
+    bundle = find_bundle(settings.models_dir, _version(database, model))
+    if seconds is None:
+        return planning.costs_of(settings, database, bundle.ref)
+    from returns_pipeline.host.plan_measuring import measure
+
+    return measure(settings, bundle, folder, seconds)
+
+
+def _database(settings: "Settings") -> "Database | None":
+    """Return the installation's database; None if there is none yet, or it does not answer."""
+    from returns_pipeline.errors import ConfigFault
+    from returns_pipeline.store.database import open_database
+
+    try:
+        return open_database(settings.database_url)
+    except ConfigFault:
+        return None
+
+
+def _version(database: "Database | None", model: str) -> str:
+    from returns_pipeline.store import models
+
+    version = models.active_version(database, model) if database and "/" not in model else None
+    return model if version is None else f"{model}/{version}"
+
+
+def _as_dict(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> dict[str, Any]:
+    money = {**found.money._asdict(), "total": found.money.total}
+    return {
+        **{name: getattr(demand, name) for name in ("photos", "cores", "machine_cores")},
+        "wanted_hours": demand.hours,
+        "photo": {**cost._asdict(), "worker_ms": cost.worker_ms},
+        "plan": {**found._asdict(), "money": money},
+    }
+
+
+def _lines(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> list[str]:
+    stages = ", ".join(f"{name} {ms:.2f}" for name, ms in cost.stages_ms.items())
+    lines = [
+        f"A photo: {cost.worker_ms:.2f} ms of a core ({stages}, other {cost.other_ms:.2f}), "
+        f"{_SOURCES[cost.source]}.",
+        f"Workers: {found.core_hours:,.1f} core hours; {found.cores:,.1f} cores for {demand.hours:g} hours, "
+        f"{found.processes:,} processes with a reserve: {found.machines:,} machines of "
+        f"{demand.machine_cores} cores.",
+        f"The night lasts {found.hours:.2f} hours with {demand.cores or found.cores:,.1f} cores.",
+        f"Control: {found.scan_hours:.2f} hours of one process for scan and report, "
+        f"then {found.compare_hours:.2f} for the comparison with earlier photos.",
+        f"Redis: {found.redis_mb:,.1f} MB if all {found.chunks:,} chunks wait.",
+        f"Database: {found.database_cores:.2f} cores and {found.wal_gb:,.1f} GB of log in a night; "
+        f"grows by {found.database_gb_of_night:,.2f} GB a night to {found.database_gb:,.0f} GB"
+        f"{_until(demand.keep_rows_days)}.",
+        f"Photos: {found.photos_gb_of_night:,.1f} GB a night, {found.photos_gb:,.0f} GB"
+        f"{_until(demand.keep_days)}.",
+    ]
+    if demand.uses_objects:
+        lines.append(f"Object store: {found.object_requests:,} requests a night.")
+    if found.money.total:
+        money = found.money
+        lines.append(
+            f"A month: {money.workers:,.2f} for cores, {money.storage:,.2f} for storage, "
+            f"{money.requests:,.2f} for requests; {money.total:,.2f} in all."
+        )
+    return lines
+
+
+def _until(days: int) -> str:
+    return f" after {days} days" if days else " after a year"
