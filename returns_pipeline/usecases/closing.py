@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from returns_pipeline import tracing
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind, RunSummary
 from returns_pipeline.records.tasks import Task
@@ -46,7 +47,7 @@ def close_run(context: Context, run_id: int) -> None:
             judging.judge_queued(context, _JUDGING_SECONDS)
         folder = context.settings.report_dir / f"run-{run_id}"
         zone = ZoneInfo(context.settings.timezone)
-        with context.spoken():
+        with context.spoken(), tracing.span("report", run=run_id):
             summary = write_report(summary, images.results(context.db, run_id), folder, zone)
         run_statistics.count_labels(context.db, run_id)
         run_statistics.add_stages(context.db, run_id)

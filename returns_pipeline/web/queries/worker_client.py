@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline import tracing
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConflictError, PipelineError, RefusedError
 from returns_pipeline.records.explanations import Explanation
@@ -118,7 +119,8 @@ class WorkerClient:
         accepted = received.before or await self._accepted(received.arrived)
         try:
             async with asyncio.timeout_at(until):
-                found = await self._waiting.results(accepted)
+                with tracing.span("answer", images=len(accepted.images)):
+                    found = await self._waiting.results(accepted)
         except TimeoutError:
             raise NoReplyError(
                 "No worker has answered within {seconds:g} s.",
