@@ -8,12 +8,15 @@ from typing import Any
 
 from celery.signals import (
     setup_logging,
+    task_postrun,
+    task_prerun,
     worker_init,
     worker_process_shutdown,
     worker_shutdown,
     worker_shutting_down,
 )
 
+from returns_pipeline import tracing
 from returns_pipeline.broker.celery_queue import CeleryQueue
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.confidence import review_thresholds
@@ -22,6 +25,7 @@ from returns_pipeline.classify.runtimes.registry import load_classifier
 from returns_pipeline.errors import PipelineError
 from returns_pipeline.logs import configure_logging
 from returns_pipeline.private_files import denied, make_private_folders
+from returns_pipeline.records.tasks import Task
 from returns_pipeline.records.text import printable
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import models
@@ -32,6 +36,10 @@ _opened: dict[int, Context] = {}
 #: Set by the parent when it is told to stop, and read by its children, which are forks. It has no lock,
 #: because a child may be killed while it reads.
 _stopping = RawValue("b", 0)
+#: Messages that begin a trace: those that open a run. A sweep of each minute is none.
+_BEGIN_A_TRACE = {Task.SCAN, Task.CLASSIFY_PATHS, Task.REPLAY, Task.RETRY}
+#: The spans of the tasks that run, by message.
+_spans: dict[str, tracing.Begun] = {}
 
 
 def context() -> Context:
@@ -105,6 +113,24 @@ def _close(**_: Any) -> None:
     opened = _opened.pop(os.getpid(), None)
     if opened:
         opened.close()
+    tracing.stop()
+
+
+def _begin_span(sender: Any, task_id: str, **_: Any) -> None:
+    tracing.start("worker")
+    name, parent = sender.name.rpartition(".")[2], getattr(sender.request, "traceparent", None)
+    if begun := tracing.begin(name, parent, is_new=sender.name in _BEGIN_A_TRACE):
+        _spans[task_id] = begun
+
+
+def _end_span(task_id: str, state: str | None = None, **_: Any) -> None:
+    if begun := _spans.pop(task_id, None):
+        tracing.end(begun, None if state == "SUCCESS" else state)
+
+
+if tracing.is_wanted():
+    task_prerun.connect(_begin_span)
+    task_postrun.connect(_end_span)
 
 
 @setup_logging.connect

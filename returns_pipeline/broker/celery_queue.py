@@ -8,6 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from returns_pipeline import tracing
 from returns_pipeline.broker.app import make_app
 from returns_pipeline.broker.faults import fault_of
 from returns_pipeline.broker.probe import probe
@@ -41,17 +42,19 @@ class CeleryQueue:
         self, task: Task, *arguments: Argument, request_id: str | None = None, queue: str | None = None
     ) -> None:
         """Send one message, by default to the task's own queue."""
-        with self._faults():
+        queue = queue or TASK_QUEUES[task]
+        with self._faults(), tracing.span(f"send {task.short}", sends=True, queue=queue):
             self._app.send_task(
                 task.value,
                 args=arguments,
                 task_id=request_id,
-                queue=queue or TASK_QUEUES[task],
+                queue=queue,
                 expires=_EXPIRES.get(task),
                 # So that a sender learns within seconds, not minutes, that the broker is away.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
                 # The outcome of every other task is in the database.
                 ignore_result=task not in _WITH_RESULT,
+                headers=tracing.headers(),
             )
 
     def require_answer(self) -> None:

@@ -43,6 +43,11 @@ class Task(StrEnum):
     PLAN_RETRAINING = "workers.tasks.plan_retraining"
     RETRAIN = "workers.tasks.retrain_model"
 
+    @property
+    def short(self) -> str:
+        """The name without its module, for people."""
+        return self.rpartition(".")[2]
+
 
 #: The default queue of each task. Chunks of ad hoc runs and of uploads go to INTERACTIVE instead.
 TASK_QUEUES = {

@@ -178,9 +178,12 @@ def split(db: Database, held: Claim, parts: int = 2) -> list[int]:
     now = utc_now()
     with db.write() as connection:
         _require_lease(connection, held)
-        received_at = sa.select(chunks.c.received_at).where(chunks.c.id == held.chunk_id).scalar_subquery()
+        kept = {
+            column.name: sa.select(column).where(chunks.c.id == held.chunk_id).scalar_subquery()
+            for column in (chunks.c.received_at, chunks.c.traceparent)
+        }
         new = sa.insert(chunks).returning(chunks.c.id)
-        values = {"run_id": held.run_id, "state": ChunkState.OPEN, "sent_at": now, "received_at": received_at}
+        values = {"run_id": held.run_id, "state": ChunkState.OPEN, "sent_at": now} | kept
         others = [
             int(connection.execute(new.values(size=len(some), **values)).scalar_one()) for some in moved
         ]

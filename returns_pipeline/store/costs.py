@@ -1,13 +1,17 @@
 """How long an image takes, measured on finished chunks. The sizes of new chunks follow from it."""
 
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
 import sqlalchemy as sa
 
 from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.models import ModelRef
-from returns_pipeline.records.runs import OF_INTAKE
+from returns_pipeline.records.runs import OF_INTAKE, RunKind
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.joins import RUNS_WITH_MODEL
-from returns_pipeline.store.tables import chunks, images, model_versions, of_stages, runs
+from returns_pipeline.store.nights import is_recent
+from returns_pipeline.store.tables import UNFINISHED, chunks, images, model_versions, of_stages, runs
 
 #: Of a night, so many chunks count, and only chunks and runs with at least so many images.
 _OF_NIGHT, _LEAST_IMAGES = 100, 16
@@ -16,12 +20,65 @@ _OF_SIZES = 10
 #: Of a run of uploads, so many chunks count, and these stages. The others cost the same for any size.
 _OF_UPLOADS = 20
 _STAGES_OF_IMAGES = ("read", "decode", "codes", "predict")
+#: Of the chunks that were done last, so many count, of at most so many runs.
+_OF_LAST, _LAST_RUNS = 50, 5
+_LAST_OF_RUN = (
+    sa.select(chunks.c.size, chunks.c.timings)
+    .where(chunks.c.run_id == sa.bindparam("run"), chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
+    .order_by(chunks.c.id.desc())
+    .limit(_OF_LAST)
+)
 _UPLOADS = (
     sa.select(chunks.c.size, chunks.c.timings)
     .where(chunks.c.run_id == sa.bindparam("run"), chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
     .order_by(chunks.c.id.desc())
     .limit(_OF_UPLOADS)
 )
+
+
+class OpenPhotos(NamedTuple):
+    """The photos in unfinished chunks of the runs of one kind and one model version."""
+
+    kind: RunKind
+    model_version_id: int
+    photos: int
+
+
+def open_photos(db: Database) -> list[OpenPhotos]:
+    """Return the photos in unfinished chunks by kind of run and model. Reads each unfinished chunk."""
+    query = (
+        sa.select(runs.c.kind, runs.c.model_version_id, sa.func.sum(chunks.c.size))
+        .join_from(chunks, runs)
+        .where(UNFINISHED)
+        .group_by(runs.c.kind, runs.c.model_version_id)
+    )
+    with db.read() as connection:
+        return [
+            OpenPhotos(RunKind(kind), int(model), int(photos))
+            for kind, model, photos in connection.execute(query)
+        ]
+
+
+def of_last_chunks(db: Database, model_version_id: int, kinds: Collection[RunKind]) -> float | None:
+    """Return the process seconds for one photo in the last chunks of a model's runs; None before the first.
+
+    Runs of other `kinds` do not count. All stages count, from reading to archiving.
+    """
+    newest = (
+        sa.select(runs.c.id)
+        .where(is_recent(), runs.c.model_version_id == model_version_id, runs.c.kind.in_(kinds))
+        .order_by(runs.c.id.desc())
+        .limit(_LAST_RUNS)
+    )
+    rows: list[Any] = []
+    with db.read() as connection:
+        for run_id in connection.execute(newest).scalars().all():
+            done = connection.execute(_LAST_OF_RUN, {"run": run_id})
+            rows += [row for row in done if row.timings and "predict" in row.timings]
+            if len(rows) >= _OF_LAST:
+                break
+    photos = sum(row.size for row in rows)
+    return sum(sum(of_stages(row.timings).values()) for row in rows) / 1000 / photos if photos else None
 
 
 def of_night(db: Database, model: ModelRef) -> float | None:

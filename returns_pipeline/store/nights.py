@@ -5,10 +5,10 @@ from datetime import datetime
 import sqlalchemy as sa
 import structlog
 
-from returns_pipeline.records.runs import NIGHTS, RunKind
+from returns_pipeline.records.runs import NIGHTS, RunKind, RunState
 from returns_pipeline.store.clocks import FUTURE
 from returns_pipeline.store.database import Database, utc_now
-from returns_pipeline.store.tables import runs
+from returns_pipeline.store.tables import run_changes, runs
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
@@ -61,3 +61,15 @@ def night_is_missing(db: Database, request_id: str, due: datetime) -> bool:
         opened_at = connection.execute(first).scalar()
         has_run = connection.execute(sa.select(sa.true()).where(runs.c.request_id == request_id)).scalar()
     return opened_at is not None and not due <= opened_at <= utc_now() + FUTURE and not has_run
+
+
+def state(db: Database, request_id: str) -> tuple[bool, int] | None:
+    """Return whether the run of a night is closed, and how many of its properties are not as usual.
+
+    None if the night has no run. Reads no chunk and no image.
+    """
+    unusual = sa.select(sa.func.count()).where(run_changes.c.run_id == runs.c.id).scalar_subquery()
+    query = sa.select(runs.c.state, unusual).where(runs.c.request_id == request_id)
+    with db.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else (row[0] == RunState.CLOSED, int(row[1]))

@@ -1,6 +1,7 @@
 """Chunks whose message was lost: found in the database, so that the sweep sends them again."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -11,16 +12,22 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import UNFINISHED, chunks, runs
 
 
-def lost(db: Database, resend_seconds: float, limit: int) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of its run) of open chunks that were sent over `resend_seconds` ago, oldest first."""
+class LostChunk(NamedTuple):
+    """A chunk to send again, the kind of its run, and the trace that it belongs to."""
+
+    id: int
+    kind: RunKind
+    traceparent: str | None
+
+
+def lost(db: Database, resend_seconds: float, limit: int) -> list[LostChunk]:
+    """Return open chunks that were sent over `resend_seconds` ago, oldest first."""
     was_sent = is_past(chunks.c.sent_at, utc_now(), resend_seconds)
     return _unfinished(db, sa.and_(chunks.c.state == ChunkState.OPEN, was_sent), limit)
 
 
-def expired(
-    db: Database, lease_seconds: float, resend_seconds: float, limit: int
-) -> list[tuple[int, RunKind]]:
-    """Return (id, kind of its run) of chunks whose lease expired and that were not sent again since."""
+def expired(db: Database, lease_seconds: float, resend_seconds: float, limit: int) -> list[LostChunk]:
+    """Return chunks whose lease expired and that were not sent again since."""
     now = utc_now()
     ended = sa.and_(chunks.c.state == ChunkState.LEASED, has_ended(chunks.c.lease_until, now, lease_seconds))
     return _unfinished(db, sa.and_(ended, is_past(chunks.c.sent_at, now, resend_seconds)), limit)
@@ -36,13 +43,13 @@ def mark_sent(db: Database, chunk_ids: Sequence[int]) -> None:
             )
 
 
-def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> list[tuple[int, RunKind]]:
+def _unfinished(db: Database, condition: sa.ColumnElement[bool], limit: int) -> list[LostChunk]:
     query = (
-        sa.select(chunks.c.id, runs.c.kind)
+        sa.select(chunks.c.id, runs.c.kind, chunks.c.traceparent)
         .join_from(chunks, runs)
         .where(UNFINISHED, condition)
         .order_by(chunks.c.id)
         .limit(limit)
     )
     with db.read() as connection:
-        return [(row.id, RunKind(row.kind)) for row in connection.execute(query)]
+        return [LostChunk(row.id, RunKind(row.kind), row.traceparent) for row in connection.execute(query)]

@@ -5,10 +5,19 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import ImageState
 from returns_pipeline.records.runs import NIGHTS, RunState
 from returns_pipeline.store.database import Database
-from returns_pipeline.store.tables import chunks, images, of_stages, run_labels, run_stages, runs
+from returns_pipeline.store.tables import (
+    NOT_CLOSED,
+    chunks,
+    images,
+    of_stages,
+    run_labels,
+    run_stages,
+    runs,
+)
 
 
 def count_labels(db: Database, run_id: int) -> None:
@@ -110,3 +119,21 @@ def totals(db: Database) -> tuple[dict[str, int], dict[str, int], dict[str, floa
         {label: int(count) for label, count in labelled},
         {stage: float(seconds) for stage, seconds in staged},
     )
+
+
+def done(db: Database) -> int:
+    """Return how many images of all runs have a result and are at their place. It never decreases.
+
+    Closed runs have their number; of the others, finished chunks are added up. One statement, so that a run
+    that closes meanwhile counts once.
+    """
+    closed = sa.select(sa.func.coalesce(sa.func.sum(runs.c.seen), 0)).where(runs.c.state == RunState.CLOSED)
+    of_open = (
+        sa.select(sa.func.coalesce(sa.func.sum(chunks.c.size), 0))
+        .join_from(chunks, runs)
+        .where(NOT_CLOSED, chunks.c.state == ChunkState.DONE)
+    )
+    with db.read() as connection:
+        return int(
+            connection.execute(sa.select(closed.scalar_subquery() + of_open.scalar_subquery())).scalar_one()
+        )

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from returns_pipeline import tracing
 from returns_pipeline.errors import NotFoundError, PipelineError
 from returns_pipeline.records.chunks import ChunkState
 from returns_pipeline.records.images import FoundFile, ImageState
@@ -171,6 +172,7 @@ def _insert_chunk(
     now = utc_now()
     in_intake, state = is_there is not None, ImageState.PENDING.value
     values = {"run_id": run_id, "size": len(files), "sent_at": now, "received_at": now}
+    values["traceparent"] = tracing.traceparent()
     chunk_id = connection.execute(_NEW_CHUNK, values).scalar_one()
     rows = [
         (run_id, chunk_id, escape_path(path), in_intake, size, mtime_ns, identity, state)

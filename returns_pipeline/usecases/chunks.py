@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from returns_pipeline import tracing
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.classify.embedding import embeddings
 from returns_pipeline.classify.predictions import TOP, to_predictions
@@ -87,12 +88,14 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
     Raises PipelineError after releasing the chunk; its images stay pending.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    claim = chunks.claim(context.db, chunk_id, owner, worker, context.settings.lease_seconds)
+    with tracing.span("claim"):
+        claim = chunks.claim(context.db, chunk_id, owner, worker, context.settings.lease_seconds)
     if claim is None:
         log.info("chunk_skipped", chunk=chunk_id)
         return
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(run=claim.run_id, chunk=chunk_id, attempt=claim.attempt):
+        tracing.note(run=claim.run_id, chunk=chunk_id, attempt=claim.attempt, images=len(claim.images))
         if claim.attempt > 1 and len(claim.images) > 1:
             _split(context, claim)
             return
@@ -142,13 +145,13 @@ def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:
         given_up = claim.attempt > context.settings.max_attempts
         results = _give_up(context, claim) if given_up else _classify(context, claim, timings)
         outcomes = results.outcomes
-        with _timed(timings, "store"):
+        with _timed(timings, "store"), tracing.span("store"):
             is_of_return = chunks.store(
                 context.db, claim, outcomes, results.embedded, results.coloured, results.uncompared
             )
             if claim.kind is RunKind.API:
                 announcements.announce(context.db)
-    with _timed(timings, "archive"):
+    with _timed(timings, "archive"), tracing.span("archive"):
         gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
     chunks.finish(context.db, claim, gone, timings, staying)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
@@ -193,8 +196,12 @@ def _give_up(context: Context, claim: Claim) -> _Results:
 
 
 def _classify(context: Context, claim: Claim, timings: Timings) -> _Results:
-    with context.photos.reading(claim.images, context.settings.max_file_bytes) as photos:
-        return _predict(context, claim, timings, photos)
+    with tracing.span("classify"):
+        began = tracing.now_ns()
+        with context.photos.reading(claim.images, context.settings.max_file_bytes) as photos:
+            results = _predict(context, claim, timings, photos)
+        tracing.stages(began, timings, ("read", "decode", "codes", "predict"))
+        return results
 
 
 def _predict(context: Context, claim: Claim, timings: Timings, photos: Reader) -> _Results:

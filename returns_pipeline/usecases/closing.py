@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from returns_pipeline import tracing
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind, RunSummary
 from returns_pipeline.records.tasks import Task
@@ -49,7 +50,8 @@ def close_run(context: Context, run_id: int) -> None:
         with ThreadPoolExecutor(1, "count") as beside:
             # The database counts while Python writes rows: no other process of this run has work to do.
             counting = beside.submit(_count, context, summary)
-            summary = _write_report(context, summary)
+            with tracing.span("report", run=run_id):
+                summary = _write_report(context, summary)
             counting.result()
         with context.spoken():
             unsure, notices = causes.of_closing(context, summary)

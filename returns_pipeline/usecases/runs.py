@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from returns_pipeline import tracing
 from returns_pipeline.errors import ConflictError, PipelineError
 from returns_pipeline.photos import chunking, intake_rules
 from returns_pipeline.photos.settling import Settling
@@ -116,7 +117,7 @@ def scan(
         context.photos.require_folder(str(root))
         intake_rules.refuse_own_folders(root, settings)
         run_id = runs.open_run(context.db, run_request(context, request_id, kind, directory, model))
-    with structlog.contextvars.bound_contextvars(run=run_id):
+    with structlog.contextvars.bound_contextvars(run=run_id), tracing.span("scan", run=run_id):
         log.info("scan_began", folder=str(root), kind=kind)
         began = time.monotonic()
         settling = Settling(

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import structlog
 
+from returns_pipeline import tracing
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
 from returns_pipeline.store import final_labels, likeness, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
@@ -87,9 +88,10 @@ def _resend_chunks(context: Context) -> int:
     lengths = context.queue.lengths()
     if not lengths[BULK] + lengths[INTERACTIVE]:
         found += resending.lost(context.db, seconds, _SWEEP_LIMIT)
-    for chunk_id, kind in found:
-        context.queue.send(Task.CLASSIFY_CHUNK, chunk_id, queue=queue_of(kind))
-    resending.mark_sent(context.db, [chunk_id for chunk_id, _ in found])
+    for chunk in found:
+        with tracing.continued(chunk.traceparent):
+            context.queue.send(Task.CLASSIFY_CHUNK, chunk.id, queue=queue_of(chunk.kind))
+    resending.mark_sent(context.db, [chunk.id for chunk in found])
     return len(found)
 
 

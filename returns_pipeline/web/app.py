@@ -11,9 +11,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from fastapi.telemetry import TelemetryConfig
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from returns_pipeline import tracing
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import Bundle, find_bundle
 from returns_pipeline.errors import PipelineError, TransientFault
@@ -63,6 +66,16 @@ _LARGE = frozenset(
         "/api/v1/products/search",
     }
 )
+#: FastAPI begins a trace with a request for predictions, if this process sends traces. Other requests have
+#: none: addresses of pages may hold a token or the name of a customer.
+_TRACED = frozenset({"/process_batch", "/predict", "/try"})
+_TELEMETRY: TelemetryConfig = {
+    "auto_configure": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "exclude": lambda scope: scope.get("path", "").removeprefix(scope.get("root_path", "")) not in _TRACED,
+}
 #: Headers of an error's response.
 _HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="returns"'},
@@ -76,12 +89,16 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tracing.start("web")
         app.state.resources = found = _open(settings)
         yield
         found.pictures.close()
         found.context.db.close()
+        await run_in_threadpool(tracing.stop)
 
-    app = FastAPI(title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="returns-pipeline", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=_TELEMETRY
+    )
     app.add_middleware(BodyLimit, limits=body_limits(settings), large=_LARGE, parts="/api/v1/uploads/")
     app.add_middleware(OneHost)
     app.add_middleware(Language, default=settings.language, names=names_of_models(settings.models_dir))
@@ -120,7 +137,7 @@ def _open(settings: Settings) -> Resources:
         pictures=Pictures(context),
         readiness=Cached(partial(health.readiness, database, queue), health.READY_SECONDS),
         obstacles=Cached(partial(health.obstacles, queue), health.READY_SECONDS),
-        metrics=Cached(partial(metrics.exposition, database, queue, returns, matches), health.READY_SECONDS),
+        metrics=Cached(metrics.exposition_of(context, returns, matches), health.READY_SECONDS),
         review_counts=Cached(partial(review_queue.counts, database), _COUNTED_SECONDS),
         open_returns=Cached(partial(return_lists.open_counts, database), _COUNTED_SECONDS),
     )

@@ -20,7 +20,7 @@ from returns_pipeline.records.likeness import ComparedImage, Match, MatchDecisio
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.reviews import Judgement, ReviewAction, ReviewScope, Word
 from returns_pipeline.records.runs import RunKind, RunRequest
-from returns_pipeline.records.tasks import Task
+from returns_pipeline.records.tasks import BULK, Task
 from returns_pipeline.store import (
     browsing,
     chunks,
@@ -33,6 +33,7 @@ from returns_pipeline.store import (
     likeness,
     match_decisions,
     match_lists,
+    nights,
     photo_matches,
     review_grid,
     review_queue,
@@ -42,7 +43,7 @@ from returns_pipeline.store import (
 )
 from returns_pipeline.store.browsing import Order
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import reuse
+from returns_pipeline.usecases import queue_work, reuse
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
@@ -222,6 +223,8 @@ def _a_night(home: Installation, context: Context, queue: InProcessQueue, photos
     """Process one run from its scan to its report, and sweep."""
     write_images(home.settings.incoming_dir, photos, start=1_000_000)
     run_id = scan(context, "request")
+    assert queue_work.seconds_left(home.database)[BULK] > 0
+    nights.state(home.database, "request")
     mine = [message for message in queue.messages if message.task is Task.CLASSIFY_CHUNK]
     # The queue has lost its messages: the sweep searches for chunks without a message.
     queue.lose_everything()

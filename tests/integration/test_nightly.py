@@ -277,5 +277,5 @@ def test_a_bundle_that_was_replaced_is_not_used_by_open_runs(home: Installation)
 
 def _resend(home: Installation, queue: InProcessQueue) -> None:
     """Send every open chunk, as the sweep does after a while."""
-    for chunk_id, kind in resending.lost(home.database, 0, 10):
+    for chunk_id, kind, _ in resending.lost(home.database, 0, 10):
         queue.send(Task.CLASSIFY_CHUNK, chunk_id, queue=queue_of(kind))

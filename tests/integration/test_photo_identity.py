@@ -77,7 +77,7 @@ def test_rows_of_the_release_before_are_classified_and_moved(home: Installation)
     assert set(states(home, run_id).values()) == {"classified"}
     assert digests(home.settings.incoming_dir).total() == 1
     in_the_way.rmdir()
-    for chunk_id, kind in resending.lost(home.database, 0, 10):
+    for chunk_id, kind, _ in resending.lost(home.database, 0, 10):
         context.send_chunks([chunk_id], kind)
     queue.deliver(context)
     assert_promise_kept(home, run_id, came_in)

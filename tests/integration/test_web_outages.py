@@ -339,9 +339,12 @@ def test_without_a_database_every_response_says_so_and_nothing_more(on_postgres:
         until(lambda: not here.is_ready())
         ready = here.ask("GET", "/readyz", token="")
         assert ready.json()["database"].startswith("does not answer")
+        metrics = here.ask("GET", "/metrics", token="").text
+        assert "returns_database_up 0.0" in metrics
+        assert "returns_broker_up 1.0" in metrics
         assert here.ask("GET", "/healthz", token="").status_code == 200
         machines = [here.ask("GET", f"/api/v1/{path}") for path in ("runs", "runs/1", "images", "models")]
-        machines += [here.ask("GET", path) for path in ("/metrics", "/api/v1/jobs", "/api/v1/runs/1/export")]
+        machines += [here.ask("GET", path) for path in ("/api/v1/jobs", "/api/v1/runs/1/export")]
         machines += [
             here.ask("POST", "/process_batch", json={"images": images}),
             here.ask("POST", "/process_batch", token=token, json={"images": images}),

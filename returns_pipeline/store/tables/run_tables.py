@@ -97,6 +97,8 @@ chunks = sa.Table(
     sa.Column("error", sa.Text),
     # Milliseconds by stage: read, decode, codes, predict, store, archive. And COLOURED, a number of images.
     sa.Column("timings", sa.JSON),
+    # The span that found its images, as W3C Trace Context writes it. NULL without a trace.
+    sa.Column("traceparent", sa.String(55)),
     one_of("state", *ChunkState),
 )
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from returns_pipeline import tracing
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.records.uploads import AcceptedUpload, Upload
 from returns_pipeline.store.uploads import unknown
@@ -24,6 +25,8 @@ class Arrived(NamedTuple):
 
     upload: Upload
     images: Sequence[tuple[str, bytes]] = ()
+    #: The span of its request.
+    span: tracing.Span | None = None
 
     @property
     def size(self) -> int:
@@ -55,7 +58,7 @@ class Gathering:
         does not stop it.
         """
         accepted: asyncio.Future[AcceptedUpload] = asyncio.get_running_loop().create_future()
-        self._arrived.append((arrived, accepted))
+        self._arrived.append((arrived._replace(span=tracing.current()), accepted))
         self.waiting += arrived.size
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_all())
@@ -91,6 +94,10 @@ class Gathering:
 
     def _store(self, group: Sequence[Arrived]) -> list[_Stored]:
         """Return for each request what was accepted, or its fault."""
+        with tracing.joined("rows", [one.span for one in group]):
+            return self._stored(group)
+
+    def _stored(self, group: Sequence[Arrived]) -> list[_Stored]:
         spooled = [_spooled(self._context, one) for one in group]
         ready = [one for one in spooled if isinstance(one, Upload)]
         accepted: list[_Stored]
@@ -100,7 +107,7 @@ class Gathering:
             accepted = [error] * len(ready)
         if new := [one for one in accepted if isinstance(one, AcceptedUpload)]:
             # What the broker does not take, the sweep sends later.
-            self._sender.submit(uploads.send, self._context, new)
+            self._sender.submit(tracing.carried(uploads.send), self._context, new)
         for upload, found in zip(ready, accepted, strict=True):
             if not isinstance(found, AcceptedUpload):
                 _discard(self._context, upload)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from starlette.concurrency import run_in_threadpool
 
+from returns_pipeline import tracing
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConflictError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.records.explanations import Explanation
@@ -145,7 +146,8 @@ class WorkerClient:
         )
         try:
             async with asyncio.timeout_at(until):
-                found = await self._waiting.results(accepted)
+                with tracing.span("answer", images=len(accepted.images)):
+                    found = await self._waiting.results(accepted)
         except TimeoutError:
             raise NoReplyError(
                 "No worker has answered within {seconds:g} s.",
