@@ -30,11 +30,15 @@ def systems(title: str, results: Sequence[Result]) -> Table:
 
 
 def remarks(results: Iterable[Result]) -> Iterator[str]:
-    """Yield lines about the stages of the pipeline's last run and the memory of its processes."""
+    """Yield lines about the stages of the pipeline's last run, processor time and memory."""
     for result in results:
         detail = result.measured.detail
         for run in detail.get("runs", ())[-1:]:
             yield f"{result.title}: {_stages(run, detail['processes'])}"
+        if detail.get("processor_seconds"):
+            # The least, which other programs disturb least.
+            spent = min(detail["processor_seconds"]) / result.wanted
+            yield f"{result.title}: {spent * 1e6:,.0f} µs of processor time an image."
         if detail.get("memory"):
             yield f"{result.title}: {_memory(detail['memory'])}"
 

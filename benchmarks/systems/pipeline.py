@@ -15,7 +15,7 @@ from typing import Any
 
 from beat_schedule import beat_schedule
 from benchmarks.home import own_settings
-from benchmarks.measuring import Job, Measurement, link
+from benchmarks.measuring import Job, Measurement, Processors, link
 from benchmarks.memory import Watch, growth
 from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import PipelineError
@@ -50,12 +50,15 @@ def measure(job: Job) -> Measurement:
         processes.start_redis()
         processes.start_workers(job.options.get("classify_app", "workers.app"))
         _warm_up(job, settings, database, queue)
-        rounds = []
+        rounds, processors = [], Processors()
         if job.options.get("watch_memory"):
             with Watch() as watch:
-                rounds.append(_round(job.files(), settings, database, queue))
+                rounds.append(_round(job.files(), settings, database, queue, processors))
             detail["memory"] = growth(watch.samples, _first_chunks(settings, rounds[0][1]))
-        rounds += [_round(job.files(), settings, database, queue) for _ in range(job.rounds - len(rounds))]
+        rounds += [
+            _round(job.files(), settings, database, queue, processors)
+            for _ in range(job.rounds - len(rounds))
+        ]
     last = rounds[-1][1]
     results = list(images.results(database, last.id))
     database.close()
@@ -63,7 +66,11 @@ def measure(job: Job) -> Measurement:
         seconds=[seconds for seconds, _ in rounds],
         rows=len(results),
         labels={Path(result.path).name: int(result.label_index or 0) for result in results},
-        detail={**detail, "runs": [_stages(settings, run, seconds) for seconds, run in rounds]},
+        detail={
+            **detail,
+            "processor_seconds": processors.rounds,
+            "runs": [_stages(settings, run, seconds) for seconds, run in rounds],
+        },
     )
 
 
@@ -85,11 +92,15 @@ def _warm_up(job: Job, settings: Settings, database: Database, queue: CeleryQueu
     else:
         raise PipelineError("A worker process never claimed a chunk.")
     # The process that scans prepares other statements.
-    _round(job.files(_WARM_IMAGES), settings, database, queue)
+    _round(job.files(_WARM_IMAGES), settings, database, queue, Processors())
 
 
 def _round(
-    files: Sequence[Path], settings: Settings, database: Database, queue: CeleryQueue
+    files: Sequence[Path],
+    settings: Settings,
+    database: Database,
+    queue: CeleryQueue,
+    processors: Processors,
 ) -> tuple[float, RunSummary]:
     """Fill the intake; return the run of a scan, and the seconds from sending it until the run is closed.
 
@@ -100,10 +111,11 @@ def _round(
     link(files, settings.incoming_dir)
     nightly = beat_schedule(settings)["nightly-scan"]
     request_id = str(uuid.uuid4())
-    began = time.perf_counter()
-    queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
-    _wait_for(settings, "SELECT 1 FROM runs WHERE request_id = ? AND state = 'closed'", request_id)
-    seconds = time.perf_counter() - began
+    with processors.round():
+        began = time.perf_counter()
+        queue.send(Task(nightly["task"]), request_id=request_id, queue=nightly["options"]["queue"])
+        _wait_for(settings, "SELECT 1 FROM runs WHERE request_id = ? AND state = 'closed'", request_id)
+        seconds = time.perf_counter() - began
     run = follow(database, queue, Request(request_id, request_id))
     if run.counts.classified != len(files):
         raise PipelineError(f"Run {run.id} classified {run.counts.classified} of {len(files)} images.")

@@ -19,7 +19,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from benchmarks.measuring import Job, Measurement, require_rows
+from benchmarks.measuring import Job, Measurement, Processors, require_rows
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier
 from returns_pipeline.errors import PipelineError
@@ -42,18 +42,24 @@ def measure(job: Job) -> Measurement:
     Starting, loading the model and some batches to warm up are not timed.
     """
     processes = job.processes
-    seconds = []
+    seconds, processors = [], Processors()
     with _workers(job, processes) as workers:
         for number in range(job.rounds):
-            began = time.perf_counter()
-            for worker in workers:
-                worker.send(str(job.work / str(number)))
-            for worker in workers:
-                _wait_for(worker, _DONE, _ROUND_SECONDS)
-            seconds.append(time.perf_counter() - began)
+            with processors.round():
+                began = time.perf_counter()
+                for worker in workers:
+                    worker.send(str(job.work / str(number)))
+                for worker in workers:
+                    _wait_for(worker, _DONE, _ROUND_SECONDS)
+                seconds.append(time.perf_counter() - began)
     labels = _labels(job.work, str(job.rounds - 1), processes)
     require_rows(labels, job)
-    return Measurement(seconds, len(labels), labels, {"processes": processes, "batch": _BATCH})
+    return Measurement(
+        seconds,
+        len(labels),
+        labels,
+        {"processes": processes, "batch": _BATCH, "processor_seconds": processors.rounds},
+    )
 
 
 @contextmanager

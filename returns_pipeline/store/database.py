@@ -23,9 +23,10 @@ from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
 _BUSY_SECONDS = 30
-#: Page cache of SQLite in each process, KiB. Paths arrive in no order, so each chunk touches pages all over
-#: the index of the intake, which has about 20 MB for 200,000 files.
-_CACHE_KIB = 24 * 1024
+#: Page cache of each connection to SQLite, KiB: for the pages of one transaction, because a commit of another
+#: process empties it. Files come in blocks of sorted names, so those of a chunk are near each other in the
+#: index of the intake. The process that closes a run has two connections.
+_CACHE_KIB = 12 * 1024
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 #: Where Alembic keeps the revision of a database.
 _VERSION_TABLE = "alembic_version"
