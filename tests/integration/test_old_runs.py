@@ -21,6 +21,8 @@ from returns_pipeline.usecases.search import find_images, roots_of
 from tests.integration.test_reviews import closed_run
 from tests.support import Installation, write_images
 
+#: Images of a block of the index of names, here.
+_BLOCK = 16
 #: Tables that may have a row of an image or of a chunk's images.
 _OF_IMAGES = (
     *(tables.images, tables.predictions, tables.image_fingerprints, tables.reviews, tables.review_changes),
@@ -59,7 +61,7 @@ def _left(home: Installation, last: int) -> dict[str, int]:
     found = {}
     with home.database.read() as connection:
         chunk_id = sa.select(tables.images.c.chunk_id).where(tables.images.c.id == last).scalar_subquery()
-        ends = {"id": last, "image_id": last, "chunk_id": chunk_id, "block": last // search_index.BLOCK}
+        ends = {"id": last, "image_id": last, "chunk_id": chunk_id, "block": last // _BLOCK}
         for table in _OF_IMAGES:
             names = ("id",) if table is tables.images else ("image_id", "chunk_id", "block")
             column = next(table.c[name] for name in names if name in table.c)
@@ -72,8 +74,8 @@ def test_the_rows_of_an_old_run_leave_and_its_counts_stay(
     home: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of an image is left in any table; run, categories, seconds and report are as before."""
-    monkeypatch.setattr(search_index, "BLOCK", 16)
-    monkeypatch.setattr(old_run_rows, "BLOCK", 16)
+    monkeypatch.setattr(search_index, "BLOCK", _BLOCK)
+    monkeypatch.setattr(old_run_rows, "BLOCK", _BLOCK)
     monkeypatch.setattr(old_run_rows, "AT_ONCE", 7)
     run_id = closed_run(home, count=40, audit_share=0.0)
     for _ in range(2):
