@@ -50,13 +50,13 @@ _SEARCHES = (
 _PAGES = (
     "/",
     "/runs",
-    "/runs/3",
+    "/runs/50",
     "/review",
     "/review/grid",
     "/returns",
     "/matches",
     "/search?q=4834",
-    "/images/5",
+    "/images/50005",
 )
 _LIMIT, _WAIT, _JUDGED = 60, 120, 20
 #: PostgreSQL counts rows with a delay.

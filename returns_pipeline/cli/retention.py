@@ -20,6 +20,7 @@ _KEPT_RUNS = {
     "has open return": "a return is not decided",
     "is evidence": "a photo of a return that is not decided repeats one of its photos",
     "has files to remove": "the file of a deleted photo is still there",
+    "is newest": "it has the newest photo or the newest review",
 }
 
 

@@ -88,6 +88,7 @@ class KeptRun(StrEnum):
     HAS_OPEN_RETURN = "has open return"
     IS_EVIDENCE = "is evidence"
     HAS_FILES_TO_REMOVE = "has files to remove"
+    IS_NEWEST = "is newest"
 
 
 class OldRunCounts(NamedTuple):

@@ -43,6 +43,11 @@ AT_ONCE = 250
 _OF_RUN = images.c.run_id == sa.bindparam("run")
 _undecided = sa.select(sa.true()).select_from(images.join(returns, returns.c.id == images.c.return_id))
 _later = images.alias("later")
+#: SQLite gives the numbers of the newest rows again if these are removed. Files and notices name them.
+_newest_image = sa.select(sa.func.max(_later.c.id)).scalar_subquery()
+_newest_review = (
+    sa.select(review_changes.c.image_id).order_by(review_changes.c.id.desc()).limit(1).scalar_subquery()
+)
 #: Why a run is kept: each query finds a row if there is a reason.
 _REASONS: Mapping[KeptRun, sa.Select[Any]] = MappingProxyType(
     {
@@ -62,6 +67,13 @@ _REASONS: Mapping[KeptRun, sa.Select[Any]] = MappingProxyType(
         KeptRun.HAS_FILES_TO_REMOVE: sa.select(sa.true())
         .select_from(file_removals.join(images))
         .where(_OF_RUN),
+        KeptRun.IS_NEWEST: sa.select(sa.true()).where(
+            _OF_RUN,
+            sa.or_(
+                images.c.id == _newest_image,
+                images.c.id == _newest_review,
+            ),
+        ),
     }
 )
 #: Tables of which a row belongs to one image.

@@ -21,6 +21,8 @@ from returns_pipeline.usecases.search import find_images, roots_of
 from tests.integration.test_reviews import closed_run
 from tests.support import Installation, write_images
 
+#: Images of a block of the index of names, here.
+_BLOCK = 16
 #: Tables that may have a row of an image or of a chunk's images.
 _OF_IMAGES = (
     *(tables.images, tables.predictions, tables.image_fingerprints, tables.reviews, tables.review_changes),
@@ -30,7 +32,11 @@ _OF_IMAGES = (
 
 
 def _aged(home: Installation, run_id: int) -> Context:
-    """Let a run be 100 days old, and remove its photos; return the pipeline, which keeps rows for 60 days."""
+    """Let a run be 100 days old, and remove its photos; return the pipeline, which keeps rows for 60 days.
+
+    A newer run has one photo.
+    """
+    closed_run(home, count=1, start=9000, audit_share=0.0)
     context, _ = home.in_process()
     kept = {"keep_days": 30, "keep_rows_days": 60}
     object.__setattr__(context, "settings", context.settings.model_copy(update=kept))
@@ -50,27 +56,41 @@ def _count(home: Installation, table: sa.Table) -> int:
         return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
+def _left(home: Installation, last: int) -> dict[str, int]:
+    """Return how many rows of images before `last`, and of their chunks, are left, by table."""
+    found = {}
+    with home.database.read() as connection:
+        chunk_id = sa.select(tables.images.c.chunk_id).where(tables.images.c.id == last).scalar_subquery()
+        ends = {"id": last, "image_id": last, "chunk_id": chunk_id, "block": last // _BLOCK}
+        for table in _OF_IMAGES:
+            names = ("id",) if table is tables.images else ("image_id", "chunk_id", "block")
+            column = next(table.c[name] for name in names if name in table.c)
+            query = sa.select(sa.func.count()).select_from(table).where(column < ends[column.name])
+            found[table.name] = int(connection.execute(query).scalar_one())
+    return {name: count for name, count in found.items() if count}
+
+
 def test_the_rows_of_an_old_run_leave_and_its_counts_stay(
     home: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of an image is left in any table; run, categories, seconds and report are as before."""
-    monkeypatch.setattr(search_index, "BLOCK", 16)
-    monkeypatch.setattr(old_run_rows, "BLOCK", 16)
+    monkeypatch.setattr(search_index, "BLOCK", _BLOCK)
+    monkeypatch.setattr(old_run_rows, "BLOCK", _BLOCK)
     monkeypatch.setattr(old_run_rows, "AT_ONCE", 7)
     run_id = closed_run(home, count=40, audit_share=0.0)
     for _ in range(2):
         search_index.index(home.database, roots_of(home.settings), 5)
     context = _aged(home, run_id)
+    with home.database.read() as connection:
+        last = connection.execute(sa.select(sa.func.max(tables.images.c.id))).scalar_one()
     before = runs.existing(home.database, run_id)
     labels = run_statistics.labels(home.database, [run_id])
     report = (home.settings.report_dir / f"run-{run_id}" / "results.csv").read_bytes()
     assert _count(home, tables.search_grams) > 0
     assert preview(context.settings, home.database) == OldRunCounts(1, 40, {})
-    assert _count(home, tables.images) == 40
+    assert _count(home, tables.images) == 41
     remove_some(context)
-    assert {table.name: _count(home, table) for table in _OF_IMAGES} == {
-        table.name: 0 for table in _OF_IMAGES
-    }
+    assert _left(home, last) == {}
     after = runs.existing(home.database, run_id)
     assert (after.counts, after.coloured, after.rows_removed_at is not None) == (
         before.counts,
@@ -99,7 +119,7 @@ def test_a_night_runs_while_old_rows_leave(home: Installation, monkeypatch: pyte
     assert done == [OldRunCounts(1, 120, {})]
     counts = runs.existing(home.database, new_id).counts
     assert (counts.seen, counts.classified) == (60, 60)
-    assert _count(home, tables.images) == 60
+    assert _count(home, tables.images) == 61
 
 
 def test_what_waits_for_a_person_keeps_its_run(home: Installation) -> None:
@@ -122,7 +142,7 @@ def test_what_waits_for_a_person_keeps_its_run(home: Installation) -> None:
         connection.execute(sa.update(tables.images).values(in_intake=False))
         connection.execute(sa.update(tables.chunks).values(photos_removed_at=None))
     assert remove_all(context.settings, home.database).kept == {KeptRun.HAS_PHOTOS: 1}
-    assert _count(home, tables.images) == 5
+    assert _count(home, tables.images) == 6
 
 
 def test_a_report_is_not_written_from_the_rows_that_are_left(
@@ -134,7 +154,7 @@ def test_a_report_is_not_written_from_the_rows_that_are_left(
     context = _aged(home, run_id)
     labels = run_statistics.labels(home.database, [run_id])
     remove_all(context.settings, home.database, lambda: True)
-    assert _count(home, tables.images) == 4
+    assert _count(home, tables.images) == 5
     with home.database.write() as connection:
         connection.execute(sa.update(tables.runs).values(corrected_at=utc_now()))
     update_report(context, run_id)
