@@ -17,8 +17,8 @@ from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.queue_work import ASSUMED_SECONDS
 from returns_pipeline.usecases.runs import classify_paths, scan
+from tests.monitoring import PROMETHEUS, named_metrics, needs_promtool, panel_queries
 from tests.support import write_images
-from tests.unit.test_monitoring_files import PROMETHEUS, named_metrics, needs_promtool, panel_queries
 from tests.web import Site, free_port, site
 
 BULK = 'returns_queue_work_seconds{queue="bulk"}'
