@@ -2,7 +2,7 @@
 #
 #   source       the project's files only (see .dockerignore)
 #   python       Python, the user, the folders
-#   libraries    + requirements.txt: no TensorFlow
+#   libraries    + requirements.txt, or requirements-trace.txt with the argument TRACE: no TensorFlow
 #   worker-gpu   + requirements-gpu.txt: Keras, TensorFlow and its CUDA libraries (several GB)
 #   train        + requirements-train.txt: Keras, TensorFlow for CPUs, plots
 #   collect      + requirements-collect.txt: Scrapy, which collects pictures of products
@@ -55,8 +55,10 @@ RUN python -c "import dbm.gnu"
 WORKDIR /app
 
 FROM python AS libraries
-COPY requirements.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements.txt
+# TRACE=1 adds what sends traces (docs/monitoring.md) to every image.
+ARG TRACE=
+COPY requirements.txt requirements-trace.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip pip install -r "requirements${TRACE:+-trace}.txt"
 
 FROM libraries AS worker-gpu
 COPY requirements-gpu.txt ./

@@ -51,7 +51,7 @@ docs: .venv/dev ## Write docs/settings.md and build the documentation site into 
 
 requirements: .venv/dev ## Pin the newest versions that pyproject.toml admits
 	@$(PIP) uv
-	@for extra in "" collect recommend train gpu docs dev bench; do \
+	@for extra in "" collect recommend trace train gpu docs dev bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 			$${extra:+--extra $$extra} pyproject.toml -o requirements$${extra:+-$$extra}.txt \
 			$${extra:+-c requirements.txt} || exit 1; \

@@ -5,6 +5,7 @@ and archived in turns with traces and without, so that both have the same neighb
 receiver is another process. Then the calls that each chunk makes without an address are timed alone.
 """
 
+import logging
 import os
 import shutil
 import statistics
@@ -15,14 +16,18 @@ import time
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from returns_pipeline import tracing
 from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.classify.runtimes.registry import load_classifier
+from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import PROJECT_ROOT, Settings, settings_of_home
+from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import chunks
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.runs import scan
+from returns_pipeline.usecases.runs import run_request
 
 _RECEIVER = """
 import http.server, sys
@@ -41,6 +46,7 @@ _CALLS = 100_000
 
 def main(count: int, images: int) -> None:
     """Print the milliseconds of a chunk with and without traces, and the microseconds of the calls alone."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with (
         tempfile.TemporaryDirectory(prefix="returns-tracing-") as work,
         subprocess.Popen([sys.executable, "-c", _RECEIVER], stdout=subprocess.PIPE, text=True) as receiver,
@@ -59,46 +65,47 @@ def main(count: int, images: int) -> None:
 
 
 def _measured(work: Path, count: int, images: int) -> tuple[float, float]:
-    settings = settings_of_home(work / "home", model="fashion-mnist/1", settle_seconds=0, chunk_size=images)
-    context, queue = _open(settings)
+    settings = settings_of_home(work / "home", model="fashion-mnist/1")
+    context = _open(settings)
     tracing.start("benchmark")
     tracer = tracing._State.tracer  # noqa: SLF001 - turned off and on
     taken: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(2 * count + 2):
         is_traced = turn % 2 == 1
         tracing._State.tracer = tracer if is_traced else None  # noqa: SLF001
-        _fill(settings.incoming_dir, images, turn)
-        scan(context, f"turn {turn}")
-        seconds = _seconds_of(context, queue)
+        seconds = _seconds_of(context, _chunk(context, images, turn))
         if turn >= 2:  # the first chunk of each kind loads the model or the exporter
             taken[is_traced].append(seconds)
-        queue.lose_everything()
     tracing._State.tracer = tracer  # noqa: SLF001
     context.close()
     return statistics.median(taken[False]) * 1000, statistics.median(taken[True]) * 1000
 
 
-def _open(settings: Settings) -> tuple[Context, InProcessQueue]:
+def _open(settings: Settings) -> Context:
     settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
     database.upgrade()
-    queue = InProcessQueue()
     load = partial(load_classifier, runtime="openvino", threads=1, mixed=False)
-    return Context(settings, database, queue, load), queue
+    return Context(settings, database, InProcessQueue(), load)
 
 
-def _fill(folder: Path, images: int, turn: int) -> None:
+def _chunk(context: Context, images: int, turn: int) -> int:
+    """Add a chunk of new photos to a run of its own; return the chunk's id."""
     samples = sorted((PROJECT_ROOT / "samples").glob("*.png"))
-    for number in range(images):
-        shutil.copy(samples[number % len(samples)], folder / f"{turn}-{number}.png")
+    paths = [context.settings.incoming_dir / f"{turn}-{number}.png" for number in range(images)]
+    for number, path in enumerate(paths):
+        shutil.copy(samples[number % len(samples)], path)
+    run_id = runs.open_run(context.db, run_request(context, f"turn {turn}", RunKind.SCAN, None))
+    files = [context.photos.describe(str(path)) for path in paths]
+    (chunk_id,) = runs.add_chunks(context.db, run_id, [files], context.photos.unchanged)
+    return chunk_id
 
 
-def _seconds_of(context: Context, queue: InProcessQueue) -> float:
-    """Process the chunk that waits as a worker does; return its seconds of the processor."""
-    chunk_id = next(message.arguments[0] for message in queue.messages if "chunk" in message.task)
+def _seconds_of(context: Context, chunk_id: int) -> float:
+    """Process a chunk as a worker does; return its seconds of the processor."""
     began = time.process_time()
     begun = tracing.begin("classify_chunk", None, is_new=True)
-    chunks.classify_chunk(context, int(str(chunk_id)), f"message {chunk_id}")
+    chunks.classify_chunk(context, chunk_id, f"message {chunk_id}")
     if begun:
         tracing.end(begun)
     return time.process_time() - began

@@ -10,6 +10,7 @@ caller, and does nothing outside of one that is sampled. Spans carry ids and cou
 
 import contextvars
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -68,21 +69,23 @@ def start(part: str) -> None:
         log.warning("traces_off", reason=f"{error}: pip install 'returns-pipeline[trace]'")
         return
     resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME") or f"returns-{part}"})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     _State.tracer = provider.get_tracer("returns_pipeline")
 
 
-def stop() -> None:
-    """Send what is left, for some seconds at most."""
+def stop(patience: float = 5.0) -> None:
+    """Send what is left, for `patience` seconds at most: a collector that hangs must not keep a process."""
     if _State.tracer is None or _State.pid != os.getpid():
         return
     from opentelemetry import trace
 
     _State.tracer = None
     provider: Any = trace.get_tracer_provider()
-    provider.shutdown()
+    sender = threading.Thread(target=provider.shutdown, daemon=True)
+    sender.start()
+    sender.join(patience)
 
 
 def current() -> Span | None:

@@ -34,6 +34,7 @@ PROVEN_ELSEWHERE = {
     "make": "the targets are checked here, and run by continuous integration",
     "docker": "tests/unit/test_compose.py",
     "source": "the shell's own",
+    "export": "the shell's own",
     "cp": "the file is checked here",
     "mkdir": "the shell's own",
     "sudo": "the administrator's own: owners, services",

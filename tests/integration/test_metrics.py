@@ -1,19 +1,25 @@
 """The metrics that autoscalers, alerts and dashboards need, from a real web process."""
 
+import contextlib
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+import yaml
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.queue_work import ASSUMED_SECONDS
 from returns_pipeline.usecases.runs import classify_paths, scan
+from tests.monitoring import PROMETHEUS, named_metrics, needs_promtool, panel_queries
 from tests.support import write_images
-from tests.unit.test_monitoring_files import named_metrics
-from tests.web import Site, site
+from tests.web import Site, free_port, site
 
 BULK = 'returns_queue_work_seconds{queue="bulk"}'
 INTERACTIVE = 'returns_queue_work_seconds{queue="interactive"}'
@@ -83,3 +89,56 @@ def test_every_metric_that_rules_and_dashboard_name_exists(here: Site) -> None:
     assert len(used) > 20
     assert used - names == set()
     assert metrics(here)['returns_disk_free_bytes{folder="home"}'] > 0
+
+
+@needs_promtool
+def test_a_real_prometheus_evaluates_every_rule_and_every_panel(here: Site, tmp_path: Path) -> None:
+    """What promtool cannot tell: whether both sides of a query fit together, and whether it has a result."""
+    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(PROMETHEUS / "alerts.yml")]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [here.url.removeprefix("http://")]}]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        "prometheus",
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address={url.removeprefix('http://')}",
+        "--log.level=error",
+    ]
+
+    def result(path: str, **parameters: str) -> Any:
+        return requests.get(f"{url}/api/v1/{path}", params=parameters, timeout=10).json()
+
+    with subprocess.Popen(command) as server:
+        try:
+            scraped = "count_over_time(returns_open_images[1m]) > 3"
+            until(lambda: result("query", query=scraped)["data"]["result"])
+            until(lambda: all(rule["health"] == "ok" for rule in rules_of(result("rules"))))
+            assert len(rules_of(result("rules"))) > 10
+            empty = []
+            for query in panel_queries():
+                found = result("query", query=query.replace("$__rate_interval", "1m"))
+                assert found["status"] == "success", (query, found)
+                empty += [] if found["data"]["result"] else [query]
+            # Only what is estimated from reviews has no result here.
+            assert [query for query in empty if "returns_accuracy" not in query] == []
+        finally:
+            server.kill()
+
+
+def rules_of(reply: Any) -> list[Any]:
+    """Return the rules in a reply of Prometheus."""
+    return [rule for group in reply["data"]["groups"] for rule in group["rules"]]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true; Prometheus may not answer yet."""
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(requests.RequestException):
+            if condition():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -2,10 +2,7 @@
 
 import importlib.util
 import os
-import re
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +14,6 @@ import redis
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.store import runs
 from tests.support import write_images
 from tests.traces import Receiver, Span, receiver
@@ -164,21 +160,3 @@ def until(found: Callable[[], T | None]) -> T:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return value
-
-
-def test_nothing_is_imported_without_an_address() -> None:
-    """A worker that sends no traces has nothing in its memory that makes or sends them."""
-    script = "import sys, workers.tasks; print(*sys.modules)"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    # The client of Redis imports the part for metrics if it is installed.
-    found = [name for name in done.stdout.split() if re.match(r"opentelemetry\.(sdk\.trace|exporter)", name)]
-    assert "returns_pipeline.tracing" in done.stdout.split()
-    assert found == []

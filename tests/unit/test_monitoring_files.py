@@ -3,25 +3,14 @@
 import importlib.util
 import json
 import os
-import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from returns_pipeline.settings import PROJECT_ROOT
-
-DEPLOY = PROJECT_ROOT / "deploy"
-PROMETHEUS = DEPLOY / "prometheus"
-DASHBOARD = json.loads((DEPLOY / "grafana" / "returns-pipeline.json").read_text(encoding="utf-8"))
-needs_promtool = pytest.mark.skipif(
-    not shutil.which("promtool") and not os.environ.get("CI"),
-    reason="promtool is missing, of the Debian package prometheus",
-)
+from tests.monitoring import DASHBOARD, PROMETHEUS, keda_queries, needs_promtool, panel_queries, rules
 
 
 def promtool(*arguments: str) -> None:
@@ -77,7 +66,7 @@ def test_the_dashboard_is_of_the_schema_of_grafana() -> None:
     assert missing(DASHBOARD, again) == []
 
 
-def missing(wanted: Any, found: Any, path: str = "") -> Iterator[str] | list[str]:
+def missing(wanted: Any, found: Any, path: str = "") -> list[str]:
     """Return the places of what one value has and the other has not."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         return [place for key in wanted for place in missing(wanted[key], found.get(key), f"{path}.{key}")]
@@ -101,27 +90,3 @@ def test_the_panels_of_the_dashboard_lie_side_by_side() -> None:
     assert max(x for x, _ in cells) < 24
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert all(panel["description"] for panel in panels if panel["type"] != "row")
-
-
-def rules() -> list[dict[str, Any]]:
-    """Return the alert rules."""
-    (group,) = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))["groups"]
-    found: list[dict[str, Any]] = group["rules"]
-    return found
-
-
-def panel_queries() -> list[str]:
-    """Return the queries of the dashboard."""
-    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
-
-
-def keda_queries() -> list[str]:
-    """Return the queries of the autoscaler."""
-    scaled = yaml.safe_load((DEPLOY / "keda" / "scaledobject.yml").read_text(encoding="utf-8"))
-    return [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"]]
-
-
-def named_metrics() -> set[str]:
-    """Return the names of all metrics that rules, dashboard and autoscaler use."""
-    queries = [*panel_queries(), *keda_queries(), *(str(rule["expr"]) for rule in rules())]
-    return {name for query in queries for name in re.findall(r"\breturns_\w+", query)}
