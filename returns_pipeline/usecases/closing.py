@@ -1,15 +1,11 @@
 """Closes a complete run: its report, its statistics, its images in the review queue. May run twice."""
 
-from zoneinfo import ZoneInfo
-
 import structlog
 
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind, RunSummary
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.report import write_report
 from returns_pipeline.store import (
-    images,
     product_comparisons,
     review_queue,
     run_closing,
@@ -18,7 +14,7 @@ from returns_pipeline.store import (
     runs,
 )
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import causes, judging, linking
+from returns_pipeline.usecases import causes, judging, linking, reports
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -44,10 +40,7 @@ def close_run(context: Context, run_id: int) -> None:
         require_known_kind(summary.kind, run_id)
         if linking.link_run(context, run_id):
             judging.judge_queued(context, _JUDGING_SECONDS)
-        folder = context.settings.report_dir / f"run-{run_id}"
-        zone = ZoneInfo(context.settings.timezone)
-        with context.spoken():
-            summary = write_report(summary, images.results(context.db, run_id), folder, zone)
+        summary = reports.write(context, summary)
         run_statistics.count_labels(context.db, run_id)
         run_statistics.add_stages(context.db, run_id)
         if summary.kind is not RunKind.ADHOC:
@@ -96,9 +89,7 @@ def update_report(context: Context, run_id: int) -> None:
     if corrected_at is None:
         return
     summary = runs.existing(context.db, run_id)
-    folder, zone = context.settings.report_dir / f"run-{run_id}", ZoneInfo(context.settings.timezone)
-    with context.spoken():
-        write_report(summary, images.results(context.db, run_id), folder, zone)
+    reports.write(context, summary)
     run_statistics.count_labels(context.db, run_id)
     if summary.kind is not RunKind.ADHOC:
         run_predictions.count(context.db, run_id)
