@@ -1,6 +1,7 @@
 """A real S3 server over HTTP for tests, and buckets in it."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -50,6 +51,11 @@ def use(address: str, patch: pytest.MonkeyPatch) -> None:
     }.items():
         patch.setenv(name, value)
     stores.store_of.cache_clear()
+
+
+def endpoint() -> str:
+    """Return the address of the server that this process uses."""
+    return os.environ["AWS_ENDPOINT_URL"]
 
 
 def new_bucket(address: str) -> str:

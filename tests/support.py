@@ -1,7 +1,7 @@
 """Shared by tests: an installation, images, and the audit that no photo is lost or duplicated."""
 
 import csv
-import hashlib
+import io
 import json
 import os
 import subprocess
@@ -33,7 +33,9 @@ from returns_pipeline.training.labelled.fashion_mnist import DEBIAN_DIR
 from returns_pipeline.usecases import uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.upload_days import UploadDays
+from tests import places
 from tests.commands import Output, run_command
+from tests.places import digests as digests
 
 #: In continuous integration the data set must be installed, so that these tests are never silently skipped.
 needs_fashion_mnist = pytest.mark.skipif(
@@ -68,13 +70,6 @@ def write_images(folder: Path, count: int, start: int = 0) -> list[Path]:
             stream.write(str(path).encode())
         paths.append(path)
     return paths
-
-
-def digests(folder: Path) -> Counter[str]:
-    """Return how often each content is below `folder`, by its digest."""
-    return Counter(
-        hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()
-    )
 
 
 def sent(
@@ -158,7 +153,7 @@ def audit(
         counts = run.counts
         if run.state is not RunState.CLOSED or counts.pending or run.csv is None:
             wrong.append(f"run {run.id} is {run.state} with {counts.pending} pending")
-        elif len(list(csv.reader(run.csv.open(encoding="utf-8", newline="")))) != counts.seen + 1:
+        elif _lines(places.read(run.csv)) != counts.seen + 1:
             wrong.append(f"the report of run {run.id} has other rows than the table")
     kept = digests(settings.archive_dir) + digests(settings.quarantine_dir)
     with database.read() as connection:
@@ -180,7 +175,9 @@ def audit(
         wrong.append(f"{len(rows)} seen and {len(gone)} changed, {came_in.total()} came in")
     wrong += [f"{open_chunks} chunks are open"] if open_chunks else []
     stays = {row.id for row in rows if row.in_intake and Path(row.source_path).name in staying}
-    kept += Counter(row.sha256 for row in rows if row.id in stays and Path(row.source_path).is_file())
+    kept += Counter(
+        row.sha256 for row in rows if row.id in stays and places.read(row.source_path) is not None
+    )
     rows = [row for row in rows if row.id not in stays]
     wrong += [] if len(stays) == len(staying) else [f"{len(stays)} of {len(staying)} files stay"]
     wrong += [f"image {row.id} is {row.state}, in the intake" for row in rows if row.in_intake]
@@ -188,13 +185,19 @@ def audit(
     for row in rows:
         if row.code in blamed and Path(row.source_path).name not in guilty:
             wrong.append(f"image {row.id} is wrongly blamed: {row.code}")
-        if row.archived_path is None or not Path(row.archived_path).is_file():
+        content = places.read(row.archived_path) if row.archived_path else None
+        if content is None:
             wrong.append(f"image {row.id} ({Path(row.source_path).name}) has no file")
-        elif row.sha256 and hashlib.sha256(Path(row.archived_path).read_bytes()).hexdigest() != row.sha256:
+        elif row.sha256 and places.digest(content) != row.sha256:
             wrong.append(f"image {row.id} has the file of another image")
         if predictions[row.id] != (row.state == "classified"):
             wrong.append(f"image {row.id} is {row.state} with {predictions[row.id]} predictions")
     return Audit(came_in.total(), (came_in - kept).total(), (kept - came_in).total(), wrong)
+
+
+def _lines(report: bytes | None) -> int:
+    """Return how many lines a CSV report has."""
+    return len(list(csv.reader(io.StringIO((report or b"").decode(), newline=""))))
 
 
 def assert_promise_kept(

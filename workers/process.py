@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Callable
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
@@ -86,6 +87,16 @@ def _cores_per_process() -> int:
 @worker_init.connect
 def _check_before_start(**_: Any) -> None:
     """End with exit code 3 and one sentence if database, models or broker are unusable."""
+    if settings.models_store:
+        _in_a_fork(_check)
+    else:
+        _check()
+    make_private_folders(settings.private_folders)
+    # Children share the memory of the parent until the collector writes to it.
+    _tune_garbage_collector()
+
+
+def _check() -> None:
     try:
         database = Database(settings.database_url)
         database.require_current()
@@ -97,9 +108,23 @@ def _check_before_start(**_: Any) -> None:
         fault = denied(error) if isinstance(error, PermissionError) else error
         sys.stderr.write(f"Error: {printable(fault)}\n")
         raise SystemExit(3) from None
-    make_private_folders(settings.private_folders)
-    # Children share the memory of the parent until the collector writes to it.
-    _tune_garbage_collector()
+
+
+def _in_a_fork(check: Callable[[], None]) -> None:
+    """Run a check in a process of its own: the threads of an object store would hang in forked children."""
+    process = os.fork()
+    if not process:
+        code: Any = 1
+        try:
+            check()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    if code := os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]):
+        raise SystemExit(code)
 
 
 @worker_shutting_down.connect

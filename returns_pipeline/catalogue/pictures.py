@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from returns_pipeline.errors import FaultCode, ImageFault
 from returns_pipeline.languages import N_
+from returns_pipeline.records.places import is_object
 
 MOST_OF_ADDRESS = 2000
 #: Endings of the names of pictures that are found beside a products file, by the product's id.
@@ -37,7 +38,8 @@ class Picture(NamedTuple):
 def picture_of(value: str, folders: tuple[Path, ...]) -> Picture | None:
     """Return where a picture is; None for an empty value. Looks at no content and follows no address.
 
-    A path is below the first of `folders` that has the file, else below the first. Raises ValueError with a
+    A path is below the first of `folders` that has the file, else below the first, or in that one of them
+    that is in an object store: asking for each object would cost a request. Raises ValueError with a
     sentence for a path that leads out of them, and for anything else.
     """
     value = value.strip()
@@ -60,7 +62,9 @@ def picture_of(value: str, folders: tuple[Path, ...]) -> Picture | None:
     known = [(folder, found) for folder, found in below if found is not None]
     if not known:
         raise ValueError(_OUTSIDE.format(value=value[:100]))
-    folder, address = next(((f, a) for f, a in known if os.path.lexists(f / a)), known[0])
+    in_store = [each for each in known if is_object(str(each[0]))]
+    otherwise = (in_store or known)[0]
+    folder, address = next(((f, a) for f, a in known if os.path.lexists(f / a)), otherwise)
     return Picture(str(folder), address)
 
 
@@ -85,8 +89,13 @@ def _below(path: PurePosixPath, folder: Path) -> str | None:
 def read_picture(folder: str, address: str, most_bytes: int) -> bytes:
     """Return the content of a picture below a folder. No part of the address may be a link.
 
-    Raises ImageFault if there is no such file, if it is no plain file, or if it is too large.
+    Raises ImageFault if there is no such file, if it is no plain file, or if it is too large, and
+    TransientFault if an object store does not answer.
     """
+    if is_object(folder):
+        from returns_pipeline.photos.objects import files
+
+        return files.read(f"{folder}/{address}", most_bytes)
     handle = open_picture(folder, address)
     with os.fdopen(handle, "rb") as stream:
         content = stream.read(most_bytes + 1)
@@ -95,6 +104,21 @@ def read_picture(folder: str, address: str, most_bytes: int) -> bytes:
     if not content:
         raise ImageFault(FaultCode.EMPTY_FILE)
     return content
+
+
+def stamp_of(folder: str, address: str) -> tuple[str, int]:
+    """Return what changes with the content of a picture, and its size in bytes. Raises as `read_picture`."""
+    if is_object(folder):
+        from returns_pipeline.photos.objects.source import ObjectSource
+
+        found = ObjectSource().describe(f"{folder}/{address}")
+        if not found.identity:
+            raise ImageFault(FaultCode.VANISHED)
+        return found.identity, found.size
+    handle = open_picture(folder, address)
+    status = os.fstat(handle)
+    os.close(handle)
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}", status.st_size
 
 
 def open_picture(folder: str, address: str) -> int:

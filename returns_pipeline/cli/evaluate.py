@@ -107,6 +107,7 @@ def _evaluated(
     _require_matplotlib()
     from returns_pipeline.classify.confidence import review_thresholds
     from returns_pipeline.cli.console import progress_bar
+    from returns_pipeline.records.places import is_object
     from returns_pipeline.training.evaluation.photo_predictions import find_labelled_photos, predict_photos
     from returns_pipeline.training.report.evaluation_report import write_report
 
@@ -115,7 +116,8 @@ def _evaluated(
     photos = find_labelled_photos(root, bundle, mapping, limit)
     with progress_bar(str(bundle.ref)) as on_progress:
         predictions = predict_photos(bundle, photos, settings, on_progress)
-    folder = out or settings.report_dir / "evaluation" / f"{bundle.name}-{bundle.version}-{_name(root)}"
+    reports = settings.home / "reports" if is_object(str(settings.report_dir)) else settings.report_dir
+    folder = out or reports / "evaluation" / f"{bundle.name}-{bundle.version}-{_name(root)}"
     typed = ["returns-pipeline", "evaluate", model, str(data)]
     typed += ["--mapping", str(mapping)] if mapping else []
     typed += ["--limit", str(limit)] if limit else []
@@ -275,12 +277,14 @@ def _require_matplotlib() -> None:
 
 def named_bundle(settings: "Settings", model: str) -> "Bundle":
     """Return the bundle with this name or, if there is none, the bundle in this folder."""
-    from returns_pipeline.classify.bundle import MANIFEST, find_bundle, load_bundle
+    from returns_pipeline.classify.bundle import MANIFEST, load_bundle
+    from returns_pipeline.usecases import model_store
 
+    model_store.refresh(settings)
     named = re.fullmatch(r"[\w.-]+(/\d+)?", model) and os.path.lexists(settings.models_dir / model)
     if not named and os.path.lexists(Path(model) / MANIFEST):
         return load_bundle(Path(model).absolute())
-    return find_bundle(settings.models_dir, model)
+    return model_store.find(settings, model)
 
 
 def _mains(bundle: "Bundle") -> tuple[str, ...] | None:

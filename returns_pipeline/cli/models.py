@@ -155,19 +155,21 @@ def quantize(
     photos: train.Photos = True,
 ) -> None:
     """Write the next version of a model in int8: as right as float32, and several times as fast on a CPU."""
-    from returns_pipeline.classify.bundle import find_bundle
     from returns_pipeline.cli.output.training import print_bundle, require_nncf
     from returns_pipeline.settings import load_settings
     from returns_pipeline.training.pipeline import quantize as quantization
+    from returns_pipeline.usecases import model_store
 
     require_nncf()
-    models_dir = load_settings().models_dir
-    bundle = find_bundle(models_dir, model)
+    settings = load_settings()
+    models_dir = settings.models_dir
+    bundle = model_store.find(settings, model)
     quantization.require_quantizable(bundle)
     with _training_photos(bundle, data, validation, test, force=force) as (images, progress):
         bundle = quantization.quantize(
             bundle, images, models_dir, train.typed_command(), progress, photos=photos
         )
+    model_store.send(settings, bundle)
     print_bundle(bundle)
 
 
@@ -184,12 +186,13 @@ def familiarity(
     The bundle gets the file familiarity.bin; its predictions stay the same. Workers use the file when they
     load the model again.
     """
-    from returns_pipeline.classify.bundle import find_bundle
     from returns_pipeline.errors import RefusedError
     from returns_pipeline.settings import load_settings
     from returns_pipeline.training.pipeline.familiarity import with_familiarity
+    from returns_pipeline.usecases import model_store
 
-    bundle = find_bundle(load_settings().models_dir, model)
+    settings = load_settings()
+    bundle = model_store.find(settings, model)
     with _training_photos(bundle, data, validation, test, force=force) as (images, progress):
         progress.stage("Learning what the photos look like")
         bundle = with_familiarity(bundle, images)
@@ -201,6 +204,7 @@ def familiarity(
             bundle_ref=bundle.ref,
         )
     bundle.save()
+    model_store.send(settings, bundle)
     known = bundle.familiarity
     console.print_line(
         f"{bundle.ref}: {known.features:,} features in {known.rank} dimensions, measured on {known.photos:,} "

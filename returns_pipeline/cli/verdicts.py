@@ -184,7 +184,9 @@ def rates_of(outcome: "Outcome", *, intervals: bool = False) -> dict[str, Any]:
 
 def _save(bundle: "Bundle", photos: _Predicted) -> None:
     """Store in the bundle what its thresholds are chosen from. The digest stays: no prediction changes."""
+    from returns_pipeline.settings import load_settings
     from returns_pipeline.training.evaluation.verdicts import with_rates
+    from returns_pipeline.usecases import model_store
 
     if photos.fingerprint == bundle.data.get("train_sha256"):
         raise RefusedError(
@@ -193,7 +195,8 @@ def _save(bundle: "Bundle", photos: _Predicted) -> None:
             bundle_ref=bundle.ref,
         )
     try:
-        with_rates(bundle, photos.truth, photos.probabilities).save()
+        rated = with_rates(bundle, photos.truth, photos.probabilities)
+        rated.save()
     except OSError as error:
         raise ConfigFault(
             "The thresholds cannot be stored in {folder}: {reason}.",
@@ -201,6 +204,7 @@ def _save(bundle: "Bundle", photos: _Predicted) -> None:
             folder=bundle.folder,
             reason=error.strerror,
         ) from error
+    model_store.send(load_settings(), rated)
 
 
 def _print(numbers: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.channels.addresses import WEBHOOK, addresses
 from returns_pipeline.channels.apprise_address import require_known
-from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS, find_bundle
+from returns_pipeline.classify.bundle import KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS
 from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.intake_check import check_intake
@@ -30,7 +30,7 @@ from returns_pipeline.settings import Intake, Settings
 from returns_pipeline.settings.places import sqlite_file
 from returns_pipeline.store import deletion, outbox, retention
 from returns_pipeline.store.database import Database, safe, utc_now
-from returns_pipeline.usecases import feeds, intakes, models
+from returns_pipeline.usecases import feeds, intakes, model_store, models
 from returns_pipeline.usecases.schedule import next_due
 
 _LEAST_FREE_BYTES = 1024**3
@@ -135,7 +135,7 @@ def check_model(settings: Settings) -> str:
         with _opened(settings) as database:
             bundles = models.configured(settings, database)
     else:  # the bundles that a first run would use
-        bundles = [find_bundle(settings.models_dir, intake.model) for intake in settings.every_intake]
+        bundles = [model_store.find(settings, intake.model) for intake in settings.every_intake]
     for bundle in bundles:
         for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
             if name in bundle.sha256:
@@ -182,6 +182,8 @@ def _place(intake: Intake, is_skipped: Callable[[str], bool]) -> str:
 def _folders(settings: Settings) -> str:
     folders = [intake.folder for intake in settings.every_intake]
     folders += [settings.archive_dir, settings.quarantine_dir, settings.report_dir]
+    if is_object(str(settings.spool_dir)):
+        folders.append(settings.spool_dir)
     devices: set[object] = set()
     for folder in folders:
         if is_object(str(folder)):

@@ -150,6 +150,10 @@ class FolderSource:
         """Delete files that are the recorded ones. See PhotoSource.remove_originals."""
         return folder_removals.remove_all(files)
 
+    def requests(self) -> int:
+        """Return 0: files need no requests. See PhotoSource.requests."""
+        return 0
+
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Delete empty folders. See PhotoSource.remove_empty."""
         folder_removals.remove_empty(folders, root)

@@ -178,6 +178,10 @@ class PhotoSource(Protocol):
         """
         ...
 
+    def requests(self) -> int:
+        """Return how many requests this process has sent to object stores so far; 0 for a folder."""
+        ...
+
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Delete those of these folders that are empty, and the empty ones above them up to `root`."""
         ...

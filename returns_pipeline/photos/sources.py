@@ -10,7 +10,7 @@ from returns_pipeline.photos import carrying, intake_rules
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import ImmovableFault, PhotoSource, Reader
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
-from returns_pipeline.records.places import is_object
+from returns_pipeline.records.places import is_object, root_of
 from returns_pipeline.records.removal import StoredFile
 
 _FOLDERS, _BUCKET, _BETWEEN = "folders", "bucket", "between"
@@ -122,6 +122,10 @@ class Sources:
         found = dict(self._folders.remove_originals(of_folders)) if of_folders else {}
         return found | dict(self._objects.remove_originals(of_objects)) if of_objects else found
 
+    def requests(self) -> int:
+        """Return how many requests this process has sent. See PhotoSource.requests."""
+        return self._objects.requests() if "_objects" in self.__dict__ else 0
+
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Delete empty folders. See PhotoSource.remove_empty."""
         self._of(root).remove_empty(folders, root)
@@ -141,4 +145,4 @@ def _way(source: str, destination: str) -> str:
     """Return how a photo is moved: between folders, within a bucket, or from one kind of place to another."""
     if not is_object(source) and not is_object(destination):
         return _FOLDERS
-    return _BUCKET if source.split("/", 3)[:3] == destination.split("/", 3)[:3] else _BETWEEN
+    return _BUCKET if root_of(source) == root_of(destination) else _BETWEEN

@@ -48,6 +48,11 @@ def is_object(place: str) -> bool:
     return not place.startswith("/") and "://" in place
 
 
+def root_of(place: str) -> str:
+    """Return what relative paths between places must have in common: the bucket; `/` for this machine."""
+    return "/".join(place.split("/", 3)[:3]) if is_object(place) else "/"
+
+
 def folder_of(text: str) -> Path:
     """Return the folder that a text names: a URI of an object store, else a path of this machine.
 

@@ -114,7 +114,8 @@ class OpenWork:
 class RunSummary:
     """A run in numbers; None means not yet known.
 
-    `coloured` counts the photos whose colours the run's model does not see. Lists of runs leave it out: None.
+    `coloured` counts the photos whose colours the run's model does not see, and `requests` what object stores
+    were asked while its photos were classified and moved. Lists of runs leave both out: None.
     `rows_removed_at` is when the last row of its photos was removed because of its age.
     """
 
@@ -131,6 +132,7 @@ class RunSummary:
     left: LeftBehind = NOTHING_LEFT
     coloured: int | None = None
     rows_removed_at: datetime | None = None
+    requests: int | None = None
 
     @property
     def seconds(self) -> float | None:

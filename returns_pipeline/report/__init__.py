@@ -25,12 +25,17 @@ _BATCH = 1000
 
 
 def write_report(
-    summary: RunSummary, results: Iterable[ImageResult], folder: Path, zone: tzinfo = UTC
+    summary: RunSummary,
+    results: Iterable[ImageResult],
+    folder: Path,
+    zone: tzinfo = UTC,
+    place: Path | None = None,
 ) -> RunSummary:
     """Write a run's CSV and HTML page into `folder`; return the summary with both paths.
 
-    The page shows moments in `zone`. Each file is written under another name and then renamed: it is whole or
-    absent. Raises TransientFault when the disk refuses.
+    The page shows moments in `zone`. `place` is the folder that the files are sent to afterwards: the paths
+    and the links are those that hold there. Each file is written under another name and then renamed: it is
+    whole or absent. Raises TransientFault when the disk refuses.
     """
     tally = Tally()
     csv_path, html_path = folder / CSV_NAME, folder / HTML_NAME
@@ -40,9 +45,10 @@ def write_report(
         while batch := list(islice(remaining, _BATCH)):
             write(batch)
             tally.add(batch)
-    summary = replace(summary, csv=csv_path, report=html_path)
+    kept = place or folder
+    summary = replace(summary, csv=kept / CSV_NAME, report=kept / HTML_NAME)
     with _whole_file(html_path) as stream:
-        stream.write(page.render(summary, tally, folder, zone))
+        stream.write(page.render(summary, tally, kept, zone))
     return summary
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from returns_pipeline.languages import category, gettext
 from returns_pipeline.records.images import ImageResult
+from returns_pipeline.records.places import root_of
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.report import charts, words
@@ -111,8 +112,8 @@ def _plot(labels: Iterable[tuple[str, int]], labelled: int) -> Markup:
 
 
 def _link(result: ImageResult, folder: Path) -> str:
-    """Return a relative link to a photo; empty if the photo was removed because of its age."""
-    if not result.has_photo:
+    """Return a relative link to a photo; empty if the photo was removed, or lies in another store."""
+    place = result.archived_path or result.path
+    if not result.has_photo or root_of(place) != root_of(str(folder)):
         return ""
-    relative = os.path.relpath(result.archived_path or result.path, folder)
-    return quote(os.fsencode(relative))
+    return quote(os.fsencode(os.path.relpath(place, folder)))

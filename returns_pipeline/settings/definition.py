@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from returns_pipeline.records.codes import CodeFormat
 from returns_pipeline.records.models import ReviewThreshold
 from returns_pipeline.records.notices import EVENTS, NoticeKind
-from returns_pipeline.records.places import ObjectFolder
+from returns_pipeline.records.places import ObjectFolder, is_object
 from returns_pipeline.settings.broker_url import parse_broker_url
 from returns_pipeline.settings.codes import parse_formats, parse_number_pattern
 from returns_pipeline.settings.notices import (
@@ -33,6 +33,7 @@ from returns_pipeline.settings.values import (
     parse_outcomes,
     parse_patterns,
     parse_proxies,
+    parse_store,
     parse_threshold,
 )
 
@@ -85,10 +86,18 @@ class Settings(BaseSettings):
         description="Folder for images that could not be classified, here or in an object store. Default: "
         "HOME/quarantine.",
     )
-    report_dir: Path = Field(Path(), description="Folder for reports. Default: HOME/reports.")
-    spool_dir: Path = Field(
+    report_dir: PhotoFolder = Field(
+        Path(), description="Folder for reports, here or in an object store. Default: HOME/reports."
+    )
+    spool_dir: PhotoFolder = Field(
         Path(),
-        description="Folder for images that were sent over HTTP and wait for a worker. Default: HOME/spool.",
+        description="Folder for images that were sent over HTTP and wait for a worker, here or in an object "
+        "store. Default: HOME/spool.",
+    )
+    object_links: Literal["stream", "presigned"] = Field(
+        "stream",
+        description="How the web gives photos and reports of an object store to a browser. stream: it sends "
+        "them itself. presigned: it sends an address of the store that works for 5 minutes.",
     )
     manifest_dir: Path = Field(
         Path(),
@@ -118,10 +127,11 @@ class Settings(BaseSettings):
         description="Mail or web address that `collect` and feeds send to each site, for the site's "
         "operator. Default: none.",
     )
-    catalogue_dir: Path = Field(
+    catalogue_dir: PhotoFolder = Field(
         Path(),
         description="Folder for pictures of products that a program names by a path, or a file that lies "
-        "elsewhere. Pictures below the folder of a products file need no setting. Default: HOME/catalogue.",
+        "elsewhere; here or in an object store. Pictures below the folder of a products file need none. "
+        "Default: HOME/catalogue.",
     )
     missing_days: int = Field(
         21,
@@ -190,7 +200,14 @@ class Settings(BaseSettings):
     )
     models_dir: Path = Field(
         SHIPPED / "models",
-        description="Folder of the model bundles, NAME/VERSION. Default: the shipped ones.",
+        description="Folder of the model bundles, NAME/VERSION; one in an object store sets MODELS_STORE. "
+        "Default: the shipped ones.",
+    )
+    models_store: Annotated[str, AfterValidator(parse_store)] = Field(
+        "",
+        description="Folder of an object store that has the model bundles. Each machine keeps a copy in "
+        "MODELS_DIR, which is HOME/model-copies then. Default: none.",
+        json_schema_extra={"allowed": "`s3://BUCKET/PREFIX`, `gs://` or `az://`"},
     )
     spaces_dir: Path = Field(
         SHIPPED / "spaces",
@@ -538,14 +555,15 @@ class Settings(BaseSettings):
             "database_url": sqlite_url(home / "returns.sqlite3"),
             "broker_url": f"redis+socket://{embedded_socket(home)}",
         }
+        if is_object(str(given.get("models_dir", ""))):
+            given["models_store"] = str(given.pop("models_dir"))
+        if given.get("models_store"):
+            derived["models_dir"] = home / "model-copies"
         return derived | given | {"home": home}
 
     @field_validator(
-        "report_dir",
-        "spool_dir",
         "manifest_dir",
         "feed_dir",
-        "catalogue_dir",
         "models_dir",
         "spaces_dir",
     )
@@ -630,6 +648,11 @@ class Settings(BaseSettings):
         """The folders of photos and reports that this program creates. Other users cannot enter them."""
         folders = self.archive_dir, self.quarantine_dir, self.report_dir, self.spool_dir
         return tuple(folder for folder in folders if not isinstance(folder, ObjectFolder))
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Local folder for files that are received or made: SPOOL_DIR, unless it is in a store."""
+        return self.home / "spool" if isinstance(self.spool_dir, ObjectFolder) else self.spool_dir
 
     @property
     def every_intake(self) -> tuple[Intake, ...]:

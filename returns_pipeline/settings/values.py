@@ -11,7 +11,7 @@ from pydantic import ValidationInfo
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.public_hosts import AllowedHosts
 from returns_pipeline.records.models import ReviewThreshold, WantedPrecision
-from returns_pipeline.records.places import folder_of
+from returns_pipeline.records.places import folder_of, is_object
 from returns_pipeline.records.reviews import ReviewAction, ReviewOutcome
 
 #: Folders and files that network drives, operating systems and phones put beside photos. Names that begin
@@ -86,6 +86,13 @@ def parse_outcomes(value: Any) -> tuple[str, ...]:
 def parse_folder(value: Any) -> Path:
     """Return an absolute path, or a folder of an object store. Raises ValueError for another URI."""
     return folder_of(str(value)).expanduser().absolute()
+
+
+def parse_store(value: str) -> str:
+    """Return a folder of an object store; empty if there is none. Raises ValueError for anything else."""
+    if value and not is_object(value):
+        raise ValueError("should be a folder of an object store, like s3://BUCKET/PREFIX")
+    return str(folder_of(value)) if value else ""
 
 
 class Intake(NamedTuple):

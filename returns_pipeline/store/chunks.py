@@ -27,6 +27,7 @@ from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     COLOURED,
     IDENTITY,
+    REQUESTS,
     chunks,
     embeddings,
     escape_path,
@@ -302,12 +303,13 @@ def finish(
     gone: Sequence[int],
     timings: Mapping[str, float],
     staying: Mapping[int, str] = MappingProxyType({}),
+    requests: int = 0,
 ) -> None:
     """Mark a chunk as done: its files are moved. The files of the images `gone` have disappeared.
 
     The images `staying` could not be moved, each for a reason that is added to its detail. They stay in the
-    intake, so that no later scan takes the same file again. `timings` are seconds by stage. Raises
-    LeaseLostError if another process has claimed the chunk.
+    intake, so that no later scan takes the same file again. `timings` are seconds by stage, and `requests` is
+    how many requests object stores got. Raises LeaseLostError if another process has claimed the chunk.
     """
     with db.write(repeated=True) as connection:
         stored = _require_lease(connection, held)
@@ -331,6 +333,7 @@ def finish(
             moved = moved.where(images.c.id.not_in(list(staying)))
         connection.execute(moved, {"chunk": held.chunk_id})
         counted = {COLOURED: stored[COLOURED]} if stored and COLOURED in stored else {}
+        counted |= {REQUESTS: requests} if requests else {}
         milliseconds = {stage: round(seconds * 1000, 1) for stage, seconds in timings.items()}
         done = {"finished_at": utc_now(), "timings": milliseconds | counted}
         connection.execute(_DONE, {"chunk": held.chunk_id} | done)

@@ -34,6 +34,7 @@ from returns_pipeline.store.joins import RUNS_WITH_MODEL
 from returns_pipeline.store.tables import (
     COLOURED,
     NOT_CLOSED,
+    REQUESTS,
     PathText,
     chunks,
     escape_path,
@@ -350,26 +351,26 @@ def summary_of(connection: sa.Connection, row: Any) -> RunSummary:
         if closed
         else _count(connection, row.id),
         model=ModelRef(row.name, row.version),
-        csv=_path(row.csv_path),
-        report=_path(row.report_path),
+        csv=_folder(row.csv_path),
+        report=_folder(row.report_path),
         left=LeftBehind(row.still_changing, row.skipped, row.unreadable_folders),
         rows_removed_at=row.rows_removed_at,
     )
 
 
 def _whole_summary(connection: sa.Connection, row: Any) -> RunSummary:
-    """Return a summary with the count that lists leave out, because it reads each chunk of the run."""
-    coloured = sa.func.sum(chunks.c.timings[COLOURED].as_integer())
-    counted = connection.execute(sa.select(coloured).where(chunks.c.run_id == row.id)).scalar()
-    return replace(summary_of(connection, row), coloured=int(counted or 0))
+    """Return a summary with the counts that lists leave out, because they read each chunk of the run."""
+    counted = connection.execute(
+        sa.select(*(sa.func.sum(chunks.c.timings[key].as_integer()) for key in (COLOURED, REQUESTS))).where(
+            chunks.c.run_id == row.id
+        )
+    ).one()
+    coloured, requests = (int(each or 0) for each in counted)
+    return replace(summary_of(connection, row), coloured=coloured, requests=requests)
 
 
 def _folder(text: str | None) -> Path | None:
     return None if text is None else folder_of(text)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def _text(path: Path | None) -> str | None:

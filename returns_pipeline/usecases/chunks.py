@@ -141,6 +141,7 @@ def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:
     timings: Timings = {}
     outcomes: list[Outcome] = []
     is_of_return = False
+    sent_before = context.photos.requests()
     if claim.images:
         given_up = claim.attempt > context.settings.max_attempts
         results = _give_up(context, claim) if given_up else _classify(context, claim, timings)
@@ -153,7 +154,8 @@ def _process(context: Context, claim: Claim) -> tuple[list[Outcome], bool]:
                 announcements.announce(context.db)
     with _timed(timings, "archive"), tracing.span("archive"):
         gone, staying = _archive(context, claim, _moves(context, claim, outcomes))
-    chunks.finish(context.db, claim, gone, timings, staying)
+    requests = context.photos.requests() - sent_before
+    chunks.finish(context.db, claim, gone, timings, staying, requests)
     milliseconds = {f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in timings.items()}
     log.info("chunk_done", images=len(claim.images), **milliseconds)
     return outcomes, is_of_return

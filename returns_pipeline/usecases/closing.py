@@ -1,7 +1,6 @@
 """Closes a complete run: its report, its statistics, its images in the review queue. May run twice."""
 
 from concurrent.futures import ThreadPoolExecutor
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -9,9 +8,7 @@ from returns_pipeline import tracing
 from returns_pipeline.errors import ConfigFault, PipelineError, TransientFault
 from returns_pipeline.records.runs import RunKind, RunSummary
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.report import write_report
 from returns_pipeline.store import (
-    images,
     old_runs,
     product_comparisons,
     review_queue,
@@ -21,7 +18,7 @@ from returns_pipeline.store import (
     runs,
 )
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import causes, judging, linking
+from returns_pipeline.usecases import causes, judging, linking, reports
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -51,7 +48,7 @@ def close_run(context: Context, run_id: int) -> None:
             # The database counts while Python writes rows: no other process of this run has work to do.
             counting = beside.submit(_count, context, summary)
             with tracing.span("report", run=run_id):
-                summary = _write_report(context, summary)
+                summary = reports.write(context, summary)
             counting.result()
         with context.spoken():
             unsure, notices = causes.of_closing(context, summary)
@@ -78,14 +75,6 @@ def close_run(context: Context, run_id: int) -> None:
     _send_what_follows(context, summary)
     if notices:
         context.send(Task.DELIVER_NOTICES)
-
-
-def _write_report(context: Context, summary: RunSummary) -> RunSummary:
-    """Write the report of a run; return the summary with its paths."""
-    folder = context.settings.report_dir / f"run-{summary.id}"
-    zone = ZoneInfo(context.settings.timezone)
-    with context.spoken():
-        return write_report(summary, images.results(context.db, summary.id), folder, zone)
 
 
 def _count(context: Context, summary: RunSummary) -> None:
@@ -120,7 +109,7 @@ def update_report(context: Context, run_id: int) -> None:
         run_closing.end_correction(context.db, run_id, corrected_at)
         return
     summary = runs.existing(context.db, run_id)
-    _write_report(context, summary)
+    reports.write(context, summary)
     run_statistics.count_labels(context.db, run_id)
     if summary.kind is not RunKind.ADHOC:
         run_predictions.count(context.db, run_id)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import structlog
 
-from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.interface import Classifier
 from returns_pipeline.classify.spaces.embedder import Embedder
 from returns_pipeline.errors import ConfigFault, TransientFault
@@ -24,6 +24,7 @@ from returns_pipeline.records.tasks import BULK, INTERACTIVE, Argument, Queue, T
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import run_closing
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import model_store
 from returns_pipeline.usecases.category_names import names_of_models
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -76,7 +77,7 @@ class Context:
         """
         found = self.loaded.pop(sha256, None)
         if found is None:
-            bundle = find_bundle(self.settings.models_dir, name)
+            bundle = model_store.find(self.settings, name)
             if bundle.digest != sha256:
                 raise ConfigFault(
                     "The bundle {name} in {models_dir} is not the one the run was opened for.",

@@ -87,12 +87,12 @@ def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> A
 
 def _arriving(context: Context, root: str) -> str:
     """Return the folder where the parts of uploads for an intake arrive: a store takes whole objects."""
-    return str(context.settings.spool_dir) if is_object(root) else root
+    return str(context.settings.scratch_dir) if is_object(root) else root
 
 
 def _send_on(context: Context, key: str, sha256: str, target: str) -> None:
     """Write a complete upload into an object store. Another photo of the same name stays beside it."""
-    with folder_uploads.complete(str(context.settings.spool_dir), key, sha256) as content:
+    with folder_uploads.complete(str(context.settings.scratch_dir), key, sha256) as content:
         if content is None:
             return
         folder, _, name = target.rpartition("/")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
-from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.records.returns import EarlierPhoto, Return
 from returns_pipeline.records.tasks import Task
@@ -24,6 +24,7 @@ from returns_pipeline.store import photo_matches, product_comparisons, return_ve
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.product_comparisons import Comparison
 from returns_pipeline.store.return_verdicts import ReturnPhoto
+from returns_pipeline.usecases import model_store
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.reviews import BundleLookup
 from returns_pipeline.verdicts.deciding import verdict_of
@@ -57,7 +58,7 @@ def judge_queued(context: Context, seconds: float | None = None) -> int:
 def judge_all(settings: Settings, db: Database, seconds: float | None = None) -> "Judged":
     """Judge queued returns, at most for `seconds`; the sweep has the others judged. Needs no queue."""
     until = None if seconds is None else time.monotonic() + seconds
-    bundle_of = cache(lambda name: find_bundle(settings.models_dir, name))
+    bundle_of = cache(lambda name: model_store.find(settings, name))
     total = Judged()
     while (some := _judge(settings, db, bundle_of)).returns:
         is_late = until is not None and time.monotonic() > until

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from returns_pipeline.classify import vetting, vetting_process
-from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle
+from returns_pipeline.classify.bundle import MANIFEST, Bundle, load_bundle
 from returns_pipeline.classify.manifest import is_model_name
 from returns_pipeline.classify.models_folder import is_version, on_disk
 from returns_pipeline.classify.publishing import copy_bundle, draft_folder, publish
@@ -35,6 +35,7 @@ from returns_pipeline.records.text import printable
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import models
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import model_store
 
 #: Most characters of the reason for a change.
 MOST_REASON = 1000
@@ -90,8 +91,7 @@ def configured(settings: Settings, db: Database) -> list[Bundle]:
 
     Raises ConfigFault if one is missing.
     """
-    models_dir = settings.models_dir
-    return [find_bundle(models_dir, _pinned(intake.model, db)) for intake in settings.every_intake]
+    return [model_store.find(settings, _pinned(intake.model, db)) for intake in settings.every_intake]
 
 
 def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle:
@@ -103,7 +103,7 @@ def choose(settings: Settings, db: Database, model: str | None = None) -> Bundle
     model = model or settings.model
     while True:
         pinned = _pinned(model, db)
-        bundle = find_bundle(settings.models_dir, pinned)
+        bundle = model_store.find(settings, pinned)
         if "/" in pinned:
             return bundle
         reason = N_("the first run of this model; the highest version on disk")
@@ -123,6 +123,7 @@ def versions(settings: Settings, db: Database, name: str | None = None) -> list[
     A folder whose versions cannot be listed is one entry with version 0 and a fault. Raises nothing for a
     models folder of any content.
     """
+    model_store.refresh(settings)
     rows = {row.facts.ref: row for row in models.all_versions(db)}
     found = {ref: _version(settings, ref, row) for ref, row in rows.items() if name in (None, ref.name)}
     for ref, fault in on_disk(settings.models_dir):
@@ -140,7 +141,7 @@ def show(settings: Settings, db: Database, model: str) -> Version:
     """
     name, _, number = _pinned(model, db).partition("/")
     known = ModelRef(name, int(number)) if is_version(number) else None
-    ref = known or find_bundle(settings.models_dir, model).ref
+    ref = known or model_store.find(settings, model).ref
     version = _version(settings, ref, models.find(db, ref))
     if version.bundle is None and version.row is None:
         raise NotFoundError(version.fault, "`returns-pipeline models list` shows every version.")
@@ -149,7 +150,7 @@ def show(settings: Settings, db: Database, model: str) -> Version:
 
 def _version(settings: Settings, ref: ModelRef, row: ModelRow | None) -> Version:
     try:
-        return Version(ref, find_bundle(settings.models_dir, str(ref)), row)
+        return Version(ref, model_store.find(settings, str(ref)), row)
     except ConfigFault as fault:
         return Version(ref, None, row, _sentence(fault))
 
@@ -165,8 +166,9 @@ def register(
     """Copy a bundle from any folder to the next free version of its name, as a candidate.
 
     Return the version and whether it is new: a bundle that is among the models already is not copied again.
-    Raises ConfigFault if the bundle is broken, altered or contains code, and RefusedError for a name that
-    is not allowed or a folder with links, pipes or devices. Then nothing is changed.
+    Raises ConfigFault if the bundle is broken, altered or contains code, RefusedError for a name that is not
+    allowed or a folder with links, pipes or devices, and ConflictError or TransientFault if it cannot be
+    published in the store of models. Then nothing is changed.
     """
     name = name or load_bundle(folder, placed=False).name
     if not _NAME.fullmatch(name) or not is_model_name(name):
@@ -175,8 +177,10 @@ def register(
             "Use `--name` with words of letters and digits joined by `-`, at most 100 characters.",
             name=name,
         )
+    model_store.refresh(settings, now=True)
     with draft_folder(settings.models_dir) as draft:
         copy_bundle(folder, draft)
+        (draft / model_store.COPIED).unlink(missing_ok=True)
         # The copy is checked, because the original may change afterwards.
         bundle = replace(load_bundle(draft, placed=False), name=name)
         vetting_process.require_whole(bundle)
@@ -184,6 +188,8 @@ def register(
         same = [each.bundle for each in present if each.bundle and each.bundle.digest == bundle.digest]
         highest = max((each.ref.version for each in present), default=0)
         kept = same[0] if same else publish(bundle, settings.models_dir, highest)
+    if not model_store.is_published(kept):
+        model_store.send(settings, kept)
     is_new = models.register(db, _facts(kept), who, f"from {folder.absolute()}")
     return kept.ref, is_new
 
@@ -198,7 +204,7 @@ def promote(
     changed the active version meanwhile. Then nothing is changed.
     """
     require_reason(reason)
-    bundle = find_bundle(settings.models_dir, _exact(model))
+    bundle = model_store.find(settings, _exact(model))
     active = models.active(db, bundle.name)
     vetting_process.require_sound(bundle, settings.runtime)
     if active and active.facts.ref == bundle.ref:
@@ -237,7 +243,7 @@ def rollback(settings: Settings, db: Database, name: str, *, who: str, reason: s
             "`returns-pipeline models history {name}` shows every change.",
             name=name,
         )
-    bundle = find_bundle(settings.models_dir, f"{name}/{stack[-2]}")
+    bundle = model_store.find(settings, f"{name}/{stack[-2]}")
     vetting_process.require_sound(bundle, settings.runtime)
     _activate(db, bundle, ModelAction.ROLLBACK, who, reason, stack[-1])
     return Activation(bundle.ref, stack[-1])
@@ -255,7 +261,7 @@ def shadow(settings: Settings, db: Database, model: str, share: float, who: str)
             "Give --share above 0 and at most 1, like 0.1.",
             share=share,
         )
-    bundle = find_bundle(settings.models_dir, _exact(model))
+    bundle = model_store.find(settings, _exact(model))
     vetting_process.require_sound(bundle, settings.runtime)
     if not models.shadow(db, _facts(bundle), share, who):
         raise ConflictError(
@@ -316,7 +322,7 @@ def _compare(settings: Settings, bundle: Bundle, active: ModelRow | None) -> vet
     if active is None:
         return vetting.Comparison(False, "No version of it was active before.")
     try:
-        return vetting.compare(bundle, find_bundle(settings.models_dir, str(active.facts.ref)))
+        return vetting.compare(bundle, model_store.find(settings, str(active.facts.ref)))
     except PipelineError:
         sentence = (
             f"Its accuracy could not be compared with that of {active.facts.ref}: its bundle is missing."

@@ -12,6 +12,7 @@ from returns_pipeline.errors import (
     TransientFault,
 )
 from returns_pipeline.records.images import FilePlace, ImageFile
+from returns_pipeline.records.places import is_object
 from returns_pipeline.store import image_files
 from returns_pipeline.usecases.context import Context
 
@@ -35,13 +36,7 @@ def open_original(context: Context, image_id: int) -> tuple[ImageFile, BinaryIO]
     Raises NotFoundError if the file is gone, ConflictError if another file lies in its place or if it may
     not be read, TransientFault if the disk fails, GoneError if the image was deleted or its photo removed.
     """
-    file = existing(context, image_id)
-    if file.place is FilePlace.REMOVED:
-        raise GoneError(
-            "The photo of image {image} is not kept any more.", "A backup may have it.", image=image_id
-        )
-    if file.place is FilePlace.GONE:
-        raise _gone(image_id)
+    file = _kept(context, image_id)
     try:
         content = context.photos.open(file)
     except ImageFault as fault:
@@ -57,6 +52,37 @@ def open_original(context: Context, image_id: int) -> tuple[ImageFile, BinaryIO]
     if not _is_original(content, file.sha256):
         raise _another(image_id)
     return file, content
+
+
+def address(context: Context, image_id: int) -> str | None:
+    """Return an address of the store that a browser may read the file of an image at, for some minutes.
+
+    None for a file of this machine, and for one that is no picture. Only the size is compared. Raises as
+    `open_original`, and ConfigFault if the store signs no addresses.
+    """
+    file = _kept(context, image_id)
+    if not is_object(file.path) or file.format is None:
+        return None
+    found = context.photos.describe(file.path)
+    if not found.identity:
+        raise _gone(image_id)
+    if found.size != file.size:
+        raise _another(image_id)
+    from returns_pipeline.photos.objects import files
+
+    return files.link(file.path)
+
+
+def _kept(context: Context, image_id: int) -> ImageFile:
+    """Return the file of an image. Raises GoneError, NotFoundError for one that is not there any more."""
+    file = existing(context, image_id)
+    if file.place is FilePlace.REMOVED:
+        raise GoneError(
+            "The photo of image {image} is not kept any more.", "A backup may have it.", image=image_id
+        )
+    if file.place is FilePlace.GONE:
+        raise _gone(image_id)
+    return file
 
 
 def _is_original(content: BinaryIO, sha256: str | None) -> bool:

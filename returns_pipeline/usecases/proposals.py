@@ -2,7 +2,7 @@
 
 import structlog
 
-from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import PipelineError, RefusedError
 from returns_pipeline.records.models import ModelStage
 from returns_pipeline.records.notices import Notice, NoticeKind
@@ -18,7 +18,7 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import models as model_rows
 from returns_pipeline.store import retrainings
 from returns_pipeline.store.database import Database
-from returns_pipeline.usecases import models
+from returns_pipeline.usecases import model_store, models
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
@@ -60,7 +60,7 @@ def active_bundle(context: Context, row: Retraining) -> Bundle:
             name=row.name,
         )
     ref = row.base_ref if active.facts.ref == row.candidate else active.facts.ref
-    return find_bundle(context.settings.models_dir, str(ref))
+    return model_store.find(context.settings, str(ref))
 
 
 def propose(context: Context, held: HeldRetraining, new: Bundle, judgement: Judgement) -> None:

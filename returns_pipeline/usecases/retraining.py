@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from returns_pipeline.child_limits import end_with_parent
-from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault, ConflictError, RefusedError
 from returns_pipeline.records.retraining import HeldRetraining
 from returns_pipeline.records.tasks import Task
@@ -25,6 +24,7 @@ from returns_pipeline.settings import Settings, environment_of
 from returns_pipeline.store import models as model_rows
 from returns_pipeline.store import retention, retrainings
 from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.usecases import model_store
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.schedule import last_due
 
@@ -52,7 +52,7 @@ def request(settings: Settings, db: Database, name: str, who: str, data: Path | 
             "`returns-pipeline models list` shows the models; name one that runs use, without its version.",
             name=name,
         )
-    find_bundle(settings.models_dir, str(active.facts.ref))
+    model_store.find(settings, str(active.facts.ref))
     return retrainings.add(db, active.facts.ref, who, None if data is None else str(data.absolute()))
 
 

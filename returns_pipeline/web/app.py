@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from returns_pipeline import tracing
 from returns_pipeline.broker.celery_queue import open_queue
-from returns_pipeline.classify.bundle import Bundle, find_bundle
+from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import PipelineError, TransientFault
 from returns_pipeline.languages import gettext
 from returns_pipeline.private_files import make_private_folders
@@ -26,6 +26,7 @@ from returns_pipeline.records.text import pathless
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import match_lists, return_lists, return_verdicts, review_queue
 from returns_pipeline.store.database import Database
+from returns_pipeline.usecases import model_store
 from returns_pipeline.usecases.category_names import names_of_models
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.web import classic, docs, health, metrics, pages, static_files, v1
@@ -120,11 +121,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _open(settings: Settings) -> Resources:
-    make_private_folders([settings.spool_dir])
+    make_private_folders([settings.scratch_dir])
     database = Database(settings.database_url)
     queue = open_queue(settings, _BROKER_SECONDS)
     context = Context(settings, database, queue, _load_no_model)
-    bundle_of = cache(partial(find_bundle, settings.models_dir))
+    bundle_of = cache(partial(model_store.find, settings))
     returns = Cached(partial(return_verdicts.counts, database), _RETURNS_SECONDS)
     matches = Cached(partial(match_lists.counts, database), _RETURNS_SECONDS)
     return Resources(
@@ -133,7 +134,7 @@ def _open(settings: Settings) -> Resources:
         workers=WorkerClient(context, bundle_of),
         looks=LookClient(context),
         bundle_of=bundle_of,
-        bodies=Bodies(settings.spool_dir, settings.api_max_bytes),
+        bodies=Bodies(settings.scratch_dir, settings.api_max_bytes),
         pictures=Pictures(context),
         readiness=Cached(partial(health.readiness, database, queue), health.READY_SECONDS),
         obstacles=Cached(partial(health.obstacles, queue), health.READY_SECONDS),

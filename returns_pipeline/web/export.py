@@ -58,8 +58,8 @@ def _lines(found: Batches, zone: ZoneInfo | None) -> Iterator[bytes]:
 
 def _excel(found: Batches, settings: Settings) -> Iterator[bytes]:
     # Not in the temporary folder, which may lie in memory.
-    settings.spool_dir.mkdir(parents=True, exist_ok=True)
-    return excel.workbook(_COLUMNS, found, ZoneInfo(settings.timezone), settings.spool_dir)
+    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
+    return excel.workbook(_COLUMNS, found, ZoneInfo(settings.timezone), settings.scratch_dir)
 
 
 def _json(found: Batches, _: Settings) -> Iterator[bytes]:

@@ -106,6 +106,10 @@ class MemorySource:
     def remove_originals(self, files: Sequence[StoredFile]) -> Mapping[int, bool | PipelineError]:
         return {file.image_id: self.photos.pop(file.path, None) is not None for file in files}
 
+    def requests(self) -> int:
+        """Return 0."""
+        return 0
+
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Do nothing: there are no folders."""
 

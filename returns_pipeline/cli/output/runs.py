@@ -13,7 +13,7 @@ from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.records.text import iso
 from returns_pipeline.report.columns import Output, as_dict, columns_of, texts
-from returns_pipeline.report.words import coloured, left_behind, run_kind, run_state
+from returns_pipeline.report.words import coloured, left_behind, object_requests, run_kind, run_state
 from returns_pipeline.terminal import Terminal, framed_table, plain_table
 
 #: Characters of a file name that stay on one line, even in a narrow terminal.
@@ -33,6 +33,7 @@ def run_as_dict(run: RunSummary) -> dict[str, Any]:
         "pending": run.counts.pending,
         **asdict(run.left),
         "coloured": run.coloured,
+        "requests": run.requests,
         "opened_at": run.opened_at.isoformat(),
         "closed_at": run.closed_at.isoformat() if run.closed_at else None,
         "seconds": run.seconds,
@@ -80,6 +81,8 @@ def print_run(run: RunSummary) -> None:
         print_line(line)
     if run.coloured:
         print_line(coloured(run.coloured, run.counts.seen, run.model))
+    if run.requests:
+        print_line(object_requests(run.requests, run.counts.seen))
     for name, path in (("CSV", run.csv), ("Report", run.report)):
         if path:
             print_line(f"{name:<7} {short_path(path)}")

@@ -6,14 +6,14 @@ name between the two, within milliseconds, is deleted with it, unless the bucket
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-import obstore
 from obstore.exceptions import PermissionDeniedError
 
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.photos.objects import requests
 from returns_pipeline.photos.objects.stores import (
     ERRORS,
     Address,
@@ -60,61 +60,82 @@ def is_in_parts(identity: str) -> bool:
 
 def move_all(pool: ThreadPoolExecutor, moves: Sequence[Move], progress: Callable[[], None]) -> list[int]:
     """Move objects, many at the same time. See PhotoSource.move."""
-    listings = _listings(moves)
-    gone: list[int] = []
-    faults: list[PipelineError] = []
-    immovable: dict[int, ImmovableFault] = {}
+    found = _Found([], [], {})
+    listed_places = _listed_places(moves)
     for start in range(0, len(moves), _TOGETHER):
         some = moves[start : start + _TOGETHER]
-        copied: list[Move] = []
-        for request, result in zip(some, pool.map(lambda each: _copied(each, listings), some), strict=True):
-            progress()
-            if isinstance(result, ImmovableFault):
-                immovable[request.image_id] = result
-            elif isinstance(result, PipelineError):
-                faults.append(result)
-            elif result:
-                copied.append(request)
-            else:
-                gone.append(request.image_id)
+        # A process that stood still for longer than its lease ends here, before it changes anything.
+        progress()
+        copied = _copy_all(pool, some, listed_places, found)
+        looks = list(pool.map(look_at_source, copied))
+        progress()
         try:
-            gone += _remove_sources(pool, copied)
-        except ImmovableFault as fault:
-            immovable |= dict.fromkeys((each.image_id for each in copied), fault)
+            _remove_sources(pool, dict(zip(copied, looks, strict=True)), found)
         except PipelineError as fault:
-            faults.append(fault)
-    raise_first(gone, faults, immovable)
-    return gone
+            found.faults.append(fault)
+    raise_first(*found)
+    return found.gone
 
 
-def _listings(moves: Iterable[Move]) -> dict[str, str]:
-    """Return the identities of what lies in the destinations' folders, by place; one request a folder."""
-    found: dict[str, str] = {}
+class _Found(NamedTuple):
+    """Images whose photo is gone, faults of requests, and the images whose source may not be deleted."""
+
+    gone: list[int]
+    faults: list[PipelineError]
+    immovable: dict[int, ImmovableFault]
+
+
+def _copy_all(
+    pool: ThreadPoolExecutor, moves: Sequence[Move], listed_places: Container[str], found: _Found
+) -> list[Move]:
+    """Copy objects; return those whose destination has the photo, and add what happens to the others."""
+    copied: list[Move] = []
+    for request, result in zip(
+        moves, pool.map(lambda each: _copied(each, listed_places), moves), strict=True
+    ):
+        if isinstance(result, ImmovableFault):
+            found.immovable[request.image_id] = result
+        elif isinstance(result, PipelineError):
+            found.faults.append(result)
+        elif result:
+            copied.append(request)
+        else:
+            found.gone.append(request.image_id)
+    return copied
+
+
+def _listed_places(moves: Iterable[Move]) -> set[str]:
+    """Return the places of what lies in the destinations' folders; one request a folder."""
+    found: set[str] = set()
     for folder in {each.destination.rpartition("/")[0] for each in moves}:
         bucket, prefix = Address.of(folder)
         try:
             for page in listed(bucket, prefix):
-                found |= {f"{bucket}/{meta['path']}": identity_of(meta) for meta in page}
+                found |= {f"{bucket}/{meta['path']}" for meta in page}
         except ERRORS as error:
             raise fault_of(folder, error) from error
     return found
 
 
-def _copied(request: Move, listings: dict[str, str]) -> bool | PipelineError:
+def _copied(request: Move, listed_places: Container[str]) -> bool | PipelineError:
     """Copy one object; return whether its destination holds the classified photo now, or the fault.
 
     False: the source has another object, or none, and the destination has none.
     """
-    if (there := listings.get(request.destination)) is not None:
-        return _is_copy(there, request) or another_photo(request.destination)
+    if request.destination in listed_places:
+        # A listing may show an object that is gone.
+        found = _is_at_destination(request)
+        if found is not False:
+            return found
     (bucket, source), (_, target) = Address.of(request.source), Address.of(request.destination)
     store = store_of(bucket)
     try:
-        obstore.copy(store, source, target)
+        requests.copy(store, source, target)
     except FileNotFoundError as error:
         if "NoSuchBucket" in str(error):
             return fault_of(request.source, error)
-        return _is_moved(request)
+        # Another process may have moved the photo since the destination was listed.
+        return _is_at_destination(request)
     except PermissionDeniedError as error:
         return fault_of(request.destination, error)
     except ERRORS as error:
@@ -122,11 +143,11 @@ def _copied(request: Move, listings: dict[str, str]) -> bool | PipelineError:
     return True
 
 
-def _is_moved(request: Move) -> bool | PipelineError:
-    """Whether another process has moved the photo since the destination was listed."""
+def _is_at_destination(request: Move) -> bool | PipelineError:
+    """Whether the destination has the photo; a fault if it has another one."""
     bucket, key = Address.of(request.destination)
     try:
-        there = identity_of(obstore.head(store_of(bucket), key))
+        there = identity_of(requests.head(store_of(bucket), key))
     except FileNotFoundError:
         return False
     except ERRORS as error:
@@ -134,40 +155,58 @@ def _is_moved(request: Move) -> bool | PipelineError:
     return _is_copy(there, request) or another_photo(request.destination)
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """What lies at a source: its identity, None if there is none, or why it cannot be told."""
 
     identity: str | None
     fault: PipelineError | None = None
 
 
-def _remove_sources(pool: ThreadPoolExecutor, copied: Sequence[Move]) -> list[int]:
-    """Delete sources that are still the classified photos; return images whose copy is of a newer one.
-
-    Raises the first fault of a request, and ImmovableFault if objects may not be deleted.
-    """
-    gone: list[int] = []
+def _remove_sources(pool: ThreadPoolExecutor, copied: Mapping[Move, Look], found: _Found) -> None:
+    """Delete sources that are still the classified photos. Raises the first fault of a request."""
     removable: list[Move] = []
-    for request, look in zip(copied, pool.map(_look, copied), strict=True):
+    for request, look in copied.items():
         if look.fault:
             raise look.fault
         if look.identity == request.identity:
             removable.append(request)
         elif look.identity is not None and not _keep_copy(request):
-            gone.append(request.image_id)
-    if removable:
+            found.gone.append(request.image_id)
+    try:
         _delete(removable)
-    return gone
+    except ImmovableFault as fault:
+        found.immovable.update(_staying(pool, removable, fault))
 
 
-def _look(request: Move) -> _Look:
+def _staying(
+    pool: ThreadPoolExecutor, moves: Sequence[Move], fault: ImmovableFault
+) -> dict[int, ImmovableFault]:
+    """Return the fault of each photo that was not deleted with the others, and remove its copy.
+
+    The archive would have it twice otherwise. Where the copy may not be removed either, it stays.
+    """
+    found: dict[int, ImmovableFault] = {}
+    for request, look in zip(moves, pool.map(look_at_source, moves), strict=True):
+        if look.fault:
+            raise look.fault
+        if look.identity is not None:
+            found[request.image_id] = fault
+        if look.identity == request.identity:
+            bucket, key = Address.of(request.destination)
+            with contextlib.suppress(*ERRORS):
+                requests.delete(store_of(bucket), key)
+    return found
+
+
+def look_at_source(request: Move) -> Look:
+    """Return what lies at the source of a move."""
     bucket, key = Address.of(request.source)
     try:
-        return _Look(identity_of(obstore.head(store_of(bucket), key)))
+        return Look(identity_of(requests.head(store_of(bucket), key)))
     except FileNotFoundError:
-        return _Look(None)
+        return Look(None)
     except ERRORS as error:
-        return _Look(None, fault_of(request.source, error))
+        return Look(None, fault_of(request.source, error))
 
 
 def _keep_copy(request: Move) -> bool:
@@ -179,12 +218,12 @@ def _keep_copy(request: Move) -> bool:
     (bucket, source), (_, target) = Address.of(request.source), Address.of(request.destination)
     store = store_of(bucket)
     try:
-        there = obstore.get(store, target)
+        there = requests.get(store, target)
         if identity_of(there.meta) == request.identity:
             return True
-        if bytes(there.bytes()) != bytes(obstore.get(store, source).bytes()):
+        if bytes(there.bytes()) != bytes(requests.get(store, source).bytes()):
             return size_of(identity_of(there.meta)) == size_of(request.identity)
-        obstore.delete(store, target)
+        requests.delete(store, target)
     except FileNotFoundError:
         return False
     except ERRORS as error:
@@ -193,32 +232,29 @@ def _keep_copy(request: Move) -> bool:
 
 
 def _delete(moves: Sequence[Move]) -> None:
+    """Delete sources; try each. Raises ImmovableFault if one may not be deleted, or the first fault."""
+    if not moves:
+        return
     bucket = Address.of(moves[0].source).bucket
     keys = [Address.of(each.source).key for each in moves]
     store = store_of(bucket)
-    try:
-        for some in [keys] if deletes_together(store) else [[key] for key in keys]:
-            obstore.delete(store, some)
-    except FileNotFoundError:
-        return
-    except ERRORS as error:
-        if isinstance(error, PermissionDeniedError) or "AccessDenied" in str(error):
-            _remove_copies(moves)
+    errors: list[Exception] = []
+    for some in [keys] if deletes_together(store) else [[key] for key in keys]:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                requests.delete(store, some)
+        except ERRORS as error:
+            errors.append(error)
+    for denied in errors:
+        if isinstance(denied, PermissionDeniedError) or "AccessDenied" in str(denied):
             raise ImmovableFault(
                 "The photo stays in {folder}, because it cannot be deleted there: {reason}.",
                 "Let the workers' credentials delete objects of the intake.",
                 folder=moves[0].source.rpartition("/")[0],
-                reason=reason_of(error),
-            ) from error
-        raise fault_of(moves[0].source, error) from error
-
-
-def _remove_copies(moves: Sequence[Move]) -> None:
-    """Remove the copies of photos that stay, where that is allowed: the archive would have them twice."""
-    for each in moves:
-        bucket, key = Address.of(each.destination)
-        with contextlib.suppress(*ERRORS):
-            obstore.delete(store_of(bucket), key)
+                reason=reason_of(denied),
+            ) from denied
+    if errors:
+        raise fault_of(moves[0].source, errors[0]) from errors[0]
 
 
 def _is_copy(there: str, request: Move) -> bool:

@@ -12,12 +12,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import obstore
 from obstore.exceptions import AlreadyExistsError
 
 from returns_pipeline.errors import FaultCode, ImageFault, PipelineError, TransientFault
 from returns_pipeline.photos import intake_rules
 from returns_pipeline.photos.objects import moves as object_moves
+from returns_pipeline.photos.objects import requests
 from returns_pipeline.photos.objects.fetching import FetchedAhead
 from returns_pipeline.photos.objects.stores import (
     ERRORS,
@@ -89,7 +89,7 @@ class ObjectSource:
         """Return one object. See PhotoSource.describe."""
         bucket, key = Address.of(place)
         try:
-            return _found(bucket, obstore.head(store_of(bucket), key))._replace(path=place)
+            return _found(bucket, requests.head(store_of(bucket), key))._replace(path=place)
         except FileNotFoundError:
             return FoundFile(place, 0, 0, 0, "")
         except ERRORS as error:
@@ -115,7 +115,7 @@ class ObjectSource:
         bucket, key = Address.of(image.path)
         require_size(image.size, max_bytes)
         try:
-            response = obstore.get(
+            response = requests.get(
                 store_of(bucket), key, options={"if_match": object_moves.etag(image.identity)}
             )
             if object_moves.identity_of(response.meta) != image.identity:
@@ -129,7 +129,7 @@ class ObjectSource:
         bucket, key = Address.of(picture.path)
         require_size(picture.size, max_bytes)
         try:
-            response = obstore.get(store_of(bucket), key)
+            response = requests.get(store_of(bucket), key)
             if response.meta["size"] != picture.size:
                 raise ImageFault(FaultCode.CHANGED)
             return bytes(response.bytes())
@@ -141,7 +141,7 @@ class ObjectSource:
         bucket, key = Address.of(file.path)
         copy = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
-            response = obstore.get(store_of(bucket), key)
+            response = requests.get(store_of(bucket), key)
             for part in response.stream():
                 copy.write(part)
         except ERRORS as error:
@@ -174,6 +174,10 @@ class ObjectSource:
         """Delete objects that are the recorded ones. See PhotoSource.remove_originals."""
         return dict(self._pool.map(_removed, files))
 
+    def requests(self) -> int:
+        """Return how many requests this process has sent. See PhotoSource.requests."""
+        return requests.sent()
+
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Do nothing: a prefix without objects does not exist."""
 
@@ -182,7 +186,7 @@ class ObjectSource:
         bucket, key = Address.of(place)
         try:
             with contextlib.suppress(FileNotFoundError):
-                obstore.delete(store_of(bucket), key)
+                requests.delete(store_of(bucket), key)
         except ERRORS as error:
             raise fault_of(place, error) from error
 
@@ -198,9 +202,9 @@ class ObjectSource:
         key = f"{prefix}/{intake_rules.OWN_PREFIX}clock-{uuid.uuid4().hex}".lstrip("/")
         store = store_of(bucket)
         try:
-            obstore.put(store, key, b"clock")
-            now_ns = _nanoseconds(obstore.head(store, key)["last_modified"])
-            obstore.delete(store, key)
+            requests.put(store, key, b"clock")
+            now_ns = _nanoseconds(requests.head(store, key)["last_modified"])
+            requests.delete(store, key)
         except ERRORS:
             return None
         return now_ns
@@ -233,12 +237,12 @@ def _put(photo: tuple[str, bytes]) -> FoundFile | PipelineError:
     store = store_of(bucket)
     try:
         try:
-            obstore.put(store, key, content, mode="create")
+            requests.put(store, key, content, mode="create")
         except AlreadyExistsError:
             # The object of an attempt whose response was lost is the same; another one stays.
-            if bytes(obstore.get(store, key).bytes()) != content:
+            if bytes(requests.get(store, key).bytes()) != content:
                 return another_photo(place)
-        found = obstore.head(store, key)
+        found = requests.head(store, key)
     except ERRORS as error:
         return fault_of(place, error)
     return _found(bucket, found)._replace(path=place)
@@ -283,10 +287,10 @@ def _removed(file: StoredFile) -> tuple[int, bool | PipelineError]:
     bucket, key = Address.of(file.path)
     store = store_of(bucket)
     try:
-        found = obstore.head(store, key)
+        found = requests.head(store, key)
         if object_moves.identity_of(found) != file.identity and not _has_content_of(file):
             return file.image_id, ImageFault(FaultCode.CHANGED)
-        obstore.delete(store, key)
+        requests.delete(store, key)
     except FileNotFoundError:
         return file.image_id, False
     except ERRORS as error:
@@ -297,7 +301,7 @@ def _removed(file: StoredFile) -> tuple[int, bool | PipelineError]:
 def _has_content_of(file: StoredFile) -> bool:
     """Whether an object with another ETag, for example a copy, is the recorded file. Raises one of ERRORS."""
     bucket, key = Address.of(file.path)
-    response = obstore.get(store_of(bucket), key)
+    response = requests.get(store_of(bucket), key)
     if response.meta["size"] != file.size:
         return False
     if file.sha256 is None:

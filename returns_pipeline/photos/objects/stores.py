@@ -1,11 +1,13 @@
 """Opens buckets, and says what an error of theirs means.
 
 Credentials and addresses come from the usual variables of each store, for example AWS_ACCESS_KEY_ID,
-AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, or from the role of the machine.
+AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, from a profile of S3, or from
+the role of the machine.
 """
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -23,6 +25,7 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore, S3Store, from_url
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
+from returns_pipeline.photos.objects import profiles, requests
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # the module has it for type checkers only
@@ -43,6 +46,9 @@ _CUT_OFF = "response body"
 #: What stands before the status of a response, and how a listing of a missing bucket ends.
 _STATUS = "non-2xx status code: "
 _MISSING = f"{_STATUS}404"
+_CODE = re.compile("<Code>([A-Za-z]+)</Code>")
+#: Codes of S3 for credentials that are not valid any more.
+_REFUSED_KEYS = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
 #: Variables of S3 that name an address without TLS: a store of one's own network.
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 
@@ -65,11 +71,13 @@ class Address(NamedTuple):
 def store_of(bucket: str) -> ObjectStore:
     """Return the store of SCHEME://NAME, opened once in each process. Nothing is sent yet.
 
-    Raises ConfigFault if a variable of the store has no valid value.
+    Raises ConfigFault if a variable or a profile of the store has no valid value.
     """
+    given = profiles.options() if bucket.startswith("s3://") else {}
+    addresses = [*(os.environ.get(name, "") for name in _ENDPOINTS), given.get("endpoint", "")]
     options = {
         "timeout": timedelta(seconds=_REQUEST_SECONDS),
-        "allow_http": any(os.environ.get(name, "").startswith("http://") for name in _ENDPOINTS),
+        "allow_http": any(address.startswith("http://") for address in addresses),
         "pool_max_idle_per_host": str(MOST_REQUESTS),
     }
     retries = {
@@ -79,7 +87,7 @@ def store_of(bucket: str) -> ObjectStore:
     try:
         # Its overloads differ by the kind of store, which is known only here.
         opened = cast("Callable[..., ObjectStore]", from_url)
-        return opened(bucket, client_options=options, retry_config=retries)
+        return opened(bucket, client_options=options, retry_config=retries, **given)
     except ERRORS as error:
         raise ConfigFault(
             "The object store {bucket} cannot be opened: {reason}.",
@@ -119,7 +127,10 @@ def listed(bucket: str, prefix: str, after: str | None = None) -> Iterator[Seque
     store, last, tries, is_whole = store_of(bucket), after, 0, False
     while not is_whole:
         try:
-            for page in obstore.list(store, prefix or None, offset=last, chunk_size=_PAGE):
+            requests.add()
+            pages = obstore.list(store, prefix or None, offset=last, chunk_size=_PAGE)
+            for number, page in enumerate(pages):
+                requests.add(min(number, 1))
                 yield page
                 last, tries = page[-1]["path"], 0
             is_whole = True
@@ -132,7 +143,13 @@ def listed(bucket: str, prefix: str, after: str | None = None) -> Iterator[Seque
 
 
 def fault_of(place: str, error: Exception) -> PipelineError:
-    """Return what an error means: the object is at fault, or the store."""
+    """Return what an error means: the object is at fault, or the store.
+
+    A store whose credentials are refused is opened anew for the next request, so that it reads them again.
+    """
+    code = _CODE.search(str(error))
+    if code and code[1] in _REFUSED_KEYS:
+        store_of.cache_clear()
     if isinstance(error, PreconditionError):
         return ImageFault(FaultCode.CHANGED)
     if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in str(error):
@@ -146,6 +163,8 @@ def fault_of(place: str, error: Exception) -> PipelineError:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of an error, without the response's body and a final full stop."""
-    first = str(error).strip().partition("\n")[0].partition("<?xml")[0]
-    return first.rpartition(_STATUS)[2].strip(" .:") or type(error).__name__
+    """Return the first line of an error without a final full stop, and of the response's body the code."""
+    whole = str(error).strip()
+    first = whole.partition("\n")[0].partition("<?xml")[0].rpartition(_STATUS)[2].strip(" .:")
+    code = _CODE.search(whole)
+    return f"{first}: {code[1]}" if code else first or type(error).__name__

@@ -9,6 +9,7 @@ from returns_pipeline.records.images import FilePlace, ImageState, LabelSource
 from returns_pipeline.records.predictions import Decision
 from returns_pipeline.records.removal import RetentionPass
 from returns_pipeline.records.reviews import Event, ReviewAction, ReviewKind, ReviewOutcome
+from returns_pipeline.report.words.counting import counted
 
 IMAGE_STATES = Words(
     {
@@ -219,6 +220,15 @@ _KNOWN = (
     N_("grey pictures of clothes, 28 x 28 pixels (Fashion-MNIST)"),
     N_("colour photos of clothes that people took at home"),
 )
+
+
+def object_requests(count: int, photos: int) -> str:
+    """Return how many requests object stores got, in all and for each photo."""
+    return gettext(
+        "{requests} to the object store, {each:.1f} for each photo.",
+        requests=counted(count, "request"),
+        each=count / max(1, photos),
+    )
 
 
 def coloured(

@@ -19,6 +19,8 @@ KEPT = sa.text("photos_removed_at IS NULL")
 
 #: Key in `timings`: pictures whose colours the model does not see. There is none if it is 0.
 COLOURED = "coloured_images"
+#: Key in `timings`: requests that were sent to object stores. There is none if it is 0.
+REQUESTS = "object_requests"
 
 runs = sa.Table(
     "runs",
@@ -95,7 +97,7 @@ chunks = sa.Table(
     sa.Column("worker", sa.String(255)),
     # The error of the last attempt; NULL if its process died.
     sa.Column("error", sa.Text),
-    # Milliseconds by stage: read, decode, codes, predict, store, archive. And COLOURED, a number of images.
+    # Milliseconds by stage: read, decode, codes, predict, store, archive. And COLOURED and REQUESTS, numbers.
     sa.Column("timings", sa.JSON),
     # The span that found its images, as W3C Trace Context writes it. NULL without a trace.
     sa.Column("traceparent", sa.String(55)),
@@ -118,8 +120,8 @@ sa.Index(
 
 
 def of_stages(timings: Mapping[str, float]) -> dict[str, float]:
-    """Return the milliseconds of a chunk by stage, without the count that is stored beside them."""
-    return {stage: spent for stage, spent in timings.items() if stage != COLOURED}
+    """Return the milliseconds of a chunk by stage, without the counts that are stored beside them."""
+    return {stage: spent for stage, spent in timings.items() if stage not in {COLOURED, REQUESTS}}
 
 
 #: Images of a closed run by label, counted once when the run closes.

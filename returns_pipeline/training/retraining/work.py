@@ -25,7 +25,7 @@ from returns_pipeline.training.retraining.continued import recipe_of
 from returns_pipeline.training.retraining.judging import judge
 from returns_pipeline.training.retraining.lease import Lease
 from returns_pipeline.training.retraining.photos import gather, training_folders
-from returns_pipeline.usecases import proposals
+from returns_pipeline.usecases import model_store, proposals
 
 if TYPE_CHECKING:
     from returns_pipeline.training.pipeline.recipe import Listener
@@ -70,6 +70,7 @@ class _Work:
         self._context, self._held, self._listener = context, held, lease
         self._row = retrainings.require(context.db, held.id)
         self._folder = context.settings.home / "training" / f"retraining-{self._row.uid}"
+        model_store.refresh(context.settings, now=True)
         self._models_dir = context.settings.models_dir
 
     def finish(self) -> None:
@@ -130,7 +131,9 @@ class _Work:
             checkpoints=checkpoints,
         )
         recipe = recipe_of(active, self._models_dir, self._folders(active))
-        return train(request, recipe, self._listener)
+        new = train(request, recipe, self._listener)
+        model_store.send(self._context.settings, new)
+        return new
 
     def _quantized(self, new: Bundle, active: Bundle) -> Bundle:
         """Return the new version in int8; the one in float32 if int8 loses too much."""
@@ -140,10 +143,13 @@ class _Work:
         scratch = self._folder / "pixels"
         data = load_data(new, self._folders(active), self._listener, scratch)
         try:
-            return quantize(new, data, self._models_dir, self._command, self._listener, photos=False)
+            final = quantize(new, data, self._models_dir, self._command, self._listener, photos=False)
         except RefusedError as fault:
             self._listener.warn(str(fault))
             return new
+        else:
+            model_store.send(self._context.settings, final)
+            return final
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -155,6 +161,7 @@ class _Work:
             except ConfigFault:  # another broken bundle is no obstacle
                 continue
             if bundle.data.get("retraining") == self._row.uid and bundle.precision is precision:
+                model_store.send(self._context.settings, bundle)
                 return bundle
         return None
 

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import NotFoundError, PipelineError, RefusedError, TransientFault
 from returns_pipeline.languages import date_text, gettext, retold
 from returns_pipeline.records.access import Role
@@ -21,7 +20,7 @@ from returns_pipeline.report import charts, words
 from returns_pipeline.report.words.retraining import retraining_data, retraining_sentence
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.store.models import history
-from returns_pipeline.usecases import accuracy, models, proposals
+from returns_pipeline.usecases import accuracy, model_store, models, proposals
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.models import Version
 from returns_pipeline.web.dependencies import Pipeline
@@ -268,7 +267,7 @@ def _folder(context: Context, name: str, version: int) -> Path:
     """Return the folder of a version. Raises NotFoundError without a sound bundle there."""
     model_changes.require_model(context, name, version)
     try:
-        return find_bundle(context.settings.models_dir, f"{name}/{version}").folder
+        return model_store.find(context.settings, f"{name}/{version}").folder
     except PipelineError as fault:
         raise NotFoundError("{reason}", reason=fault.message) from None
 

@@ -15,6 +15,7 @@ from returns_pipeline.languages import N_, Words, category
 from returns_pipeline.records.access import Role
 from returns_pipeline.records.images import Filter, ImageResult, ImageState
 from returns_pipeline.records.jobs import JobKind
+from returns_pipeline.records.places import is_object
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.report import words
 from returns_pipeline.report.page import Content, render_body
@@ -26,6 +27,8 @@ from returns_pipeline.store.run_lists import RunFilter
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.jobs import request_job
 from returns_pipeline.web.dependencies import Db, Pipeline, RunId, Web
+from returns_pipeline.web.downloads import disposition
+from returns_pipeline.web.objects import send_object
 from returns_pipeline.web.pages import labelling
 from returns_pipeline.web.pages.page import Person, form_of, redirect, root_of, show
 from returns_pipeline.web.queries.cursors import image_cursor, pack
@@ -222,19 +225,23 @@ def _faults(db: Database, run: RunSummary) -> list[ImageResult]:
     return found
 
 
-@router.get("/runs/{run_id}/report/file")
-def send_report(db: Db, person: Person, run_id: RunId) -> FileResponse:
+@router.get("/runs/{run_id}/report/file", response_model=None)
+def send_report(web: Web, person: Person, run_id: RunId) -> Response:
     """Send the report as the stand-alone file that was written when the run closed: it names server paths."""
     require_role(person, Role.OPERATOR)
-    report = runs.existing(db, run_id).report
+    report = runs.existing(web.context.db, run_id).report
     if report is None or not _is_file(report):
         raise NotFoundError("The file of this report is not on this machine.")
     # As plain bytes it is saved and never shown as a page of this site.
-    return FileResponse(report, media_type="application/octet-stream", filename=f"run-{run_id}.html")
+    name, kind = f"run-{run_id}.html", "application/octet-stream"
+    if is_object(str(report)):
+        return send_object(web.context.settings, str(report), kind, disposition(f"run-{run_id}", "html"))
+    return FileResponse(report, media_type=kind, filename=name)
 
 
 def _is_file(path: Path) -> bool:
-    return os.path.isfile(path) and os.access(path, os.R_OK)  # noqa: PTH113 - raises nothing
+    """Whether a report can be sent. An object is asked for when it is sent."""
+    return is_object(str(path)) or (os.path.isfile(path) and os.access(path, os.R_OK))  # noqa: PTH113 - raises nothing
 
 
 @router.post("/runs/{run_id}/label", response_model=None)

@@ -102,10 +102,10 @@ def csv_of(db: Database, wanted: AuditFilter, settings: Settings) -> Iterator[by
 
 def excel_of(db: Database, wanted: AuditFilter, settings: Settings) -> Iterator[bytes]:
     """Yield the bytes of a list as a workbook; see `excel.workbook`."""
-    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
     rows = (list(map(_row, batch)) for batch in audit.batches(db, wanted))
     return excel.workbook(
-        _COLUMNS, rows, ZoneInfo(settings.timezone), settings.spool_dir, title=gettext("Audit")
+        _COLUMNS, rows, ZoneInfo(settings.timezone), settings.scratch_dir, title=gettext("Audit")
     )
 
 

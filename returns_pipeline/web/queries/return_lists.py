@@ -169,8 +169,8 @@ def csv_of(db: Database, listed: ReturnList, settings: Settings, *, bom: bool = 
 
 def excel_of(db: Database, listed: ReturnList, settings: Settings) -> Iterator[bytes]:
     """Yield the bytes of a list as a workbook; see `excel.workbook`."""
-    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
     rows = ([row_of(each) for each in batch] for batch in return_lists.batches(db, listed.filter, listed.by))
     return excel.workbook(
-        COLUMNS, rows, ZoneInfo(settings.timezone), settings.spool_dir, title=gettext("Returns")
+        COLUMNS, rows, ZoneInfo(settings.timezone), settings.scratch_dir, title=gettext("Returns")
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from returns_pipeline.catalogue.pictures import open_picture, read_picture
+from returns_pipeline.catalogue.pictures import read_picture, stamp_of
 from returns_pipeline.errors import ImageFault, TransientFault
 from returns_pipeline.photos import kept_pictures
 from returns_pipeline.records.catalogue import ProductImage
@@ -88,15 +87,12 @@ class Pictures:
         if found is None or found.folder is None:
             return Wanted(None, size, None, "")
         try:
-            handle = open_picture(found.folder, found.address)
-        except ImageFault:
+            identity, content_size = stamp_of(found.folder, found.address)
+        except (ImageFault, TransientFault):
             return Wanted(None, size, None, "")
-        status = os.fstat(handle)
-        os.close(handle)
-        identity = f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
         text = "\n".join((_FORM, "product", found.folder, found.address, identity, str(size)))
         digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-        picture = Picture(found.address, status.st_size, None, None)
+        picture = Picture(found.address, content_size, None, None)
         return Wanted(picture, size, None, kept_pictures.key(0, digest), found.folder)
 
     async def draw(self, wanted: Wanted) -> bytes | None:

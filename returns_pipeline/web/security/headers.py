@@ -11,6 +11,8 @@ _POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _ORIGIN = re.compile(r"^https?://[^/]*(?=/(?!/))")
+#: A header of a response whose address is that of another host on purpose. It is not sent.
+LEADS_ELSEWHERE = "x-leads-elsewhere"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -34,7 +36,9 @@ class SafeHeaders:
                 headers.setdefault("Content-Security-Policy", _POLICY)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if "location" in headers:
+                if LEADS_ELSEWHERE in headers:
+                    del headers[LEADS_ELSEWHERE]
+                elif "location" in headers:
                     # Only the path: the host of the request is what its sender wrote.
                     headers["location"] = _ORIGIN.sub("", headers["location"])
             await send(message)

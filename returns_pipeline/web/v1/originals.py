@@ -13,8 +13,9 @@ from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.records.images import ImageFile
 from returns_pipeline.store import audit
 from returns_pipeline.usecases.context import Context
-from returns_pipeline.usecases.originals import open_original
+from returns_pipeline.usecases.originals import address, open_original
 from returns_pipeline.web.dependencies import ImageId, Pipeline, Reviewer
+from returns_pipeline.web.objects import redirection
 from returns_pipeline.web.queries.media_types import BYTES, SHOWN, TYPES
 
 router = APIRouter(tags=["images"])
@@ -31,6 +32,7 @@ _UNSAFE = re.compile(r'[^ -~]|["\\\\%/]')
     responses={
         200: {"content": {BYTES: {}} | {each: {} for each in TYPES.values()}, "description": "The file."},
         206: {"description": "The part that `Range` names."},
+        307: {"description": "An address of the object store that has the file."},
         304: {"description": "The file that `If-None-Match` names is still the same."},
         416: {"description": "The file ends before the part that `Range` names."},
     },
@@ -46,8 +48,15 @@ async def download(
 ) -> Response:
     """Send the file as it came in; one range of bytes if `Range` names one.
 
-    A file that is not the one that came in, by size, time and sha256, is never sent.
+    A file that is not the one that came in, by size, time and sha256, is never sent. With
+    RETURNS_OBJECT_LINKS=presigned, a picture in an object store is answered with an address of the store, for
+    which only its size is compared.
     """
+    if context.settings.object_links == "presigned" and not inline:
+        place = await run_in_threadpool(address, context, image_id)
+        if place is not None:
+            await run_in_threadpool(_record, context, person.name, image_id, inline)
+            return redirection(place)
     file, content = await run_in_threadpool(open_original, context, image_id)
     headers = _headers(file, image_id, inline)
     tag = headers["ETag"]

@@ -45,6 +45,9 @@ class Run(_Body):
     coloured: int | None = Field(
         description="Colour photos that were given to a model for grey pictures. Lists of runs have null."
     )
+    requests: int | None = Field(
+        description="Requests to object stores for the photos of the run. Lists of runs have null."
+    )
 
     @classmethod
     def of(cls, run: RunSummary) -> "Run":
@@ -65,6 +68,7 @@ class Run(_Body):
             pending=counts.pending,
             **asdict(run.left),
             coloured=run.coloured,
+            requests=run.requests,
         )
 
 
