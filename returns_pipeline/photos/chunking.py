@@ -1,7 +1,7 @@
 """Photos to chunks. Pure."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
 from typing import TypeVar
 
 #: How long a chunk should take. A longer one loses more work if its process dies; with shorter ones, claims
@@ -53,3 +53,10 @@ def chunked(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
         count = min(size, count)
         yield tuple(held[:count])
         held = held[count:]
+
+
+def evenly(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Return the items in as few parts of at most `size` as possible, all about as large."""
+    count = -(-len(items) // size)
+    ends = [len(items) * part // count for part in range(count + 1)] if count else []
+    return [items[start:end] for start, end in pairwise(ends)]

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from returns_pipeline.errors import PipelineError, TransientFault
-from returns_pipeline.photos.chunking import chunked
+from returns_pipeline.photos.chunking import evenly
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.records.jobs import RequestKey
 from returns_pipeline.records.runs import RunKind
@@ -93,7 +93,7 @@ def _accept(
     for _ in range(2):
         day = days.today(context)
         try:
-            divided = partial(_divided, size=day.chunk_size)
+            divided = partial(evenly, size=day.chunk_size)
             added = add(context.db, day.run_id, uploads, divided, context.photos.unchanged)
         except runs.NotScanningError:
             # The run's day ended between the two statements.
@@ -101,11 +101,6 @@ def _accept(
             continue
         return [_accepted(day, images) for images in added]
     raise TransientFault("The day ended while the images were accepted.", "Try again.")
-
-
-def _divided(files: Sequence[FoundFile], size: int) -> Iterable[Sequence[FoundFile]]:
-    """Return one chunk if all fit into it: another one would cost more than it saves."""
-    return [files] if 0 < len(files) <= size else chunked(files, size)
 
 
 def _accepted(day: UploadDay, images: Sequence[AddedImage | None] | None) -> AcceptedUpload | PipelineError:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from returns_pipeline.photos.chunking import chunked, size_for
+from returns_pipeline.photos.chunking import chunked, evenly, size_for
 
 
 @given(st.integers(0, 3000), st.integers(1, 300))
@@ -15,6 +15,16 @@ def test_chunks_have_every_item_once_and_at_most_size_items(count: int, size: in
     found = list(chunked(range(count), size))
     assert [item for chunk in found for item in chunk] == list(range(count))
     assert all(1 <= len(chunk) <= size for chunk in found)
+
+
+@given(st.integers(0, 3000), st.integers(1, 300))
+def test_even_parts_are_few_and_about_as_large(count: int, size: int) -> None:
+    """Every item is in one part, in order; no part is larger than `size`, and sizes differ by one at most."""
+    found = evenly(range(count), size)
+    assert [item for part in found for item in part] == list(range(count))
+    sizes = {len(part) for part in found}
+    assert len(found) == -(-count // size)
+    assert not sizes or (max(sizes) <= size and max(sizes) - min(sizes) <= 1)
 
 
 def test_the_first_and_the_last_chunks_are_smaller() -> None:

@@ -5,13 +5,13 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from starlette.concurrency import run_in_threadpool
 
 from returns_pipeline import tracing
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.errors import ConflictError, PipelineError, RefusedError, TransientFault
+from returns_pipeline.photos.chunking import evenly
 from returns_pipeline.records.explanations import Explanation
 from returns_pipeline.records.images import Received
 from returns_pipeline.records.jobs import RequestKey
@@ -89,15 +89,13 @@ class WorkerClient:
         self, images: Sequence[tuple[str, bytes]], number: str | None
     ) -> list[asyncio.Task[AcceptedUpload]]:
         """Write images to the spool, in parts: workers begin with the first while the next are written."""
-        count = -(-len(images) // self._context.settings.api_batch)
-        ends = [len(images) * part // count for part in range(count + 1)]
         parts: list[asyncio.Task[AcceptedUpload]] = []
         try:
-            for start, end in pairwise(ends):
-                files = await run_in_threadpool(write_spool, self._context, images[start:end])
+            for some in evenly(images, self._context.settings.api_batch):
+                files = await run_in_threadpool(write_spool, self._context, some)
                 parts.append(asyncio.create_task(self._accepted(Arrived(Upload(files, None, number)))))
         except BaseException:
-            # They are accepted all the same, as those of a caller that goes away.
+            # A part that is being stored goes on, as that of a caller that goes away.
             for part in parts:
                 part.cancel()
             raise
@@ -142,7 +140,7 @@ class WorkerClient:
         seconds = self._context.settings.api_seconds
         until = asyncio.get_running_loop().time() + seconds
         accepted = received.before or await (
-            self._accepted(received.arrived) if received.arrived else _together(received.parts)
+            self._accepted(received.arrived) if received.arrived else together(received.parts)
         )
         try:
             async with asyncio.timeout_at(until):
@@ -197,7 +195,7 @@ class WorkerClient:
         return None
 
 
-async def _together(parts: Sequence[asyncio.Task[AcceptedUpload]]) -> AcceptedUpload:
+async def together(parts: Sequence[asyncio.Task[AcceptedUpload]]) -> AcceptedUpload:
     """Return the parts of a request as one. Raises the fault of a part."""
     found = await asyncio.gather(*parts, return_exceptions=True)
     accepted = [part for part in found if isinstance(part, AcceptedUpload)]
