@@ -118,15 +118,16 @@ def test_the_registry_imports_no_framework() -> None:
 
 
 def test_signals_are_handled_after_models_were_unloaded() -> None:
-    """In whatever order a process unloads its models, it handles the next signal and goes on."""
+    """A process that has unloaded its models, the oldest first, handles the next signal and goes on."""
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from returns_pipeline.classify.bundle import load_bundle\n"
-        "from returns_pipeline.classify.runtimes.openvino_runtime import OpenVINOClassifier\n"
-        "bundle = load_bundle(Path(sys.argv[1]))\n"
-        "loaded = [OpenVINOClassifier(bundle), OpenVINOClassifier(bundle)]\n"
-        "del loaded[0]\n"
-        "loaded.clear()\n"
+        "from returns_pipeline.classify.bundle import OPENVINO_MODEL, load_bundle\n"
+        "from returns_pipeline.classify.runtimes import openvino_runtime\n"
+        "openvino, bundle = openvino_runtime.import_openvino(), load_bundle(Path(sys.argv[1]))\n"
+        "loaded = [openvino_runtime.OpenVINOClassifier(bundle) for _ in range(2)]\n"
+        "loaded += [openvino.compile_model(bundle.file(OPENVINO_MODEL), 'CPU') for _ in range(2)]\n"
+        "while loaded:\n"
+        "    del loaded[0]\n"
         "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
         "os.kill(os.getpid(), signal.SIGUSR1)\n"
     )

@@ -57,6 +57,7 @@ def import_openvino() -> Any:
     import openvino
 
     openvino.Core = cache(openvino.Core)
+    openvino.compile_model = openvino.Core().compile_model
     return openvino
 
 
