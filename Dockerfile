@@ -1,17 +1,21 @@
 # One image for each kind of process, so that none contains libraries that it does not use:
 #
 #   source       the project's files only (see .dockerignore)
-#   python       Python, the user, the folders
+#   python       Python, the user, the folders, an empty environment in /opt/venv
 #   libraries    + requirements.txt, or requirements-trace.txt with the argument TRACE: no TensorFlow
 #   worker-gpu   + requirements-gpu.txt: Keras, TensorFlow and its CUDA libraries (several GB)
 #   train        + requirements-train.txt: Keras, TensorFlow for CPUs, plots
 #   collect      + requirements-collect.txt: Scrapy, which collects pictures of products
-#   base         libraries + the project: migrations, beat, Flower, the web
+#   trimmed      libraries without what no CPU service uses: deploy/trim.py
+#   cpu          python + the trimmed environment + the project without the models of Keras
+#   base         same as cpu: migrations, beat, Flower, the web
 #   worker-control  + requirements-recommend.txt: the worker of scans and reports learns from events at night
 #   worker-cpu   same as base: OpenVINO is in requirements.txt. A separate stage for additions that only this
 #                worker needs. It is the last stage, so a plain `docker build .` builds it.
+#   materials    the program that lists what an image contains, in /opt/venv/materials.json (CycloneDX)
+#   storage      an S3 server in memory, to try the pipeline with object storage
 #
-# docker-compose.yml builds base, worker-control, worker-cpu and worker-gpu. To train a model into ./models:
+# docker-compose.yml builds base, worker-control, worker-cpu, worker-gpu, train and storage. To train a model into ./models:
 #
 #   docker build --target train -t returns-pipeline-train .
 #   docker run --rm -v ./models:/app/models returns-pipeline-train train fashion-mnist
@@ -52,7 +56,23 @@ RUN install --directory --owner=returns --group=returns \
     /data /data/incoming /data/archive /data/quarantine /data/reports
 # Beat's schedule must survive a crash. dbm.gnu writes every change; the other kinds write when beat ends.
 RUN python -c "import dbm.gnu"
+# pip installs into this environment, which can be copied as a whole.
+RUN python -m venv --without-pip /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PIP_PYTHON=/opt/venv/bin/python
 WORKDIR /app
+
+FROM python AS materials
+COPY requirements-materials.txt ./
+RUN python -m venv --without-pip /opt/materials
+RUN --mount=type=cache,target=/root/.cache/pip \
+    PIP_PYTHON=/opt/materials/bin/python pip install -r requirements-materials.txt
+
+FROM python AS storage
+COPY requirements-storage.txt deploy/storage.py ./
+RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-storage.txt
+USER returns
+ENTRYPOINT ["python", "storage.py"]
 
 FROM python AS libraries
 # TRACE=1 adds what sends traces (docs/monitoring.md) to every image.
@@ -67,6 +87,8 @@ COPY --from=source /app ./
 # Editable, because models and migrations are beside the package. The build tool is the setuptools that
 # requirements.txt pins.
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN --mount=from=materials,source=/opt/materials,target=/opt/materials \
+    /opt/materials/bin/cyclonedx-py environment --output-file /opt/venv/materials.json /opt/venv/bin/python
 USER returns
 ENTRYPOINT ["returns-pipeline"]
 
@@ -75,6 +97,8 @@ COPY requirements-train.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-train.txt
 COPY --from=source /app ./
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN --mount=from=materials,source=/opt/materials,target=/opt/materials \
+    /opt/materials/bin/cyclonedx-py environment --output-file /opt/venv/materials.json /opt/venv/bin/python
 USER returns
 ENTRYPOINT ["returns-pipeline"]
 
@@ -83,20 +107,36 @@ COPY requirements-collect.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-collect.txt
 COPY --from=source /app ./
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN --mount=from=materials,source=/opt/materials,target=/opt/materials \
+    /opt/materials/bin/cyclonedx-py environment --output-file /opt/venv/materials.json /opt/venv/bin/python
 USER returns
 ENTRYPOINT ["returns-pipeline"]
 
-FROM libraries AS worker-control
+FROM libraries AS trimmed
+# It has `strip`, and stays in this stage.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null
+COPY deploy/trim.py ./
+RUN python trim.py /opt/venv/lib/python3*/site-packages
+
+FROM source AS source-without-keras
+RUN find models -name model.keras -delete
+
+FROM python AS cpu
+COPY --from=trimmed /opt/venv /opt/venv
+COPY --from=source-without-keras /app ./
+RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+
+FROM cpu AS worker-control
 COPY requirements-recommend.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install -r requirements-recommend.txt
-COPY --from=source /app ./
-RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN --mount=from=materials,source=/opt/materials,target=/opt/materials \
+    /opt/materials/bin/cyclonedx-py environment --output-file /opt/venv/materials.json /opt/venv/bin/python
 USER returns
 ENTRYPOINT ["returns-pipeline"]
 
-FROM libraries AS base
-COPY --from=source /app ./
-RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+FROM cpu AS base
+RUN --mount=from=materials,source=/opt/materials,target=/opt/materials \
+    /opt/materials/bin/cyclonedx-py environment --output-file /opt/venv/materials.json /opt/venv/bin/python
 USER returns
 ENTRYPOINT ["returns-pipeline"]
 

@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: .venv/runtime ## Classify the shipped samples, from nothing to a report
 	@$(BIN)/returns-pipeline demo
@@ -55,6 +55,10 @@ requirements: .venv/dev ## Pin the newest versions that pyproject.toml admits
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 			$${extra:+--extra $$extra} pyproject.toml -o requirements$${extra:+-$$extra}.txt \
 			$${extra:+-c requirements.txt} || exit 1; \
+	done
+	@for group in materials storage; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+			--group $$group -o requirements-$$group.txt || exit 1; \
 	done
 
 clean: ## Remove .venv, var/ and site/

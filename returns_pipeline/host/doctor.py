@@ -138,7 +138,9 @@ def check_model(settings: Settings) -> str:
         bundles = [model_store.find(settings, intake.model) for intake in settings.every_intake]
     for bundle in bundles:
         for name in (KERAS_MODEL, OPENVINO_MODEL, OPENVINO_WEIGHTS):
-            if name in bundle.sha256:
+            # The images of CPU services have no Keras models: OpenVINO runs without them.
+            is_spare = name == KERAS_MODEL and settings.runtime != "keras" and OPENVINO_MODEL in bundle.sha256
+            if name in bundle.sha256 and not (is_spare and not (bundle.folder / name).exists()):
                 bundle.file(name)
         review_thresholds(bundle, settings.review_threshold)
     found = "; ".join(f"{bundle.ref}, {len(bundle.labels)} labels" for bundle in bundles)

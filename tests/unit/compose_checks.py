@@ -38,9 +38,20 @@ VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<kind>:?[-?+])?(?P<rest>[^}]*
 Compose = dict[str, Any]
 
 
-def load() -> Compose:
-    """Return docker-compose.yml without the keys of its anchors, which Compose ignores."""
-    loaded = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+class _Loader(yaml.SafeLoader):
+    """Reads Compose's own tags, which say what becomes of the value in the other file, as plain values."""
+
+
+def _plain(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node)
+
+
+_Loader.add_constructor("!reset", _plain)
+
+
+def load(name: str = "docker-compose.yml") -> Compose:
+    """Return a Compose file without the keys of its anchors, which Compose ignores."""
+    loaded = yaml.load((ROOT / name).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
     return {key: value for key, value in loaded.items() if not key.startswith("x-")}
 
 
@@ -93,11 +104,18 @@ def built(compose: Compose) -> dict[str, Any]:
     return {name: service for name, service in compose["services"].items() if "build" in service}
 
 
+def pipeline(compose: Compose) -> dict[str, Any]:
+    """Return the services that run a command of the pipeline."""
+    return {
+        name: service for name, service in built(compose).items() if service["build"]["target"] != "storage"
+    }
+
+
 def workers(compose: Compose) -> dict[str, list[str]]:
     """Return the options of each worker service."""
     return {
         name: service["command"][1:]
-        for name, service in built(compose).items()
+        for name, service in pipeline(compose).items()
         if service["command"][0] == "worker"
     }
 
@@ -115,7 +133,7 @@ def against_schema(compose: Compose) -> list[str]:
 def unknown_commands(compose: Compose) -> list[str]:
     """List commands that do not exist, and options that Celery does not have."""
     wrong = []
-    for name, service in built(compose).items():
+    for name, service in pipeline(compose).items():
         entrypoint = json.loads(last(stages(DOCKERFILE)[service["build"]["target"]], "ENTRYPOINT"))
         words = [*service.get("entrypoint", entrypoint), *service["command"]]
         command: Any = typer.main.get_command(cli) if words[0] == "returns-pipeline" else None
@@ -277,7 +295,7 @@ def before_the_tables(compose: Compose) -> list[str]:
     """List services that use the database but do not wait for the migration."""
     return [
         name
-        for name, service in built(compose).items()
+        for name, service in pipeline(compose).items()
         if "RETURNS_DATABASE_URL" in service["environment"] and name not in ONE_SHOT
         if service["depends_on"].get("migrate") != {"condition": "service_completed_successfully"}
     ]

@@ -25,7 +25,6 @@ from tests.unit.compose_checks import (
     Compose,
     against_schema,
     before_the_tables,
-    built,
     filled,
     floating_images,
     killed_too_early,
@@ -34,6 +33,7 @@ from tests.unit.compose_checks import (
     loose_secrets,
     open_ports,
     option,
+    pipeline,
     stages,
     strings,
     unknown_checks,
@@ -158,7 +158,7 @@ def test_each_check_reports_a_broken_file(check: Check, change: Callable[[Compos
     assert check(compose)
 
 
-@pytest.mark.parametrize("name", built(load()))
+@pytest.mark.parametrize("name", pipeline(load()))
 def test_the_settings_accept_what_each_service_passes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If only the secrets are filled in, every service has valid settings and the broker of Compose."""
     secrets = {"REDIS_PASSWORD": "r1", "POSTGRES_PASSWORD": "p1", "RETURNS_FLOWER_PASSWORD": "f1"}
