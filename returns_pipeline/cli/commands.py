@@ -13,6 +13,7 @@ from returns_pipeline.cli import (
     demo,
     doctor,
     evaluate,
+    evaluate_csv,
     events,
     feed,
     images,
@@ -54,7 +55,7 @@ app.command("collect")(collect.collect)
 app.add_typer(feed.app, name="feed")
 app.add_typer(train_fashion_mnist.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
-app.command("accuracy")(evaluate.accuracy)
+app.command("accuracy")(evaluate_csv.accuracy)
 app.add_typer(returns.app, name="returns")
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(events.app, name="events")

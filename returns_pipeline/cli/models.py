@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from returns_pipeline.cli import console, evaluate, retraining, train
+from returns_pipeline.cli.compare import compare_models
 from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import Json, Reason, Who
 
@@ -290,7 +291,7 @@ def compare(
             "Name two models and a folder of labelled photos, or one model and --shadow."
         )
     else:
-        evaluate.compare_models(first, second, data, mapping, limit, as_json=as_json)
+        compare_models(first, second, data, mapping, limit, as_json=as_json)
 
 
 def _compare_shadow(model: str, *, as_json: bool) -> None:
