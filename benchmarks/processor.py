@@ -1,16 +1,21 @@
 """The processor time of this process and of servers that it started, in nanoseconds."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 
-def clock(servers: Callable[[], Iterable[int]] = tuple) -> float:
-    """Return the seconds that this process, the processes `servers` and all their children have computed.
+def clocks(servers: Callable[[], Iterable[int]] = tuple) -> dict[int, float]:
+    """Return the seconds that this process (0), the processes `servers` and their children have computed.
 
     Time in which a process waits, for the disk or for other programs, does not count.
     """
-    return time.process_time() + sum(_seconds(pid) for server in servers() for pid in _family(server))
+    return {0: time.process_time()} | {pid: _seconds(pid) for server in servers() for pid in _family(server)}
+
+
+def between(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+    """Return the seconds that were computed between two moments, without those of processes that ended."""
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items() if pid == 0 or seconds)
 
 
 def _family(pid: int) -> list[int]:

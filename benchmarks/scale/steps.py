@@ -220,11 +220,11 @@ class Site:
             return count, time.perf_counter() - began
 
     def _timed(self, spent: Steps, name: str, step: Callable[[], T]) -> T:
-        before, began = processor.clock(self._servers), time.perf_counter()
+        before, began = processor.clocks(self._servers), time.perf_counter()
         result = step()
         clock = time.perf_counter() - began
         earlier = spent.get(name, Spent(0.0, 0.0))
-        used = processor.clock(self._servers) - before
+        used = processor.between(before, processor.clocks(self._servers))
         spent[name] = Spent(earlier.clock + clock, earlier.processor + used)
         return result
 

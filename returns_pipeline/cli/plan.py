@@ -120,13 +120,15 @@ def _as_dict(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> dict[str, A
 
 
 def _lines(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> list[str]:
+    from returns_pipeline.report.words import counted
+
     stages = ", ".join(f"{name} {ms:.2f}" for name, ms in cost.stages_ms.items())
     lines = [
         f"A photo: {cost.worker_ms:.2f} ms of a core ({stages}, other {cost.other_ms:.2f}), "
         f"{_SOURCES[cost.source]}.",
         f"Workers: {found.core_hours:,.1f} core hours; {found.cores:,.1f} cores for {demand.hours:g} hours, "
-        f"{found.processes:,} processes with a reserve: {found.machines:,} machines of "
-        f"{demand.machine_cores} cores.",
+        f"{counted(found.processes, 'process', 'processes')} with a reserve: "
+        f"{counted(found.machines, 'machine')} of {demand.machine_cores} cores.",
         f"The night lasts {found.hours:.2f} hours with {demand.cores or found.cores:,.1f} cores.",
         f"Control: {found.scan_hours:.2f} hours of one process for scan and report, "
         f"then {found.compare_hours:.2f} for the comparison with earlier photos.",
