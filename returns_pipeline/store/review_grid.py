@@ -44,20 +44,26 @@ def waiting_by_label(db: Database, who: str, scope: ReviewScope) -> list[tuple[s
         .limit(_MOST_COUNTED)
         .subquery()
     )
+    # A subquery for each image: joined, PostgreSQL reads the predictions of all images.
+    predicted = (
+        sa.select(predictions.c.label)
+        .where(
+            predictions.c.image_id == some.c.image_id,
+            predictions.c.model_version_id == runs.c.model_version_id,
+        )
+        .scalar_subquery()
+    )
+    labels = (
+        sa.select(predicted.label("label"))
+        .select_from(some.join(runs, runs.c.id == some.c.run_id))
+        .subquery()
+    )
     count = sa.func.count()
     query = (
-        sa.select(predictions.c.label, count)
-        .select_from(
-            some.join(runs, runs.c.id == some.c.run_id).join(
-                predictions,
-                sa.and_(
-                    predictions.c.image_id == some.c.image_id,
-                    predictions.c.model_version_id == runs.c.model_version_id,
-                ),
-            )
-        )
-        .group_by(predictions.c.label)
-        .order_by(count.desc(), predictions.c.label)
+        sa.select(labels.c.label, count)
+        .where(labels.c.label.is_not(None))
+        .group_by(labels.c.label)
+        .order_by(count.desc(), labels.c.label)
     )
     with db.read() as connection:
         return [(str(row[0]), int(row[1])) for row in connection.execute(query)]
