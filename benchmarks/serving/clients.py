@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import requests
 
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.errors import ConfigFault, PipelineError
 
 _SCRIPT = Path(__file__).with_name("photos.lua")
 #: Requests that may wait at the same time in an open load.
@@ -44,7 +44,7 @@ class Waits(NamedTuple):
 def wrk(port: int, photos: Path, clients: int, seconds: float) -> Waits:
     """Send photos with so many clients at once, each its next one when it has the response to the last.
 
-    Raises ConfigFault if wrk is not installed.
+    Raises ConfigFault if wrk is not installed, PipelineError if no response came in time.
     """
     program = shutil.which("wrk")
     if program is None:
@@ -58,6 +58,8 @@ def wrk(port: int, photos: Path, clients: int, seconds: float) -> Waits:
         check=True,
     )
     line = json.loads(found.stdout.strip().splitlines()[-1])
+    if not line["requests"]:
+        raise PipelineError("No response came within {seconds:g} s.", "Try more seconds.", seconds=seconds)
     return Waits(
         line["requests"],
         line["requests"] / line["microseconds"] * 1e6,
