@@ -13,6 +13,7 @@ from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.networks import efficientnet_lite
 from returns_pipeline.training.networks.keras_backbones import _preprocessed, keras_backbone
+from returns_pipeline.training.networks.levels import pooled_levels
 from returns_pipeline.training.networks.torch_weights import read_state_dict
 
 #: For each variant, PyTorch's features of `gradient_image`, averaged over all positions, float32 [1280]. Made
@@ -93,3 +94,19 @@ def test_weights_that_are_missing_are_named_with_what_to_do(tmp_path: Path) -> N
     (tmp_path / "other.h5").write_bytes(b"other")
     with pytest.raises(ConfigFault, match="cannot be made with the weights"):
         keras_backbone("MobileNetV3Small", size, str(tmp_path / "other.h5"))
+
+
+def test_features_of_levels_say_in_which_third_something_is(tmp_path: Path) -> None:
+    """What is at the top is in the first third, and a bundle may have the network."""
+    side = 96
+    pixels = keras.Input((side, side, 3))
+    network = keras.Model(
+        pixels, pooled_levels(efficientnet_lite.backbone("efficientnet-lite0", side), pixels)
+    )
+    network.save(tmp_path / "model.keras")
+    keras_archive.require_safe(tmp_path / "model.keras")
+    photo = np.full((1, side, side, 3), 127, np.float32)
+    photo[:, :32] += np.random.default_rng(0).normal(0, 60, (32, side, 3))
+    upright, turned = (network.predict(each, verbose=0)[0] for each in (photo, photo[:, ::-1, ::-1]))
+    first, second = (each.reshape(3, -1) for each in (upright, turned))
+    assert np.linalg.norm(first - second[::-1]) < 0.7 * np.linalg.norm(first - second)

@@ -36,6 +36,19 @@ def test_no_neighbour_of_the_regression_has_less_loss(penalty: float) -> None:
     assert not found.matrix[-1].any()
 
 
+def test_fewer_images_than_features_give_the_same_minimum() -> None:
+    """The slope of the loss is 0 in each feature, although only as many directions are searched as images."""
+    features, truth = FEATURES[:40], TRUTH[:40]
+    found = logistic.fit(features, truth, LABELS, 0.05)
+    deviation = features.std(axis=0)
+    wrong = found.probabilities(features) - np.eye(LABELS)[truth]
+    scaled = (features - features.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    slope = scaled.T @ wrong / len(truth) + 0.05 * found.matrix * deviation[:, np.newaxis]
+    assert np.abs(slope).max() < 2e-4
+    assert np.abs(found.matrix).max() > 0.01
+    assert not found.matrix[-1].any()
+
+
 def test_cross_validation_orders_penalties_by_photos_that_were_not_trained_on() -> None:
     """The best penalty beats the extremes on new photos, and the same seed gives the same choice."""
     choices = logistic.choose(FEATURES, TRUTH, LABELS, 1, lambda *_: None)

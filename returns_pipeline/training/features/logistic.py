@@ -25,6 +25,10 @@ _MOST_CHOOSING = 10_000
 #: Limits of L-BFGS: steps, and the largest part of a gradient. Each search starts where the one before ended.
 _MOST_STEPS, _GRADIENT = 100, 1e-4
 _LEAST_DEVIATION = 1e-6
+#: Columns for each row from which on finding the directions takes less time than it saves.
+_WIDE = 2
+#: The least squared length of a direction of rows, as a share of the largest: less is noise of float32.
+_LEAST_SQUARE = 1e-6
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -66,6 +70,33 @@ class _Scale(NamedTuple):
         return Regression(matrix, regression.offset - self.mean @ matrix)
 
 
+class _Narrow(NamedTuple):
+    """Few rows with many columns, in the directions that they span: as many columns as rows say the same.
+
+    The penalty is the same in each direction, so the regression on `rows` float32 [n, k], k <= n, is that on
+    the features; `axes` float32 [f, k] leads back. `axes` is None for rows that stay as they are.
+    """
+
+    rows: "NDArray[np.float32]"
+    axes: "NDArray[np.float32] | None"
+
+    @classmethod
+    def of(cls, features: "NDArray[np.float32]") -> "_Narrow":
+        if features.shape[1] < _WIDE * len(features):
+            return cls(features, None)
+        from scipy.linalg import eigh
+
+        squares, vectors = eigh(features @ features.T)
+        is_spanned = squares > squares[-1] * _LEAST_SQUARE
+        lengths, vectors = np.sqrt(squares[is_spanned]), vectors[:, is_spanned]
+        return cls(vectors * lengths, features.T @ (vectors / lengths))
+
+    def widened(self, regression: Regression) -> Regression:
+        if self.axes is None:
+            return regression
+        return regression._replace(matrix=self.axes @ regression.matrix)
+
+
 def choose(
     features: "NDArray[np.float32]",
     truth: "NDArray[np.int64]",
@@ -81,7 +112,7 @@ def choose(
     if len(truth) > _MOST_CHOOSING:
         some = np.sort(np.random.default_rng(seed).permutation(len(truth))[:_MOST_CHOOSING])
         features, truth = features[some], truth[some]
-    scaled, fold = _Scale.of(features).scaled(features), folds(truth, _FOLDS, seed)
+    scaled, fold = _Narrow.of(_Scale.of(features).scaled(features)).rows, folds(truth, _FOLDS, seed)
     judged = [np.flatnonzero(fold == number) for number in range(_FOLDS)]
     trained = [np.flatnonzero(fold != number) for number in range(_FOLDS)]
     paths = [_path(scaled[rows], truth[rows], labels, PENALTIES) for rows in trained]
@@ -104,9 +135,10 @@ def fit(
 ) -> Regression:
     """Return the regression with this penalty for `features` float32 [n, f] and `truth` int64 [n]."""
     scale = _Scale.of(features)
+    narrow = _Narrow.of(scale.scaled(features))
     stronger = [each for each in PENALTIES if each > penalty]
-    *_, found = _path(scale.scaled(features), truth, labels, [*stronger, penalty])
-    return scale.unscaled(found)
+    *_, found = _path(narrow.rows, truth, labels, [*stronger, penalty])
+    return scale.unscaled(narrow.widened(found))
 
 
 def _path(

@@ -1,7 +1,9 @@
 """Features of several levels of a frozen backbone: its last map, and maps from its middle.
 
 The last layers of a backbone describe what ImageNet names. Its middle tells apart what ImageNet does not
-name, such as sleeves and collars.
+name, such as sleeves and collars. Where that is matters too: the thirds of a photo, from top to bottom, are
+averaged as well (Lazebnik, Schmid, Ponce, "Beyond Bags of Features: Spatial Pyramid Matching for Recognizing
+Natural Scene Categories", CVPR 2006).
 """
 
 from typing import Any
@@ -16,15 +18,23 @@ _MIDDLE = {
     "efficientnet-lite2": ("block20_expand_relu", "block16_expand_relu", "block11_expand_relu"),
 }
 
+#: Parts of the rows that are averaged.
+_PARTS = 3
+
 
 def pooled_levels(backbone: Any, pixels: Any) -> Any:
-    """Return features float32 [n, f] of `pixels` float32 [n, h, w, c]: the means of the levels' channels.
+    """Return features float32 [n, f] of `pixels` float32 [n, h, w, c]: means of the levels' channels.
 
-    With middle levels they are the square roots of the means, which keep a few strong activations from
-    outweighing all others. Those activations are never negative; another backbone's may be.
+    With middle levels they are the means in the thirds of the rows, and their square roots, which keep a few
+    strong activations from outweighing all others. Those activations are never negative; another backbone's
+    may be.
     """
-    means = layers.GlobalAveragePooling2D()(_levels(backbone)(pixels))
-    return ops.sqrt(means + 1e-7) if backbone.name in _MIDDLE else means
+    levels = _levels(backbone)(pixels)
+    if backbone.name not in _MIDDLE:
+        return layers.GlobalAveragePooling2D()(levels)
+    rows, columns = levels.shape[1:3]
+    thirds = layers.AveragePooling2D((-(-rows // _PARTS), columns), padding="same")(levels)
+    return ops.sqrt(layers.Flatten()(thirds) + 1e-7)
 
 
 def _levels(backbone: Any) -> Any:
