@@ -1,6 +1,6 @@
 # `make help` lists the targets. They write to .venv, var/ and site/ and change nothing else on the machine.
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench load scale messages screenshots docs requirements clean
+.PHONY: help demo test faults lint bench load scale compose-check messages screenshots docs requirements clean
 
 SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -31,6 +31,9 @@ faults: .venv/dev ## Inflict every fault on both databases: SEED=… ROUNDS=… 
 
 bench: .venv/bench ## Measure the pipeline against its limit, its peers and its goals
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+compose-check: .venv/dev ## Run docker-compose.yml on a Docker engine, and inflict faults on it: WORK=…
+	@$(BIN)/python -m tests.compose
 
 load: .venv/dev ## Measure how long a photo sent over HTTP waits for its answer
 	@$(BIN)/python -m benchmarks.load $(ARGS)

@@ -244,3 +244,15 @@ def test_the_example_names_every_variable_and_fills_in_no_secret() -> None:
     used = {match["name"]: match for text in strings(load()) for match in VARIABLE.finditer(text)}
     defaults = {name: match["rest"] if match["kind"] == ":-" else "" for name, match in used.items()}
     assert example == defaults
+
+
+def test_the_file_for_tls_fits_the_stack() -> None:
+    """With compose.tls.yml only Caddy has ports, and the web trusts the forwarded headers of Caddy alone."""
+    tls = load("compose.tls.yml")
+    assert against_schema({**tls, "services": {"caddy": tls["services"]["caddy"]}}) == []
+    assert floating_images({"services": tls["services"]}) == []
+    assert {name for name, service in tls["services"].items() if service.get("ports")} == {"caddy"}
+    address = tls["services"]["caddy"]["networks"]["front"]["ipv4_address"]
+    assert tls["services"]["web"]["environment"]["RETURNS_WEB_PROXIES"] == address
+    used = {match["name"] for text in strings(tls) for match in VARIABLE.finditer(text)}
+    assert used <= set(re.findall(r"^#?\s*(\w+)=", ENV_EXAMPLE, flags=re.MULTILINE))

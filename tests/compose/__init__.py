@@ -1,0 +1,1 @@
+"""Runs docker-compose.yml on a real Docker engine, as an operator does, and inflicts faults on it."""
