@@ -1,8 +1,8 @@
 """`python -m benchmarks.training DATA`: how long `transfer` and `outfit` take, and how good they become.
 
-Each is trained twice in one process, in turns: `whole` computes every layer in each epoch, `divided` computes
-the frozen layers once. Some photos of each label are taken, so that it ends in minutes. Before, it prints
-what one photo costs; `--few 0` prints that alone.
+Each is trained in two ways in one process, in turns, with each seed: `whole` computes every layer in each
+epoch, `divided` computes the frozen layers once. Some photos of each label are taken, so that it ends in
+minutes. At the end there is a table. `--few 0` trains nothing, and prints what one photo costs.
 """
 
 import os
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -28,8 +28,21 @@ from returns_pipeline.training.recipes.outfit import Outfit
 from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork, PhotoRecipe
 from returns_pipeline.training.recipes.transfer import Transfer
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 #: The least of so many turns counts.
 _TURNS = 3
+#: The divided way may take this share of the CPU time of the whole way.
+_GOAL = 0.5
+_NORMAL = 1.96
+
+
+class _Trained(NamedTuple):
+    """One training: its CPU seconds, and for which validation photos it is right, bool [n]."""
+
+    cpu: float
+    right: "NDArray[np.bool_]"
 
 
 class _Silent:
@@ -58,6 +71,7 @@ def main(
     recipe: Annotated[list[str], typer.Option(help="transfer, outfit.")] = ["transfer", "outfit"],  # noqa: B006 - typer copies it
     few: Annotated[int, typer.Option(help="Most photos of each label, of each part.")] = 30,
     epochs: Annotated[int, typer.Option(help="0: those of the recipe.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each way.")] = 1,
 ) -> None:
     """Print seconds, seconds of CPU, and the accuracy on the validation photos for both ways."""
     print(machine.as_line(machine.describe()))
@@ -65,19 +79,47 @@ def main(
         "transfer": (_WholeTransfer, Transfer),
         "outfit": (_WholeOutfit, Outfit),
     }
+    options = {"epochs": epochs} if epochs else {}
+    rows = []
     for name in recipe:
-        options = {"epochs": epochs} if epochs else {}
-        _print_costs(name, networks[name][1](**options))
-        if not few:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["RETURNS_HOME"] = folder  # an empty cache of features
-            size = networks[name][0]().size
-            parts = load_folders(
-                PhotoFolders(data, force=True), size, 0, _Silent(), Path(folder) / "px", few=few
-            )
-            for way, kind in zip(("whole", "divided"), networks[name], strict=True):
-                print(f"{name} {way}: {_measured(kind(**options), parts, Path(folder) / way)}", flush=True)
+        ways = [kind(**options) for kind in networks[name]]
+        if few:
+            rows.append(f"| `{name}` on {data.name} {_compared(data, ways, few, seeds)}")
+        else:
+            _print_costs(name, ways[1])
+    if rows:
+        print(
+            "\n| recipe | photos, epochs, seeds | right: whole | right: divided | difference in points | "
+            "CPU s: whole | CPU s: divided | goal |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+        )
+        print("\n".join(rows))
+
+
+def _compared(data: Path, ways: list[Any], few: int, seeds: int) -> str:
+    """Train both ways with each seed; return the rest of a line of the table."""
+    found: list[list[_Trained]] = [[], []]
+    with tempfile.TemporaryDirectory() as folder:
+        size = ways[0].size
+        parts = load_folders(PhotoFolders(data, force=True), size, 0, _Silent(), Path(folder) / "px", few=few)
+        for seed in range(seeds):
+            os.environ["RETURNS_HOME"] = f"{folder}/{seed}"  # an empty cache of features
+            for trained, way, title in zip(found, ways, ("whole", "divided"), strict=True):
+                trained.append(_trained(way, parts, Path(folder) / f"{title}-{seed}", title, seed))
+    cpu = [sum(each.cpu for each in trained) / seeds for trained in found]
+    right = [np.mean([each.right for each in trained], axis=0) for trained in found]
+    of_photos = 100 * (right[1] - right[0])
+    # The interval is over photos: seeds change little of it, and are no further photos.
+    half = _NORMAL * of_photos.std(ddof=1) / len(of_photos) ** 0.5
+    middle, ratio = of_photos.mean(), cpu[1] / cpu[0]
+    cells = (
+        f"{len(parts.parts['train'].truth)}, {ways[0].epochs}, {seeds}",
+        *(f"{each.mean():.1%}" for each in right),
+        f"{middle:+.1f} ({middle - half:+.1f} to {middle + half:+.1f})",
+        f"{cpu[0]:,.0f}",
+        f"{cpu[1]:,.0f} ({ratio:.2f})",
+        f"half: {'reached' if ratio <= _GOAL else 'missed'}",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _print_costs(name: str, network: Transfer | Outfit) -> None:
@@ -115,19 +157,21 @@ def _milliseconds(run: Callable[[], object], photos: int) -> float:
     return min(times)
 
 
-def _measured(network: PhotoNetwork, parts: TrainingData, models: Path) -> str:
+def _trained(network: PhotoNetwork, parts: TrainingData, models: Path, title: str, seed: int) -> _Trained:
     wall, cpu = time.perf_counter(), time.process_time()
-    request = Request("benchmark", models, "")
+    request = Request("benchmark", models, "", seed)
     fitted = PhotoRecipe(network, PhotoFolders(Path())).fit(request, parts, _Silent())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     judged = parts.parts["validation"]
-    predicted = fitted.model.predict(judged.pixels, verbose=0)
-    best = min(fitted.history["val_loss"])
-    accuracy = float((predicted.argmax(axis=1) == judged.truth).mean())
-    return (
-        f"{len(parts.parts['train'].truth)} photos, {len(fitted.history['val_loss'])} epochs, {wall:,.0f} s, "
-        f"CPU {cpu:,.0f} s, accuracy {accuracy:.1%} of {len(judged.truth)}, least loss {best:.3f}"
+    right = fitted.model.predict(judged.pixels, verbose=0).argmax(axis=1) == judged.truth
+    losses = fitted.history["val_loss"]
+    print(
+        f"{network.name} {title}, seed {seed}: {len(losses)} epochs with {len(parts.parts['train'].truth)} "
+        f"photos, {wall:,.0f} s, CPU {cpu:,.0f} s, accuracy {right.mean():.1%} of {len(right)}, "
+        f"least loss {min(losses):.3f}",
+        flush=True,
     )
+    return _Trained(cpu, right)
 
 
 if __name__ == "__main__":

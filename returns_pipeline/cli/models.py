@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from returns_pipeline.cli import console, evaluate, retraining, train
+from returns_pipeline.cli import console, evaluate, retraining, train_options, train_steps
 from returns_pipeline.cli.compare import compare_models
 from returns_pipeline.cli.installation import open_installation
 from returns_pipeline.cli.options import Json, Reason, Who
@@ -150,10 +150,10 @@ def _training_photos(
 def quantize(
     model: OneVersion,
     data: TrainedOn = None,
-    validation: train.Validation = 0.2,
-    test: train.Test = 0.1,
+    validation: train_options.Validation = 0.2,
+    test: train_options.Test = 0.1,
     force: UseAnyway = False,
-    photos: train.Photos = True,
+    photos: train_options.Photos = True,
 ) -> None:
     """Write the next version of a model in int8: as right as float32, and several times as fast on a CPU."""
     from returns_pipeline.cli.output.training import print_bundle, require_nncf
@@ -168,7 +168,7 @@ def quantize(
     quantization.require_quantizable(bundle)
     with _training_photos(bundle, data, validation, test, force=force) as (images, progress):
         bundle = quantization.quantize(
-            bundle, images, models_dir, train.typed_command(), progress, photos=photos
+            bundle, images, models_dir, train_steps.typed_command(), progress, photos=photos
         )
     model_store.send(settings, bundle)
     print_bundle(bundle)
@@ -178,8 +178,8 @@ def quantize(
 def familiarity(
     model: OneVersion,
     data: TrainedOn = None,
-    validation: train.Validation = 0.2,
-    test: train.Test = 0.1,
+    validation: train_options.Validation = 0.2,
+    test: train_options.Test = 0.1,
     force: UseAnyway = False,
 ) -> None:
     """Learn what a model's training photos look like, so that it knows what is unlike them.

@@ -5,26 +5,53 @@ To add a recipe for photo folders: a module in `training/recipes/` (like `cnn.py
 """
 
 import inspect
-import re
-import shlex
-import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from returns_pipeline.cli import reviewed_data, spaces
+from returns_pipeline.cli import reviewed_data, spaces, train_trial
 from returns_pipeline.cli.options import MOST
-from returns_pipeline.errors import ConfigFault
+from returns_pipeline.cli.train_options import (
+    Batch,
+    Data,
+    Dropout,
+    Epochs,
+    Force,
+    InPrecision,
+    Mapping,
+    Mixed,
+    ModelsDir,
+    Name,
+    Names,
+    Patience,
+    Photos,
+    Rate,
+    Resume,
+    Schedule,
+    Seed,
+    Side,
+    Smoke,
+    Test,
+    Validation,
+    Weights,
+)
+from returns_pipeline.cli.train_steps import (
+    bundle_name,
+    bundles_folder,
+    category_names,
+    known_backbone,
+    require_valid,
+    train_and_print,
+    typed_command,
+)
 from returns_pipeline.records.models import Precision
-from returns_pipeline.records.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from returns_pipeline.training.labelled.photo_folders import PhotoFolders
-    from returns_pipeline.training.pipeline.recipe import Recipe, Request
+    from returns_pipeline.training.pipeline.recipe import Recipe
     from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork
     from returns_pipeline.training.recipes.quick import Quick
 
@@ -32,73 +59,7 @@ app = typer.Typer(help="Train a model and write it as a new bundle.", no_args_is
 
 app.command("embedding")(spaces.train_embedding)
 
-Data = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        help="Folder of labelled photos; docs/data.md describes its layout. `reviews` stands for the photos "
-        "that people reviewed.",
-    ),
-]
-Name = Annotated[
-    str, typer.Option("--name", help="Name of the model; the bundle gets the next free version.")
-]
-Mapping = Annotated[
-    Path | None,
-    typer.Option("--mapping", help="CSV (sub,main) or JSON file with the main category of each label."),
-]
-Names = Annotated[
-    Path | None,
-    typer.Option("--names", help='JSON file with names of the categories: {"de": {"Bag": "Tasche"}}.'),
-]
-Epochs = Annotated[int, typer.Option(min=1, max=MOST, help="Passes over the training images.")]
-Batch = Annotated[int, typer.Option(min=1, max=MOST, help="Photos in one training step.")]
-Rate = Annotated[float, typer.Option(min=0.0, help="Learning rate.")]
-Seed = Annotated[
-    int,
-    typer.Option(
-        min=0, max=MOST, help="Seed of the first weights, and of the order and the division of the images."
-    ),
-]
-Validation = Annotated[float, typer.Option(min=0.05, max=0.5, help="Share of the photos for validation.")]
-Test = Annotated[
-    float, typer.Option(min=0.0, max=0.5, help="Share of the photos to judge the model; 0 for none.")
-]
-Dropout = Annotated[float, typer.Option(min=0.0, max=0.95, help="Share of the features dropped in training.")]
-Patience = Annotated[int, typer.Option(min=1, max=MOST, help="Epochs to wait for a better validation loss.")]
-Smoke = Annotated[
-    bool, typer.Option("--smoke", help="Try it in seconds on a few images. Writes the bundle NAME-smoke.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Train even if the photos would spoil the result.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the interrupted training.")]
-Photos = Annotated[
-    bool, typer.Option("--photos/--no-photos", help="Show photos in the report, which is part of the bundle.")
-]
-Mixed = Annotated[bool, typer.Option("--mixed-precision", help="Compute in float16: faster on a GPU.")]
-InPrecision = Annotated[
-    Precision,
-    typer.Option("--precision", help="int8: write a version in float32, and the next one in int8."),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights",
-        help="File with the weights of a backbone keras:NAME or hub:PRESET, where they cannot be downloaded; "
-        "`random` for none.",
-    ),
-]
-ModelsDir = Annotated[
-    Path | None, typer.Option(help="Folder of the bundles; RETURNS_MODELS_DIR if not given.")
-]
-
 Function = TypeVar("Function", bound="Callable[..., Any]")
-
-
-class Schedule(StrEnum):
-    """How the learning rate changes during a training."""
-
-    CONSTANT = "constant"
-    COSINE = "cosine"
 
 
 def photo_recipe(make_network: Function) -> Function:
@@ -136,43 +97,61 @@ def _add_command(
 ) -> None:
     """Add a command with the parameters of `make` and the options of all photo recipes but `without`."""
     own = inspect.signature(make).parameters
+    can_try = "backbone" in own
 
     def command(**options: Any) -> None:
-        resume = options.get("resume", False)
-        name, data, mapping = options["name"], options["data"], options["mapping"]
-        if data == reviewed_data.REVIEWS and not data.exists():
-            require_valid(name, precision=options["precision"])
-            data, mains = reviewed_data.for_training(name, resume)
-            mapping = mapping or mains
-        require_valid(name, data, mapping, precision=options["precision"])
+        trial = train_trial.trial_of(options) if can_try else None
+        data, mapping = _photos_of(options)
         from returns_pipeline.training.labelled.photo_folders import PhotoFolders
         from returns_pipeline.training.pipeline.recipe import Request
 
         names = category_names(options["names"])
         options["models_dir"] = models_dir = bundles_folder(options["models_dir"])
-        made = make(**{option: options[option] for option in own})
         folders = PhotoFolders(data, mapping, options["validation"], options["test"], options["force"])
+
+        def made(**changed: Any) -> Any:
+            return make(**{option: changed.get(option, options[option]) for option in own})
+
+        if trial is not None:
+            train_trial.try_and_print(trial, made, folders, options)
+            return
         request = Request(
-            name=bundle_name(name, options["smoke"]),
+            name=bundle_name(options["name"], options["smoke"]),
             models_dir=models_dir,
             command=typed_command(),
             seed=options["seed"],
             smoke=options["smoke"],
-            resume=resume,
+            resume=options.get("resume", False),
             photos=options["photos"],
             names=names,
             precision=options["precision"],
         )
-        train_and_print(request, make_recipe(made, folders, options))
+        train_and_print(request, make_recipe(made(), folders, options))
 
-    first, last = (inspect.signature(function).parameters for function in (_first_options, _last_options))
-    mine = {name: own[name] for name in own if name != "models_dir"}
-    all_options = {name: each for name, each in {**first, **mine, **last}.items() if name not in without}
+    mine = [each for each in own.values() if each.name != "models_dir"]
+    trial_options = _parameters(train_trial.trial_options) if can_try else []
+    every = [*_parameters(_first_options), *mine, *trial_options, *_parameters(_last_options)]
+    all_options = {each.name: each for each in every if each.name not in without}
     command.__doc__ = make.__doc__
     # Typer reads the options from these two.
     command.__signature__ = inspect.Signature(list(all_options.values()))  # type: ignore[attr-defined]
     command.__annotations__ = {name: option.annotation for name, option in all_options.items()}
     app.command(make.__name__.replace("_", "-"))(command)
+
+
+def _parameters(function: "Callable[..., Any]") -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _photos_of(options: dict[str, Any]) -> tuple[Path, Path | None]:
+    """Check the arguments; return the folder of the photos, and the file of main categories."""
+    name, data, mapping, precision = (options[each] for each in ("name", "data", "mapping", "precision"))
+    if data == reviewed_data.REVIEWS and not data.exists():
+        require_valid(name, precision=precision)
+        data, mains = reviewed_data.for_training(name, options.get("resume", False))
+        mapping = mapping or mains
+    require_valid(name, data, mapping, precision=precision)
+    return data, mapping
 
 
 def _first_options(*, data: Data, name: Name, mapping: Mapping = None) -> None:
@@ -206,14 +185,12 @@ def quick(
         ),
     ] = "efficientnet-lite1",
     weights: Weights = None,
-    side: Annotated[
-        int, typer.Option(min=32, max=1024, help="Width and height of the model's input in pixels.")
-    ] = 240,
+    side: Side = 240,
 ) -> "Quick":
     """Train a classifier on the features of a frozen backbone, which are computed once."""
     from returns_pipeline.training.recipes.quick import BACKBONES, Quick
 
-    _require_backbone(backbone, BACKBONES, weights)
+    backbone = known_backbone(backbone, BACKBONES, weights)
     return Quick(backbone=backbone, weights=weights, side=side)
 
 
@@ -268,7 +245,7 @@ def transfer(
     if backbone.startswith(BUNDLE):
         size = find_bundle(models_dir, backbone.removeprefix(BUNDLE)).input
     else:
-        _require_backbone(backbone, (*BACKBONES, f"{BUNDLE}NAME"), weights)
+        backbone = known_backbone(backbone, (*BACKBONES, f"{BUNDLE}NAME"), weights)
     return Transfer(
         backbone=backbone,
         weights=weights,
@@ -292,9 +269,7 @@ def outfit(
         ),
     ] = "efficientnet-lite1",
     weights: Weights = None,
-    side: Annotated[
-        int, typer.Option(min=32, max=1024, help="Width and height of the model's input in pixels.")
-    ] = 240,
+    side: Side = 240,
     epochs: Epochs = 15,
     batch: Batch = 32,
     learning_rate: Rate = 3e-4,
@@ -310,7 +285,7 @@ def outfit(
     """
     from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
-    _require_backbone(backbone, BACKBONES, weights)
+    backbone = known_backbone(backbone, BACKBONES, weights)
     return Outfit(
         backbone=backbone,
         weights=weights,
@@ -322,6 +297,7 @@ def outfit(
         dropout=dropout,
         trained_from=trained_from,
     )
+<<<<<<< HEAD
 
 
 def require_valid(
@@ -410,3 +386,5 @@ def bundles_folder(given: Path | None) -> Path:
     settings = load_settings()
     model_store.refresh(settings)  # the next version's number is above those in the store
     return settings.models_dir
+=======
+>>>>>>> backbones

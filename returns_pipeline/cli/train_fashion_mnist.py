@@ -1,6 +1,7 @@
 """`returns-pipeline train fashion-mnist` and `train fashion-mnist-plus`: recipes with data of their own."""
 
-from returns_pipeline.cli.train import (
+from returns_pipeline.cli.train import app
+from returns_pipeline.cli.train_options import (
     Epochs,
     InPrecision,
     ModelsDir,
@@ -9,7 +10,8 @@ from returns_pipeline.cli.train import (
     Resume,
     Seed,
     Smoke,
-    app,
+)
+from returns_pipeline.cli.train_steps import (
     bundle_name,
     bundles_folder,
     category_names,

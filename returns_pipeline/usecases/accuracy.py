@@ -29,7 +29,7 @@ from returns_pipeline.records.text import printable
 from returns_pipeline.store import run_predictions
 from returns_pipeline.store.database import Database
 
-#: Most periods whose estimates are remembered: those of two databases in a year of weeks.
+#: Most periods whose estimates are remembered; the pages need MOST_WEEKS and the recent days.
 _MOST_REMEMBERED = 128
 
 

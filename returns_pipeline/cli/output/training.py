@@ -42,9 +42,9 @@ def require_nncf() -> None:
 class TrainingProgress:
     """Shows the progress of a training: a bar for each stage. Implements `pipeline.recipe.Listener`."""
 
-    def __init__(self) -> None:
-        """Create the display without any stage."""
-        self._terminal = Terminal()
+    def __init__(self, *, stderr: bool = False) -> None:
+        """Create the display without any stage, on standard output or on standard error."""
+        self._terminal = Terminal(stderr=stderr)
         self._bars = Progress(
             plain_column("{task.description}"),
             BarColumn(),

@@ -57,7 +57,20 @@ def load_folders(
     """
     tree, divided = divide(folders, seed, listener)
     if few is not None:
-        divided = {name: _few(photos, few) for name, photos in divided.items()}
+        divided = {name: few_of_each(photos, few) for name, photos in divided.items()}
+    return decoded(folders, tree, divided, size, seed, listener, scratch)
+
+
+def decoded(
+    folders: PhotoFolders,
+    tree: Tree,
+    divided: Mapping[str, Photos],
+    size: ImageInput,
+    seed: int,
+    listener: "Listener",
+    scratch: Path,
+) -> TrainingData:
+    """Return photos that `divide` returned, or some of them, decoded to `size`; see `load_folders`."""
     parts = {}
     for name, photos in divided.items():
         listener.stage(f"Decoding {name}")
@@ -119,7 +132,8 @@ def _without(photos: Photos, paths: Set[Path]) -> Photos:
     return photos if len(kept) == len(photos.paths) else _take(photos, np.array(kept, np.int64))
 
 
-def _few(photos: Photos, few: int) -> Photos:
+def few_of_each(photos: Photos, few: int) -> Photos:
+    """Return at most `few` photos of each label."""
     labels = np.unique(photos.truth)
     first = [np.flatnonzero(photos.truth == label)[:few] for label in labels]
     return _take(photos, np.sort(np.concatenate(first)))

@@ -33,6 +33,12 @@ class Network:
     late: Any = None
 
 
+def pooled(size: ImageInput, backbone: Any) -> Any:
+    """Return a network from uint8 [n, h, w, c] to the means of the backbone's channels, float32 [n, f]."""
+    pixels = keras.Input(size.shape, dtype="uint8", name="pixels")
+    return keras.Model(pixels, layers.GlobalAveragePooling2D()(backbone(_as_float(pixels))))
+
+
 def one_head(size: ImageInput, body: Any) -> Network:
     """Return a network with one output: `body` takes float32 pixels 0..255 and returns probabilities."""
     pixels = keras.Input(size.shape, dtype="uint8", name="pixels")

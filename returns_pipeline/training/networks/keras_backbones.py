@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def keras_backbone(name: str, size: ImageInput, weights: str | None = None) -> A
     try:
         network = make(include_top=False, weights=given, input_shape=size.shape)
     except Exception as error:  # Keras raises errors of many kinds for downloads, files and sizes
+        _require_possible(lambda: make(include_top=False, weights=None, input_shape=size.shape), name, size)
         raise _refusal(name, weights, error) from error
     preprocess = sys.modules[make.__module__].preprocess_input
     scale = _EFFICIENTNET_SCALE if name.startswith(_EFFICIENTNET) and given != "imagenet" else None
@@ -143,13 +145,31 @@ def _preprocessed(preprocess: Any, pixels: Any) -> Any:
     return found
 
 
+def _require_possible(make: Callable[[], object], name: str, size: ImageInput) -> None:
+    """Raise ConfigFault if the network cannot be made without weights either: they are not the reason."""
+    try:
+        make()
+    except Exception as error:
+        raise ConfigFault(
+            "The network {name} cannot be made for {width} x {height} pixels: {reason}.",
+            name=printable(name),
+            width=size.width,
+            height=size.height,
+            reason=_first_line(error),
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return printable(str(error).strip().split("\n")[0][:300].rstrip("."))
+
+
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise ConfigFault("There is no file {path} with weights.", path=printable(path))
 
 
 def _refusal(name: str, weights: str | None, error: Exception) -> ConfigFault:
-    reason = printable(str(error).strip().split("\n")[0][:300])
+    reason = _first_line(error)
     if weights is None:
         return ConfigFault(
             "The weights of {name} are not on this machine and cannot be downloaded: {reason}.",

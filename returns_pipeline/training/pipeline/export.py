@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: A network with more parameters is exported with float16 weights, at half the size.
+LARGE = 1_000_000
+
 
 def write_model(model: Any, folder: Path, *, halve: bool = False) -> dict[str, str]:
     """Write model.keras and its OpenVINO export (uint8 input); return the sha256 of each file.

@@ -31,8 +31,6 @@ from returns_pipeline.training.report.photo_grid import Sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: A network with more parameters is exported with float16 weights, at half the size.
-_LARGE = 1_000_000
 _BATCH = 64
 #: The export is compared with Keras on at least this many images, if there are so many; on fewer where Keras
 #: has not predicted any yet.
@@ -96,7 +94,7 @@ def _export(
     A large model gets float16 weights if they change no more labels than an export may change.
     """
     pixels, expected = _compared(data, fitted, predictions)
-    if fitted.model.count_params() > _LARGE:
+    if fitted.model.count_params() > export.LARGE:
         half = replace(bundle, sha256=export.write_model(fitted.model, bundle.folder, halve=True))
         if (agreement := export.agreement(half, pixels, expected)) >= LEAST_AGREEMENT:
             return half, agreement

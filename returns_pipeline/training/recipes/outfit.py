@@ -16,7 +16,7 @@ from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
 from returns_pipeline.training.networks.backbones import pretrained
-from returns_pipeline.training.networks.heads import SUB, Network, one_head, two_heads
+from returns_pipeline.training.networks.heads import SUB, Network, one_head, pooled, two_heads
 from returns_pipeline.training.pipeline.fitting import Plan
 
 BACKBONES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet50", "none")
@@ -73,6 +73,10 @@ class Outfit:
             return one_head(self.size, keras.Sequential([*pooled, head], name=SUB))
         features = keras.Sequential(pooled, name="features")
         return two_heads(self.size, features, labels)
+
+    def features(self) -> Any:
+        """Return the backbone alone, uint8 [n, side, side, 3] to float32 [n, f]. Raises as `build`."""
+        return pooled(self.size, pretrained(self.backbone, self.size, self.weights))
 
     def optimizer(self, steps: int) -> Any:
         """Return AdamW; its rate rises, then falls to 0 over `steps` steps."""

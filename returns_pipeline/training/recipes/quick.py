@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from returns_pipeline.records.models import ImageInput
-from returns_pipeline.training.features import logistic
+from returns_pipeline.training.features.classifier import fit_classifier
 from returns_pipeline.training.features.compute import features_of, open_cache
 from returns_pipeline.training.features.network import FrozenNetwork
 from returns_pipeline.training.labelled.parts import TrainingData
@@ -45,6 +45,16 @@ class Quick:
         """The size of the images, in colour."""
         return ImageInput(self.side, self.side, 3)
 
+    def features(self) -> Any:
+        """Return the frozen network, uint8 [n, side, side, 3] to float32 [n, f].
+
+        Raises ConfigFault when the backbone is not available.
+        """
+        pixels = keras.Input(self.size.shape, dtype="uint8", name="pixels")
+        backbone = pretrained(self.backbone, self.size, self.weights)
+        as_float = layers.Rescaling(1.0, dtype="float32", name="as_float")
+        return keras.Model(pixels, pooled_levels(backbone, as_float(pixels)))
+
 
 @dataclass(frozen=True, slots=True)
 class QuickRecipe:
@@ -65,7 +75,7 @@ class QuickRecipe:
 
     def fit(self, request: Request, data: TrainingData, listener: Listener) -> Fitted:
         """Compute the features that are not kept yet, and fit the classifier."""
-        network = _feature_network(self.options)
+        network = self.options.features()
         frozen = FrozenNetwork(network)
         cache = open_cache(frozen)
         features = {}
@@ -73,16 +83,11 @@ class QuickRecipe:
             listener.stage(f"Computing the features of {name}")
             features[name] = features_of(frozen, part.pixels, cache, listener)
         train, truth, labels = features.pop("train"), data.parts["train"].truth, len(data.labels.names)
-        listener.stage("Choosing the regularisation")
-        best, *_ = logistic.choose(train, truth, labels, request.seed, listener.progress)
-        listener.stage("Fitting")
-        regression = logistic.fit(train, truth, labels, best.penalty)
-        classify = layers.Dense(labels, activation="softmax", name="probabilities")
-        model = keras.Model(network.input, classify(network.output))
-        classify.set_weights([regression.matrix, regression.offset])
+        classifier = fit_classifier(network, train, truth, labels, request.seed, listener)
+        regression, best = classifier.regression, classifier.choice
         metrics = {"cross_validated_accuracy": best.accuracy, "penalty": best.penalty}
         predictions = {name: regression.probabilities(each) for name, each in features.items()}
-        return Fitted(model, {}, metrics, predictions=predictions)
+        return Fitted(classifier.model, {}, metrics, predictions=predictions)
 
     def metrics(
         self,
@@ -93,11 +98,3 @@ class QuickRecipe:
     ) -> dict[str, float]:
         """Return the standard metrics."""
         return standard_metrics(data, fitted, predictions, temperature)
-
-
-def _feature_network(options: Quick) -> Any:
-    """Return the network uint8 [n, side, side, 3] to float32 [n, features]."""
-    pixels = keras.Input(options.size.shape, dtype="uint8", name="pixels")
-    backbone = pretrained(options.backbone, options.size, options.weights)
-    as_float = layers.Rescaling(1.0, dtype="float32", name="as_float")
-    return keras.Model(pixels, pooled_levels(backbone, as_float(pixels)))

@@ -20,7 +20,7 @@ from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
 from returns_pipeline.training.networks.backbones import pretrained
-from returns_pipeline.training.networks.heads import Network, one_head
+from returns_pipeline.training.networks.heads import Network, one_head, pooled
 from returns_pipeline.training.pipeline.fitting import Plan
 
 BACKBONES = ("resnet50", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "none")
@@ -75,6 +75,10 @@ class Transfer:
             name="sub",
         )
         return one_head(self.size, body)
+
+    def features(self) -> Any:
+        """Return the backbone alone, uint8 [n, h, w, c] to float32 [n, f]. Raises as `build`."""
+        return pooled(self.size, self._backbone())
 
     def optimizer(self, steps: int) -> Any:  # noqa: ARG002 - the rate is constant
         """Return RMSprop."""

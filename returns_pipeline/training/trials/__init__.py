@@ -1,0 +1,1 @@
+"""Which backbone suits some photos? Several are tried on a few of them and compared."""
