@@ -79,10 +79,13 @@ def known_backbone(backbone: str, known: tuple[str, ...], weights: str | None) -
 def train_and_print(request: "Request", recipe: "Recipe") -> None:
     """Train with a display of the progress, and print the metrics of the bundle."""
     from returns_pipeline.cli.output.training import TrainingProgress, print_bundle
+    from returns_pipeline.settings import load_settings
     from returns_pipeline.training.pipeline.train import train
+    from returns_pipeline.usecases import model_store
 
     with TrainingProgress() as progress:
         bundle = train(request, recipe, progress)
+    model_store.send(load_settings(), bundle)
     print_bundle(bundle)
 
 
@@ -101,5 +104,10 @@ def bundle_name(name: str, smoke: bool) -> str:
 def bundles_folder(given: Path | None) -> Path:
     """Return the given folder of the bundles, or that of the settings."""
     from returns_pipeline.settings import load_settings
+    from returns_pipeline.usecases import model_store
 
-    return given.absolute() if given else load_settings().models_dir
+    if given:
+        return given.absolute()
+    settings = load_settings()
+    model_store.refresh(settings)  # the next version's number is above those in the store
+    return settings.models_dir
