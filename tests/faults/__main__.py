@@ -1,6 +1,7 @@
 """`make faults`: inflicts every fault on both databases and prints a table of losses.
 
-SEED repeats a run. ROUNDS repeats every fault with the following seeds. SCALE shortens runs and outages.
+SEED repeats a run. ROUNDS repeats every fault with the following seeds. SCALE shortens runs and outages. ONLY
+is a part of the names of the faults that are wanted.
 """
 
 import os
@@ -17,6 +18,7 @@ from rich.table import Table
 from tests.databases import migrated_database, postgres_server
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.night import night
+from tests.objects import s3_server
 
 
 @dataclass
@@ -39,11 +41,12 @@ def main() -> int:
     rounds, scale = int(os.environ.get("ROUNDS") or 1), float(os.environ.get("SCALE") or 1)
     console = Console(width=110)
     console.print(f"SEED={seed} ROUNDS={rounds} SCALE={scale}")
-    with postgres_server() as server:
+    with postgres_server() as server, s3_server() as store:
         rows = [
-            _inflict(fault, kind, server, range(seed, seed + rounds), scale, console)
+            _inflict(fault, kind, place, (server, store), range(seed, seed + rounds), scale, console)
             for fault in FAULTS
-            for kind in fault.databases
+            if os.environ.get("ONLY", "") in fault.name
+            for kind, place in fault.cases()
         ]
     table = Table(title=f"Faults: seed {seed}, {rounds} round(s), scale {scale:g}", title_justify="left")
     for name in ("fault", "database"):
@@ -57,29 +60,39 @@ def main() -> int:
     return int(any(row.lost or row.double or row.wrong for row in rows))
 
 
-def _inflict(fault: Fault, kind: str, server: str, seeds: range, scale: float, console: Console) -> Row:
-    row = Row(fault.name, kind)
+def _inflict(
+    fault: Fault,
+    kind: str,
+    place: str,
+    servers: tuple[str, str],
+    seeds: range,
+    scale: float,
+    console: Console,
+) -> Row:
+    """Inflict one fault; `servers` are those of PostgreSQL and S3."""
+    server, store = servers[0], servers[1] if place == "s3" else None
+    row = Row(f"{fault.name} (S3)" if store else fault.name, kind)
     for seed in seeds:
         began = time.monotonic()
         with (
             tempfile.TemporaryDirectory(prefix="fault-") as name,
             migrated_database(kind, Path(name), lambda: server) as url,
-            night(Path(name), url, seed, scale, fault.has_sentinels, **fault.settings) as tonight,
+            night(Path(name), url, seed, scale, fault.has_sentinels, store, **fault.settings) as tonight,
         ):
             try:
                 row.injected += fault.inflict(tonight)
             except AssertionError as error:
                 row.wrong += 1
-                console.print(f"{fault.name}, {kind}, SEED={seed}: {error}")
+                console.print(f"{row.fault}, {kind}, SEED={seed}: {error}")
             found = tonight.audit()
         row.images += found.images
         row.lost += found.lost
         row.double += found.double
         row.wrong += len(found.wrong)
         for line in found.wrong[:5]:
-            console.print(f"{fault.name}, {kind}, SEED={seed}: {line}")
+            console.print(f"{row.fault}, {kind}, SEED={seed}: {line}")
         row.seconds += time.monotonic() - began
-    console.print(f"{fault.name}, {kind}: {row.injected} times, {row.images:,} images, {row.lost} lost")
+    console.print(f"{row.fault}, {kind}: {row.injected} times, {row.images:,} images, {row.lost} lost")
     return row
 
 

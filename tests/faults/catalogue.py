@@ -12,10 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from returns_pipeline.broker.app import make_app
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.runs import RunKind
 from returns_pipeline.records.tasks import BULK, Task
 from returns_pipeline.store import runs, tables
+from tests import places
 from tests.databases import postgres_away
+from tests.faults import stores
 from tests.faults.feeds import kill_fetching
 from tests.faults.files import (
     change_files,
@@ -51,7 +54,8 @@ class Fault:
     """One fault, with the databases and the settings for it.
 
     `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`. With
-    `has_sentinels` the broker is a master with a replica and Sentinels.
+    `has_sentinels` the broker is a master with a replica and Sentinels. `places` says where the photos lie:
+    in a `folder`, or in `s3`, where one database is enough.
     """
 
     name: str
@@ -60,6 +64,16 @@ class Fault:
     tested_on: tuple[str, ...] = ("sqlite", "postgresql")
     settings: dict[str, Any] = field(default_factory=dict)
     has_sentinels: bool = False
+    places: tuple[str, ...] = ("folder",)
+
+    def cases(self, *, quick: bool = False) -> list[tuple[str, str]]:
+        """Return each kind of database with each kind of place that this fault is inflicted on."""
+        kinds = [kind for kind in self.databases if not quick or kind in self.tested_on]
+        return [
+            (kind, place)
+            for place in self.places
+            for kind in (kinds if place == "folder" else [self.databases[-1]])
+        ]
 
 
 def kill_children(night: Night) -> int:
@@ -201,18 +215,26 @@ def simultaneous_scans(night: Night) -> int:
 
 
 def broken_bundle(night: Night) -> int:
-    """Break the bundle while workers run: images stay pending, and are classified after the repair."""
+    """Break the bundle while workers run: images stay pending, and are classified after the repair.
+
+    Of a bundle that breaks in a store, the copies on the machines serve on.
+    """
     night.images(400)
     night.worker_environment |= SLOW
     # A new process for every chunk, which loads the model again.
-    night.start_worker("worker", "--max-tasks-per-child", "1")
+    worker = night.start_worker("worker", *([] if night.store else ["--max-tasks-per-child", "1"]))
     request = night.scan()
     until(lambda: night.progressed(request, 50))
-    manifest = night.home.settings.models_dir / "stub" / "1" / "bundle.json"
-    content = manifest.read_text()
-    manifest.write_text("{")
-    until(lambda: "ConfigFault" in log_of(night))
-    manifest.write_text(content)
+    settings = night.home.settings
+    models = folder_of(settings.models_store) if night.store else settings.models_dir
+    manifest = models / "stub" / "1" / "bundle.json"
+    content = places.read(manifest) or b""
+    places.write(manifest, b"{")
+    if night.store:
+        night.kill(worker)
+        night.start_worker()
+    until(lambda: ("bundle_left_out" if night.store else "ConfigFault") in log_of(night))
+    places.write(manifest, content)
     night.finish(request)
     assert set(states(night.home, 1).values()) == {"classified"}
     return 1
@@ -270,30 +292,33 @@ def missed_night(night: Night) -> int:
 
 # For a fault that does not involve the database, the quick tests use one.
 _SQLITE, _POSTGRESQL = ("sqlite",), ("postgresql",)
+# What concerns the photos' files happens in a store too.
+_BOTH, _S3 = ("folder", "s3"), ("s3",)
 
 FAULTS = [
-    Fault("workers and children are killed", kill_children),
+    Fault("workers and children are killed", kill_children, places=_BOTH),
     # With such a lease, a chunk that waited for its end would exceed the time limit of the test.
-    Fault("SIGTERM once and twice", terminate, settings={"lease_seconds": 900}),
+    Fault("SIGTERM once and twice", terminate, settings={"lease_seconds": 900}, places=_BOTH),
     Fault("FLUSHALL", flush, tested_on=_SQLITE),
     Fault("Redis is killed and loses its data", restart_redis, tested_on=_POSTGRESQL),
     Fault("no Redis while scanning", no_redis_while_scanning, tested_on=_SQLITE),
     Fault("PostgreSQL is shut down", restart_postgres, databases=("postgresql",)),
     Fault("SQLite is locked", lock_sqlite, databases=("sqlite",)),
-    Fault("messages are delivered again", deliver_twice),
+    Fault("messages are delivered again", deliver_twice, places=_BOTH),
     Fault("simultaneous scans, two beats", simultaneous_scans),
     Fault("the archive's disk is full", fill_the_disk, tested_on=_POSTGRESQL),
-    Fault("the report folder is not writable", no_report_folder, tested_on=_SQLITE),
-    Fault("files change after the scan", change_files, tested_on=_SQLITE),
+    Fault("the report folder is not writable", no_report_folder, tested_on=_SQLITE, places=_BOTH),
+    Fault("files change after the scan", change_files, tested_on=_SQLITE, places=_BOTH),
     Fault("odd names, links, folders", odd_files, tested_on=_POSTGRESQL, settings={"chunk_size": 1000}),
-    Fault("images that kill their worker", deadly_image, tested_on=_SQLITE),
+    Fault("images that kill their worker", deadly_image, tested_on=_SQLITE, places=_BOTH),
     Fault(
         "an image that hangs",
         hanging_image,
         tested_on=_POSTGRESQL,
         settings={"chunk_seconds": 2, "lease_seconds": 4},
+        places=_BOTH,
     ),
-    Fault("a broken model bundle", broken_bundle, tested_on=_POSTGRESQL),
+    Fault("a broken model bundle", broken_bundle, tested_on=_POSTGRESQL, places=_BOTH),
     Fault("children are replaced", replace_children, tested_on=_SQLITE),
     Fault("a worker leaks", leak, tested_on=_POSTGRESQL, settings={"worker_memory_mb": 250}),
     Fault("a missed night", missed_night),
@@ -309,15 +334,16 @@ FAULTS = [
     Fault("folders of network drives", nas_folders, tested_on=_POSTGRESQL),
     Fault("dates in the future", dates_in_the_future, tested_on=_SQLITE, settings={"settle_seconds": 0.5}),
     Fault("the clock was a month ahead", clock_step, tested_on=_POSTGRESQL),
-    Fault("photos that cannot be moved", immovable_photo, tested_on=_SQLITE),
+    Fault("photos that cannot be moved", immovable_photo, tested_on=_SQLITE, places=_BOTH),
     Fault(
         "a move stalls longer than its lease",
         stalled_move,
         tested_on=_POSTGRESQL,
         settings={"lease_seconds": 2, "chunk_seconds": 60},
+        places=_BOTH,
     ),
     Fault("an intake that is not mounted", unmounted_intake, tested_on=_SQLITE),
-    Fault("deletions are killed in the middle", kill_deletions),
+    Fault("deletions are killed in the middle", kill_deletions, places=_BOTH),
     Fault(
         "a process dies between photos and verdicts",
         kill_judges,
@@ -336,6 +362,13 @@ FAULTS = [
         settings={"lease_seconds": 1},
     ),
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
+    Fault("a store refuses requests for a while", stores.throttled, places=_S3),
+    Fault("bodies end in the middle, responses are lost", stores.cut_off, places=_S3),
+    Fault("a store refuses to write", stores.refused_writes, places=_S3),
+    Fault("listings are stale", stores.stale_listings, places=_S3),
+    Fault("credentials expire in the middle of a run", stores.expired_credentials, places=_S3),
+    Fault("the store's clock is wrong", stores.skewed_clock, places=_S3, settings={"settle_seconds": 0.5}),
+    Fault("odd keys", stores.odd_keys, places=_S3),
 ]
 
 

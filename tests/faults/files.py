@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from returns_pipeline.store import tables
+from tests import places
 from tests.faults.misbehaving import DEADLY, HANGING
 from tests.faults.night import Night, digests_of, log_of, scanned, until
 from tests.support import states
@@ -37,13 +38,20 @@ def fill_the_disk(night: Night) -> int:
 
 def no_report_folder(night: Night) -> int:
     """Make the report folder unwritable: the run stays open, and closes once the folder is writable."""
-    night.home.settings.report_dir.write_text("in the way")
+    reports = night.home.settings.report_dir
+    if night.store:
+        night.store.full = "/reports/"
+    else:
+        reports.write_text("in the way")
     night.images(100)
     night.start_worker()
     request = night.scan()
     until(lambda: "cannot be written" in log_of(night))
     assert not night.closed(request)
-    night.home.settings.report_dir.unlink()
+    if night.store:
+        night.store.full = None
+    else:
+        reports.unlink()
     night.finish(request)
     return 1
 
@@ -57,7 +65,7 @@ def change_files(night: Night) -> int:
     changed = night.random.sample(paths, 20)
     for path in changed:
         night.came_in -= digests_of(path)
-        path.unlink()
+        places.remove(path)
         night.image(path, 7)
     night.start_worker()
     until(lambda: night.closed(request))

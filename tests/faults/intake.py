@@ -1,7 +1,6 @@
 """Faults of intakes: file servers, their clocks, copies that are not complete, folders that refuse."""
 
 import os
-import shutil
 import subprocess
 import threading
 import uuid
@@ -13,11 +12,13 @@ import sqlalchemy as sa
 from PIL import Image
 
 from returns_pipeline.errors import RefusedError
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.runs import RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import runs, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases.intakes import alarms
+from tests import places
 from tests.faults.files import mount
 from tests.faults.night import Night, digests_of, log_of, scanned, until
 
@@ -68,24 +69,24 @@ def _copy_slowly(path: Path, number: int, ended: threading.Event) -> None:
 def nas_folders(night: Night) -> int:
     """Add folders and files as network drives do: they stay where they are, and are counted."""
     incoming = night.home.settings.incoming_dir
-    night.images(20)
+    photos = [(path.name, places.read(path) or b"") for path in night.images(20)]
     extra = ("@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", ".Trashes", ".AppleDouble")
-    for name in extra:
-        shutil.copytree(incoming, incoming.parent / "copy")
-        (incoming.parent / "copy").rename(incoming / name)
+    for folder in extra:
+        for name, content in photos:
+            places.write(incoming / folder / name, content)
     files = ("Thumbs.db", "desktop.ini", "IMG_1.aae", "IMG_1.jpg.xmp", ".DS_Store")
     for name in files:
-        (incoming / name).write_bytes(b"not a photo")
+        places.write(incoming / name, b"not a photo")
     night.start_worker()
     request = night.scan()
     until(lambda: night.closed(request))
     left = _newest(night).left
     assert left.skipped == len(extra) + len(files), left
-    assert sorted(path.name for path in incoming.iterdir()) == sorted([*extra, *files])
-    for name in extra:
-        shutil.rmtree(incoming / name)
-    for name in files:
-        (incoming / name).unlink()
+    staying = places.files(incoming)
+    assert len(staying) == len(extra) * len(photos) + len(files)
+    assert {path.relative_to(incoming).parts[0] for path in staying} == {*extra, *files}
+    for path in staying:
+        places.remove(path)
     return len(extra) + len(files)
 
 
@@ -130,9 +131,11 @@ def immovable_photo(night: Night) -> int:
     """Let a worker read but not write a folder: its photos are classified and stay, the run closes."""
     night.images(10)
     locked = night.home.settings.incoming_dir / "locked"
-    locked.mkdir()
     staying = [night.image(locked / f"stays_{number}.png", number) for number in range(3)]
-    locked.chmod(0o555)
+    if night.store:
+        night.store.kept = "in/locked/"
+    else:
+        locked.chmod(0o555)
     if os.geteuid() == 0:
         # Without these capabilities, the kernel checks root's accesses like those of any other user.
         night.worker_prefix = ["setpriv", "--bounding-set=-dac_override,-fowner"]
@@ -141,7 +144,7 @@ def immovable_photo(night: Night) -> int:
     until(lambda: night.closed(request), 120)
     run = _newest(night)
     assert (run.counts.seen, run.counts.classified) == (13, 13), run
-    assert all(path.exists() for path in staying)
+    assert all(places.read(path) for path in staying)
     night.staying = {path.name for path in staying}
     again = night.scan()
     until(lambda: night.closed(again))
@@ -150,15 +153,18 @@ def immovable_photo(night: Night) -> int:
 
 
 def stalled_move(night: Night) -> int:
-    """Stall between look and rename, while another process archives the photo and a new one arrives."""
+    """Stall between look and rename, while another process archives the photo and a new one arrives.
+
+    In a store, the process stalls between its look at the source and its deletion.
+    """
     night.images(60)
     flag = night.home.settings.home / "stalled"
     night.worker_environment |= {"FAULT_STALL": str(flag), "FAULT_STALL_SECONDS": "5"}
     night.start_worker()
     request = night.scan()
     until(lambda: flag.exists() and bool(flag.read_text()))
-    source = Path(flag.read_text())
-    until(lambda: not source.exists())
+    source = folder_of(flag.read_text())
+    until(lambda: places.read(source) is None)
     night.image(source, 9)
     until(lambda: flag.with_suffix(".over").exists())
     night.finish(request)

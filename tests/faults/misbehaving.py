@@ -2,7 +2,8 @@
 
 It is the project's own worker with another classifier. White pixels kill its process, almost white ones
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
-FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename.
+FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename, or
+after its first look at an object that it has copied.
 FAULT_JUDGING is a file: the process that creates it dies while it judges returns. FAULT_MATCHING is one too:
 the process that creates it dies before it stores the first matches of photos, and FAULT_PRODUCTS, before it
 stores the first comparison with a product. FAULT_FEEDS are two, separated
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from returns_pipeline.classify.bundle import Bundle
 from returns_pipeline.classify.runtimes.stub_runtime import StubClassifier
 from returns_pipeline.photos import folder_feeds, folder_renames
+from returns_pipeline.photos.objects import moves as object_moves
+from returns_pipeline.records.images import Move
 from returns_pipeline.records.likeness import Match
 from returns_pipeline.records.predictions import Scores
 from returns_pipeline.records.returns import Return
@@ -62,7 +65,21 @@ def _load(bundle: Bundle, runtime: str, **how: object) -> MisbehavingClassifier:
 _rename_to_free = folder_renames.rename_to_free
 
 
-def _stall_once(source: str, target: str, owner: int) -> None:
+def _stall_before_renaming(source: str, target: str, owner: int) -> None:
+    _stall_once(source)
+    _rename_to_free(source, target, owner)
+
+
+_look = object_moves.look_at_source
+
+
+def _stall_after_looking(request: Move) -> object_moves.Look:
+    found = _look(request)
+    _stall_once(request.source)
+    return found
+
+
+def _stall_once(source: str) -> None:
     flag = os.environ.get("FAULT_STALL")
     if flag:
         with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8") as stream:
@@ -70,7 +87,6 @@ def _stall_once(source: str, target: str, owner: int) -> None:
             stream.flush()
             time.sleep(float(os.environ["FAULT_STALL_SECONDS"]))
             Path(flag).with_suffix(".over").touch()
-    _rename_to_free(source, target, owner)
 
 
 _lock = return_verdicts.lock
@@ -124,5 +140,6 @@ _dying(feeds, "settle", 1)
 setattr(likeness, "end", _die_before_the_end)  # noqa: B010 - replaces the name that the comparison uses
 setattr(product_comparisons, "store", _die_before_storing)  # noqa: B010 - the name that comparing uses
 setattr(return_verdicts, "lock", _die_once)  # noqa: B010 - replaces the name that judging uses
-setattr(folder_renames, "rename_to_free", _stall_once)  # noqa: B010 - replaces the name that moves use
+setattr(folder_renames, "rename_to_free", _stall_before_renaming)  # noqa: B010 - the name that moves use
+setattr(object_moves, "look_at_source", _stall_after_looking)  # noqa: B010 - the name that moves use
 setattr(process, "load_classifier", _load)  # noqa: B010 - replaces the name that the worker imported

@@ -1,6 +1,6 @@
 """One night with faults: a home, its processes, a frequent sweep, and the audit afterwards."""
 
-import hashlib
+import io
 import os
 import random
 import signal
@@ -18,19 +18,25 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 from PIL import Image
 
 from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
+from returns_pipeline.classify.bundle import MANIFEST
 from returns_pipeline.errors import TransientFault
 from returns_pipeline.host.embedded import Processes
+from returns_pipeline.records.places import folder_of, is_object
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import PROJECT_ROOT, Settings, load_settings
 from returns_pipeline.store import runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.manifests import import_file
+from tests import places
 from tests.brokers import Group, sentinels
 from tests.faults.returns_audit import ANNOUNCED, EXPECTED, FILE_PATTERN, audit_returns
+from tests.objects import new_bucket, use
+from tests.s3_proxy import Faults, proxy
 from tests.support import Audit, Installation, audit, digests, write_stub_bundle
 
 _SWEEP_SECONDS = 0.5
@@ -41,13 +47,15 @@ class Night:
     """The installation that a fault is inflicted on. `scale` is 1 for a full round and less for a short one.
 
     `came_in` counts the files that came in, by digest. Only images named in `guilty` may be blamed for a
-    killed worker; files named in `staying` cannot be moved. `worker_prefix` starts a worker.
+    killed worker; files named in `staying` cannot be moved. `worker_prefix` starts a worker. `store` is what
+    an object store does to the workers, if the photos are in one.
     """
 
     home: Installation
     processes: Processes
     random: random.Random
     scale: float
+    store: Faults | None = None
     came_in: Counter[str] = field(default_factory=Counter)
     worker_environment: dict[str, str] = field(default_factory=dict)
     guilty: set[str] = field(default_factory=set)
@@ -58,16 +66,20 @@ class Night:
     def images(self, count: int, name: str = "image") -> list[Path]:
         """Put `count` different images, none of them white, into the intake; return their paths."""
         folder = self.home.settings.incoming_dir
-        folder.mkdir(parents=True, exist_ok=True)
         return [self.image(folder / f"{name}_{number}.png", number % 250) for number in range(count)]
 
     def image(self, path: Path, value: int) -> Path:
         """Put one image of a uniform brightness and with unique bytes into the intake."""
-        Image.fromarray(np.full((8, 8), value, np.uint8)).save(path)
-        with path.open("ab") as stream:
-            stream.write(self.random.randbytes(8))
-        self.came_in += Counter(digests_of(path))
+        content = io.BytesIO()
+        Image.fromarray(np.full((8, 8), value, np.uint8)).save(content, "PNG")
+        content.write(self.random.randbytes(8))
+        places.write(path, content.getvalue())
+        self.came_in[places.digest(content.getvalue())] += 1
         return path
+
+    def many(self, count: int) -> int:
+        """Return `count`, or less in a short round with a store, where each image costs some requests."""
+        return count if self.store is None else max(50, int(count * self.scale))
 
     def start_worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
         """Start a worker for all queues whose model misbehaves as `worker_environment` sets."""
@@ -172,12 +184,23 @@ def night(
     seed: int,
     scale: float = 1.0,
     has_sentinels: bool = False,
+    s3: str | None = None,
     **overrides: Any,
 ) -> Iterator[Night]:
     """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker.
 
-    The Redis is the embedded one, or with `has_sentinels` a master with a replica and three Sentinels.
+    The Redis is the embedded one, or with `has_sentinels` a master with a replica and three Sentinels. The
+    photos are in a folder, or in a bucket of the server `s3`, which the workers reach through a proxy.
     """
+    if s3 is not None:
+        with (
+            _bucket(s3, folder / "made") as (faults, environment, inside),
+            night(folder, database_url, seed, scale, **(inside | overrides)) as tonight,
+        ):
+            tonight.store = faults
+            tonight.worker_environment |= environment
+            yield tonight
+        return
     if has_sentinels:
         with (
             sentinels(folder / "sentinels") as group,
@@ -202,7 +225,9 @@ def night(
         "file_pattern": FILE_PATTERN,
     }
     settings = load_settings(**values | overrides)
-    settings.incoming_dir.mkdir(parents=True)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if not is_object(str(settings.incoming_dir)):
+        settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
     database.require_current()
     _announce(settings, database)
@@ -219,6 +244,27 @@ def night(
             ended.set()
             sweeper.join()
             database.close()
+
+
+@contextmanager
+def _bucket(server: str, made: Path) -> Iterator[tuple[Faults, dict[str, str], dict[str, Any]]]:
+    """Give what the store does to workers, their environment, and the places of a new bucket as settings.
+
+    The bucket has the stub model, which is made in the folder `made`.
+    """
+    faults = Faults()
+    with pytest.MonkeyPatch.context() as patch, proxy(server, faults) as address:
+        use(server, patch)
+        bucket = new_bucket(server)
+        names = {"incoming_dir": "in", "report_dir": "reports"}
+        names |= {f"{name}_dir": name for name in ("archive", "quarantine", "models")}
+        inside: dict[str, Any] = {setting: f"{bucket}/{prefix}" for setting, prefix in names.items()}
+        # A chunk takes longer in a store, and still longer on a busy machine.
+        inside["chunk_seconds"] = 30
+        bundle = write_stub_bundle(made)
+        manifest = bundle.folder / MANIFEST
+        places.write(folder_of(f"{bucket}/models/{bundle.ref}/{MANIFEST}"), manifest.read_bytes())
+        yield faults, {"AWS_ENDPOINT_URL": address}, inside
 
 
 def _announce(settings: Settings, database: Database) -> None:
@@ -249,7 +295,9 @@ def until(condition: Callable[[], bool], seconds: float = 240, what: str = "the 
 
 def digests_of(path: Path) -> Counter[str]:
     """Return the digest of one file, with the count 1."""
-    return Counter([hashlib.sha256(path.read_bytes()).hexdigest()])
+    content = places.read(path)
+    assert content is not None, path
+    return Counter([places.digest(content)])
 
 
 def signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:

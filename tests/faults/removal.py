@@ -2,19 +2,22 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import sqlalchemy as sa
 
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.store import deletion, returns, tables
+from tests import places
 from tests.faults.night import Night, digests_of, until
 
 #: The command `images delete`, in a process that kills itself when it calls a function.
 _KILLED = (
     "import os, signal, sys, types\n"
     "from returns_pipeline.photos import folder_removals\n"
+    "from returns_pipeline.photos.objects import source\n"
     "from returns_pipeline.store import deletion\n"
     "folder_removals.os = types.SimpleNamespace(**vars(os))\n"
+    "source.requests = types.SimpleNamespace(**vars(source.requests))\n"
     "def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
     "{function} = die\n"
     "sys.argv = ['returns-pipeline', 'images', 'delete', '{image}', '--yes']\n"
@@ -23,6 +26,8 @@ _KILLED = (
 )
 #: Before the file is hidden, before it is removed, and before its removal is recorded.
 _MOMENTS = ("folder_removals.os.rename", "folder_removals.os.unlink", "deletion.finish")
+#: Before the store is asked for the object, before it is deleted, and before its removal is recorded.
+_MOMENTS_IN_STORE = ("source.requests.head", "source.requests.delete", "deletion.finish")
 
 
 def kill_deletions(night: Night) -> int:
@@ -33,9 +38,10 @@ def kill_deletions(night: Night) -> int:
     database = night.home.database
     with database.read() as connection:
         rows = connection.execute(sa.select(tables.images.c.id, tables.images.c.archived_path)).all()
-    chosen = night.random.sample(list(rows), len(_MOMENTS))
-    for function, row in zip(_MOMENTS, chosen, strict=True):
-        night.came_in -= digests_of(Path(row.archived_path))
+    moments = _MOMENTS_IN_STORE if night.store else _MOMENTS
+    chosen = night.random.sample(list(rows), len(moments))
+    for function, row in zip(moments, chosen, strict=True):
+        night.came_in -= digests_of(folder_of(row.archived_path))
         code = _KILLED.format(function=function, image=row.id)
         done = subprocess.run(
             [sys.executable, "-c", code], env=night.home.environment(), capture_output=True, check=False
@@ -54,7 +60,7 @@ def kill_deletions(night: Night) -> int:
     until(is_told, 60, "the reports are written again")
     until(lambda: not returns.is_queued(database), 60, "the returns of the deleted photos are judged again")
     for row in chosen:
-        place = Path(row.archived_path)
-        assert not place.exists()
-        assert not (place.parent / f".returns-removing-{row.id}").exists()
+        place = folder_of(row.archived_path)
+        assert places.read(place) is None
+        assert places.read(place.parent / f".returns-removing-{row.id}") is None
     return len(chosen)

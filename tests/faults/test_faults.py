@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,28 +12,38 @@ import pytest
 from tests.databases import migrated_database
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.night import night
+from tests.objects import s3_server
 
 SEED = int(os.environ.get("SEED", "20261121"))
 SCALE = 0.1
 
 CASES = [
-    pytest.param(fault, kind, id=f"{fault.inflict.__name__}-{kind}")
+    pytest.param(
+        fault, kind, place, id=f"{fault.inflict.__name__}-{kind}{'' if place == 'folder' else f'-{place}'}"
+    )
     for fault in FAULTS
-    for kind in fault.databases
-    if kind in fault.tested_on
+    for kind, place in fault.cases(quick=True)
 ]
 
 
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """Start one S3 server for all faults."""
+    with s3_server() as address:
+        yield address
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "kind"), CASES)
-def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request: Any) -> None:
+@pytest.mark.parametrize(("fault", "kind", "place"), CASES)
+def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, place: str, request: Any) -> None:
     """Files, tables and reports agree with the files that came in, after any fault."""
     with tempfile.TemporaryDirectory(prefix="fault-") as name:
         folder = Path(name)
         server = partial(request.getfixturevalue, "postgres")
+        store = request.getfixturevalue("s3") if place == "s3" else None
         with (
             migrated_database(kind, folder, server) as url,
-            night(folder, url, SEED, SCALE, fault.has_sentinels, **fault.settings) as tonight,
+            night(folder, url, SEED, SCALE, fault.has_sentinels, store, **fault.settings) as tonight,
         ):
             assert fault.inflict(tonight) > 0
             found = tonight.audit()
