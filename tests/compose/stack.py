@@ -71,11 +71,6 @@ class Stack:
         """Return the rows of a statement, their values separated by |."""
         return self.compose("exec", "-T", "postgres", "psql", "-U", "returns", "-tAc", statement)
 
-    def workers(self, run: int) -> dict[str, int]:
-        """Return the photos that each worker classified in a run."""
-        rows = self.sql(f"SELECT worker, sum(size) FROM chunks WHERE run_id = {run:d} GROUP BY 1")  # noqa: S608
-        return {name: int(count) for name, count in (row.split("|") for row in rows.splitlines())}
-
     def fill_in(self) -> None:
         """Write .env with secrets and free ports, and make the folder of the intake."""
         shutil.copy(self.folder / ".env.example", self.folder / ".env")
