@@ -32,7 +32,9 @@ def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, request:
         server = partial(request.getfixturevalue, "postgres")
         with (
             migrated_database(kind, folder, server) as url,
-            night(folder, url, SEED, SCALE, fault.has_sentinels, **fault.settings) as tonight,
+            night(
+                folder, url, SEED, SCALE, fault.has_sentinels, fault.has_twins, **fault.settings
+            ) as tonight,
         ):
             assert fault.inflict(tonight) > 0
             found = tonight.audit()
