@@ -26,7 +26,7 @@ lint: .venv/dev ## Check style, types and the import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-faults: .venv/dev ## Inflict every fault on both databases: SEED=… ROUNDS=… SCALE=…
+faults: .venv/dev ## Inflict every fault on both databases: SEED=… ROUNDS=… SCALE=… CONTROLS=… BEATS=… ONLY=…
 	@$(BIN)/python -m tests.faults
 
 bench: .venv/bench ## Measure the pipeline against its limit, its peers and its goals

@@ -1,7 +1,8 @@
 """`make faults`: inflicts every fault on both databases and prints a table of losses.
 
-SEED repeats a run. ROUNDS repeats every fault with the following seeds. SCALE shortens runs and outages. ONLY
-is a part of the names of the faults that are wanted.
+SEED repeats a run. ROUNDS repeats every fault with the following seeds. SCALE shortens runs and outages.
+CONTROLS=2 and BEATS=2 run every fault with two control workers and two beats. ONLY is a part of the names of
+the faults that are inflicted.
 """
 
 import os
@@ -77,7 +78,9 @@ def _inflict(
         with (
             tempfile.TemporaryDirectory(prefix="fault-") as name,
             migrated_database(kind, Path(name), lambda: server) as url,
-            night(Path(name), url, seed, scale, fault.has_sentinels, store, **fault.settings) as tonight,
+            night(
+                Path(name), url, seed, scale, fault.has_sentinels, store, fault.has_twins, **fault.settings
+            ) as tonight,
         ):
             try:
                 row.injected += fault.inflict(tonight)

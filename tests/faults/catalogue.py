@@ -43,6 +43,7 @@ from tests.faults.redis import fail_over, full_redis, read_only_redis
 from tests.faults.removal import kill_deletions
 from tests.faults.returns import kill_judges
 from tests.faults.reuse import kill_comparisons
+from tests.faults.twins import two_of_each
 from tests.faults.up import kill_a_child_of_up
 from tests.support import states
 
@@ -54,8 +55,9 @@ class Fault:
     """One fault, with the databases and the settings for it.
 
     `tested_on` are the databases of the quick tests. `make faults` uses all of `databases`. With
-    `has_sentinels` the broker is a master with a replica and Sentinels. `places` says where the photos lie:
-    in a `folder`, or in `s3`, where one database is enough.
+    `has_sentinels` the broker is a master with a replica and Sentinels, with `has_twins` two control workers
+    and two beats run. `places` says where the photos lie: in a `folder`, or in `s3`, where one database is
+    enough.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Fault:
     tested_on: tuple[str, ...] = ("sqlite", "postgresql")
     settings: dict[str, Any] = field(default_factory=dict)
     has_sentinels: bool = False
+    has_twins: bool = False
     places: tuple[str, ...] = ("folder",)
 
     def cases(self, *, quick: bool = False) -> list[tuple[str, str]]:
@@ -305,7 +308,7 @@ FAULTS = [
     Fault("PostgreSQL is shut down", restart_postgres, databases=("postgresql",)),
     Fault("SQLite is locked", lock_sqlite, databases=("sqlite",)),
     Fault("messages are delivered again", deliver_twice, places=_BOTH),
-    Fault("simultaneous scans, two beats", simultaneous_scans),
+    Fault("simultaneous scans, two beats", simultaneous_scans, has_twins=True),
     Fault("the archive's disk is full", fill_the_disk, tested_on=_POSTGRESQL),
     Fault("the report folder is not writable", no_report_folder, tested_on=_SQLITE, places=_BOTH),
     Fault("files change after the scan", change_files, tested_on=_SQLITE, places=_BOTH),
@@ -321,7 +324,7 @@ FAULTS = [
     Fault("a broken model bundle", broken_bundle, tested_on=_POSTGRESQL, places=_BOTH),
     Fault("children are replaced", replace_children, tested_on=_SQLITE),
     Fault("a worker leaks", leak, tested_on=_POSTGRESQL, settings={"worker_memory_mb": 250}),
-    Fault("a missed night", missed_night),
+    Fault("a missed night", missed_night, has_twins=True),
     Fault("Redis is full", full_redis, tested_on=_SQLITE),
     Fault("Redis is read-only after a failover", read_only_redis, tested_on=_POSTGRESQL),
     Fault("Sentinel fails over to a replica", fail_over, tested_on=_SQLITE, has_sentinels=True),
@@ -361,6 +364,7 @@ FAULTS = [
         tested_on=_SQLITE,
         settings={"lease_seconds": 1},
     ),
+    Fault("two control workers, two beats, one stopped", two_of_each),
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
     Fault("a store refuses requests for a while", stores.throttled, places=_S3),
     Fault("bodies end in the middle, responses are lost", stores.cut_off, places=_S3),

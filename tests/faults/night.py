@@ -47,8 +47,9 @@ class Night:
     """The installation that a fault is inflicted on. `scale` is 1 for a full round and less for a short one.
 
     `came_in` counts the files that came in, by digest. Only images named in `guilty` may be blamed for a
-    killed worker; files named in `staying` cannot be moved. `worker_prefix` starts a worker. `store` is what
-    an object store does to the workers, if the photos are in one.
+    killed worker; files named in `staying` cannot be moved. `worker_prefix` starts a worker. `more_controls`
+    workers for scans and reports run beside the first one. `store` is what an object store does to the
+    workers, if the photos are in one.
     """
 
     home: Installation
@@ -62,6 +63,7 @@ class Night:
     sentinels: Group | None = None
     staying: set[str] = field(default_factory=set)
     worker_prefix: list[str] = field(default_factory=list)
+    more_controls: int = 0
 
     def images(self, count: int, name: str = "image") -> list[Path]:
         """Put `count` different images, none of them white, into the intake; return their paths."""
@@ -83,18 +85,20 @@ class Night:
 
     def start_worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
         """Start a worker for all queues whose model misbehaves as `worker_environment` sets."""
-        command = [
-            *self.worker_prefix,
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            "tests.faults.misbehaving",
-            "worker",
-            "-n",
-            f"{name}@%h",
-        ]
+        others, self.more_controls = self.more_controls, 0
+        for number in range(others):
+            self.start_worker(f"another-control-{number}", "-Q", "control", "-c", "1")
+        command = ["-A", "tests.faults.misbehaving", "worker", "-n", f"{name}@%h"]
         command += ["--without-gossip", "--without-mingle", *arguments]
+        return self._start_celery(name, *command)
+
+    def start_beat(self, name: str, entries: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a beat that sends `entries` of the schedule, separated by commas, twice a second."""
+        self.worker_environment |= {"FAULT_BEAT": entries}
+        return self._start_celery(name, "-A", "tests.faults.hurried_beat", "beat", *arguments)
+
+    def _start_celery(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [*self.worker_prefix, sys.executable, "-m", "celery", *arguments]
         return self.processes.start_command(name, command, PROJECT_ROOT, self.worker_environment)
 
     def start_redis(self) -> subprocess.Popen[bytes]:
@@ -185,9 +189,13 @@ def night(
     scale: float = 1.0,
     has_sentinels: bool = False,
     s3: str | None = None,
+    has_twins: bool = False,
     **overrides: Any,
 ) -> Iterator[Night]:
     """Yield a night with Redis and two sweeps a second (beat sends one a minute), without a worker.
+
+    A thread sends the sweeps, or with `has_twins` two real beats, and two workers for scans and reports run.
+    CONTROLS and BEATS of the environment say how many, for every fault.
 
     The Redis is the embedded one, or with `has_sentinels` a master with a replica and three Sentinels. The
     photos are in a folder, or in a bucket of the server `s3`, which the workers reach through a proxy.
@@ -195,7 +203,7 @@ def night(
     if s3 is not None:
         with (
             _bucket(s3, folder / "made") as (faults, environment, inside),
-            night(folder, database_url, seed, scale, **(inside | overrides)) as tonight,
+            night(folder, database_url, seed, scale, has_twins=has_twins, **(inside | overrides)) as tonight,
         ):
             tonight.store = faults
             tonight.worker_environment |= environment
@@ -204,7 +212,9 @@ def night(
     if has_sentinels:
         with (
             sentinels(folder / "sentinels") as group,
-            night(folder, database_url, seed, scale, broker_url=group.url, **overrides) as tonight,
+            night(
+                folder, database_url, seed, scale, has_twins=has_twins, broker_url=group.url, **overrides
+            ) as tonight,
         ):
             tonight.sentinels = group
             yield tonight
@@ -236,13 +246,20 @@ def night(
         if "broker_url" not in overrides:
             processes.start_redis()
         home = Installation(settings, database)
+        tonight = Night(home, processes, random.Random(seed), scale)  # noqa: S311 - repeatable, not secret
+        tonight.more_controls = int(os.environ.get("CONTROLS") or 1 + has_twins) - 1
         sweeper = threading.Thread(target=_sweep, args=(home, ended))
-        sweeper.start()
+        if beats := int(os.environ.get("BEATS") or 2 * has_twins):
+            for number in range(beats):
+                tonight.start_beat(f"beat-{number}", "sweep", "-s", str(settings.home / f"beat-{number}"))
+        else:
+            sweeper.start()
         try:
-            yield Night(home, processes, random.Random(seed), scale)  # noqa: S311 - repeatable, not secret
+            yield tonight
         finally:
             ended.set()
-            sweeper.join()
+            if not beats:
+                sweeper.join()
             database.close()
 
 

@@ -43,7 +43,9 @@ def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, place: s
         store = request.getfixturevalue("s3") if place == "s3" else None
         with (
             migrated_database(kind, folder, server) as url,
-            night(folder, url, SEED, SCALE, fault.has_sentinels, store, **fault.settings) as tonight,
+            night(
+                folder, url, SEED, SCALE, fault.has_sentinels, store, fault.has_twins, **fault.settings
+            ) as tonight,
         ):
             assert fault.inflict(tonight) > 0
             found = tonight.audit()
