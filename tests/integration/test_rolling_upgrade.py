@@ -180,10 +180,10 @@ def test_a_night_goes_on_while_its_program_is_replaced(database_url: str, tmp_pa
         here.until(lambda: here.shows("/runs/1"), "the old web shows the night")
         here.let_pass("new", 3)
 
-        here.stop("old-cpu")
         here.start_control("new-control")
-        here.stop("old-control")
+        here.stop("old-cpu")
         here.start("new-beat", *_CLI, "beat")
+        here.stop("old-control")
         here.stop("old-web", -signal.SIGTERM)
         here.start("new-web", *_CLI, "web")
         (here.gate("new") / "open").touch()
