@@ -38,7 +38,7 @@ def plan(
     cores: Annotated[
         float | None, typer.Option(min=0.01, help="How long would a night take with so many cores?")
     ] = None,
-    machine_cores: Annotated[int, typer.Option(min=1, help="Cores of a machine.")] = 16,
+    machine_cores: Annotated[int, typer.Option(min=1, max=10_000, help="Cores of a machine.")] = 16,
     database: Annotated[
         Literal["sqlite", "postgresql"] | None, typer.Option(help="Default: that of RETURNS_DATABASE_URL.")
     ] = None,
