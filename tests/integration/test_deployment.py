@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.host.embedded import Processes
-from returns_pipeline.records.tasks import QUEUES
+from returns_pipeline.records.tasks import INTERACTIVE, QUEUES
 from returns_pipeline.settings import PROJECT_ROOT
 from tests.support import Installation
 from tests.web import free_port
@@ -78,11 +78,16 @@ def _answers(url: str) -> bool:
     return False
 
 
+def _is_served(workers: Mapping[str, Collection[str]]) -> bool:
+    """Whether every queue has a worker, and requests have one that nights do not use."""
+    return all(workers.get(name) for name in QUEUES) and len(workers[INTERACTIVE]) > 1
+
+
 def test_the_units_start_a_whole_installation(sqlite_home: Installation) -> None:
-    """The commands of the units serve every queue, the pages and Flower, and end when systemd stops them."""
+    """The units serve every queue, the pages and Flower, and end when systemd stops them."""
     ports = {"web_port": free_port(), "flower_port": free_port()}
     home = Installation(sqlite_home.settings.model_copy(update=ports), sqlite_home.database)
-    names = ("beat", "control", "images", "web", "flower")
+    names = ("beat", "control", "images", "interactive", "web", "flower")
     with Processes(home.settings) as processes, ExitStack() as stack:
         processes.start_redis()
         subprocess.run(_command("migrate"), env=home.environment(), check=True)
@@ -91,7 +96,7 @@ def test_the_units_start_a_whole_installation(sqlite_home: Installation) -> None
         pages = [f"http://127.0.0.1:{ports['web_port']}/healthz"]
         pages += [f"http://127.0.0.1:{ports['flower_port']}/healthcheck"]
         end = time.monotonic() + _PATIENCE
-        while not (all(queue.served().get(name) for name in QUEUES) and all(map(_answers, pages))):
+        while not (_is_served(queue.served()) and all(map(_answers, pages))):
             assert [name for name, each in zip(names, started, strict=True) if each.poll() is not None] == []
             assert time.monotonic() < end
             time.sleep(0.2)
