@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +20,7 @@ from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.tasks import INTERACTIVE, QUEUES
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.settings.places import embedded_socket
 from tests.support import Installation
 from tests.web import free_port
 
@@ -28,9 +30,13 @@ _PATIENCE = 120
 
 
 def _service(name: str) -> configparser.SectionProxy:
+    return _service_of(UNITS / f"returns-{name}.service")
+
+
+def _service_of(unit: Path) -> configparser.SectionProxy:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNITS / f"returns-{name}.service", encoding="utf-8")
+    parser.read(unit, encoding="utf-8")
     return parser["Service"]
 
 
@@ -58,6 +64,17 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
     )
     of_ours = [line for line in (done.stdout + done.stderr).splitlines() if "returns" in line]
     assert (done.returncode, of_ours) == (0, [])
+
+
+def test_the_units_may_write_where_up_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home, and the socket of Redis where commands of a terminal look for it, are writable for units."""
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108 - that of most machines
+    common = _service_of(UNITS / "returns-.service.d" / "common.conf")
+    home = Path(common["WorkingDirectory"]) / "var"
+    writable = common["ReadWritePaths"].split()
+    for place in (home, embedded_socket(home)):
+        assert any(place.is_relative_to(folder) for folder in writable), place
+    assert "PrivateTmp" not in common
 
 
 @contextmanager
