@@ -79,11 +79,10 @@ def plan(
 
 def _costs(settings: "Settings", model: str, folder: Path | None, seconds: float | None) -> "PhotoCosts":
     """Return the costs of a photo of a model; measured for some `seconds`, or as the database knows them."""
-    from returns_pipeline.classify.bundle import find_bundle
-    from returns_pipeline.usecases import planning
+    from returns_pipeline.usecases import model_store, planning
 
     database = _database(settings)
-    bundle = find_bundle(settings.models_dir, _version(database, model))
+    bundle = model_store.find(settings, _version(database, model))
     if seconds is None:
         return planning.costs_of(settings, database, bundle.ref)
     from returns_pipeline.host.plan_measuring import measure

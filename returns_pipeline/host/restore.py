@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from returns_pipeline.errors import ConfigFault, ConflictError, RefusedError
 from returns_pipeline.host.backup import FILES, FORMAT, MANIFEST, copy_file, files_below, is_source, places
 from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.records.places import is_object
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import backups
 from returns_pipeline.store.backups import Photo
@@ -72,7 +73,7 @@ class _Photos:
         missing = []
         for photo in backups.photos(db):
             copy, place = self._place_of(photo)
-            if copy is not None:
+            if copy is not None and place:
                 copy_file(copy, Path(place))
                 kept, waiting = kept + (place != photo.source), waiting + (place == photo.source)
             elif place:
@@ -94,7 +95,8 @@ class _Photos:
         if archived is not None and archived.exists():
             return archived, photo.archived or ""
         if photo.is_left:
-            return found, photo.archived or ""
+            # A backup has nothing of an object store.
+            return found, "" if is_object(photo.archived or "") else photo.archived or ""
         return found, photo.source if self._is_ours(photo.source) else ""
 
     def _moved(self, photo: Photo) -> Path | None:

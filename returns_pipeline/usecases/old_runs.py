@@ -46,6 +46,8 @@ def remove_all(settings: Settings, db: Database, is_over: Callable[[], bool] = l
         if not run.is_leaving:
             if reason := old_runs.kept_because(db, run.id):
                 kept[reason] += 1
+                if is_over():
+                    break
                 continue
             if not old_runs.begin(db, run.id):
                 continue

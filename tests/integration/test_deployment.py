@@ -7,9 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import pytest
 
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.host.embedded import Processes
-from returns_pipeline.records.tasks import QUEUES
+from returns_pipeline.records.tasks import INTERACTIVE, QUEUES
 from returns_pipeline.settings import PROJECT_ROOT
+from returns_pipeline.settings.places import embedded_socket
 from tests.support import Installation
 from tests.web import free_port
 
@@ -28,9 +30,13 @@ _PATIENCE = 120
 
 
 def _service(name: str) -> configparser.SectionProxy:
+    return _service_of(UNITS / f"returns-{name}.service")
+
+
+def _service_of(unit: Path) -> configparser.SectionProxy:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNITS / f"returns-{name}.service", encoding="utf-8")
+    parser.read(unit, encoding="utf-8")
     return parser["Service"]
 
 
@@ -60,6 +66,17 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
     assert (done.returncode, of_ours) == (0, [])
 
 
+def test_the_units_may_write_where_up_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home, and the socket of Redis where commands of a terminal look for it, are writable for units."""
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108 - that of most machines
+    common = _service_of(UNITS / "returns-.service.d" / "common.conf")
+    home = Path(common["WorkingDirectory"]) / "var"
+    writable = common["ReadWritePaths"].split()
+    for place in (home, embedded_socket(home)):
+        assert any(place.is_relative_to(folder) for folder in writable), place
+    assert "PrivateTmp" not in common
+
+
 @contextmanager
 def _started(home: Installation, name: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a unit's command; after the block it must end in the unit's time."""
@@ -78,11 +95,16 @@ def _answers(url: str) -> bool:
     return False
 
 
+def _is_served(workers: Mapping[str, Collection[str]]) -> bool:
+    """Whether every queue has a worker, and requests have one that nights do not use."""
+    return all(workers.get(name) for name in QUEUES) and len(workers[INTERACTIVE]) > 1
+
+
 def test_the_units_start_a_whole_installation(sqlite_home: Installation) -> None:
-    """The commands of the units serve every queue, the pages and Flower, and end when systemd stops them."""
+    """The units serve every queue, the pages and Flower, and end when systemd stops them."""
     ports = {"web_port": free_port(), "flower_port": free_port()}
     home = Installation(sqlite_home.settings.model_copy(update=ports), sqlite_home.database)
-    names = ("beat", "control", "images", "web", "flower")
+    names = ("beat", "control", "images", "interactive", "web", "flower")
     with Processes(home.settings) as processes, ExitStack() as stack:
         processes.start_redis()
         subprocess.run(_command("migrate"), env=home.environment(), check=True)
@@ -91,7 +113,7 @@ def test_the_units_start_a_whole_installation(sqlite_home: Installation) -> None
         pages = [f"http://127.0.0.1:{ports['web_port']}/healthz"]
         pages += [f"http://127.0.0.1:{ports['flower_port']}/healthcheck"]
         end = time.monotonic() + _PATIENCE
-        while not (all(queue.served().get(name) for name in QUEUES) and all(map(_answers, pages))):
+        while not (_is_served(queue.served()) and all(map(_answers, pages))):
             assert [name for name, each in zip(names, started, strict=True) if each.poll() is not None] == []
             assert time.monotonic() < end
             time.sleep(0.2)

@@ -1,5 +1,6 @@
 """Files that are no photos of an intake, in a bucket: reports, models, the spool and downloads."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,16 @@ import requests
 
 from returns_pipeline.classify.bundle import find_bundle
 from returns_pipeline.errors import ConfigFault, ConflictError
+from returns_pipeline.host.backup import back_up
+from returns_pipeline.host.restore import restore
 from returns_pipeline.photos.objects import files, profiles
 from returns_pipeline.photos.objects.stores import store_of
 from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.places import folder_of
 from returns_pipeline.records.removal import StoredFile
 from returns_pipeline.settings import PROJECT_ROOT
-from returns_pipeline.store import images, runs
+from returns_pipeline.store import backups, images, runs
+from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import model_store, models, uploads
 from returns_pipeline.usecases.runs import scan
 from tests import places
@@ -212,3 +216,35 @@ def test_a_profile_gives_keys_that_are_renewed(
     (tmp_path / "credentials").write_text(keys % "second")
     assert profiles.ProfileCredentials("returns")()["access_key_id"] == "second"
     store_of.cache_clear()
+
+
+def test_a_restore_asks_for_nothing_of_the_bucket(
+    sqlite_home: Installation, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos whose archive is in the bucket are neither missing nor written beside it on this machine."""
+    home = _installed(sqlite_home, archive_dir=folder_of(f"{bucket}/archive"))
+    write_images(home.settings.incoming_dir, 3)
+    context, queue = home.in_process()
+    run_id = scan(context, "night")
+    save = backups.save
+
+    def save_after_the_night(db: Database, target: Path) -> None:
+        queue.deliver(context)
+        save(db, target)
+
+    monkeypatch.setattr(backups, "save", save_after_the_night)
+    back_up(home.settings, home.database, tmp_path / "backup", with_database=True)
+    shutil.rmtree(home.settings.home)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    new = Database(home.settings.database_url)
+    found = restore(home.settings, new, tmp_path / "backup", with_database=True)
+
+    assert (found.kept, found.waiting, found.missing) == (0, 0, [])
+    assert list((tmp_path / "here").iterdir()) == []
+    assert list(home.settings.incoming_dir.rglob("*.png")) == []
+    assert {each.archived_path for each in images.results(new, run_id)} == {
+        f"{bucket}/{key}" for key in contents(bucket, "archive")
+    }
+    new.close()

@@ -123,7 +123,7 @@ def test_a_night_runs_while_old_rows_leave(home: Installation, monkeypatch: pyte
 
 
 def test_what_waits_for_a_person_keeps_its_run(home: Installation) -> None:
-    """A review that waits keeps the whole run, and the preview says why; a pass stops at an open night."""
+    """A review that waits keeps the whole run, and the preview says why; a pass ends among kept runs too."""
     run_id = closed_run(home, count=5, audit_share=0.0)
     context = _aged(home, run_id)
     with home.database.write() as connection:
@@ -143,6 +143,11 @@ def test_what_waits_for_a_person_keeps_its_run(home: Installation) -> None:
         connection.execute(sa.update(tables.chunks).values(photos_removed_at=None))
     assert remove_all(context.settings, home.database).kept == {KeptRun.HAS_PHOTOS: 1}
     assert _count(home, tables.images) == 6
+    with home.database.write() as connection:
+        old = utc_now() - timedelta(days=100)
+        connection.execute(sa.update(tables.runs).values(opened_at=old, closed_at=old))
+    assert remove_all(context.settings, home.database).kept == {KeptRun.HAS_PHOTOS: 2}
+    assert remove_all(context.settings, home.database, lambda: True).kept == {KeptRun.HAS_PHOTOS: 1}
 
 
 def test_a_report_is_not_written_from_the_rows_that_are_left(

@@ -172,6 +172,8 @@ def test_a_night_goes_on_while_its_program_is_replaced(database_url: str, tmp_pa
         # Its next chunk is claimed before the migration, and done after it.
         here.migrate("new")
         assert before != home.database.revision()[0]
+        here.start_control("new-control")
+        here.stop("old-control")
         here.start_cpu("new-cpu")
         queue.send(Task.CLASSIFY_PATHS, [str(path) for path in asked], request_id=request)
         queue.send(Task.SWEEP)
@@ -180,10 +182,8 @@ def test_a_night_goes_on_while_its_program_is_replaced(database_url: str, tmp_pa
         here.until(lambda: here.shows("/runs/1"), "the old web shows the night")
         here.let_pass("new", 3)
 
-        here.start_control("new-control")
         here.stop("old-cpu")
         here.start("new-beat", *_CLI, "beat")
-        here.stop("old-control")
         here.stop("old-web", -signal.SIGTERM)
         here.start("new-web", *_CLI, "web")
         (here.gate("new") / "open").touch()

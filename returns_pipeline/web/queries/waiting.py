@@ -7,7 +7,7 @@ for example behind a pooler, looks as often as without them.
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -74,12 +74,7 @@ class Waiting:
         found: asyncio.Future[Sequence[Received]] = asyncio.get_running_loop().create_future()
         wait = _Wait(accepted.images, set(accepted.chunk_ids), found)
         self._waits.add(wait)
-        self._has_new = True
-        self._woken.set()
-        if self._listening is None and not self._db.is_sqlite:
-            self._listening = asyncio.create_task(self._listen())
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        self._begin()
         try:
             return await found
         finally:
@@ -87,6 +82,20 @@ class Waiting:
                 self._waits.discard(wait)
                 # Its chunks are still before those of the next request.
                 self._left |= wait.chunk_ids
+
+    def leave(self, chunk_ids: Iterable[int]) -> None:
+        """Look until these chunks are done, although no request waits for them."""
+        self._left |= set(chunk_ids)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Look now, and again when something changes."""
+        self._has_new = True
+        self._woken.set()
+        if self._listening is None and not self._db.is_sqlite:
+            self._listening = asyncio.create_task(self._listen())
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
 
     async def _listen(self) -> None:
         """Look when results are announced."""

@@ -95,11 +95,26 @@ class WorkerClient:
                 files = await run_in_threadpool(write_spool, self._context, some)
                 parts.append(asyncio.create_task(self._accepted(Arrived(Upload(files, None, number)))))
         except BaseException:
-            # A part that is being stored goes on, as that of a caller that goes away.
-            for part in parts:
-                part.cancel()
+            self._give_up(parts)
             raise
         return parts
+
+    async def _joined(self, parts: Sequence[asyncio.Task[AcceptedUpload]]) -> AcceptedUpload:
+        """Return the parts of a request as one. Raises as `together`."""
+        try:
+            return await together(parts)
+        except BaseException:
+            self._give_up(parts)
+            raise
+
+    def _give_up(self, parts: Sequence[asyncio.Task[AcceptedUpload]]) -> None:
+        """Wait for no part of a request. The chunks of accepted ones still come before later requests."""
+        for part in parts:
+            if not part.done():
+                # A part that is being stored goes on, as that of a caller that goes away.
+                part.cancel()
+            elif not part.cancelled() and part.exception() is None:
+                self._waiting.leave(part.result().chunk_ids)
 
     def _spooled(
         self, images: Sequence[tuple[str, bytes]], key_id: str, number: str | None
@@ -140,7 +155,7 @@ class WorkerClient:
         seconds = self._context.settings.api_seconds
         until = asyncio.get_running_loop().time() + seconds
         accepted = received.before or await (
-            self._accepted(received.arrived) if received.arrived else together(received.parts)
+            self._accepted(received.arrived) if received.arrived else self._joined(received.parts)
         )
         try:
             async with asyncio.timeout_at(until):
