@@ -31,6 +31,8 @@ def make_folder(folder: str | Path) -> None:
     try:
         path.mkdir(mode=0o700)
     except FileNotFoundError:
+        if path.parent.is_dir():  # a file system that takes no folders, like /proc
+            raise
         make_folder(path.parent)
         make_folder(path)
     except FileExistsError:

@@ -9,7 +9,7 @@ from returns_pipeline.cli import console
 from returns_pipeline.cli.options import Json
 
 if TYPE_CHECKING:
-    from returns_pipeline.records.plans import Demand, PhotoCosts, Plan
+    from returns_pipeline.records.plans import Demand, Money, PhotoCosts, Plan, Prices
     from returns_pipeline.settings import Settings
     from returns_pipeline.store.database import Database
 
@@ -19,6 +19,9 @@ _SOURCES = {
     "nights": "as in the last night of this model here",
     "shipped": "as measured for this release; --measure measures it here",
 }
+
+#: An infinite price has no place in JSON.
+_MAX_PRICE = 1e9
 
 
 def plan(
@@ -42,10 +45,15 @@ def plan(
     database: Annotated[
         Literal["sqlite", "postgresql"] | None, typer.Option(help="Default: that of RETURNS_DATABASE_URL.")
     ] = None,
-    price_core: Annotated[float, typer.Option(min=0, help="The price of an hour of a core.")] = 0.0,
-    price_gb: Annotated[float, typer.Option(min=0, help="Of a GB of storage for a month.")] = 0.0,
+    price_core: Annotated[
+        float, typer.Option(min=0, max=_MAX_PRICE, help="The price of an hour of a core.")
+    ] = 0.0,
+    price_gb: Annotated[
+        float, typer.Option(min=0, max=_MAX_PRICE, help="The price of a GB of storage for a month.")
+    ] = 0.0,
     price_requests: Annotated[
-        float, typer.Option(min=0, help="Of a million requests to an object store.")
+        float,
+        typer.Option(min=0, max=_MAX_PRICE, help="The price of a million requests to an object store."),
     ] = 0.0,
     as_json: Json = False,
 ) -> None:
@@ -69,11 +77,12 @@ def plan(
         reuse_days=settings.reuse_days,
         uses_objects=any(is_object(str(intake.folder)) for intake in settings.every_intake),
     )
-    found = planning.plan(cost, demand, Prices(price_core, price_gb, price_requests))
+    prices = Prices(price_core, price_gb, price_requests)
+    found = planning.plan(cost, demand, prices)
     if as_json:
         console.print_json(_as_dict(cost, demand, found))
         return
-    for line in _lines(cost, demand, found):
+    for line in [*_lines(cost, demand, found), *_money(prices, found.money)]:
         console.print_line(line)
 
 
@@ -128,25 +137,42 @@ def _lines(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> list[str]:
         f"Workers: {found.core_hours:,.1f} core hours; {found.cores:,.1f} cores for {demand.hours:g} hours, "
         f"{counted(found.processes, 'process', 'processes')} with a reserve: "
         f"{counted(found.machines, 'machine')} of {demand.machine_cores} cores.",
-        f"The night lasts {found.hours:.2f} hours with {demand.cores or found.cores:,.1f} cores.",
         f"Control: {found.scan_hours:.2f} hours of one process for scan and report, "
         f"then {found.compare_hours:.2f} for the comparison with earlier photos.",
         f"Redis: {found.redis_mb:,.1f} MB if all {found.chunks:,} chunks wait.",
-        f"Database: {found.database_cores:.2f} cores and {found.wal_gb:,.1f} GB of log in a night; "
-        f"grows by {found.database_gb_of_night:,.2f} GB a night to {found.database_gb:,.0f} GB"
-        f"{_until(demand.keep_rows_days)}.",
+        *_database_lines(demand, found),
         f"Photos: {found.photos_gb_of_night:,.1f} GB a night, {found.photos_gb:,.0f} GB"
         f"{_until(demand.keep_days)}.",
     ]
     if demand.uses_objects:
         lines.append(f"Object store: {found.object_requests:,} requests a night.")
-    if found.money.total:
-        money = found.money
-        lines.append(
-            f"A month: {money.workers:,.2f} for cores, {money.storage:,.2f} for storage, "
-            f"{money.requests:,.2f} for requests; {money.total:,.2f} in all."
-        )
+    if demand.cores:
+        lines.insert(2, f"With {demand.cores:,.1f} cores, the night lasts {found.hours:.2f} hours.")
     return lines
+
+
+def _database_lines(demand: "Demand", found: "Plan") -> list[str]:
+    load = f"{found.database_cores:.2f} cores and {found.wal_gb:,.1f} GB of log in a night; "
+    compared = f", with what photos of {demand.reuse_days} days are compared by" if demand.reuse_days else ""
+    return [
+        f"Database: {load if found.wal_gb else ''}"
+        f"{found.database_gb_of_night:,.2f} GB of rows a night; "
+        f"{found.database_gb:,.0f} GB{_until(demand.keep_rows_days)}{compared}."
+    ]
+
+
+def _money(prices: "Prices", money: "Money") -> list[str]:
+    """Return the line about money; none without a price. A part without a price is not named."""
+    parts = (
+        (prices.core, money.workers, "cores"),
+        (prices.gb, money.storage, "storage"),
+        (prices.requests, money.requests, "requests"),
+    )
+    named = [f"{amount:,.2f} for {name}" for price, amount, name in parts if price]
+    if not named:
+        return []
+    total = f"; {money.total:,.2f} in all" if len(named) > 1 else ""
+    return [f"A month of 30 nights: {', '.join(named)}{total}."]
 
 
 def _until(days: int) -> str:

@@ -63,6 +63,8 @@ def back_up(settings: Settings, db: Database, target: Path, *, with_database: bo
     all_places = places(settings)
     folders = {name: path for name, path in all_places.items() if not is_object(path)}
     _require_apart(target, folders.values())
+    if target.exists() and not target.is_dir():
+        raise RefusedError("{target} is a file. Name a folder for backups alone.", target=target)
     try:
         make_folder(target)
         with _locked(target):
@@ -77,7 +79,7 @@ def back_up(settings: Settings, db: Database, target: Path, *, with_database: bo
             os.sync()
     except OSError as error:
         raise ConfigFault(
-            "{path} cannot be copied: {reason}.",
+            "The backup is not complete. {path}: {reason}.",
             "Make room and give this user the permission to read and write there; then back up again.",
             path=error.filename or target,
             reason=error.strerror,
@@ -182,7 +184,8 @@ def _require_apart(target: Path, folders: Iterable[str]) -> None:
         other = Path(folder).resolve()
         if resolved.is_relative_to(other) or other.is_relative_to(resolved):
             raise RefusedError(
-                "{target} and {folder} lie in each other. Name a folder outside of the installation's.",
+                "The backup {target} and the folder {folder} may not contain each other. "
+                "Name a folder outside of the installation's.",
                 target=target,
                 folder=folder,
             )

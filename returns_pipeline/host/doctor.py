@@ -278,6 +278,8 @@ def _retention(settings: Settings) -> str:
     kept = f"photos are kept for {counted(settings.keep_days, 'day')}"
     if not settings.keep_days:
         kept = "photos are kept for ever; RETURNS_KEEP_DAYS sets a limit"
+    elif settings.keep_rows_days:
+        kept = f"{kept}, the rows of their runs for {counted(settings.keep_rows_days, 'day')}"
     if not _run("database", _database, settings).ok:
         return kept
     with _opened(settings) as database:

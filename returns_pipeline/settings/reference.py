@@ -18,7 +18,7 @@ _INTRODUCTION = f"""\
 Each setting is an environment variable, or a line of a file `.env` in the working directory. The environment
 takes precedence. An empty value counts as not set. Names in capitals are other settings: `HOME` is
 `{PREFIX}HOME`. A command does not start with a wrong value, or with a variable that begins with
-`{PREFIX}` and is not in this table.
+`{PREFIX}` and is not on this page.
 """
 _HEADER = """
 | Setting | Default | Allowed | Meaning |

@@ -161,6 +161,10 @@ def test_nothing_is_written_over(home: Installation, empty: Installation, tmp_pa
     (target / "letter.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(RefusedError):
         back_up(home.settings, home.database, target, with_database=True)
+    with pytest.raises(RefusedError, match="is a file"):
+        back_up(home.settings, home.database, target / "letter.txt", with_database=True)
+    with pytest.raises(ConfigFault, match="not complete"):
+        back_up(home.settings, home.database, Path("/proc/backup"), with_database=True)
     (target / "letter.txt").unlink()
     assert _refusal(empty, target) is RefusedError
     back_up(home.settings, home.database, target, with_database=True)

@@ -57,6 +57,7 @@ PROVEN_ELSEWHERE = {
     "returns-pipeline feed": "tests/integration/test_feeds.py",
     "returns-pipeline evaluate clothing/2": "tests/integration/test_evaluate.py",
     "returns-pipeline models familiarity": "tests/integration/test_unfamiliar.py",
+    "returns-pipeline models register": "tests/integration/test_registry.py",
     "returns-pipeline models quantize": "tests/integration/test_quantization.py",
     "returns-pipeline models retrain": "tests/integration/test_retraining.py",
     "returns-pipeline train": "tests/integration/test_recipes.py and tests/unit/test_training_bundle.py",

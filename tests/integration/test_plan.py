@@ -7,6 +7,7 @@ import pytest
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.models import ModelRef
 from returns_pipeline.records.plans import CostSource, Demand, Prices
+from returns_pipeline.settings import PROJECT_ROOT
 from returns_pipeline.usecases import planning
 from tests.integration.test_reviews import closed_run
 from tests.support import Installation
@@ -62,3 +63,13 @@ def test_the_command_measures_photos_and_changes_nothing(sqlite_home: Installati
     assert (refused.returncode, "Add --measure" in refused.stderr) == (3, True)
     empty = sqlite_home.run("plan", "--photos", "1000", "--measure", "--folder", str(tmp_path / "home"))
     assert (empty.returncode, "has no photos" in empty.stderr) == (3, True), empty.stderr
+
+
+def test_only_parts_with_a_price_cost_money(sqlite_home: Installation) -> None:
+    """The line about money names the parts that have a price; an infinite price is refused."""
+    night = ("plan", "--photos", "1000000", "--model", "clothing", "--price-core")
+    models = str(PROJECT_ROOT / "models")
+    *_, last = sqlite_home.run(*night, "0.04", RETURNS_MODELS_DIR=models).stdout.splitlines()
+    assert last == "A month of 30 nights: 3.13 for cores."
+    refused = sqlite_home.run(*night, "inf", RETURNS_MODELS_DIR=models)
+    assert (refused.returncode, "--price-core" in refused.stderr) == (2, True), refused.stderr

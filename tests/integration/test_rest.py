@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -482,7 +482,7 @@ def test_how_often_the_model_is_right_is_told(here: Site) -> None:
     series = f'returns_accuracy_high{{intake="{version["intake"] or ""}",name="stub",version="1"}}'
     (line,) = (each for each in here.ask("GET", "/metrics").text.splitlines() if each.startswith(series))
     assert float(line.rpartition(" ")[2]) == pytest.approx(found["high"], abs=1e-5)
-    assert f"not enough looked at: {found['more']} more photos for ±2 %" in here.page("/models").text
+    assert f"{found['more']} more photos must be reviewed for ±2 %" in here.page("/models").text
     assert "Right labels: " in here.page("/").text
     assert here.ask("GET", "/api/v1/models/nothing/accuracy").status_code == 404
 
@@ -504,3 +504,17 @@ def test_the_page_of_a_night_shows_photos_of_each_change(here: Site, night: int)
     assert page.count("/thumbnail") == 12
     for wrong in (f"/nights/{10**6}", "/nights/0", "/nights/x"):
         assert here.page(wrong).status_code in {404, 422}
+
+
+def test_a_run_without_rows_offers_no_empty_lists(here: Site) -> None:
+    """When the rows of a run were removed, its pages say so; a list is refused, not empty."""
+    run = closed_run(here, 2, start=70_000)
+    with here.home.database.write() as connection:
+        this = tables.runs.c.id == run
+        connection.execute(sa.update(tables.runs).where(this).values(rows_removed_at=datetime.now(UTC)))
+    for path in (f"/runs/{run}", f"/runs/{run}/report"):
+        text = here.page(path).text
+        assert "were removed because they are old" in text
+        assert "/export" not in text
+    refused = here.ask("GET", f"/api/v1/runs/{run}/export")
+    assert (refused.status_code, "because they are old" in refused.json()["error"]) == (404, True)

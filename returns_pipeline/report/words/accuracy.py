@@ -11,14 +11,14 @@ def right_labels(found: Estimate) -> str:
         return gettext("Right labels: {share}", **about)
     if found.right is None:
         return ngettext(
-            "Right labels: not enough looked at: {count} more photo for ±{wanted} %",
-            "Right labels: not enough looked at: {count} more photos for ±{wanted} %",
+            "Right labels: not known yet; {count} more photo must be reviewed for ±{wanted} %",
+            "Right labels: not known yet; {count} more photos must be reviewed for ±{wanted} %",
             found.more,
             **about,
         )
     return ngettext(
-        "Right labels: {share}; not enough looked at: {count} more photo for ±{wanted} %",
-        "Right labels: {share}; not enough looked at: {count} more photos for ±{wanted} %",
+        "Right labels: {share}; {count} more photo must be reviewed for ±{wanted} %",
+        "Right labels: {share}; {count} more photos must be reviewed for ±{wanted} %",
         found.more,
         **about,
     )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
 from returns_pipeline.errors import NotFoundError
+from returns_pipeline.quality.drift import LEAST_NIGHTS
 from returns_pipeline.report import words
 from returns_pipeline.store import browsing, run_mixes, runs
 from returns_pipeline.web.dependencies import Pipeline
@@ -31,4 +32,4 @@ def show_changes(
         )
         for each in run_mixes.changes(db, run_id)
     ]
-    return show(request, "changes.html", run=run, changes=found)
+    return show(request, "changes.html", run=run, changes=found, least_nights=LEAST_NIGHTS)

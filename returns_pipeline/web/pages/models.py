@@ -65,11 +65,7 @@ def _accuracy(context: Context, names: Sequence[str]) -> dict[str, dict[str, obj
     every, left_out = accuracy.over_time(context.db, now, zone), accuracy.left_out(context.db, now)
     return {
         name: {
-            "versions": [
-                (each, _weeks_plot(each) if len(each.weeks) > 1 else "")
-                for each in every
-                if each.model.name == name
-            ],
+            "versions": [(each, _weeks_plot(each)) for each in every if each.model.name == name],
             "left_out": left_out.get(name, 0),
         }
         for name in names
@@ -77,6 +73,10 @@ def _accuracy(context: Context, names: Sequence[str]) -> dict[str, dict[str, obj
 
 
 def _weeks_plot(found: ModelAccuracy) -> str:
+    """Return a plot of the weeks with reviews; empty if there are less than two."""
+    known = [week for week in found.weeks if week.estimate.right is not None]
+    if len(known) < 2:
+        return ""
     return charts.intervals(
         gettext("Right labels of {model}, week by week", model=str(found.model)),
         [
@@ -91,7 +91,7 @@ def _weeks_plot(found: ModelAccuracy) -> str:
                     right=words.right_labels(week.estimate),
                 ),
             )
-            for week in found.weeks
+            for week in known
         ],
         gettext("Week of"),
     )

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from returns_pipeline.errors import NotFoundError
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, runs
@@ -54,6 +55,11 @@ def export_run(
     """Send the images of a run, or those that pass a filter, with prediction and final label, row by row."""
     settings = context.settings
     run = runs.existing(context.db, run_id)
+    if run.rows_removed_at:
+        raise NotFoundError(
+            "The photos of run {run} were removed because they are old. Its numbers and its report stay.",
+            run=run_id,
+        )
     audit.note(context.db, person.name, AuditAction.EXPORT, AuditSubject.RUN, run_id, format=format)
     name = downloads.name_of_run(run, settings.incoming_dir.name, ZoneInfo(settings.timezone))
     if wanted == wanted.nothing():
