@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import BinaryIO
 
 from returns_pipeline.errors import PipelineError
-from returns_pipeline.photos import carrying, intake_rules
+from returns_pipeline.photos import carrying, intake_rules, sent_requests
 from returns_pipeline.photos.folder import FolderSource
 from returns_pipeline.photos.source import ImmovableFault, PhotoSource, Reader
 from returns_pipeline.records.images import FoundFile, ImageFile, Move, PendingImage, Picture
@@ -124,7 +124,7 @@ class Sources:
 
     def requests(self) -> int:
         """Return how many requests this process has sent. See PhotoSource.requests."""
-        return self._objects.requests() if "_objects" in self.__dict__ else 0
+        return sent_requests.sent()
 
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Delete empty folders. See PhotoSource.remove_empty."""

@@ -16,7 +16,7 @@ from returns_pipeline.records.runs import RunKind
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store import outbox, reviews, tables
 from returns_pipeline.store.database import utc_now
-from returns_pipeline.usecases import causes, closing, schedule
+from returns_pipeline.usecases import causes, reports, schedule
 from returns_pipeline.usecases.runs import classify_paths, scan, scan_night
 from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, write_images
@@ -77,7 +77,7 @@ def test_a_run_that_cannot_close_is_told_once(
             raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr(closing, "write_report", fail)
+            patched.setattr(reports, "write_report", fail)
             with pytest.raises(type(error)):
                 queue.deliver(context)
         sweep(context)

@@ -52,7 +52,7 @@ def plans(home: Installation) -> Iterator[list[str]]:
     def remember(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if statement.startswith(("SELECT", "WITH")):
             if not home.database.is_sqlite:
-                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+                connection.exec_driver_sql("SET enable_seqscan = off")
             rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
             found.append("\n".join(str(row[-1]) for row in rows))
 

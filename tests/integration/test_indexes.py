@@ -309,7 +309,7 @@ def _remembered(home: Installation) -> Iterator[Statements]:
     found: Statements = {}
 
     def remember(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, many: bool) -> None:
-        if re.match(r"(SELECT|INSERT|UPDATE|DELETE)", statement):
+        if re.match(r"(SELECT|INSERT|UPDATE|DELETE|CREATE TEMPORARY)", statement):
             found.setdefault(statement, []).append(parameters[0] if many else parameters)
 
     sa.event.listen(home.database._engine, "before_cursor_execute", remember)
@@ -324,6 +324,10 @@ def _slow(home: Installation, statements: Statements) -> dict[str, str]:
     slow = {}
     with home.database.read() as connection:
         for statement, sent in statements.items():
+            if statement.startswith("CREATE"):
+                # Another connection may have made it.
+                connection.exec_driver_sql(statement)
+                continue
             for parameters in sent:
                 plan = _plan(connection, statement, parameters)
                 discarded = sum(map(int, _DISCARDED.findall(plan)))

@@ -275,7 +275,7 @@ def test_up_restarts_workers_and_leaves_no_process(sqlite_home: Installation) ->
         for worker in _processes_of(sqlite_home):
             if b"workers.app\0worker" in Path(f"/proc/{worker}/cmdline").read_bytes():
                 os.kill(worker, signal.SIGKILL)
-        _until(lambda: len(sqlite_home.json("status")["workers"]) == 2)
+        _until(lambda: len(sqlite_home.json("status")["workers"]) == 3)
         write_images(sqlite_home.settings.incoming_dir, 3)
         assert sqlite_home.json("scan", "--wait")["classified"] == 3
     finally:

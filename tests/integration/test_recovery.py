@@ -335,7 +335,7 @@ def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pyt
     context, queue = home.in_process()
     run_id = scan(context, "request")
     with monkeypatch.context() as broken:
-        broken.setattr("returns_pipeline.usecases.closing.write_report", lambda *_: 1 / 0)
+        broken.setattr("returns_pipeline.usecases.reports.write_report", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             queue.deliver(context)
     sweep(context)

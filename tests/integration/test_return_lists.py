@@ -178,7 +178,7 @@ def _plan(db: Database, statement: str, parameters: Any) -> str:
             found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         else:
             # A small table is read whole by choice; an index that fits is used if that is forbidden.
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET enable_seqscan = off")
             found = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
         return "\n".join(str(row) for row in found)
 

@@ -164,7 +164,7 @@ def _plans(home: Installation) -> Iterator[dict[str, str]]:
             found[statement] = ""
             # PostgreSQL reads a small table whole where that is cheaper; now only if there is no index.
             if not home.database.is_sqlite:
-                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+                connection.exec_driver_sql("SET enable_seqscan = off")
             rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
             found[statement] = "\n".join(str(row[-1]) for row in rows)
 

@@ -1,29 +1,15 @@
 """The requests that are sent to object stores, counted: stores charge for each."""
 
-import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import obstore
 
+from returns_pipeline.photos.sent_requests import add
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-_lock = threading.Lock()
-_sent = 0
-
-
-def sent() -> int:
-    """Return how many requests this process has sent so far; one that a store refused counts once."""
-    return _sent
-
-
-def add(count: int = 1) -> None:
-    """Count requests."""
-    global _sent
-    with _lock:
-        _sent += count
 
 
 def _counted(function: Callable[_P, _R]) -> Callable[_P, _R]:

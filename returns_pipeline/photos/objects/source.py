@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from obstore.exceptions import AlreadyExistsError
 
 from returns_pipeline.errors import FaultCode, ImageFault, PipelineError, TransientFault
-from returns_pipeline.photos import intake_rules
+from returns_pipeline.photos import intake_rules, sent_requests
 from returns_pipeline.photos.objects import moves as object_moves
 from returns_pipeline.photos.objects import requests
 from returns_pipeline.photos.objects.fetching import FetchedAhead
@@ -176,7 +176,7 @@ class ObjectSource:
 
     def requests(self) -> int:
         """Return how many requests this process has sent. See PhotoSource.requests."""
-        return requests.sent()
+        return sent_requests.sent()
 
     def remove_empty(self, folders: Iterable[str], root: str) -> None:
         """Do nothing: a prefix without objects does not exist."""

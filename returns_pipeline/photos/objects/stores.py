@@ -25,7 +25,8 @@ from obstore.exceptions import (
 from obstore.store import ObjectStore, S3Store, from_url
 
 from returns_pipeline.errors import ConfigFault, FaultCode, ImageFault, PipelineError, TransientFault
-from returns_pipeline.photos.objects import profiles, requests
+from returns_pipeline.photos.objects import profiles
+from returns_pipeline.photos.sent_requests import add
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # the module has it for type checkers only
@@ -127,10 +128,10 @@ def listed(bucket: str, prefix: str, after: str | None = None) -> Iterator[Seque
     store, last, tries, is_whole = store_of(bucket), after, 0, False
     while not is_whole:
         try:
-            requests.add()
+            add()
             pages = obstore.list(store, prefix or None, offset=last, chunk_size=_PAGE)
             for number, page in enumerate(pages):
-                requests.add(min(number, 1))
+                add(min(number, 1))
                 yield page
                 last, tries = page[-1]["path"], 0
             is_whole = True

@@ -1,6 +1,5 @@
 """How photos and pictures are fetched from addresses."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field, PlainValidator
@@ -14,11 +13,6 @@ Seconds = Annotated[float, Field(ge=0)]
 class FeedSettings(BaseModel):
     """How photos and pictures are fetched from addresses."""
 
-    feed_dir: Path = Field(
-        Path(),
-        description="Folder for photos that are fetched from the addresses of feeds; a subfolder for each "
-        "feed is its intake. All workers share it. Default: HOME/feeds.",
-    )
     feed_hosts: Annotated[tuple[str, ...], NoDecode, PlainValidator(parse_hosts)] = Field(
         (),
         description="Hosts with a private address that feeds may name, separated by commas: `HOST` or "

@@ -22,6 +22,11 @@ class PlaceSettings(BaseModel):
         description="Intake folder, scanned with its subfolders; `s3://BUCKET/PREFIX`, `gs://` or `az://` is "
         "one in an object store. Default: HOME/incoming.",
     )
+    feed_dir: Path = Field(
+        Path(),
+        description="Folder for photos that are fetched from the addresses of feeds; a subfolder for each "
+        "feed is its intake. All workers share it. Default: HOME/feeds.",
+    )
     intakes: Annotated[tuple[Intake, ...], NoDecode, PlainValidator(parse_intakes)] = Field(
         (),
         description="Several intake folders, each with its own model: `MODEL=FOLDER,MODEL=FOLDER`. "
