@@ -174,12 +174,13 @@ def test_a_night_goes_on_while_its_program_is_replaced(database_url: str, tmp_pa
         assert before != home.database.revision()[0]
         here.start_control("new-control")
         here.stop("old-control")
-        here.start_cpu("new-cpu")
         queue.send(Task.CLASSIFY_PATHS, [str(path) for path in asked], request_id=request)
         queue.send(Task.SWEEP)
-        while not here.is_closed(request):
-            here.let_pass("old", 1)
+        # The chunk at the gate, one behind it, and that of the request, which comes before the others.
+        here.let_pass("old", 3)
+        here.until(lambda: here.is_closed(request), "the request is done")
         here.until(lambda: here.shows("/runs/1"), "the old web shows the night")
+        here.start_cpu("new-cpu")
         here.let_pass("new", 3)
 
         here.stop("old-cpu")
