@@ -22,18 +22,18 @@ _OF_UPLOADS = 20
 _STAGES_OF_IMAGES = ("read", "decode", "codes", "predict")
 #: Of the chunks that were done last, so many count, of at most so many runs.
 _OF_LAST, _LAST_RUNS = 50, 5
-_LAST_OF_RUN = (
-    sa.select(chunks.c.size, chunks.c.timings)
-    .where(chunks.c.run_id == sa.bindparam("run"), chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
-    .order_by(chunks.c.id.desc())
-    .limit(_OF_LAST)
-)
-_UPLOADS = (
-    sa.select(chunks.c.size, chunks.c.timings)
-    .where(chunks.c.run_id == sa.bindparam("run"), chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
-    .order_by(chunks.c.id.desc())
-    .limit(_OF_UPLOADS)
-)
+
+
+def _last_of_run(count: int) -> sa.Select[Any]:
+    return (
+        sa.select(chunks.c.size, chunks.c.timings)
+        .where(chunks.c.run_id == sa.bindparam("run"), chunks.c.state == ChunkState.DONE, chunks.c.size > 0)
+        .order_by(chunks.c.id.desc())
+        .limit(count)
+    )
+
+
+_LAST_OF_RUN, _UPLOADS = _last_of_run(_OF_LAST), _last_of_run(_OF_UPLOADS)
 
 
 class OpenPhotos(NamedTuple):

@@ -4,6 +4,7 @@ The costs of a photo are measured, or those of the model's last night in the dat
 """
 
 import math
+from typing import Any
 
 from returns_pipeline.errors import RefusedError
 from returns_pipeline.photos import chunking
@@ -86,23 +87,24 @@ def with_shipped(
         compare_ms=_COMPARE_MS,
         chunk=settings.chunk_size or chunking.size_for(seconds, settings.chunk_seconds),
         photo_bytes=photo_bytes,
-        row_bytes=_ROW_BYTES[kind],
-        compared_bytes=_COMPARED_BYTES[kind],
-        wal_bytes=_WAL_BYTES[kind],
-        database_ms=_DATABASE_MS[kind],
         redis_bytes_of_chunk=_REDIS_BYTES,
         object_requests=_OBJECT_REQUESTS,
+        **_of_database(kind),
     )
 
 
 def with_database(costs: PhotoCosts, kind: str) -> PhotoCosts:
     """Return costs with those of a database, `sqlite` or `postgresql`."""
-    return costs._replace(
-        row_bytes=_ROW_BYTES[kind],
-        compared_bytes=_COMPARED_BYTES[kind],
-        wal_bytes=_WAL_BYTES[kind],
-        database_ms=_DATABASE_MS[kind],
-    )
+    return costs._replace(**_of_database(kind))
+
+
+def _of_database(kind: str) -> dict[str, Any]:
+    return {
+        "row_bytes": _ROW_BYTES[kind],
+        "compared_bytes": _COMPARED_BYTES[kind],
+        "wal_bytes": _WAL_BYTES[kind],
+        "database_ms": _DATABASE_MS[kind],
+    }
 
 
 def plan(costs: PhotoCosts, demand: Demand, prices: Prices) -> Plan:
