@@ -10,6 +10,7 @@ import pytest
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store.database import Database
 from tests.databases import KINDS, empty_database, migrated_database, postgres_server, write_migrated_sqlite
+from tests.objects import new_bucket, s3_server, use
 from tests.support import Installation, write_stub_bundle
 
 
@@ -23,6 +24,20 @@ def postgres() -> Iterator[str]:
     """Give the URL of a PostgreSQL server that lives as long as the tests of this process."""
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """Give the address of an S3 server that lives as long as the tests of a module."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give a new bucket, which this process and those that it starts may use."""
+    use(s3, monkeypatch)
+    return new_bucket(s3)
 
 
 @pytest.fixture(scope="module", params=KINDS)

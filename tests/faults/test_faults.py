@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from tests.databases import migrated_database
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.night import night
-from tests.objects import s3_server
 
 SEED = int(os.environ.get("SEED", "20261121"))
 SCALE = 0.1
@@ -24,13 +22,6 @@ CASES = [
     for fault in FAULTS
     for kind, place in fault.cases(quick=True)
 ]
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """Start one S3 server for all faults."""
-    with s3_server() as address:
-        yield address
 
 
 @pytest.mark.slow

@@ -25,25 +25,11 @@ from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import model_store, models, uploads
 from returns_pipeline.usecases.runs import scan
 from tests import places
-from tests.objects import contents, new_bucket, s3_server, use
+from tests.objects import contents
 from tests.support import Installation, sent, write_images, write_stub_bundle
 from tests.web import Site, site
 
 SHIPPED = PROJECT_ROOT / "models" / "fashion-mnist" / "1"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Start one S3 server for the tests of this module."""
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return a new bucket, which this process and those that it starts may use."""
-    use(server, monkeypatch)
-    return new_bucket(server)
 
 
 def _installed(home: Installation, **values: Any) -> Installation:
@@ -196,7 +182,7 @@ def test_two_machines_never_publish_one_version(
 
 
 def test_a_profile_gives_keys_that_are_renewed(
-    bucket: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keys, region and address come from the files of AWS; a profile that does not exist is a sentence."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
@@ -204,7 +190,7 @@ def test_a_profile_gives_keys_that_are_renewed(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_PROFILE", "returns")
-    (tmp_path / "config").write_text(f"[profile returns]\nregion = eu-central-1\nendpoint_url = {server}\n")
+    (tmp_path / "config").write_text(f"[profile returns]\nregion = eu-central-1\nendpoint_url = {s3}\n")
     store_of.cache_clear()
     with pytest.raises(ConfigFault, match="profile returns"):
         store_of(bucket)

@@ -1,7 +1,6 @@
 """Photos in an object store, against a real S3 server over HTTP: the promises are those of folders."""
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from returns_pipeline.settings import Settings
 from returns_pipeline.store import browsing, images, runs
 from returns_pipeline.usecases import intake_uploads
 from returns_pipeline.usecases.runs import scan
-from tests.objects import contents, new_bucket, s3_server, use
+from tests.objects import contents, new_bucket, use
 from tests.s3_proxy import Faults, proxy
 from tests.support import Installation, states, write_images
 
@@ -32,20 +31,6 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
 
 PHOTOS = Sources()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Start one S3 server for the tests of this module."""
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return a new bucket, which this process may use."""
-    use(server, monkeypatch)
-    return new_bucket(server)
 
 
 def _installed(home: Installation, **places: str) -> Installation:
@@ -169,7 +154,7 @@ def test_a_move_never_goes_over_another_photo(bucket: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("way", ["to a bucket", "to a folder", "to another bucket"])
 def test_photos_move_between_kinds_of_places(
-    home: Installation, bucket: str, server: str, tmp_path: Path, way: str
+    home: Installation, bucket: str, s3: str, tmp_path: Path, way: str
 ) -> None:
     """A night takes photos from a folder or a bucket and archives them in the other, byte by byte."""
     photos = _photos(tmp_path / "drawn", 12)
@@ -182,7 +167,7 @@ def test_photos_move_between_kinds_of_places(
     else:
         places = {"incoming_dir": f"{bucket}/in"}
         if way == "to another bucket":
-            places["archive_dir"] = f"{new_bucket(server)}/archive"
+            places["archive_dir"] = f"{new_bucket(s3)}/archive"
         home = _installed(home, **places)
         for name, content in photos.items():
             _put(bucket, f"in/{name}", content)
@@ -248,9 +233,9 @@ def test_an_identity_is_spelled_in_one_way() -> None:
     assert moves.etag("5-0x1") == '"0x1"'
 
 
-def test_a_missing_bucket_is_a_sentence(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_bucket_is_a_sentence(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bucket that does not exist is a fault of the configuration, a store that is down one that passes."""
-    use(server, monkeypatch)
+    use(s3, monkeypatch)
     with pytest.raises(ConfigFault, match="cannot be listed"):
         PHOTOS.require_folder("s3://no-such-bucket/in")
     with pytest.raises(TransientFault):
@@ -259,11 +244,11 @@ def test_a_missing_bucket_is_a_sentence(server: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("faults", [Faults(throttled=0.1), Faults(cut=0.1)], ids=["throttled", "cut off"])
 def test_a_busy_store_loses_nothing(
-    home: Installation, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faults: Faults
+    home: Installation, s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faults: Faults
 ) -> None:
     """With requests refused and bodies cut off, each photo is classified once and archived unchanged."""
-    bucket = new_bucket(server)
-    with proxy(server, faults) as address:
+    bucket = new_bucket(s3)
+    with proxy(s3, faults) as address:
         use(address, monkeypatch)
         home = _in_bucket(home, bucket)
         photos = _photos(tmp_path, 20)
@@ -272,16 +257,16 @@ def test_a_busy_store_loses_nothing(
         run_id = _night(home, "night")
         assert states(home, run_id).keys() == photos.keys()
         assert set(states(home, run_id).values()) == {"classified"}
-    use(server, monkeypatch)
+    use(s3, monkeypatch)
     assert sorted(contents(bucket).values()) == sorted(photos.values())
 
 
 def test_a_photo_needs_at_most_five_requests(
-    home: Installation, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Installation, s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A night asks the store at most five times a photo, whatever is counted; each is read once."""
-    bucket, faults = new_bucket(server), Faults()
-    with proxy(server, faults) as address:
+    bucket, faults = new_bucket(s3), Faults()
+    with proxy(s3, faults) as address:
         use(address, monkeypatch)
         home = _in_bucket(home, bucket)
         photos = _photos(tmp_path, 60)
@@ -295,11 +280,11 @@ def test_a_photo_needs_at_most_five_requests(
 
 
 def test_photos_that_may_not_be_deleted_stay_with_a_reason(
-    home: Installation, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Installation, s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Credentials that may not delete: photos are classified and copied, stay, and are not taken again."""
-    bucket = new_bucket(server)
-    with proxy(server, Faults(kept="in/image")) as address:
+    bucket = new_bucket(s3)
+    with proxy(s3, Faults(kept="in/image")) as address:
         use(address, monkeypatch)
         home = _in_bucket(home, bucket)
         photos = _photos(tmp_path, 3)
