@@ -278,6 +278,28 @@ def outfit(
     trained_from: Annotated[
         str, typer.Option(help="First trained layer of the backbone, by the beginning of its name.")
     ] = "block5",
+    smoothing: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Share of a target that goes to all labels alike.")
+    ] = 0.0,
+    mixing: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=10.0, help="Mix photos in pairs, in shares from Beta(MIXING, MIXING); 0: not."
+        ),
+    ] = 0.0,
+    averaging: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.9999,
+            help="Share of the weights' average that stays in each step, as 0.995; 0: no average.",
+        ),
+    ] = 0.0,
+    start_from: Annotated[
+        str | None,
+        typer.Option(help="Begin with the weights of an existing model of this recipe, NAME/VERSION."),
+    ] = None,
+    models_dir: Path,
 ) -> "PhotoNetwork":
     """Train two heads, main and sub category, on MAIN/SUB folders, or on class folders with --mapping.
 
@@ -286,7 +308,7 @@ def outfit(
     from returns_pipeline.training.recipes.outfit import BACKBONES, Outfit
 
     backbone = known_backbone(backbone, BACKBONES, weights)
-    return Outfit(
+    network = Outfit(
         backbone=backbone,
         weights=weights,
         side=side,
@@ -296,4 +318,13 @@ def outfit(
         weight_decay=weight_decay,
         dropout=dropout,
         trained_from=trained_from,
+        smoothing=smoothing,
+        mixing=mixing,
+        averaging=averaging,
     )
+    if start_from is None:
+        return network
+    from returns_pipeline.classify.bundle import find_bundle
+    from returns_pipeline.training.recipes.continued import Continued, weights_of
+
+    return Continued(network, weights_of(find_bundle(models_dir, start_from)))

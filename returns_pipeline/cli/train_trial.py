@@ -69,6 +69,8 @@ def trial_of(options: dict[str, Any]) -> list[_Backbone] | None:
         if options["as_json"]:
             raise typer.BadParameter("--json needs --try.")
         return None
+    if options.get("start_from") is not None:
+        raise typer.BadParameter("--try compares backbones before a training: leave out --start-from.")
     options["name"] = options["name"] or _UNNAMED
     words = [word.strip() for word in options["tries"].split(",") if word.strip()]
     if not words:

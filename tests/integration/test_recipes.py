@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from returns_pipeline.classify import vetting
-from returns_pipeline.classify.bundle import load_bundle
+from returns_pipeline.classify.bundle import Bundle, load_bundle
 from returns_pipeline.classify.runtimes import int8_proof
 from returns_pipeline.classify.runtimes.openvino_runtime import LEAST_AGREEMENT, OpenVINOClassifier
 from returns_pipeline.classify.runtimes.registry import explainer_of
@@ -22,6 +23,7 @@ from returns_pipeline.training.labelled.photo_folders import PhotoFolders
 from returns_pipeline.training.pipeline.recipe import Request
 from returns_pipeline.training.pipeline.train import train
 from returns_pipeline.training.recipes.cnn import Cnn
+from returns_pipeline.training.recipes.continued import Continued, weights_of
 from returns_pipeline.training.recipes.outfit import Outfit
 from returns_pipeline.training.recipes.photo_recipe import PhotoRecipe
 from returns_pipeline.training.recipes.quick import Quick, QuickRecipe
@@ -100,6 +102,15 @@ def test_two_heads_on_a_pretrained_backbone_learn_easy_photos(tmp_path: Path) ->
     assert (quantized.version, quantized.precision) == (2, Precision.INT8)
     assert quantized.main_categories == bundle.main_categories
     assert quantized.metrics["int8_agreement"] >= int8_proof.LEAST_AGREEMENT
+    _train_further(network, folders, models, bundle)
+
+
+def _train_further(network: Outfit, folders: PhotoFolders, models: Path, bundle: Bundle) -> None:
+    """Train with mixed photos from the weights of `bundle`: a new head would learn less in one epoch."""
+    softer = replace(network, epochs=1, learning_rate=1e-5, mixing=0.2, smoothing=0.05, averaging=0.5)
+    recipe = PhotoRecipe(Continued(softer, weights_of(bundle)), folders)
+    further = train(Request("further", models, "train", photos=False), recipe, Silent())
+    assert further.metrics["accuracy"] > 0.8
 
 
 @pytest.mark.slow
@@ -155,9 +166,23 @@ def test_unsound_photos_are_refused_before_training(sqlite_home: Installation, t
     assert "none" in done.stderr
 
 
+def test_a_training_starts_only_from_a_model_that_fits(sqlite_home: Installation, tmp_path: Path) -> None:
+    """A model of other categories, a missing one, and a comparison of backbones: each has its sentence."""
+    root = photos(tmp_path / "photos", count=12)
+    copytree(PROJECT_ROOT / "models" / "fashion-mnist", sqlite_home.settings.models_dir / "fashion-mnist")
+    train = ("train", "outfit", "--data", str(root), "--name", "shop", "--side", "64", "--force")
+    other = sqlite_home.run(*train, "--start-from", "fashion-mnist/1", "--backbone", "none")
+    assert other.returncode == 3
+    assert "without --start-from" in " ".join(other.stderr.split())
+    assert sqlite_home.run(*train, "--start-from", "nothing/1").returncode == 3
+    tried = sqlite_home.run(*train, "--start-from", "fashion-mnist/1", "--try", "lite0")
+    assert tried.returncode == 2
+    assert not (sqlite_home.settings.models_dir / "shop").exists()
+
+
 def test_a_command_has_the_defaults_of_its_recipe() -> None:
     """The defaults on the command line are those of the recipe's class."""
     assert commands.cnn() == Cnn()
     assert commands.transfer(models_dir=Path()) == Transfer()
-    assert commands.outfit() == Outfit()
+    assert commands.outfit(models_dir=Path()) == Outfit()
     assert commands.quick() == Quick()

@@ -97,3 +97,18 @@ def test_variation_depends_only_on_its_generator(channels: int) -> None:
     assert (once != pixels).mean() > 0.5
     for photo, varied in zip(pixels, Variation()(pixels, np.random.default_rng(3)), strict=True):
         assert (varied == photo).all() or (varied == photo[:, ::-1]).all()
+
+
+def test_mixed_photos_have_mixed_targets() -> None:
+    """Each row is a part of itself and the rest of another row, in pixels as in the target, repeatably."""
+    pixels = np.repeat(np.arange(0, 160, 20, dtype=np.uint8), 4).reshape(8, 2, 2, 1)
+    targets = {"sub": np.eye(8, dtype=np.float32)}
+    batches = Batches(pixels, targets, 8, seed=1, epochs=range(3), mixing=1.0)
+    seen, mixed = batches[1]
+    assert seen.dtype == np.uint8
+    np.testing.assert_allclose(mixed["sub"].sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(seen[:, 0, 0, 0], mixed["sub"] @ pixels[:, 0, 0, 0], atol=0.51)
+    assert 0 < mixed["sub"].max(axis=1).min() < 1
+    resumed = Batches(pixels, targets, 8, seed=1, epochs=range(1, 3), mixing=1.0)[0]
+    np.testing.assert_array_equal(resumed[0], seen)
+    np.testing.assert_array_equal(resumed[1]["sub"], mixed["sub"])

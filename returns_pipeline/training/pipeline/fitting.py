@@ -19,6 +19,10 @@ Progress = Callable[[int, int, Mapping[str, float] | None], None]
 Vary = Callable[["NDArray[np.uint8]", np.random.Generator], "NDArray[np.uint8]"]
 
 
+#: The generator of mixtures is not that of variations.
+_MIXING = 0x313
+
+
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of uint8 pixels and their targets, shuffled in each epoch with `seed` and varied with `vary`.
 
@@ -35,11 +39,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: int | None = None,
         vary: Vary | None = None,
         epochs: range = range(1),
+        mixing: float = 0.0,
     ) -> None:
-        """Start with the first of `epochs`; `batch` images in each batch."""
+        """Start with the first of `epochs`; `batch` images in each batch, mixed as `Plan` says."""
         super().__init__()
         self._pixels, self._targets, self._batch = pixels, targets, batch
-        self._seed, self._vary, self._epochs = seed, vary, epochs
+        self._seed, self._vary, self._epochs, self._mixing = seed, vary, epochs, mixing
         self._epoch_order: tuple[int, NDArray[np.int64]] = (-1, np.arange(len(pixels)))
 
     @property
@@ -74,21 +79,52 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if self._vary is not None:
             index = number % self.per_epoch
             pixels = self._vary(pixels, np.random.default_rng((self._seed or 0, epoch, index)))
-        return pixels, self.targets_of(rows)
+        return self.mixed(number, pixels, self.targets_of(rows))
+
+    def mixed(
+        self, number: int, inputs: "NDArray[Any]", targets: "dict[str, NDArray[Any]]"
+    ) -> "tuple[NDArray[Any], dict[str, NDArray[Any]]]":
+        """Return batch `number`, in which each row is mixed with another one; without mixing, as it is.
+
+        `inputs` [n, …] keep their dtype; `targets` are float32 [n, labels]. One share of the batch is drawn
+        from Beta(mixing, mixing): Zhang et al., "mixup: Beyond Empirical Risk Minimization",
+        arXiv:1710.09412. For features of frozen layers: Verma et al., "Manifold Mixup", arXiv:1806.05236.
+        """
+        if not self._mixing:
+            return inputs, targets
+        draw = np.random.default_rng((_MIXING, self._seed or 0, number + self._epochs.start * self.per_epoch))
+        share = np.float32(draw.beta(self._mixing, self._mixing))
+        order = draw.permutation(len(inputs))
+
+        def mix(values: "NDArray[Any]") -> "NDArray[Any]":
+            return share * values.astype(np.float32) + (1 - share) * values[order].astype(np.float32)
+
+        both = mix(inputs)
+        if np.issubdtype(inputs.dtype, np.integer):
+            both = both.round()
+        return both.astype(inputs.dtype), {name: mix(values) for name, values in targets.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to fit, and which weights to keep.
+    """How long to fit, on which targets, and which weights to keep.
 
     `patience` is the number of epochs to wait for a better validation loss; None: fit all epochs.
     `keep_last`: keep the weights of the last epoch, for a schedule that is meant to end there, instead of the
-    best epoch's.
+    best epoch's. `smoothing`: the share of each target that goes to all labels alike (Szegedy et al.,
+    arXiv:1512.00567). `mixing`: photos are mixed in pairs, in shares drawn from Beta(mixing, mixing); 0: not.
     """
 
     epochs: int
     patience: int | None = None
     keep_last: bool = False
+    smoothing: float = 0.0
+    mixing: float = 0.0
+
+    @property
+    def has_soft_targets(self) -> bool:
+        """Whether a target is a distribution over the labels, and not one of them."""
+        return bool(self.smoothing or self.mixing)
 
 
 def fit(

@@ -44,9 +44,10 @@ class FeatureBatches(Batches):
         batch: int,
         seed: int | None = None,
         epochs: range = range(1),
+        mixing: float = 0.0,
     ) -> None:
-        """Start with the first of `epochs`; `batch` photos in each batch."""
-        super().__init__(features[0], targets, batch, seed, epochs=epochs)
+        """Start with the first of `epochs`; `batch` photos in each batch, mixed as `Plan` says."""
+        super().__init__(features[0], targets, batch, seed, epochs=epochs, mixing=mixing)
         self._features = features
 
     def __getitem__(self, number: int) -> "tuple[NDArray[Any], dict[str, NDArray[Any]]]":
@@ -54,7 +55,7 @@ class FeatureBatches(Batches):
         epoch, rows = self.rows(number)
         # In each epoch, photos show different variations; in k epochs, each photo shows all of them.
         chosen = (rows + epoch) % len(self._features)
-        return self._features[chosen, rows].astype(np.float32), self.targets_of(rows)
+        return self.mixed(number, self._features[chosen, rows].astype(np.float32), self.targets_of(rows))
 
 
 def is_worth_it(frozen: Any, photos: int, variations: int) -> bool:

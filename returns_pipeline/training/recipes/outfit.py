@@ -32,7 +32,9 @@ class Outfit:
     """The options. `trained_from` is the beginning of the name of the first trained layer of the backbone.
 
     A backbone of Keras that has no layer of the default name is trained from its last two sizes of maps on.
-    `weights` are those of `pretrained`.
+    `weights` are those of `pretrained`. `smoothing` and `mixing` are those of `Plan`. With
+    `averaging`, the average of the weights is kept, of which this share stays in each step; 0 keeps the best
+    epoch.
     """
 
     backbone: str = "efficientnet-lite1"
@@ -44,6 +46,9 @@ class Outfit:
     dropout: float = 0.3
     trained_from: str = _FIRST_TRAINED
     weights: str | None = None
+    smoothing: float = 0.0
+    mixing: float = 0.0
+    averaging: float = 0.0
 
     name = "outfit"
     variation = Variation(crop=0.5, turn=20.0, shear=5.0, shift=0.03, jitter=0.2)
@@ -55,8 +60,8 @@ class Outfit:
 
     @property
     def plan(self) -> Plan:
-        """Fit all epochs; keep the best one."""
-        return Plan(self.epochs)
+        """Fit all epochs; keep the best one, or the average at the end."""
+        return Plan(self.epochs, keep_last=bool(self.averaging), smoothing=self.smoothing, mixing=self.mixing)
 
     def build(self, labels: Labels) -> Network:
         """Return the network for these labels.
@@ -84,7 +89,8 @@ class Outfit:
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, max(1, steps - warm_up), warmup_target=self.learning_rate, warmup_steps=warm_up
         )
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
+        average = {"use_ema": True, "ema_momentum": self.averaging} if self.averaging else {}
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **average)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
 

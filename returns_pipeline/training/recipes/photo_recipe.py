@@ -134,21 +134,24 @@ def _fit(
     plan = replace(options.plan, epochs=1) if request.smoke else options.plan
     steps = plan.epochs * -(-len(train.truth) // options.batch)
     outputs = network.trained.output_names
-    targets, judged = (_targets(part.truth, data.labels, outputs) for part in (train, validation))
+    targets, judged = (
+        _targets(part.truth, data.labels, outputs, is_soft=plan.has_soft_targets)
+        for part in (train, validation)
+    )
     variations = min(VARIATIONS, plan.epochs)
     count = len(train.truth) + len(validation.truth)
     is_divided = is_worth_it(network.frozen, count, variations)
     model = network.late if is_divided else network.trained
     model.compile(
         optimizer=options.optimizer(steps),
-        loss=dict.fromkeys(outputs, "sparse_categorical_crossentropy"),
+        loss={output: _loss(plan) for output in outputs},
         metrics={output: ["accuracy"] for output in outputs},
     )
     if not is_divided:
         return fit(
             model,
             lambda epochs: Batches(
-                train.pixels, targets, options.batch, request.seed, options.variation, epochs
+                train.pixels, targets, options.batch, request.seed, options.variation, epochs, plan.mixing
             ),
             Batches(validation.pixels, judged, options.batch),
             plan,
@@ -163,7 +166,7 @@ def _fit(
     listener.stage("Training the last layers")
     return fit(
         model,
-        lambda epochs: FeatureBatches(varied, targets, options.batch, request.seed, epochs),
+        lambda epochs: FeatureBatches(varied, targets, options.batch, request.seed, epochs, plan.mixing),
         FeatureBatches(plain, judged, options.batch),
         plan,
         checkpoints,
@@ -180,13 +183,24 @@ def _report_history(history: Mapping[str, list[float]]) -> dict[str, list[float]
     return shown
 
 
+def _loss(plan: Plan) -> Any:
+    if plan.has_soft_targets:
+        return keras.losses.CategoricalCrossentropy(label_smoothing=plan.smoothing)
+    return "sparse_categorical_crossentropy"
+
+
 def _targets(
-    truth: "NDArray[np.int64]", labels: Labels, outputs: Sequence[str]
-) -> "dict[str, NDArray[np.int64]]":
-    targets = {SUB: truth}
+    truth: "NDArray[np.int64]", labels: Labels, outputs: Sequence[str], *, is_soft: bool
+) -> "dict[str, NDArray[Any]]":
+    """Return the index of the label [n] for each output, or, if it is soft, float32 [n, labels]."""
+    mains = _main_indices(labels)
+    targets: dict[str, NDArray[Any]] = {SUB: truth}
     if MAIN in outputs:
-        targets[MAIN] = _main_indices(labels)[truth]
-    return targets
+        targets[MAIN] = mains[truth]
+    if not is_soft:
+        return targets
+    sizes = {SUB: len(labels.names), MAIN: int(mains.max()) + 1}
+    return {output: np.eye(sizes[output], dtype=np.float32)[index] for output, index in targets.items()}
 
 
 def _main_indices(labels: Labels) -> "NDArray[np.int64]":

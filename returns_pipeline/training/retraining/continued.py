@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from returns_pipeline.classify.bundle import KERAS_MODEL, find_bundle
-from returns_pipeline.classify.runtimes import keras_archive, keras_weights
-from returns_pipeline.errors import ConfigFault, RefusedError
+from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.models import ImageInput
 from returns_pipeline.training.labelled.augmentation import Variation
 from returns_pipeline.training.labelled.folders import Labels
@@ -19,6 +18,7 @@ from returns_pipeline.training.labelled.photo_folders import PhotoFolders
 from returns_pipeline.training.networks.heads import SUB, Network
 from returns_pipeline.training.pipeline.fitting import Plan
 from returns_pipeline.training.recipes.cnn import Cnn
+from returns_pipeline.training.recipes.continued import Continued, load_network, weights_of
 from returns_pipeline.training.recipes.outfit import Outfit
 from returns_pipeline.training.recipes.photo_recipe import PhotoNetwork, PhotoRecipe
 from returns_pipeline.training.recipes.quick import Quick, QuickRecipe
@@ -88,14 +88,7 @@ def continued(bundle: "Bundle", models_dir: Path) -> PhotoNetwork:
     A recipe that is not for photo folders, or whose options are not known any more, gives the network as it
     was saved. Raises RefusedError for a bundle without `model.keras`.
     """
-    if KERAS_MODEL not in bundle.sha256:
-        raise RefusedError(
-            "{bundle_ref} has no {file}, so it cannot be trained further.",
-            "Train the model again: `returns-pipeline train` writes one.",
-            bundle_ref=bundle.ref,
-            file=KERAS_MODEL,
-        )
-    weights = bundle.file(KERAS_MODEL)
+    weights = weights_of(bundle)
     options = options_of(original_command(bundle, models_dir))
     kind = _NETWORKS.get(bundle.recipe)
     if kind is None or "data" not in options:
@@ -122,58 +115,6 @@ def continued(bundle: "Bundle", models_dir: Path) -> PhotoNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class Continued:
-    """A network of a recipe that begins with the weights of a bundle's `model.keras`."""
-
-    network: PhotoNetwork
-    weights: Path
-
-    @property
-    def name(self) -> str:
-        """The recipe's name."""
-        return self.network.name
-
-    @property
-    def size(self) -> ImageInput:
-        """The size of the images."""
-        return self.network.size
-
-    @property
-    def batch(self) -> int:
-        """Photos in one training step."""
-        return self.network.batch
-
-    @property
-    def plan(self) -> Plan:
-        """The recipe's plan."""
-        return self.network.plan
-
-    @property
-    def variation(self) -> Variation:
-        """The recipe's variation."""
-        return self.network.variation
-
-    def build(self, labels: Labels) -> Network:
-        """Return the network with the old weights. Raises RefusedError if they are of another network."""
-        network = self.network.build(labels)
-        old = _load(self.weights)
-        try:
-            network.served.set_weights(old.get_weights())
-        except ValueError as error:
-            raise RefusedError(
-                "The weights of {file} do not fit the network of the recipe {recipe}.",
-                "Train the model again with `returns-pipeline train {recipe}`.",
-                file=self.weights,
-                recipe=self.name,
-            ) from error
-        return network
-
-    def optimizer(self, steps: int) -> Any:
-        """Return the recipe's optimizer."""
-        return self.network.optimizer(steps)
-
-
-@dataclass(frozen=True, slots=True)
 class Saved:
     """A network as it was saved, for a recipe that is not for photo folders."""
 
@@ -194,7 +135,7 @@ class Saved:
 
     def build(self, labels: Labels) -> Network:  # noqa: ARG002 - the network has its labels
         """Return the network with its weights."""
-        old = _load(self.weights)
+        old = load_network(self.weights)
         return Network(keras.Model(old.inputs, {SUB: old.outputs[0]}), old)
 
     def optimizer(self, steps: int) -> Any:
@@ -210,9 +151,3 @@ def notes(bundle: "Bundle", models_dir: Path) -> Mapping[str, Any]:
     }
     about = {TRAINED_BY: original_command(bundle, models_dir), "retrained_from": str(bundle.ref)}
     return {**kept, **about, OLD_VALIDATION: recorded}
-
-
-def _load(path: Path) -> Any:
-    keras_archive.require_safe(path)
-    keras_weights.require_plain(path)
-    return keras.saving.load_model(path, safe_mode=True, compile=False)
