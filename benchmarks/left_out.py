@@ -6,7 +6,9 @@ a folder for each category. For each category, `returns-pipeline train RECIPE` t
 AUROC says how often one of its validation photos is less familiar to that model than one of the others.
 
 Without RECIPE, nothing but the file of familiarity is learned, from the features of a frozen network that was
-trained on ImageNet. That takes minutes instead of hours.
+trained on ImageNet. That takes minutes instead of hours. A second figure then adds how unsure a linear
+classifier on these features is: the entropy of its probabilities. Both are divided by their deviations over
+the photos of the other categories.
 """
 
 import os
@@ -16,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,23 +27,36 @@ from returns_pipeline.records.models import ImageInput
 from returns_pipeline.settings import Settings, settings_of_home
 from returns_pipeline.training.evaluation.foreign import Foreign, auroc, evaluate, files_in
 from returns_pipeline.training.evaluation.photo_predictions import LabelledPhotos, predict_photos
+from returns_pipeline.training.features import logistic
 from returns_pipeline.training.labelled.folders import Photos
 from returns_pipeline.training.labelled.photos import load_pixels
 from returns_pipeline.training.pipeline.familiarity import learn
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _GOAL = 0.80
 _NAME = "left-out"
+#: The penalty of the linear classifier, about the best by cross-validation on 3,068 photos of clothes.
+_PENALTY = 0.03
+_TINY = 1e-12
 
 
 def main(data: Path, recipe: str, options: list[str]) -> None:
     """Print the AUROC of each category, and the average with its goal."""
     found = []
-    print(f"{'category':20} {'photos':>6} {'AUROC':>6}", flush=True)
-    for category, photos, value in _trained_ones(data, recipe, options) if recipe else _frozen_ones(data):
-        found.append(value)
-        print(f"{category:20} {photos:6,} {value:6.3f}", flush=True)
-    average = float(np.mean(found))
-    print(f"average {average:.3f}, goal {_GOAL}: {'reached' if average >= _GOAL else 'missed'}")
+    second = "" if recipe else "  with entropy"
+    print(f"{'category':20} {'photos':>6} {'AUROC':>6}{second}", flush=True)
+    for category, photos, *values in _trained_ones(data, recipe, options) if recipe else _frozen_ones(data):
+        found.append(values)
+        print(f"{category:20} {photos:6,} {_columns(values)}", flush=True)
+    averages = np.mean(found, axis=0).tolist()
+    reached = "reached" if averages[0] >= _GOAL else "missed"
+    print(f"{'average':27} {_columns(averages)}\ngoal {_GOAL} of the first: {reached}")
+
+
+def _columns(values: list[float]) -> str:
+    return f"{values[0]:6.3f}" + "".join(f" {value:13.3f}" for value in values[1:])
 
 
 def _categories(data: Path) -> list[str]:
@@ -59,7 +74,7 @@ def _trained_ones(data: Path, recipe: str, options: list[str]) -> Iterator[tuple
         yield category, outcome.n, outcome.auroc
 
 
-def _frozen_ones(data: Path) -> Iterator[tuple[str, int, float]]:
+def _frozen_ones(data: Path) -> Iterator[tuple[str, int, float, float]]:
     network = _frozen_network()
     parts = {}
     for part in ("train", "validation"):
@@ -75,7 +90,20 @@ def _frozen_ones(data: Path) -> Iterator[tuple[str, int, float]]:
         names, truth = np.unique(labels[kept], return_inverse=True)
         strangeness = learn(features[kept], truth, len(names)).strangeness_of(known)
         is_out = judged == category
-        yield category, int(is_out.sum()), auroc(-strangeness[~is_out], -strangeness[is_out])
+        probabilities = logistic.fit(features[kept], truth, len(names), _PENALTY).probabilities(known)
+        entropy = -(probabilities * np.log(np.maximum(probabilities, _TINY))).sum(axis=1)
+        both = strangeness / strangeness[~is_out].std() + entropy / entropy[~is_out].std()
+        yield (
+            category,
+            int(is_out.sum()),
+            _found(strangeness, is_out),
+            _found(both.astype(np.float64), is_out),
+        )
+
+
+def _found(strangeness: "NDArray[np.float64]", is_out: "NDArray[np.bool_]") -> float:
+    """Return how often a photo of the left-out category is stranger than another one."""
+    return auroc(-strangeness[~is_out], -strangeness[is_out])
 
 
 def _frozen_network() -> Any:
