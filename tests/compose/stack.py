@@ -55,13 +55,14 @@ class Stack:
         """Whether `docker compose WORDS` fails."""
         return self._docker.try_run("compose", *words, cwd=self.folder).returncode != 0
 
-    def script(self, *words: str) -> None:
-        """Run a script of the clone."""
+    def script(self, *words: str) -> str:
+        """Return what a script of the clone prints."""
         done = subprocess.run(
             words, cwd=self.folder, env=self._docker.environment, capture_output=True, text=True
         )
         if done.returncode:
             raise CheckError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
+        return done.stdout
 
     def pipeline(self, *words: str) -> str:
         """Return what `returns-pipeline WORDS` prints in the container of scans."""
