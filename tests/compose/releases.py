@@ -14,7 +14,7 @@ from tests.compose.stack import NAME, PASSWORD, Stack
 
 #: Healthy services of the plain stack with one worker; the migration ends.
 SERVICES = 7
-#: 303 photos each.
+#: Of each of 303 photos.
 _COPIES = 20
 _MOST_MEGABYTES = 650
 _VERSIONS = "migrations/versions"

@@ -20,7 +20,7 @@ from tests.web import free_port
 #: Not the name in docker-compose.yml: a stack that is in use on the same engine is left alone.
 _PROJECT = "returns-pipeline-check"
 _SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "RETURNS_FLOWER_PASSWORD", "RETURNS_WEB_SECRET")
-_HEALTHY_SECONDS = 240
+_HEALTHY_SECONDS = 480
 NAME, PASSWORD = "operator1", "correct horse battery"
 
 
