@@ -59,6 +59,10 @@ def restore(
             f"Restored {found.kept:,} photos that were moved, {found.waiting:,} that wait, and "
             f"{found.others:,} other files."
         )
+        if found.returned:
+            console.print_line(
+                f"{found.returned:,} photos that an object store archived after the backup wait in it again."
+            )
         for path in found.missing:
             console.print_line(f"Missing: {path}")
     if found.missing:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from returns_pipeline.errors import ConfigFault, ConflictError, RefusedError
+from returns_pipeline.host.archived_since import ArchivedSince
 from returns_pipeline.host.backup import FILES, FORMAT, MANIFEST, copy_file, files_below, is_source, places
 from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.places import is_object
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import backups
@@ -21,12 +23,16 @@ _SHIPPED = ("models", "spaces")
 
 
 class Restored(NamedTuple):
-    """Photos in archive and quarantine, photos that wait, other files; places of photos that are missing."""
+    """Photos in archive and quarantine, photos that wait, other files; places of photos that are missing.
+
+    `returned`: photos that an object store had archived after the backup, and that wait in it again.
+    """
 
     kept: int
     waiting: int
     others: int
     missing: list[str]
+    returned: int
 
 
 def restore(settings: Settings, db: Database, source: Path, *, with_database: bool) -> Restored:
@@ -44,7 +50,8 @@ def restore(settings: Settings, db: Database, source: Path, *, with_database: bo
             raise RefusedError("The backup has no database. Restore it first, then use --without-database.")
         backups.load(db, source / manifest["database"])
     try:
-        return _Photos(source / FILES, folders).put_back(db)
+        archived_since = ArchivedSince(settings, db, Sources())
+        return _Photos(source / FILES, folders).put_back(db, archived_since)
     except OSError as error:
         raise ConfigFault(
             "{path} cannot be restored: {reason}.",
@@ -67,7 +74,7 @@ class _Photos:
             for copy in files_below(files / name)
         }
 
-    def put_back(self, db: Database) -> Restored:
+    def put_back(self, db: Database, archived_since: ArchivedSince) -> Restored:
         """Copy every file to its place."""
         kept = waiting = 0
         missing = []
@@ -76,11 +83,14 @@ class _Photos:
             if copy is not None and place:
                 copy_file(copy, Path(place))
                 kept, waiting = kept + (place != photo.source), waiting + (place == photo.source)
-            elif place:
+            is_archived = photo.is_pending and archived_since.take(photo)
+            if copy is None and place and not is_archived:
                 missing.append(place)
+        archived_since.finish()
         for place, copy in self._waiting.items():  # photos that had no row yet
             waiting += copy_file(copy, Path(place))
-        return Restored(kept, waiting, self._put_others_back(), missing)
+        missing += archived_since.missing
+        return Restored(kept, waiting, self._put_others_back(), missing, archived_since.returned)
 
     def _place_of(self, photo: Photo) -> tuple[Path | None, str]:
         """Return the copy of a photo and its place; an empty place if the backup is not to have it."""

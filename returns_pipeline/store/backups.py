@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -112,6 +112,19 @@ def photos(db: Database) -> Iterator[Photo]:
             return
         last = rows[-1].id
         yield from (Photo(*row[:7]) for row in rows if row[7])
+
+
+def identify(db: Database, identities: Sequence[tuple[int, str]]) -> None:
+    """Record the identities of photos by image: a copy of the same photo lies at their source now."""
+    if not identities:
+        return
+    change = (
+        sa.update(images)
+        .where(images.c.id == sa.bindparam("image"))
+        .values(identity=sa.bindparam("new_identity"))
+    )
+    with db.write() as connection:
+        connection.execute(change, [{"image": image, "new_identity": new} for image, new in identities])
 
 
 def _run(db: Database, program: str, *words: str) -> None:

@@ -1,4 +1,7 @@
-"""`make compose-check`. WORK is the folder that keeps the engine and the images for the next time."""
+"""`make compose-check`. WORK is the folder that keeps the engine and the images for the next time.
+
+ONLY=stack or ONLY=day runs one of its two parts.
+"""
 
 import contextlib
 import fcntl
@@ -6,10 +9,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.compose import outages, releases, tls
+from tests.compose import operators_day, outages, releases, tls
 from tests.compose.base_images import prepare
 from tests.compose.engine import Docker, engine
 from tests.compose.progress import CheckError, say
@@ -21,15 +24,24 @@ def main() -> int:
     work = Path(os.environ.get("WORK") or Path(tempfile.gettempdir()) / "returns-compose-check").absolute()
     work.mkdir(parents=True, exist_ok=True)
     try:
+        parts = _chosen(os.environ.get("ONLY", ""))
         with _alone(work), engine(work) as docker:
             prepare(docker, work)
-            with _stack(docker, work / "site") as stack:
-                _check(stack)
+            for part in parts:
+                with _stack(docker, work / "site") as stack:
+                    part(stack)
     except CheckError as error:
         say(f"FAILED: {error}")
         return 1
     say("everything is ok")
     return 0
+
+
+def _chosen(only: str) -> list[Callable[[Stack], None]]:
+    parts = {"stack": _check, "day": operators_day.check}
+    if only and only not in parts:
+        raise CheckError(f"There is no part {only}. The parts are {' and '.join(parts)}.")
+    return [parts[only]] if only else list(parts.values())
 
 
 @contextlib.contextmanager

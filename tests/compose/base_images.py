@@ -1,5 +1,6 @@
 """The images that others publish, from their registry; stand-ins from Debian where there is none."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -30,22 +31,32 @@ _PIP = "pip==25.0.1"
 
 
 def prepare(docker: Docker, work: Path) -> None:
-    """Let each image exist, and say where it is from."""
+    """Let each image exist, and say where it is from. A stand-in of another recipe is made anew."""
     for image, name in _IMAGES.items():
-        if not _exists(docker, image) and docker.try_run("pull", "--quiet", image, seconds=600).returncode:
+        label = _label(docker, image)
+        if (
+            label not in {"", _recipe(name)}
+            and docker.try_run("pull", "--quiet", image, seconds=600).returncode
+        ):
             _build_stand_in(docker, image, name, work)
-        label = docker.run(
-            "image", "inspect", "--format", f'{{{{index .Config.Labels "{_STAND_IN}"}}}}', image
-        )
-        say(f"{image}: {'a stand-in from Debian' if label else 'from its registry'}")
+        say(f"{image}: {'a stand-in from Debian' if _label(docker, image) else 'from its registry'}")
 
 
-def _exists(docker: Docker, image: str) -> bool:
-    return docker.try_run("image", "inspect", image).returncode == 0
+def _label(docker: Docker, image: str) -> str | None:
+    """Return the recipe of a stand-in, an empty text for another image, None if there is no image."""
+    found = docker.try_run(
+        "image", "inspect", "--format", f'{{{{index .Config.Labels "{_STAND_IN}"}}}}', image
+    )
+    return None if found.returncode else found.stdout.strip()
+
+
+def _recipe(name: str) -> str:
+    """Return a digest of what makes a stand-in."""
+    return hashlib.sha256((_HERE / f"{name}.Dockerfile").read_bytes()).hexdigest()[:12]
 
 
 def _build_stand_in(docker: Docker, image: str, name: str, work: Path) -> None:
-    if not _exists(docker, _ROOT):
+    if _label(docker, _ROOT) is None:
         _import_debian(docker, work)
     context = work / "context"
     shutil.rmtree(context, ignore_errors=True)
@@ -55,7 +66,17 @@ def _build_stand_in(docker: Docker, image: str, name: str, work: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(context), _PIP]
     subprocess.run(pip, check=True, stderr=subprocess.DEVNULL)
     file = str(context / f"{name}.Dockerfile")
-    docker.run("build", "--quiet", "--tag", image, "--label", f"{_STAND_IN}=1", "--file", file, str(context))
+    docker.run(
+        "build",
+        "--quiet",
+        "--tag",
+        image,
+        "--label",
+        f"{_STAND_IN}={_recipe(name)}",
+        "--file",
+        file,
+        str(context),
+    )
 
 
 def _import_debian(docker: Docker, work: Path) -> None:

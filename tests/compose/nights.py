@@ -12,9 +12,9 @@ from returns_pipeline.settings import PROJECT_ROOT
 from tests.compose.progress import CheckError, expect
 from tests.compose.stack import AwayError, Stack
 
-_SAMPLES = PROJECT_ROOT / "samples"
+SAMPLES = PROJECT_ROOT / "samples"
 #: Not photos: each is quarantined.
-_BROKEN = ("empty.png", "not_an_image.jpg", "truncated.png")
+BROKEN = ("empty.png", "not_an_image.jpg", "truncated.png")
 _CLOSE_SECONDS = 300
 
 
@@ -26,7 +26,7 @@ def photos(prefix: str, copies: int) -> Iterator[tuple[str, Path]]:
 
 
 def _samples() -> list[Path]:
-    return sorted([*_SAMPLES.glob("*_label_*.png"), *(_SAMPLES / name for name in _BROKEN)])
+    return sorted([*SAMPLES.glob("*_label_*.png"), *(SAMPLES / name for name in BROKEN)])
 
 
 def put_photos(stack: Stack, prefix: str, copies: int) -> int:
@@ -57,7 +57,7 @@ def begin(stack: Stack) -> int:
             raise CheckError("The run closed before anything could happen to it: it needs more photos.")
         return bool(run["id"] > before and done > 0)
 
-    run = _wait(lambda: newest_run(stack), is_half_way)
+    run = wait(lambda: newest_run(stack), is_half_way)
     return int(run["id"])
 
 
@@ -70,7 +70,7 @@ def require_open(stack: Stack, run: int) -> None:
 
 def require_complete(stack: Stack, run: int, count: int) -> None:
     """Wait until a run has closed; raise CheckError unless each of `count` photos was counted once."""
-    found = _wait(lambda: stack.get(f"/api/v1/runs/{run}"), lambda each: each["state"] == "closed")
+    found = wait(lambda: stack.get(f"/api/v1/runs/{run}"), lambda each: each["state"] == "closed")
     counts = [found[name] for name in ("seen", "classified", "quarantined", "failed")]
     bad = broken(count)
     expect(f"seen, classified, quarantined and failed of run {run}", counts, [count, count - bad, bad, 0])
@@ -88,16 +88,20 @@ def require_files(stack: Stack, run: int, count: int) -> None:
 
 def broken(count: int) -> int:
     """Return how many of so many photos are broken."""
-    return count * len(_BROKEN) // len(_samples())
+    return count * len(BROKEN) // len(_samples())
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def _wait(ask: Callable[[], dict[str, Any]], is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Ask until the run is as wanted; while the web or its database is away, ask again."""
-    end = time.monotonic() + _CLOSE_SECONDS
+def wait(
+    ask: Callable[[], dict[str, Any]],
+    is_wanted: Callable[[dict[str, Any]], bool],
+    seconds: float = _CLOSE_SECONDS,
+) -> dict[str, Any]:
+    """Ask until the run is as wanted and return it; while the web or its database is away, ask again."""
+    end = time.monotonic() + seconds
     last: object = "no answer"
     while time.monotonic() < end:
         with contextlib.suppress(requests.RequestException, AwayError):
@@ -105,4 +109,4 @@ def _wait(ask: Callable[[], dict[str, Any]], is_wanted: Callable[[dict[str, Any]
             if is_wanted(run):
                 return run
         time.sleep(0.1)
-    raise CheckError(f"The run does not get there in {_CLOSE_SECONDS} s: {last}")
+    raise CheckError(f"The run does not get there in {seconds} s: {last}")

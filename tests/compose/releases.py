@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+from pathlib import Path
 
 import requests
 
@@ -13,9 +14,10 @@ from tests.compose.stack import NAME, PASSWORD, Stack
 
 #: Healthy services of the plain stack with one worker; the migration ends.
 SERVICES = 7
-#: 303 photos each.
+#: Of each of 303 photos.
 _COPIES = 20
 _MOST_MEGABYTES = 650
+_VERSIONS = "migrations/versions"
 #: Prints each installed distribution.
 _INSTALLED = """
 from importlib.metadata import distributions
@@ -25,15 +27,22 @@ _OWN_SERVICES = ("beat", "worker-control", "worker-cpu", "web", "flower")
 
 
 def older_revision() -> str:
-    """Return the commit before the one that brought the newest migration."""
-    newest = max(path.name for path in (PROJECT_ROOT / "migrations/versions").glob("[0-9]*.py"))
-    words = ["git", "log", "-1", "--diff-filter=A", "--format=%H", "--", f"migrations/versions/{newest}"]
-    commit = subprocess.run(
-        words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if not commit:
-        raise CheckError(f"The commit that added {newest} is not in the history of this clone.")
-    return f"{commit}^"
+    """Return the newest commit that lacks the newest migration and whose migrations are one chain.
+
+    A commit in which two migrations have one number, as a merge may leave it, was never a release.
+    """
+    newest = _migrations("HEAD")[-1]
+    for commit in _git("log", "--first-parent", "--format=%H", "--", _VERSIONS).split():
+        numbers = _migrations(commit)
+        if numbers[-1] < newest and len(set(numbers)) == len(numbers):
+            return commit
+    raise CheckError(f"No commit in the history of this clone lacks migration {newest}.")
+
+
+def _migrations(commit: str) -> list[str]:
+    """Return the numbers of a commit's migrations, the newest last."""
+    paths = _git("ls-tree", "--name-only", commit, f"{_VERSIONS}/").splitlines()
+    return sorted(name[:4] for name in (Path(path).name for path in paths) if name[:4].isdecimal())
 
 
 def install(stack: Stack) -> None:
@@ -98,7 +107,7 @@ def upgrade(stack: Stack, first: int, count: int) -> None:
         before = stack.sql("SELECT version_num FROM alembic_version")
         stack.stop()
     with step("this release is built"):
-        stack.clone(_head())
+        stack.clone(head())
         stack.compose("build", "--quiet")
     with step("it migrates and closes the night"):
         stack.compose("up", "--detach")
@@ -142,6 +151,11 @@ def _log_in(stack: Stack, password: str) -> requests.Response:
     return requests.post(f"{stack.url}/login", data=form, timeout=60)
 
 
-def _head() -> str:
-    words = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def head() -> str:
+    """Return the commit that is checked."""
+    return _git("rev-parse", "HEAD")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

