@@ -114,6 +114,13 @@ def photos(db: Database) -> Iterator[Photo]:
         yield from (Photo(*row[:7]) for row in rows if row[7])
 
 
+def set_identity(db: Database, image_id: int, identity: str) -> None:
+    """Note the identity of the file of a pending image, which was written to its place again."""
+    query = sa.update(images).where(images.c.id == image_id, images.c.state == ImageState.PENDING)
+    with db.write() as connection:
+        connection.execute(query.values(identity=identity))
+
+
 def _run(db: Database, program: str, *words: str) -> None:
     """Run a program of PostgreSQL with the access to this database, which no other user can read."""
     query = {name: value for name, value in db.url.query.items() if isinstance(value, str)}
