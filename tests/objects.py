@@ -13,6 +13,7 @@ from pathlib import Path
 
 import obstore
 import pytest
+import requests
 from obstore.store import S3Store
 
 from returns_pipeline.photos.objects import stores
@@ -23,11 +24,17 @@ _START_SECONDS = 60
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[str]:
-    """Give the address of a moto server, which ends with the block."""
+    """Give the address of a moto server, which ends with the block.
+
+    A browser may send to a bucket only with its rules of CORS.
+    """
     port = free_port()
     program = Path(sys.executable).with_name("moto_server")
     process = subprocess.Popen(
-        [program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program, "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"MOTO_DISABLE_GLOBAL_CORS": "true"},
     )
     try:
         end = time.monotonic() + _START_SECONDS
@@ -64,6 +71,17 @@ def new_bucket(address: str) -> str:
     request = urllib.request.Request(f"{address}/{name}", method="PUT")  # noqa: S310 - the test's own server
     urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
     return f"s3://{name}"
+
+
+def allow_browsers(address: str, bucket: str, origin: str) -> None:
+    """Set the rules of CORS that docs/object-storage.md has, for the web at `origin`."""
+    name = bucket.removeprefix("s3://")
+    rules = (
+        f"<CORSConfiguration><CORSRule><AllowedOrigin>{origin}</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>"
+        "<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>3600</MaxAgeSeconds>"
+        "</CORSRule></CORSConfiguration>"
+    )
+    requests.put(f"{address}/{name}?cors", rules.encode(), timeout=30).raise_for_status()
 
 
 def contents(bucket: str, prefix: str = "") -> dict[str, bytes]:

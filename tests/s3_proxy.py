@@ -21,6 +21,9 @@ _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 _KEY_OF_CALLER = re.compile(r"Credential=([^/]+)/")
 _MODIFIED = re.compile(rb"(<LastModified>)([^<]+)(</LastModified>)")
 _KINDS_OF_WRITES = {"PUT", "COPY", "POST"}
+#: Seconds that a slow store takes for a response, and for a body.
+SLOW_SECONDS = 2.0
+_PIECES = 8
 
 
 @dataclass
@@ -29,11 +32,12 @@ class Faults:
 
     `delay` is in seconds for each request, `trickle` in seconds in the middle of each body. `throttled`,
     `cut` and `lost` are shares of requests that are refused, of bodies that end in the middle, and of
-    requests that are carried out without a response. Objects whose keys
+    requests that are carried out without a response. `slow` is the share of requests whose first byte takes
+    SLOW_SECONDS, `dripping` that of bodies that come in eight pieces and take as long. Objects whose keys
     contain `kept` cannot be deleted, and none with `full` can be written. The access keys of `expired` are
     refused. The store's clock is `ahead` of the true time. A store that `repeats_listings` gives the listing
     that it gave for the same request before, so that it shows what is gone and lacks what is new; it does
-    not show keys that contain `unlisted`.
+    not show keys that contain `unlisted`. One that `ignores_conditions` writes over what it should keep.
     """
 
     delay: float = 0.0
@@ -41,6 +45,9 @@ class Faults:
     throttled: float = 0.0
     cut: float = 0.0
     lost: float = 0.0
+    slow: float = 0.0
+    dripping: float = 0.0
+    ignores_conditions: bool = False
     kept: str | None = None
     full: str | None = None
     expired: set[str] = field(default_factory=set)
@@ -94,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kind, plan = self._kind(), self.plan
         plan.counts[kind] += 1
-        time.sleep(plan.delay)
+        time.sleep(plan.delay + SLOW_SECONDS * plan.draw("slow", plan.slow))
         response = self._refusal(kind)
         if response is None and kind == "DELETES" and plan.kept is not None:
             response = self._deleted_in_part(body, plan.kept)
@@ -137,6 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, body: bytes, left_out: str = "connection") -> _Response:
         connection = http.client.HTTPConnection(self.target, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+        if self.plan.ignores_conditions:
+            headers = {name: value for name, value in headers.items() if name.lower() != "if-none-match"}
         connection.request(self.command, self.path, body, headers)
         response = connection.getresponse()
         content = response.read()
@@ -190,10 +199,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
         self.end_headers()
         if self.command != "HEAD":
-            half = len(content) // 2
-            self.wfile.write(content[:half])
-            time.sleep(self.plan.trickle)
-            self.wfile.write(b"" if is_cut else content[half:])
+            is_dripping = len(content) >= _PIECES and self.plan.draw("dripping", self.plan.dripping)
+            pieces = _PIECES if is_dripping else 2
+            pause = SLOW_SECONDS / pieces if is_dripping else self.plan.trickle
+            length = len(content) // pieces
+            for at in range(pieces - 1):
+                self.wfile.write(content[at * length : (at + 1) * length])
+                self.wfile.flush()
+                time.sleep(pause)
+            self.wfile.write(b"" if is_cut else content[(pieces - 1) * length :])
         if is_cut:
             self.close_connection = True
 

@@ -15,6 +15,7 @@ import requests
 
 from returns_pipeline.host.embedded import Processes
 from returns_pipeline.records.access import Role
+from returns_pipeline.records.places import is_object
 from returns_pipeline.settings import settings_of_home
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
@@ -74,7 +75,8 @@ def site(folder: Path, *, with_workers: bool = True, **overrides: Any) -> Iterat
         "web_port": free_port(),
     }
     settings = settings_of_home(folder / "home", **(chosen | overrides))
-    settings.incoming_dir.mkdir(parents=True)
+    if not is_object(str(settings.incoming_dir)):
+        settings.incoming_dir.mkdir(parents=True)
     database = Database(settings.database_url)
     database.upgrade()
     with Processes(settings) as processes:

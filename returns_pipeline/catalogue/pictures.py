@@ -39,8 +39,9 @@ def picture_of(value: str, folders: tuple[Path, ...]) -> Picture | None:
     """Return where a picture is; None for an empty value. Looks at no content and follows no address.
 
     A path is below the first of `folders` that has the file, else below the first, or in that one of them
-    that is in an object store: asking for each object would cost a request. Raises ValueError with a
-    sentence for a path that leads out of them, and for anything else.
+    that is in an object store: asking for each object would cost a request. The URI of an object is taken if
+    it is below one of them. Raises ValueError with a sentence for a path that leads out of them, and for
+    anything else.
     """
     value = value.strip()
     if not value:
@@ -51,6 +52,7 @@ def picture_of(value: str, folders: tuple[Path, ...]) -> Picture | None:
         raise ValueError(_ODD)
     if value.startswith("//"):
         value = f"https:{value}"
+    value, folders = _in_store(value, folders)
     if ":" in value.partition("/")[0]:
         return Picture(None, _web(value))
     path = PurePosixPath(value.replace("\\", "/"))
@@ -66,6 +68,14 @@ def picture_of(value: str, folders: tuple[Path, ...]) -> Picture | None:
     otherwise = (in_store or known)[0]
     folder, address = next(((f, a) for f, a in known if os.path.lexists(f / a)), otherwise)
     return Picture(str(folder), address)
+
+
+def _in_store(value: str, folders: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+    """Return the path of an object's URI and its folder; anything else as it is."""
+    for folder in folders:
+        if is_object(str(folder)) and value.startswith(f"{folder}/"):
+            return value.removeprefix(f"{folder}/"), (folder,)
+    return value, folders
 
 
 def _web(value: str) -> str:

@@ -1,8 +1,10 @@
 """Copies bundles, and publishes them atomically from a draft folder."""
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +18,8 @@ from returns_pipeline.records.text import printable
 
 #: Most files of a bundle, with those of its report.
 _MOST_FILES = 1_000
+_DRAFT = ".draft-"
+_DRAFT_SECONDS = 7 * 24 * 3600
 
 
 @contextmanager
@@ -26,7 +30,8 @@ def draft_folder(models_dir: Path) -> Iterator[Path]:
     """
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=models_dir, prefix=".draft-")
+        remove_old_drafts(models_dir)
+        temporary = tempfile.TemporaryDirectory(dir=models_dir, prefix=_DRAFT)
     except OSError as error:
         raise _unwritable(models_dir, error) from error
     with temporary as folder:
@@ -34,6 +39,15 @@ def draft_folder(models_dir: Path) -> Iterator[Path]:
         draft = Path(folder) / "bundle"
         draft.mkdir()
         yield draft
+
+
+def remove_old_drafts(models_dir: Path) -> None:
+    """Remove drafts of processes that were killed: those that nobody has changed for a week."""
+    for draft in models_dir.glob(f"{_DRAFT}*"):
+        with contextlib.suppress(OSError):
+            newest = max(path.stat().st_mtime for path in (draft, *draft.rglob("*")))
+            if time.time() - newest > _DRAFT_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def copy_bundle(folder: Path, draft: Path) -> None:

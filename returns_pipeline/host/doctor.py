@@ -4,7 +4,6 @@ import os
 import shlex
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from returns_pipeline.classify.confidence import review_thresholds
 from returns_pipeline.errors import ConfigFault, PipelineError
 from returns_pipeline.host.intake_check import check_intake
 from returns_pipeline.host.notice import read_notice
+from returns_pipeline.host.store_check import check_stores
 from returns_pipeline.photos.file_systems import file_system_of
 from returns_pipeline.photos.folder_clocks import read_clock
-from returns_pipeline.photos.intake_rules import OWN_PREFIX, SkipRule
+from returns_pipeline.photos.intake_rules import SkipRule
 from returns_pipeline.photos.sources import Sources
 from returns_pipeline.private_files import denied, user_name
 from returns_pipeline.records.places import is_object
@@ -58,6 +58,7 @@ def examine(settings: Settings) -> list[Check]:
         ("model", check_model),
         ("intake", _intake),
         ("folders", _folders),
+        ("stores", check_stores),
         ("disk", _disk),
         ("clock", _clock),
         ("notices", _notices),
@@ -184,12 +185,9 @@ def _place(intake: Intake, is_skipped: Callable[[str], bool]) -> str:
 def _folders(settings: Settings) -> str:
     folders = [intake.folder for intake in settings.every_intake]
     folders += [settings.archive_dir, settings.quarantine_dir, settings.report_dir]
-    if is_object(str(settings.spool_dir)):
-        folders.append(settings.spool_dir)
     devices: set[object] = set()
     for folder in folders:
         if is_object(str(folder)):
-            _require_writable(str(folder))
             devices.add(str(folder).split("/", 3)[2])
             continue
         existing = _nearest(folder)
@@ -212,13 +210,6 @@ def _folders(settings: Settings) -> str:
         if is_object(str(folders[0])):
             moves = "one bucket, so that the store copies each photo itself"
     return f"writable; on {moves}{_open_to_others(settings)}"
-
-
-def _require_writable(folder: str) -> None:
-    """Raise PipelineError unless objects can be written below a folder of a store and deleted there."""
-    photos = Sources()
-    (probe,) = photos.put_all(folder, [(f"{OWN_PREFIX}doctor-{uuid.uuid4().hex}", b"doctor")])
-    photos.remove(probe.path)
 
 
 def _open_to_others(settings: Settings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from returns_pipeline.errors import ConfigFault, ConflictError, RefusedError
+from returns_pipeline.errors import ConfigFault, ConflictError, PipelineError, RefusedError
 from returns_pipeline.host.archived_since import ArchivedSince
 from returns_pipeline.host.backup import FILES, FORMAT, MANIFEST, copy_file, files_below, is_source, places
 from returns_pipeline.photos.file_identity import identity_of
@@ -80,6 +80,12 @@ class _Photos:
         missing = []
         for photo in backups.photos(db):
             copy, place = self._place_of(photo)
+            if copy is not None and is_object(place):
+                if _send_back(db, photo, copy):
+                    waiting += 1
+                else:
+                    missing.append(place)
+                continue
             if copy is not None and place:
                 copy_file(copy, Path(place))
                 kept, waiting = kept + (place != photo.source), waiting + (place == photo.source)
@@ -100,7 +106,10 @@ class _Photos:
         else:
             found = None
         if photo.is_pending:
-            return found or self._moved(photo), photo.source if self._is_ours(photo.source) else ""
+            copy = found or self._moved(photo)
+            # Of an object store the backup has only what a worker has moved into a folder meanwhile.
+            is_wanted = copy is not None if is_object(photo.source) else self._is_ours(photo.source)
+            return copy, photo.source if is_wanted else ""
         archived = self._copy(photo.archived)
         if archived is not None and archived.exists():
             return archived, photo.archived or ""
@@ -113,7 +122,12 @@ class _Photos:
         """Return the copy of a photo that left its intake after the database was copied."""
         for name in _OF_PHOTOS:
             for copy in (self._files / name / f"run-{photo.run_id}").glob(f"*/{photo.id}-*"):
-                if identity_of(copy.stat()) == photo.identity:
+                status = copy.stat()
+                # A file that came out of a store has its size only: its time is that of the move.
+                is_same = identity_of(status) == photo.identity
+                if is_same or (
+                    is_object(photo.source) and status.st_size == int(photo.identity.partition("-")[0])
+                ):
                     return copy
         return None
 
@@ -139,6 +153,26 @@ class _Photos:
             if path is not None and folder is not None and path.startswith(f"{folder}/"):
                 return self._files / name / path[len(folder) + 1 :]
         return None
+
+
+def _send_back(db: Database, photo: Photo, copy: Path) -> bool:
+    """Write a pending photo to its place in a store again; return whether it is there.
+
+    It stays as it is if it was not moved after all. Another photo that has its name by now is not replaced.
+    """
+    store = Sources()
+    try:
+        there = store.describe(photo.source)
+        if there.identity:
+            return there.identity == photo.identity
+        folder, _, name = photo.source.rpartition("/")
+        (there,) = store.put_all(folder, [(name, copy.read_bytes())])
+    except PipelineError:
+        return False
+    if there.identity != photo.identity:
+        # The ETag of some stores changes although the content is the same.
+        backups.identify(db, [(photo.id, there.identity)])
+    return True
 
 
 def _manifest(source: Path) -> dict[str, Any]:

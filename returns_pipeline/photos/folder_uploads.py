@@ -14,14 +14,13 @@ from collections.abc import Iterator
 
 from returns_pipeline.errors import ConflictError, RefusedError, TransientFault
 from returns_pipeline.photos.folder_renames import rename_to_free, unique_beside
-from returns_pipeline.photos.intake_rules import OWN_PREFIX
+from returns_pipeline.photos.intake_rules import (
+    ARRIVING,
+    MOST_ARRIVING,
+    UPLOAD_LASTS,
+    too_many_unfinished,
+)
 
-#: The folder of an intake in which uploads arrive. A scan skips it.
-_ARRIVING = f"{OWN_PREFIX}uploads"
-#: An upload without a new part for a day is given up.
-_LASTS_SECONDS = 24 * 3600
-#: Unfinished uploads of an intake.
-_MOST = 1000
 _BLOCK = 1024 * 1024
 
 
@@ -140,7 +139,7 @@ def _open(root: str, path: str) -> int:
     try:
         return os.open(path, flags & ~os.O_CREAT)
     except FileNotFoundError:
-        folder = f"{root}/{_ARRIVING}"
+        folder = f"{root}/{ARRIVING}"
         os.makedirs(folder, exist_ok=True)
         _give_up_old(folder)
         return os.open(path, flags, 0o666)
@@ -151,12 +150,12 @@ def _give_up_old(folder: str) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _LASTS_SECONDS:
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > UPLOAD_LASTS.total_seconds():
                     os.unlink(entry.path)
                 else:
                     count += 1
-    if count >= _MOST:
-        raise TransientFault("Too many uploads are unfinished.", "Finish some of them first.")
+    if count >= MOST_ARRIVING:
+        raise too_many_unfinished()
 
 
 def _is_at(path: str, descriptor: int) -> bool:
@@ -167,7 +166,7 @@ def _is_at(path: str, descriptor: int) -> bool:
 
 
 def _partial(root: str, key: str) -> str:
-    return f"{root}/{_ARRIVING}/{key}"
+    return f"{root}/{ARRIVING}/{key}"
 
 
 def _has_content(path: str, sha256: str) -> bool:

@@ -3,9 +3,10 @@
 import fnmatch
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
-from returns_pipeline.errors import RefusedError
+from returns_pipeline.errors import RefusedError, TransientFault
 from returns_pipeline.records.images import FoundFile
 from returns_pipeline.settings import SKIP_PATTERNS, Settings, sqlite_file
 
@@ -14,6 +15,13 @@ PARTIAL_SUFFIXES = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~"
 
 #: The names of this program's own files in an intake, which exist for a moment. Not counted as skipped.
 OWN_PREFIX = ".returns-"
+
+#: The folder of an intake in which uploads arrive. A scan skips it.
+ARRIVING = f"{OWN_PREFIX}uploads"
+#: An upload that does not go on for this long is given up.
+UPLOAD_LASTS = timedelta(days=1)
+#: Unfinished uploads of an intake.
+MOST_ARRIVING = 1000
 
 _WILDCARD = re.compile(r"[*?\[]")
 #: A pattern that only compares the end of a name.
@@ -70,6 +78,11 @@ def is_settled(file: FoundFile, settle_seconds: float) -> bool:
 def is_same(file: FoundFile, before: FoundFile) -> bool:
     """Whether two looks at a photo see the same content: size, times, identity and allocated space."""
     return file._replace(now_ns=None) == before._replace(now_ns=None)
+
+
+def too_many_unfinished() -> TransientFault:
+    """Return the fault of an intake with MOST_ARRIVING unfinished uploads."""
+    return TransientFault("Too many uploads are unfinished.", "Finish some of them first.")
 
 
 def refuse_own_folders(root: Path, settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """Requests with images: what is in the spool, and what is accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from returns_pipeline.records.images import FoundFile
@@ -34,3 +34,11 @@ class AddedImage(NamedTuple):
 
     id: int
     chunk_id: int
+
+
+class UploadAddress(NamedTuple):
+    """Where a client sends one file by PUT, for so many seconds, and the headers that must go with it."""
+
+    url: str
+    headers: Mapping[str, str]
+    seconds: int

@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.settings.definition import PREFIX, Settings
+from returns_pipeline.settings.places import SHIPPED
 from returns_pipeline.settings.refusals import explain, refuse_unknown
 
 
@@ -30,7 +31,8 @@ def load_settings(**overrides: Any) -> Settings:
 def settings_of_home(home: Path, **overrides: Any) -> Settings:
     """Return settings with all folders, the database and the broker in `home`, whatever the environment sets.
 
-    `overrides` take precedence. Raises ConfigFault as `load_settings` does.
+    A store of models in the environment is left out too: what is registered in such a home must not be
+    published for everyone. `overrides` take precedence. Raises ConfigFault as `load_settings` does.
     """
     places = (
         "incoming_dir",
@@ -41,10 +43,17 @@ def settings_of_home(home: Path, **overrides: Any) -> Settings:
         "spool_dir",
         "manifest_dir",
         "feed_dir",
+        "catalogue_dir",
+        "models_store",
         "database_url",
         "broker_url",
     )
-    return load_settings(**{"home": home, **dict.fromkeys(places, ""), **overrides})
+    chosen = {"home": home, **dict.fromkeys(places, ""), **overrides}
+    found = load_settings(**chosen)
+    if found.models_store and not overrides.keys() & {"models_dir", "models_store"}:
+        # RETURNS_MODELS_DIR may be the place in the store itself.
+        found = load_settings(**chosen, models_dir=SHIPPED / "models")
+    return found
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -49,7 +49,7 @@ class Arrival(NamedTuple):
 
 def arrived(context: Context, upload: Upload) -> int:
     """Return how many bytes of an upload have arrived: 0 for one that is unknown or complete."""
-    return folder_uploads.arrived(_arriving(context, _root(context, upload.intake)), _key(upload))
+    return folder_uploads.arrived(_arriving(context, root_of(context, upload.intake)), key_of(upload))
 
 
 def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> Arrival:
@@ -59,18 +59,11 @@ def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> A
     that the intake does not take, ConflictError if the content has another sha256, TransientFault if the
     disk takes no more.
     """
-    root = _root(context, upload.intake)
-    target = _target(context, root, upload)
-    most = context.settings.max_file_bytes
-    if upload.size > most:
-        raise RefusedError(
-            "{name} has {size:,} bytes; at most {most:,} are accepted.",
-            name=upload.name,
-            size=upload.size,
-            most=most,
-        )
+    root = root_of(context, upload.intake)
+    target = target_of(context, root, upload)
+    require_small(context, upload, upload.size)
     context.photos.require_folder(root)
-    key = _key(upload)
+    key = key_of(upload)
     offset = folder_uploads.add_part(_arriving(context, root), key, upload.size, offset, content)
     if offset < upload.size:
         return Arrival(offset, is_done=False)
@@ -78,11 +71,28 @@ def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> A
         _send_on(context, key, upload.sha256, target)
     else:
         folder_uploads.finish(root, key, upload.sha256, target)
+    note(context, upload)
+    return Arrival(offset, is_done=True)
+
+
+def require_small(context: Context, upload: Upload, size: int) -> None:
+    """Raise RefusedError if a file has more bytes than this installation accepts."""
+    most = context.settings.max_file_bytes
+    if size > most:
+        raise RefusedError(
+            "{name} has {size:,} bytes; at most {most:,} are accepted.",
+            name=upload.name,
+            size=size,
+            most=most,
+        )
+
+
+def note(context: Context, upload: Upload) -> None:
+    """Write a complete upload into the audit log."""
     intake = context.settings.every_intake[upload.intake].folder.name
     audit.note(
         context.db, upload.who, AuditAction.UPLOAD, AuditSubject.INTAKE, intake, name=printable(upload.name)
     )
-    return Arrival(offset, is_done=True)
 
 
 def _arriving(context: Context, root: str) -> str:
@@ -99,22 +109,28 @@ def _send_on(context: Context, key: str, sha256: str, target: str) -> None:
         try:
             context.photos.put_all(folder, [(name, content)])
         except ConfigFault:
-            context.photos.put_all(folder, [(f"{sha256[:12]}-{name}", content)])
+            context.photos.put_all(folder, [(beside(name, sha256), content)])
 
 
-def _root(context: Context, intake: int) -> str:
+def beside(name: str, sha256: str) -> str:
+    """Return the name of a photo whose own name another one of its folder has."""
+    return f"{sha256[:12]}-{name}"
+
+
+def root_of(context: Context, intake: int) -> str:
+    """Return the place of an intake. Raises RefusedError if there is none of this number."""
     every = context.settings.every_intake
     if intake >= len(every):
         raise RefusedError("There is no intake {intake}.", intake=intake)
     return str(every[intake].folder.resolve())
 
 
-def _key(upload: Upload) -> str:
-    # Two people who upload the same file do not share its parts.
+def key_of(upload: Upload) -> str:
+    """Return the name of a file while it arrives. Two people who upload the same one do not share it."""
     return hashlib.sha256(f"{upload.who}\n{upload.sha256}".encode()).hexdigest()
 
 
-def _target(context: Context, root: str, upload: Upload) -> str:
+def target_of(context: Context, root: str, upload: Upload) -> str:
     """Return where the file will be. Raises RefusedError for a name that a scan would leave out."""
     day = utc_now().astimezone(ZoneInfo(context.settings.timezone)).date()
     folders = [part for part in upload.folder.replace("\\", "/").split("/") if part not in {"", ".", ".."}]

@@ -4,8 +4,10 @@ A version in the store is complete when its bundle.json is there: it is written 
 written first, on the condition that there is none, so two machines never publish the same version.
 """
 
+import contextlib
 import fcntl
 import json
+import os
 import shutil
 import time
 import uuid
@@ -20,6 +22,7 @@ import structlog
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle
 from returns_pipeline.classify.manifest import is_model_name
 from returns_pipeline.classify.models_folder import is_version
+from returns_pipeline.classify.publishing import remove_old_drafts
 from returns_pipeline.errors import ConfigFault, ConflictError, TransientFault
 from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.models import ModelRef
@@ -33,6 +36,9 @@ _CLAIM = ".claimed"
 #: What a version on this machine was copied from: the identity of each object.
 COPIED = ".copied-from.json"
 _AT_ONCE = 8
+_COPY, _ASIDE = ".copy-", ".aside-"
+#: How long a bundle is kept that this machine could not publish.
+_ASIDE_SECONDS = 30 * 24 * 3600
 
 _looked: dict[str, float] = {}
 
@@ -65,8 +71,10 @@ def find(settings: Settings, model: str) -> Bundle:
 def refresh(settings: Settings, *, now: bool = False) -> None:
     """Copy what is new or changed in the store, and remove what is gone there. Does nothing without a store.
 
-    A process looks every 30 seconds at most, unless it must look `now`. A version whose files do not match
-    its bundle.json is left out, and the log says so. Raises TransientFault if the store does not answer.
+    If the store has no model at all, the copies stay and serve on: it is rather the wrong place, or was
+    emptied by mistake. A process looks every 30 seconds at most, unless it must look `now`. A version whose
+    files do not match its bundle.json is left out, and the log says so. Raises TransientFault if the store
+    does not answer.
     """
     if not settings.models_store:
         return
@@ -75,12 +83,17 @@ def refresh(settings: Settings, *, now: bool = False) -> None:
         return
     _looked[settings.models_store] = time.monotonic()
     with _locked(settings.models_dir):
+        _tidy(settings.models_dir)
         stored = _stored(settings.models_store)
+        copies = list(_copies(settings.models_dir))
+        if copies and not stored:
+            log.warning("models_store_empty", place=settings.models_store, kept=len(copies))
+            return
         for ref, version in stored.items():
             folder = settings.models_dir / ref.name / str(ref.version)
             if _copied_from(folder) != dict(version.objects):
                 _copy(settings.models_dir, ref, version)
-        for folder in _copies(settings.models_dir):
+        for folder in copies:
             if ModelRef(folder.parent.name, int(folder.name)) not in stored:
                 _remove(settings.models_dir, folder)
 
@@ -163,7 +176,7 @@ def _copy(models_dir: Path, ref: ModelRef, stored: _Stored) -> None:
     """Copy one version into a folder beside, check it, and let it take its place."""
     from returns_pipeline.photos.objects import files
 
-    draft = models_dir / f".draft-{uuid.uuid4().hex}"
+    draft = models_dir / f"{_COPY}{uuid.uuid4().hex}"
     target = models_dir / ref.name / str(ref.version)
 
     def fetch(name: str) -> None:
@@ -207,8 +220,25 @@ def _remove(models_dir: Path, folder: Path) -> None:
 
 
 def _set_aside(models_dir: Path, folder: Path) -> Path:
-    aside = models_dir / f".aside-{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
+    aside = models_dir / f"{_ASIDE}{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
+    os.utime(folder)
     return folder.rename(aside)
+
+
+def _tidy(models_dir: Path) -> None:
+    """Remove what a process left that was killed, and bundles that were kept aside long ago.
+
+    Whoever holds the lock makes the only copy, so one that is there is of a process that ended. A copy that
+    is aside was about to be deleted.
+    """
+    remove_old_drafts(models_dir)
+    for copy in models_dir.glob(f"{_COPY}*"):
+        shutil.rmtree(copy, ignore_errors=True)
+    for aside in models_dir.glob(f"{_ASIDE}*"):
+        with contextlib.suppress(OSError):
+            if _copied_from(aside) is not None or time.time() - aside.stat().st_mtime > _ASIDE_SECONDS:
+                shutil.rmtree(aside, ignore_errors=True)
+                log.info("bundle_aside_removed", folder=str(aside))
 
 
 def _copies(models_dir: Path) -> Iterable[Path]:

@@ -10,6 +10,7 @@ from returns_pipeline.store import final_labels, likeness, nights, resending, ru
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import (
     deletion,
+    direct_uploads,
     drift,
     embedding,
     judging,
@@ -38,16 +39,18 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     """Send open work again that no process works on: chunks, jobs, scans, closings, and a missed night.
 
     Also sends the reports that lack reviews and the nights that were not compared, ends the days of uploads,
-    indexes the names of new images, has photos compared with others and with products, new pictures of
-    products embedded, returns judged and models retrained, removes the files of deleted images and what
-    photos of long ago are compared by, and tells of late nights and old work. Idempotent, and cheap when
-    idle. Raises TransientFault if the broker does not answer; the next sweep tries again. `now` is aware, by
+    removes unconfirmed ones, indexes the names of new images, has photos compared with others and with
+    products, new pictures of products embedded, returns judged and models retrained, removes the files of
+    deleted images and what photos of long ago are compared by, and tells of late nights and old work.
+    Idempotent, and cheap when idle. Raises TransientFault if the broker does not answer; the next sweep tries
+    again. `now` is aware, by
     default the present moment.
     """
     now = now or utc_now()
     nights.release_future(context.db)
     chunk_count = _resend_chunks(context)
     uploads.clean_up(context, now)
+    direct_uploads.clean_up(context, now)
     resend_lost_jobs(context, context.settings.resend_seconds)
     scans = runs.interrupted_scans(context.db, context.settings.lease_seconds)
     for request_id, directory in scans:

@@ -368,6 +368,7 @@ FAULTS = [
     Fault("a child of `up` ends again and again", kill_a_child_of_up, tested_on=_SQLITE),
     Fault("a store refuses requests for a while", stores.throttled, places=_S3),
     Fault("bodies end in the middle, responses are lost", stores.cut_off, places=_S3),
+    Fault("a store answers slowly", stores.slow, places=_S3),
     Fault("a store refuses to write", stores.refused_writes, places=_S3),
     Fault("listings are stale", stores.stale_listings, places=_S3),
     Fault("credentials expire in the middle of a run", stores.expired_credentials, places=_S3),

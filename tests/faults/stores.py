@@ -30,6 +30,11 @@ def cut_off(night: Night) -> int:
     return _classified_in_spite_of(night, Faults(cut=0.15, lost=0.1), "cut", "lost")
 
 
+def slow(night: Night) -> int:
+    """Let a fifth of all requests wait two seconds for the first byte, and a fifth of all bodies trickle."""
+    return _classified_in_spite_of(night, Faults(slow=0.2, dripping=0.2), "slow", "dripping", count=150)
+
+
 def refused_writes(night: Night) -> int:
     """Refuse to write into the archive, then allow it: photos are moved later, and none is lost."""
     night.images(100)
@@ -122,11 +127,12 @@ def odd_keys(night: Night) -> int:
     return len(names) + 2
 
 
-def _classified_in_spite_of(night: Night, faults: Faults, *names: str) -> int:
+def _classified_in_spite_of(night: Night, faults: Faults, *names: str, count: int = 400) -> int:
     """Run a night with faults of single requests; return how many were inflicted."""
-    night.images(night.many(400))
+    night.images(night.many(count))
     store = _store(night)
     store.throttled, store.cut, store.lost = faults.throttled, faults.cut, faults.lost
+    store.slow, store.dripping = faults.slow, faults.dripping
     night.start_worker()
     request = night.scan()
     night.finish(request)

@@ -1,6 +1,8 @@
 """Files that are no photos of an intake, in a bucket: reports, models, the spool and downloads."""
 
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+import structlog
 
 from returns_pipeline.classify.bundle import find_bundle
-from returns_pipeline.errors import ConfigFault, ConflictError
+from returns_pipeline.errors import ConfigFault, ConflictError, TransientFault
 from returns_pipeline.host.backup import back_up
 from returns_pipeline.host.restore import restore
 from returns_pipeline.photos.objects import files, profiles
@@ -24,8 +27,10 @@ from returns_pipeline.store import backups, images, runs
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import model_store, models, uploads
 from returns_pipeline.usecases.runs import scan
+from returns_pipeline.usecases.sweep import sweep
 from tests import places
-from tests.objects import contents
+from tests.objects import contents, use
+from tests.s3_proxy import Faults, proxy
 from tests.support import Installation, sent, write_images, write_stub_bundle
 from tests.web import Site, site
 
@@ -147,7 +152,7 @@ def test_models_are_shared_by_a_bucket(sqlite_home: Installation, bucket: str, t
     assert find_bundle(two.settings.models_dir, "stub/2").input.width == 16
 
 
-def test_a_damaged_bundle_is_not_used(sqlite_home: Installation, bucket: str) -> None:
+def test_a_damaged_bundle_is_not_used(sqlite_home: Installation, bucket: str, tmp_path: Path) -> None:
     """Of a bundle whose files do not match, an earlier copy stays; without one, there is no such model."""
     one, two = (_machine(sqlite_home, bucket, name) for name in ("one", "two"))
     ref, _ = models.register(one.settings, one.database, SHIPPED, "shoes", "anna")
@@ -161,11 +166,51 @@ def test_a_damaged_bundle_is_not_used(sqlite_home: Installation, bucket: str) ->
     assert model_store.find(one.settings, "shoes").file("openvino/model.bin").read_bytes() == whole
     places.write(weights, whole)
     assert model_store.find(two.settings, "shoes").ref == ref
+    models.register(one.settings, one.database, write_stub_bundle(tmp_path / "made").folder, None, "anna")
     for name in contents(bucket, f"models/{ref}"):
         places.remove(folder_of(f"{bucket}/{name}"))
     model_store.refresh(two.settings, now=True)
     with pytest.raises(ConfigFault):
         model_store.find(two.settings, "shoes")
+
+
+def test_an_empty_store_removes_no_copy(
+    sqlite_home: Installation, bucket: str, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the store has no model, or cannot be listed, the copies serve on, and the log warns."""
+    one, two = (_machine(sqlite_home, bucket, name) for name in ("one", "two"))
+    models.register(one.settings, one.database, write_stub_bundle(tmp_path / "made").folder, None, "anna")
+    ref = model_store.find(two.settings, "stub").ref
+    for name in contents(bucket, "models"):
+        places.remove(folder_of(f"{bucket}/{name}"))
+    with structlog.testing.capture_logs() as logs:
+        model_store.refresh(two.settings, now=True)
+    assert [each["event"] for each in logs] == ["models_store_empty"]
+    assert model_store.find(two.settings, "stub").ref == ref
+    with proxy(s3, Faults(expired={"tests"})) as address:
+        use(address, monkeypatch)
+        with pytest.raises(TransientFault):
+            model_store.refresh(two.settings, now=True)
+        model_store.forget()
+        assert model_store.find(two.settings, "stub").ref == ref
+
+
+def test_what_killed_processes_leave_is_removed(
+    sqlite_home: Installation, bucket: str, tmp_path: Path
+) -> None:
+    """Copies go at the next look, drafts after a week, and a bundle that was not published after 30 days."""
+    one = _machine(sqlite_home, bucket, "one")
+    bundle = write_stub_bundle(tmp_path / "made")
+    models.register(one.settings, one.database, bundle.folder, None, "anna")
+    root = one.settings.models_dir
+    for name in (".copy-1", ".aside-copied", ".draft-new", ".draft-old", ".aside-new", ".aside-old"):
+        shutil.copytree(bundle.folder, root / name)
+    (root / ".aside-copied" / model_store.COPIED).write_text("{}")
+    old = time.time() - 31 * 24 * 3600
+    for path in (root / ".draft-old", *(root / ".draft-old").rglob("*"), root / ".aside-old"):
+        os.utime(path, (old, old))
+    model_store.refresh(one.settings, now=True)
+    assert {path.name for path in root.iterdir()} == {".lock", ".aside-new", ".draft-new", "stub"}
 
 
 def test_two_machines_never_publish_one_version(
@@ -234,3 +279,44 @@ def test_a_restore_asks_for_nothing_of_the_bucket(
         f"{bucket}/{key}" for key in contents(bucket, "archive")
     }
     new.close()
+
+
+def test_a_pending_photo_of_a_bucket_is_sent_back(
+    sqlite_home: Installation, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos that a worker moved out of the bucket after the database was copied are pending there again."""
+    home = _installed(sqlite_home, incoming_dir=folder_of(f"{bucket}/in"))
+    came_in = {path.name: path.read_bytes() for path in write_images(tmp_path / "drawn", 5)}
+    for name, content in came_in.items():
+        places.write(folder_of(f"{bucket}/in/{name}"), content)
+    context, queue = home.in_process()
+    run_id = scan(context, "night")
+    save = backups.save
+
+    def save_before_the_night(db: Database, target: Path) -> None:
+        save(db, target)
+        queue.deliver(context)
+
+    monkeypatch.setattr(backups, "save", save_before_the_night)
+    back_up(home.settings, home.database, tmp_path / "backup", with_database=True)
+    assert contents(bucket, "in") == {}
+    shutil.rmtree(home.settings.home)
+    # One photo is in the bucket all the same, another's name is taken.
+    names = sorted(came_in)
+    places.write(folder_of(f"{bucket}/in/{names[0]}"), came_in[names[0]])
+    places.write(folder_of(f"{bucket}/in/{names[1]}"), b"another one")
+
+    new = Installation(home.settings, Database(home.settings.database_url))
+    found = restore(new.settings, new.database, tmp_path / "backup", with_database=True)
+
+    assert (found.kept, found.waiting, found.missing) == (0, 4, [f"{bucket}/in/{names[1]}"])
+    assert contents(bucket, "in") == {f"in/{name}": came_in[name] for name in names} | {
+        f"in/{names[1]}": b"another one"
+    }
+    context, queue = _installed(new, resend_seconds=0).in_process()
+    for _ in range(3):
+        sweep(context)
+        queue.deliver(context)
+    results = {each.name: each.state for each in images.results(new.database, run_id)}
+    assert results == dict.fromkeys(names, "classified") | {names[1]: "quarantined"}
+    new.database.close()

@@ -164,7 +164,7 @@ def test_unfinished_uploads_are_bounded(sqlite_home: Installation, monkeypatch: 
     context, _ = sqlite_home.in_process()
     root = sqlite_home.settings.incoming_dir
     root.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(folder_uploads, "_MOST", 3)
+    monkeypatch.setattr(folder_uploads, "MOST_ARRIVING", 3)
     for number in range(3):
         add_part(context, _upload(bytes([number]) * 10), 0, b"x")
     with pytest.raises(PipelineError, match="unfinished"):

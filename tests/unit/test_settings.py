@@ -8,7 +8,15 @@ import pytest
 from pydantic import ValidationError
 
 from returns_pipeline.errors import ConfigFault
-from returns_pipeline.settings import PREFIX, PROJECT_ROOT, Settings, environment_of, load_settings
+from returns_pipeline.settings import (
+    PREFIX,
+    PROJECT_ROOT,
+    SHIPPED,
+    Settings,
+    environment_of,
+    load_settings,
+    settings_of_home,
+)
 from returns_pipeline.store.database import Database
 
 SECRET = "s3cr3t-Pa55"  # noqa: S105 - must never be shown
@@ -333,3 +341,17 @@ def test_codes_are_read_from_their_names(monkeypatch: pytest.MonkeyPatch) -> Non
     variables = environment_of(settings)
     assert variables[f"{PREFIX}CODES"] == "qr,ean13"
     assert variables[f"{PREFIX}CODE_PATTERN"] == r"https://shop\.example/r/(RMA-[0-9]{8})"
+
+
+@pytest.mark.parametrize("name", ["MODELS_DIR", "MODELS_STORE"])
+def test_a_home_of_its_own_has_no_place_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Neither pictures of products nor a store of models: what is registered there is published nowhere."""
+    monkeypatch.setenv(f"{PREFIX}CATALOGUE_DIR", "s3://returns/catalogue")
+    monkeypatch.setenv(f"{PREFIX}{name}", "s3://returns/models")
+    found = settings_of_home(tmp_path)
+    assert found.catalogue_dir == tmp_path / "catalogue"
+    assert (found.models_store, found.models_dir) == ("", SHIPPED / "models")
+    chosen = settings_of_home(tmp_path, models_dir="s3://other/models", catalogue_dir="s3://other/shop")
+    assert (chosen.models_store, str(chosen.catalogue_dir)) == ("s3://other/models", "s3://other/shop")

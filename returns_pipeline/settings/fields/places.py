@@ -52,7 +52,8 @@ class PlaceSettings(BaseModel):
     object_links: Literal["stream", "presigned"] = Field(
         "stream",
         description="How the web gives photos and reports of an object store to a browser. stream: it sends "
-        "them itself. presigned: it sends an address of the store that works for 5 minutes.",
+        "them itself. presigned: it sends an address of the store that works for 5 minutes; and the page "
+        "Upload sends photos for an intake in a store there.",
     )
     manifest_dir: Path = Field(
         Path(),

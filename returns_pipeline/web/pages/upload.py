@@ -14,7 +14,7 @@ from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.returns import MOST_OF_NUMBER
 from returns_pipeline.records.text import file_name, pathless
 from returns_pipeline.store import fingerprints
-from returns_pipeline.usecases import intake_uploads
+from returns_pipeline.usecases import direct_uploads, intake_uploads
 from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.intake_uploads import Upload
 from returns_pipeline.usecases.jobs import request_job
@@ -22,6 +22,7 @@ from returns_pipeline.usecases.return_evidence import named_return
 from returns_pipeline.web.dependencies import Images, Pipeline
 from returns_pipeline.web.pages.page import Person, form_of, redirect, show, text_of
 from returns_pipeline.web.security.access import Principal, require_csrf_token, require_role
+from returns_pipeline.web.security.headers import policy_for
 from returns_pipeline.web.security.limits import PART
 
 router = APIRouter()
@@ -98,10 +99,11 @@ def _store(
 
 
 def _page(request: Request, context: Context, person: Principal, results: list[_Result]) -> HTMLResponse:
-    settings = context.settings
-    return show(
+    settings, origins = context.settings, direct_uploads.origins(context)
+    page = show(
         request,
         "upload.html",
+        is_direct=bool(origins),
         intakes=[intake.folder.name for intake in settings.every_intake],
         results=results,
         new=sum(result.known is None and not result.fault for result in results),
@@ -109,3 +111,5 @@ def _page(request: Request, context: Context, person: Principal, results: list[_
         part=min(PART, settings.api_max_bytes) // 2,
         can_scan=person.may(Role.OPERATOR),
     )
+    page.headers["Content-Security-Policy"] = policy_for(origins)
+    return page

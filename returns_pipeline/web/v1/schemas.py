@@ -370,6 +370,14 @@ class UploadProgress(_Body):
     done: bool
 
 
+class StoreAddress(_Body):
+    """Where a file is sent by PUT: `url` works for so many seconds. None: it is sent to the web in parts."""
+
+    url: str | None
+    headers: dict[str, str]
+    seconds: int
+
+
 class ImageVerdict(Verdict):
     """What a reviewer says of one image of several."""
 
