@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from returns_pipeline.errors import ConfigFault, ConflictError, RefusedError, TransientFault
+from returns_pipeline.errors import ConfigFault, RefusedError, TransientFault
 from returns_pipeline.photos.intake_rules import UPLOAD_LASTS
 from returns_pipeline.records.places import is_object
 from returns_pipeline.records.uploads import UploadAddress
@@ -69,11 +69,6 @@ def confirm(context: Context, upload: Upload, tag: str) -> Arrival:
     require_small(context, upload, upload.size)
     if not is_object(root):
         raise RefusedError("The intake is a folder.", "Send the photo in parts.")
-    has = arrivals.size_of(root, key)
-    if has is not None and has != upload.size:
-        # The address takes any size; what was not announced is not kept.
-        arrivals.discard(root, key)
-        raise ConflictError("The file arrived with another content.", "Send it again.")
     folder, _, name = target.rpartition("/")
     other = f"{folder}/{beside(name, upload.sha256)}"
     arrivals.take(arrivals.Arrived(root, key, target, other, upload.sha256, upload.size, tag))

@@ -69,7 +69,9 @@ def test_a_confirmed_photo_is_classified(context: Context, bucket: str, tmp_path
     tag = _send(context, upload, content)
     assert _visible(bucket) == {}
     assert list(images.results(context.db, scan(context, "too early"))) == []
+    before = context.photos.requests()
     assert direct_uploads.confirm(context, upload, tag) == (len(content), True)
+    assert context.photos.requests() - before == 6
     assert _visible(bucket) == {path.name: content}
     # The response was lost.
     assert direct_uploads.confirm(context, upload, tag).is_done

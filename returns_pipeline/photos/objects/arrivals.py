@@ -91,27 +91,6 @@ def require_room(root: str) -> None:
         raise too_many_unfinished()
 
 
-def size_of(root: str, key: str) -> int | None:
-    """Return how many bytes of a photo have arrived; None if there is none. Raises TransientFault."""
-    bucket, name = Address.of(f"{root}/{ARRIVING}/{_FILES}/{key}")
-    try:
-        return requests.head(store_of(bucket), name)["size"]
-    except FileNotFoundError:
-        return None
-    except ERRORS as error:
-        raise fault_of(f"{bucket}/{name}", error) from error
-
-
-def discard(root: str, key: str) -> None:
-    """Delete a photo that has arrived and is not wanted. Raises TransientFault."""
-    bucket, name = Address.of(f"{root}/{ARRIVING}/{_FILES}/{key}")
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            requests.delete(store_of(bucket), name)
-    except ERRORS as error:
-        raise fault_of(f"{bucket}/{name}", error) from error
-
-
 def take(photo: Arrived) -> None:
     """Move a photo to its place, within the bucket. Safe to repeat after any interruption.
 
@@ -133,9 +112,13 @@ def _take(store: ObjectStore, name: str, photo: Arrived) -> None:
             raise NotFoundError("The photo has not arrived in the object store.", "Send it again.")
         return  # a request before this one has moved it
     if there != f"{photo.size}-{photo.tag.strip(chr(34))}":
+        if there.partition("-")[0] != str(photo.size):
+            # The address takes any size; what was not announced is not kept.
+            requests.delete(store, name)
         raise _another()
-    target = Address.of(_free(store, photo, there)).key
-    if _identity(store, target) is None:
+    place, is_there = _free(store, photo, there)
+    if not is_there:
+        target = Address.of(place).key
         requests.copy(store, name, target)
         if _identity(store, name) not in {there, None}:
             # The client has written another one meanwhile.
@@ -145,8 +128,8 @@ def _take(store: ObjectStore, name: str, photo: Arrived) -> None:
         requests.delete(store, name)
 
 
-def _free(store: ObjectStore, photo: Arrived, identity: str) -> str:
-    """Return the place of a photo: the wanted one, unless another photo has it."""
+def _free(store: ObjectStore, photo: Arrived, identity: str) -> tuple[str, bool]:
+    """Return the place of a photo, and whether it is there: the wanted one, unless another photo has it."""
     claim = Address.of(photo.claim).key
     is_new = True
     try:
@@ -154,13 +137,17 @@ def _free(store: ObjectStore, photo: Arrived, identity: str) -> str:
     except AlreadyExistsError:
         is_new = False
         if _claimed_by(store, photo) != photo.sha256:
-            return photo.beside
+            return _beside(store, photo)
     found = _identity(store, Address.of(photo.target).key)
     if found is None or found == identity:
-        return photo.target
+        return photo.target, found is not None
     # Some stores give a copy another ETag: of a request that was interrupted only the size is compared.
     is_mine = not is_new and found.partition("-")[0] == str(photo.size)
-    return photo.target if is_mine else photo.beside
+    return (photo.target, True) if is_mine else _beside(store, photo)
+
+
+def _beside(store: ObjectStore, photo: Arrived) -> tuple[str, bool]:
+    return photo.beside, _identity(store, Address.of(photo.beside).key) is not None
 
 
 def _claimed_by(store: ObjectStore, photo: Arrived) -> str | None:
