@@ -17,6 +17,8 @@ demo: .venv/runtime ## Classify the shipped samples, from nothing to a report
 # Twice as many as two cores have: tests often wait for the processes that they start.
 TESTERS ?= 4
 
+# Tests start many processes. Each would compile the package again where this variable is set.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/dev ## Run the tests; they start their own Redis and PostgreSQL
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 

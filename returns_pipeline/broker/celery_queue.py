@@ -52,6 +52,9 @@ class CeleryQueue:
                 expires=_EXPIRES.get(task),
                 # So that a sender learns within seconds, not minutes, that the broker is away.
                 retry_policy={"max_retries": 2, "interval_start": 0.2, "interval_max": 1},
+                # Workers declare their queues. kombu, if the broker refuses a declaration of a sender once,
+                # declares again on another channel and then sends on the closed one: an AttributeError.
+                declare=(),
                 # The outcome of every other task is in the database.
                 ignore_result=task not in _WITH_RESULT,
                 headers=tracing.headers(),

@@ -2,8 +2,8 @@
 
 It is the project's own worker with another classifier. White pixels kill its process, almost white ones
 hang it. FAULT_SECONDS makes it slow for each image; FAULT_LEAK_MB makes it leak memory for each chunk.
-FAULT_STALL is a file: the process that creates it stalls for FAULT_STALL_SECONDS before its first rename, or
-after its first look at an object that it has copied.
+FAULT_STALL is a file: the process that creates it stalls before its first rename, or after its first look at
+an object that it has copied, until there is a file of the same name with the ending .on.
 FAULT_JUDGING is a file: the process that creates it dies while it judges returns. FAULT_MATCHING is one too:
 the process that creates it dies before it stores the first matches of photos, and FAULT_PRODUCTS, before it
 stores the first comparison with a product. FAULT_FEEDS are two, separated
@@ -85,8 +85,9 @@ def _stall_once(source: str) -> None:
         with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8") as stream:
             stream.write(source)
             stream.flush()
-            time.sleep(float(os.environ["FAULT_STALL_SECONDS"]))
-            Path(flag).with_suffix(".over").touch()
+            # The time limit of the task ends a stall that nobody ends.
+            while not Path(flag).with_suffix(".on").exists():
+                time.sleep(0.05)
 
 
 _lock = return_verdicts.lock

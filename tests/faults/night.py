@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
@@ -29,7 +30,7 @@ from returns_pipeline.records.places import folder_of, is_object
 from returns_pipeline.records.runs import RunState, RunSummary
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.settings import PROJECT_ROOT, Settings, load_settings
-from returns_pipeline.store import runs
+from returns_pipeline.store import runs, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases.manifests import import_file
 from tests import places
@@ -152,7 +153,7 @@ class Night:
 
     def finish(self, request_id: str, seconds: float = 400) -> None:
         """Wait until the run is closed, then scan once more for files that a fault left in the intake."""
-        until(lambda: self.closed(request_id) or self.restart_ended(), seconds, self.hint())
+        until(lambda: self.closed(request_id) or self.restart_ended(), seconds, self.hint)
         if digests(self.home.settings.incoming_dir):
             again = self.scan()
             until(lambda: self.closed(again), seconds, "the second scan")
@@ -163,17 +164,22 @@ class Night:
         return False
 
     def hint(self) -> str:
-        """Return the message of a run that does not close."""
-        return f"the run does not close; see {self.home.settings.home / 'logs'}"
+        """Return the message of a run that does not close: its open chunks, the last lines of all logs."""
+        with self.home.database.read() as connection:
+            chunks = sa.select(tables.chunks).where(tables.chunks.c.state != "done")
+            waiting = [str(dict(row)) for row in connection.execute(chunks).mappings()]
+        return "\n".join(["the run does not close; open chunks:", *waiting, self._last_lines()])
 
     def ended(self, worker: subprocess.Popen[bytes]) -> str:
         """Return the message of a worker that ended: its exit code, and the last lines of all logs."""
+        return f"the worker ended with code {worker.returncode}\n{self._last_lines()}"
+
+    def _last_lines(self) -> str:
         logs = sorted((self.home.settings.home / "logs").glob("*.log"))
-        last = (
+        return "\n".join(
             f"{path.name}: " + "\n".join(path.read_text("utf-8", "replace").splitlines()[-12:])
             for path in logs
         )
-        return f"the worker ended with code {worker.returncode}\n" + "\n".join(last)
 
     def audit(self) -> Audit:
         """Compare files, tables, reports, returns and verdicts with the files that came in."""
@@ -302,11 +308,14 @@ def _sweep(home: Installation, ended: threading.Event) -> None:
             continue
 
 
-def until(condition: Callable[[], bool], seconds: float = 240, what: str = "the condition") -> None:
-    """Wait until a condition holds. Raises AssertionError after `seconds`."""
+def until(
+    condition: Callable[[], bool], seconds: float = 240, what: str | Callable[[], str] = "the condition"
+) -> None:
+    """Wait until a condition holds. Raises AssertionError after `seconds`, with `what` or what it returns."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {seconds} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.05)
 
 

@@ -11,6 +11,9 @@ from tests.faults.night import Night, until
 
 #: Seconds of a fault in a full round.
 _SECONDS = 20
+#: Seconds after which the run must be closed. A worker looks again after at most 10 s, a lost chunk is sent
+#: again when its lease of 3 s has ended, and the rest of the run takes some seconds, more on a busy machine.
+_CLOSED_SECONDS = 60
 
 
 def full_redis(night: Night) -> int:
@@ -42,7 +45,7 @@ def _refuse(night: Night, refuse: Callable[[], object], recover: Callable[[], ob
     time.sleep(max(2, _SECONDS * night.scale))
     assert worker.poll() is None, night.ended(worker)
     recover()
-    until(lambda: night.closed(request), 60, night.hint())
+    until(lambda: night.closed(request), _CLOSED_SECONDS, night.hint)
     assert worker.poll() is None, f"the worker ended with code {worker.returncode}"
     night.finish(request)
     return 1

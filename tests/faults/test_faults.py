@@ -24,6 +24,8 @@ CASES = [
 ]
 
 
+# A thread sends the sweeps. Without them a run does not close, and its test would wait in vain.
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "kind", "place"), CASES)
 def test_nothing_is_lost_and_nothing_is_double(fault: Fault, kind: str, place: str, request: Any) -> None:

@@ -73,7 +73,7 @@ def _crowd(night: Night, count: int) -> None:
                 night.queue().send(Task.DELIVER_NOTICES)
         return False
 
-    until(is_closed, 180, night.hint())
+    until(is_closed, 180, night.hint)
 
 
 def _require_once(night: Night, outside: Receiver, copies: int) -> None:

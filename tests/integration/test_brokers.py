@@ -3,7 +3,10 @@
 import json
 import shutil
 import sys
+import threading
+import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +18,7 @@ import pytest
 from returns_pipeline.broker.celery_queue import CeleryQueue, open_queue
 from returns_pipeline.errors import BrokerRefusesFault, TransientFault
 from returns_pipeline.host.embedded import Processes
+from returns_pipeline.records.tasks import CONTROL, Task
 from returns_pipeline.settings import load_settings
 from returns_pipeline.store.database import Database
 from tests.brokers import PASSWORD, QUOTED, Certificates, Server, redis_server, sentinels
@@ -182,6 +186,37 @@ def test_what_redis_refuses_is_named(code: str, plain: Server, tmp_path: Path) -
 def _execute(server: Server, *words: str) -> None:
     client: Any = server.client
     client.execute_command(*words)
+
+
+def test_a_sender_meets_faults_only(plain: Server, tmp_path: Path) -> None:
+    """While Redis refuses and takes messages in turn, a message is sent or refused with a fault of ours."""
+    queue = _queue(tmp_path, f"redis://:{QUOTED}@127.0.0.1:{plain.port}/0")
+    outcomes: Counter[str] = Counter()
+    ended = threading.Event()
+
+    def send() -> None:
+        while not ended.is_set():
+            try:
+                queue.send(Task.SWEEP)
+            except Exception as error:
+                outcomes[type(error).__name__] += 1
+            else:
+                outcomes["sent"] += 1
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for _ in range(40):
+            _execute(plain, "REPLICAOF", "127.0.0.1", "1")
+            time.sleep(0.03)
+            _execute(plain, "REPLICAOF", "NO", "ONE")
+            time.sleep(0.03)
+    finally:
+        ended.set()
+        sender.join()
+        _execute(plain, "REPLICAOF", "NO", "ONE")
+        _execute(plain, "DEL", CONTROL)
+    assert outcomes.keys() == {"sent", "BrokerRefusesFault"}, outcomes
 
 
 def test_a_redis_that_cannot_save_is_named(tmp_path: Path) -> None:

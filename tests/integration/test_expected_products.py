@@ -1,14 +1,9 @@
 """Returns whose product is known are judged by it, on both databases and in real processes."""
 
-import csv
-import re
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -45,14 +40,13 @@ from returns_pipeline.usecases.sweep import sweep
 from tests.returns import actions, details, night, with_returns
 from tests.spaces import write_catalogue, write_space
 from tests.support import LABELS, Installation
-from tests.web import Site, site
 
-_PRODUCTS = 16
+PRODUCTS = 16
 #: Margins of right items as if a desk altered nothing: no right item looks like another one.
-_CLEAR = [0.01] * 100
+CLEAR = [0.01] * 100
 
 
-def _calibrate(db: Database, margins: list[float] = _CLEAR) -> None:
+def calibrate(db: Database, margins: list[float] = CLEAR) -> None:
     """Store what altered pictures measure, so that the verdicts of a tiny catalogue are sure."""
     space = spaces.active(db)
     assert space is not None
@@ -60,7 +54,7 @@ def _calibrate(db: Database, margins: list[float] = _CLEAR) -> None:
     product_calibrations.save(db, space.id, spaces.count(db, space.id), margins)
 
 
-def _label(picture: Path) -> str:
+def label_of(picture: Path) -> str:
     """Return what the stub's model takes a picture for."""
     with Image.open(picture) as image:
         grey = np.asarray(image.convert("L").resize((8, 8), Image.Resampling.BOX), np.float32).mean()
@@ -74,7 +68,7 @@ class Shop:
         """Embed the catalogue."""
         settings = home.settings.model_copy(update={"spaces_dir": folder / "spaces"})
         write_space(settings.spaces_dir)
-        self.folder = write_catalogue(folder / "shop", _PRODUCTS)
+        self.folder = write_catalogue(folder / "shop", PRODUCTS)
         with (self.folder / "products.csv").open("a", encoding="utf-8") as stream:
             stream.write("bare,hat,colour 0,\n")
         self.db = home.database
@@ -84,7 +78,7 @@ class Shop:
         import_path(settings, self.db, self.folder, "ann", ImportOptions({}))
         embedding.begin(self.context)
         self.queue.deliver(self.context)
-        _calibrate(self.db)
+        calibrate(self.db)
 
     @property
     def pipeline(self) -> tuple[Context, InProcessQueue]:
@@ -95,7 +89,7 @@ class Shop:
 
     def announce(self, number: str, product: str | None, shown: str) -> None:
         """Announce a return with the category of the product that its photo will show."""
-        sent = {"number": number, "product": product, "expected": _label(self.picture(shown))}
+        sent = {"number": number, "product": product, "expected": label_of(self.picture(shown))}
         announcing.announce_one(self.context, "ann", sent)
 
     def photo(self, number: str, shown: str, name: str = "") -> None:
@@ -195,7 +189,7 @@ def test_the_verdict_follows_its_facts(shop: Shop) -> None:
 
     (image_id,) = shop.images("R-1")
     bundle_of = cache(lambda name: find_bundle(shop.context.settings.models_dir, name))
-    label = _label(shop.picture("6"))
+    label = label_of(shop.picture("6"))
     for said, following in (("dark", ("mismatch", "reviewed", None)), (label, other)):
         reviews.decide(shop.db, bundle_of, "ann", image_id, said, replaces=shop.review(image_id))
         judging.judge_now(shop.context, bundle_of)
@@ -207,7 +201,7 @@ def test_the_verdict_follows_its_facts(shop: Shop) -> None:
     shop.context.send(Task.JUDGE_RETURNS)
     shop.deliver()
     assert shop.seen("R-1")[0] == (
-        "match" if _label(shop.picture("2")) == _label(shop.picture("6")) else "mismatch"
+        "match" if label_of(shop.picture("2")) == label_of(shop.picture("6")) else "mismatch"
     )
     with shop.db.read() as connection:
         found = connection.execute(sa.select(tables.product_comparisons.c.image)).scalars().all()
@@ -303,7 +297,7 @@ def test_it_is_calibrated_bit_by_bit_and_again_if_the_catalogue_grows(
     embedder = embedding.embedder_of(shop.context, space)
     looks = CatalogueLooks(db, ProductSearch(shop.context.settings, db), space, ())
     current = partial(product_calibration.current, shop.context, space, embedder, looks)
-    assert current().altered == pytest.approx(_CLEAR)
+    assert current().altered == pytest.approx(CLEAR)
     with db.write() as connection:
         connection.execute(sa.delete(tables.product_calibrations))
     assert product_calibrations.begin(db, space.id, 600) == []
@@ -313,11 +307,11 @@ def test_it_is_calibrated_bit_by_bit_and_again_if_the_catalogue_grows(
 
     monkeypatch.setattr(product_calibration, "_AT_ONCE_SECONDS", 600.0)
     measured = current().altered
-    assert (len(measured), list(measured)) == (8 * _PRODUCTS, sorted(measured))
+    assert (len(measured), list(measured)) == (8 * PRODUCTS, sorted(measured))
     assert shop.queue.waiting(Task.COMPARE_RETURNS) == [None]
     monkeypatch.setattr(product_calibration, "_AT_ONCE_SECONDS", 0.0)
     product_calibrations.save(db, space.id, 10, [0.5])
-    for _ in range(8 * _PRODUCTS - 1):
+    for _ in range(8 * PRODUCTS - 1):
         assert current().altered == [0.5]
     assert current().altered == pytest.approx(measured)
 
@@ -346,70 +340,8 @@ def test_a_new_space_compares_again(shop: Shop) -> None:
     embedding.plan(shop.context.settings, shop.db, every=False)
     for chunk_id in embedding.plan(shop.context.settings, shop.db, every=False):
         embedding.embed_chunk(shop.context, chunk_id, "message")
-    _calibrate(shop.db)
+    calibrate(shop.db)
     shop.deliver()
     after = details(shop.db, "R-1")["product"]
     assert after["other"] == before["other"] == "6"
     assert after["likeness"] != before["likeness"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of the products."""
-    return write_catalogue(tmp_path_factory.mktemp("shop"), _PRODUCTS)
-
-
-@pytest.fixture(scope="module")
-def here(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Give a site with real workers whose catalogue is embedded."""
-    spaces_dir = tmp_path_factory.mktemp("spaces")
-    write_space(spaces_dir)
-    with site(tmp_path_factory.mktemp("site"), spaces_dir=spaces_dir, worker_processes=1) as running:
-        assert running.home.json("catalogue", "import", str(folder))["embedding_chunks"] == 1
-        _wait(lambda: spaces.active(running.home.database))
-        _calibrate(running.home.database)
-        yield running
-
-
-def _wait(happened: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := happened()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def test_pages_and_files_show_both_pictures(here: Site, folder: Path) -> None:
-    """The page has the photo, the expected product and the other one; REST and files have the same facts."""
-    photo = folder / "images" / "6.png"
-    sent = {"product": "2", "expected": _label(photo)}
-    assert here.ask("PUT", "/api/v1/returns/R-5", json=sent).ok
-    with photo.open("rb") as stream:
-        assert here.ask("POST", "/predict", files={"file": stream}, data={"return": "R-5"}).ok
-
-    def judged() -> dict[str, Any] | None:
-        found: dict[str, Any] = here.ask("GET", "/api/v1/returns/R-5").json()
-        return found if found["verdict_reason"] == "other product" else None
-
-    facts = _wait(judged)["verdict_detail"]["product"]
-    assert (facts["product"], facts["other"]) == ("2", "6")
-    page = here.page("/returns/R-5").text
-    panel = page.partition('id="compared"')[2].partition("</section>")[0]
-    for address in (f"/images/{facts['image']}/", f"/product-images/{facts['picture']}/"):
-        assert address in panel
-    assert panel.index('/products/2"') < panel.index('/products/6"')
-    assert f"/product-images/{facts['other_picture']}/" in panel
-    assert "altered pictures" in page
-    for address in set(re.findall(r'src="([^"]+thumbnail[^"]*)"', panel)):
-        assert here.ask("GET", address.replace("&amp;", "&")).ok
-
-    (listed,) = here.ask("GET", "/api/v1/returns").json()["returns"]
-    assert (listed["found_product"], listed["likeness"], listed["found_likeness"]) == (
-        "6",
-        facts["likeness"],
-        facts["other_likeness"],
-    )
-    exported = here.ask("GET", "/api/v1/returns/export").text
-    (row,) = csv.DictReader(exported.splitlines())
-    assert (row["product"], row["found_product"], "product 6" in row["reason"]) == ("2", "6", True)
-    assert here.ask("GET", "/api/v1/returns/export?format=xlsx").ok

@@ -1,10 +1,6 @@
 """A notice reaches its receiver at least once, signed, whatever the receiver and the workers do meanwhile."""
 
-import base64
-import hashlib
-import hmac
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,63 +8,27 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pytest
-import requests
 import sqlalchemy as sa
 from pydantic import SecretStr
-from structlog.testing import capture_logs
 
-from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.channels import webhook
-from returns_pipeline.channels.addresses import Address, addresses
 from returns_pipeline.host import doctor
 from returns_pipeline.records.access import Role
-from returns_pipeline.records.notices import Notice, NoticeKind, StoredNotice
+from returns_pipeline.records.notices import NoticeKind
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.settings import PROJECT_ROOT, environment_of
+from returns_pipeline.settings import environment_of
 from returns_pipeline.store import outbox, tables
-from returns_pipeline.store.database import Database, utc_now
+from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import notices
-from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
-from tests.receivers import KEY, SECRET, Receiver, Request, mail_server, receiver
+from tests.notices import address_of, example, is_genuine, tell, told_by
+from tests.receivers import SECRET, Request, mail_server, receiver
 from tests.support import Installation, write_images
 from tests.web import free_port, site
-
-
-def told_by(home: Installation, here: Receiver, **settings: Any) -> tuple[Context, InProcessQueue]:
-    """Return the pipeline in this process with a receiver as its only address."""
-    context, queue = home.in_process()
-    return replace(context, settings=here.of(context.settings, **settings)), queue
-
-
-def tell(database: Database, *causes: str) -> None:
-    """Add a notice for each cause."""
-    found = [Notice(each, NoticeKind.RUN_FINISHED, f"{each} is finished.", {"run": 1}) for each in causes]
-    outbox.add_alone(database, found)
-
-
-def example(uid: str = "msg_1") -> StoredNotice:
-    """Return a notice that is in no database."""
-    return StoredNotice(1, uid, NoticeKind.TEST, utc_now(), "This is a test.", {})
-
-
-def address_of(context: Context) -> Address:
-    """Return the only address of the settings."""
-    (found,) = addresses(context.settings).values()
-    return found
-
-
-def is_genuine(request: Request) -> bool:
-    """Verify a signature as the specification of Standard Webhooks describes it."""
-    content = f"{request.uid}.{request.headers['webhook-timestamp']}.".encode() + request.body
-    digest = base64.b64encode(hmac.new(KEY, content, hashlib.sha256).digest()).decode()
-    return request.headers["webhook-signature"] == f"v1,{digest}"
 
 
 def test_a_finished_run_is_told_once_and_signed(home: Installation) -> None:
@@ -337,30 +297,6 @@ def test_a_mail_arrives_through_apprise(sqlite_home: Installation) -> None:
     assert delivery.delivered_at
 
 
-def test_no_secret_is_in_the_log_the_database_or_the_answers(
-    sqlite_home: Installation, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Neither the path of a webhook, which may be a token, nor a password of Apprise is written anywhere."""
-    mail = f"mailto://user:pa55word@127.0.0.1:{free_port()}?to=desk@example.com&from=a@example.com"
-    with receiver() as here, capture_logs() as logs:
-        context, _ = told_by(sqlite_home, here, apprise=SecretStr(mail))
-        here.status = 500
-        tell(sqlite_home.database, "one")
-        notices.deliver(context)
-    assert [line["event"] for line in logs if line["event"] == "notice_not_delivered"] * 2
-    with sqlite_home.database.read() as connection:
-        rows = connection.execute(sa.select(tables.deliveries)).all()
-    assert len(rows) == 2
-    written = f"{logs}{rows}{address_list(context)}{''.join(capfd.readouterr())}"
-    for secret in ("t0ken", "pa55word", SECRET):
-        assert secret not in written
-
-
-def address_list(context: Context) -> str:
-    """Return how the addresses look in a traceback."""
-    return repr(addresses(context.settings))
-
-
 def test_notify_test_shows_what_each_address_answered(sqlite_home: Installation) -> None:
     """It sends to all of them now, and fails if one does not take it; without any address it says so."""
     with receiver() as good, receiver() as bad:
@@ -379,61 +315,6 @@ def test_notify_test_shows_what_each_address_answered(sqlite_home: Installation)
     done = sqlite_home.run("notify", "test")
     assert done.returncode == 3
     assert "RETURNS_WEBHOOKS" in done.stderr
-
-
-def test_the_receiver_of_the_pages_verifies_signatures(sqlite_home: Installation, tmp_path: Path) -> None:
-    """The program in docs/notices.md accepts a genuine notice once, and refuses a forged and an old one."""
-    page = (PROJECT_ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    port, output = free_port(), tmp_path / "output"
-    with output.open("w") as stream:
-        running = subprocess.Popen(
-            [sys.executable, "-c", program, str(port)],
-            env={**os.environ, "RETURNS_WEBHOOK_SECRET": SECRET},
-            stdout=stream,
-            stderr=subprocess.DEVNULL,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        settings = sqlite_home.settings.model_copy(
-            update={"webhooks": SecretStr(url), "webhook_secret": SecretStr(SECRET)}
-        )
-        (address,) = addresses(settings).values()
-        deadline = time.monotonic() + 30
-        while not webhook.send(address, example()).is_delivered:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert webhook.send(address, example()).is_delivered
-        assert webhook.send(replace(address, keys=(b"another key",)), example("msg_2")).text[:8] == "HTTP 401"
-        old = {"webhook-id": "a", "webhook-timestamp": "1", "webhook-signature": "v1,x"}
-        assert requests.post(url, b"{}", headers=old, timeout=10).status_code == 401
-    finally:
-        running.kill()
-        running.wait()
-    assert output.read_text().splitlines() == ["test This is a test."]
-
-
-def test_two_secrets_sign_so_that_one_can_be_replaced(sqlite_home: Installation) -> None:
-    """Each of several secrets has its signature in the header."""
-    from returns_pipeline.settings.notices import new_secret
-
-    with receiver() as here:
-        both = SecretStr(f"{new_secret(b'2' * 32)}, {SECRET}")
-        context, _ = told_by(sqlite_home, here, webhook_secret=both)
-        assert webhook.send(address_of(context), example()).is_delivered
-    (request,) = here.requests
-    signatures = request.headers["webhook-signature"].split(" ")
-    assert len(signatures) == 2
-    assert is_genuine(Request({**request.headers, "webhook-signature": signatures[1]}, request.body))
-
-
-def test_a_moment_is_in_utc_and_names_stay_readable() -> None:
-    """The body is UTF-8 JSON with an aware moment."""
-    notice = example()._replace(text="Schöne Schuhe 鞋")
-    body = webhook.payload(notice)
-    assert "Schöne Schuhe 鞋".encode() in body
-    moment = datetime.fromisoformat(re.findall(rb'"timestamp":"([^"]+)"', body)[0].decode())
-    assert moment.utcoffset() == timedelta()
 
 
 def test_rest_and_the_first_page_say_what_was_not_delivered(tmp_path: Path) -> None:

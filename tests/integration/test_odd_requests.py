@@ -172,3 +172,39 @@ def test_no_odd_header_is_an_internal_error(here: Site) -> None:
         for path in ("/process_batch", "/login", "/api/v1/models/stub/rollback"):
             client.send("POST", path, b'{"images": []}', {name: value})
     assert not client.odd, "\n".join(client.odd)
+
+
+def test_no_route_ignores_a_parameter(here: Site) -> None:
+    """An unknown parameter is 422, and the sentence lists those of the route, as the document does."""
+    for path, methods in here.ask("GET", "/openapi.json").json()["paths"].items():
+        for method, described in methods.items():
+            address = re.sub(r"\{[^}]*\}", "1", path)
+            known = [each["name"] for each in described.get("parameters", ()) if each["in"] == "query"]
+            for query in ("?detial=1", f"?{known[0]}=1&fbclid=a" if known else "?fbclid"):
+                answer = here.ask(method.upper(), address + query)
+                assert answer.status_code == 422, (method, path, answer.text)
+                assert "There is no parameter" in answer.json()["error"]
+                listed = f"are: {', '.join(known)}." if known else "no parameters"
+                assert listed in answer.json()["advice"], (method, path)
+
+
+def test_an_unknown_field_of_a_body_is_refused(here: Site) -> None:
+    """The sentence lists the fields of the body."""
+    answer = here.ask("POST", "/api/v1/models/stub/1/promote", json={"resaon": "better"})
+    assert answer.status_code == 422
+    assert "`resaon`" in answer.json()["error"]
+    assert "reason, force" in answer.json()["advice"]
+
+
+def test_a_page_opens_with_the_parameters_that_a_mail_program_adds(here: Site) -> None:
+    """The reader of a link cannot remove them."""
+    for path in ("/", "/runs", "/review", "/try", "/models", "/login", "/docs"):
+        assert here.page(f"{path}?utm_source=mail&fbclid=1").status_code == 200, path
+
+
+def test_an_id_out_of_bounds_is_invalid_and_an_unknown_one_missing(here: Site) -> None:
+    """No id reaches a database column that cannot hold it: 422; an id that no row has is 404."""
+    for path, end in (("runs", 2**31), ("images", 2**63)):
+        for number, status in ((0, 422), (end, 422), (end - 1, 404)):
+            for address in (f"/api/v1/{path}/{number}", f"/{path}/{number}"):
+                assert here.ask("GET", address).status_code == status, address

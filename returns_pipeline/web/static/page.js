@@ -31,6 +31,8 @@ document.addEventListener("keydown", (event) => {
   const target = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target || target.closest("[hidden]")) return;
   event.preventDefault();
+  // A button that does not work yet does nothing, so the press does not count as the first of two.
+  if (target.disabled) return;
   // A second press so soon was meant for the photo before, which another page showed.
   const since = Date.now() - Number(sessionStorage.getItem("pressed"));
   if (since >= 0 && since < 200) return;

@@ -8,7 +8,7 @@ from returns_pipeline.records.reviews import ReviewAction
 from returns_pipeline.usecases import review_grid, reviews
 from returns_pipeline.web.dependencies import Db, ImageId, Reviewer, Viewer, Web
 from returns_pipeline.web.queries.review_scopes import ScopeInAddress, scope_in_address
-from returns_pipeline.web.v1.schemas import (
+from returns_pipeline.web.v1.review_schemas import (
     Next,
     Reviewed,
     ReviewedMany,

@@ -6,25 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from returns_pipeline.errors import RefusedError
 from returns_pipeline.records.images import ImageResult
 from returns_pipeline.records.jobs import JobKind
 from returns_pipeline.records.models import ModelStage
 from returns_pipeline.records.predictions import Decision, StoredPrediction
-from returns_pipeline.records.reviews import ReviewAction, ReviewKind, ReviewOutcome, ReviewTask
 from returns_pipeline.records.runs import RunKind, RunState, RunSummary
 from returns_pipeline.records.text import pathless
 from returns_pipeline.report.columns import Output, as_dict, columns_of
 from returns_pipeline.usecases.models import MOST_REASON, Version
-from returns_pipeline.usecases.review_grid import MOST_TOGETHER
 from returns_pipeline.web.v1.matches import Match
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A body that nothing changes."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class Run(_Body):
+class Run(Body):
     """One run with its counts of images."""
 
     id: int
@@ -72,14 +71,14 @@ class Run(_Body):
         )
 
 
-class Runs(_Body):
+class Runs(Body):
     """A page of runs; `next` is the cursor of the next page."""
 
     runs: list[Run]
     next: str | None
 
 
-class RunsVersion(_Body):
+class RunsVersion(Body):
     """A text that changes when a run begins or ends."""
 
     version: str
@@ -94,9 +93,9 @@ def _image_fields() -> dict[str, Any]:
 
 
 if TYPE_CHECKING:
-    _ImageFields = _Body
+    _ImageFields = Body
 else:
-    _ImageFields = create_model("_ImageFields", __base__=_Body, **_image_fields())
+    _ImageFields = create_model("_ImageFields", __base__=Body, **_image_fields())
 
 
 class Image(_ImageFields):
@@ -108,14 +107,14 @@ class Image(_ImageFields):
         return cls(**as_dict(Output.REST, image))
 
 
-class ImageTotal(_Body):
+class ImageTotal(Body):
     """A number of images: exact, or at least this many."""
 
     total: int
     total_is_exact: bool
 
 
-class Images(_Body):
+class Images(Body):
     """A page of images; `next` is the cursor of the next page."""
 
     images: list[Image]
@@ -126,14 +125,14 @@ class Images(_Body):
     )
 
 
-class DeletedImages(_Body):
+class DeletedImages(Body):
     """What a deletion did."""
 
     images: list[int] = Field(description="The deleted images: all that were made of the same file.")
     files_left: int = Field(description="Files that could not be removed yet; the program tries again.")
 
 
-class ModelPrediction(_Body):
+class ModelPrediction(Body):
     """The prediction of one version of a model; `top` holds label indices and probabilities."""
 
     model: str
@@ -180,7 +179,7 @@ class SimilarImage(Image):
         return cls(**as_dict(Output.REST, image), similarity=similarity)
 
 
-class ImageExplanation(_Body):
+class ImageExplanation(Body):
     """What the model looked at, as rows of numbers from 0 to 255 over the whole image; similar returns."""
 
     image: int
@@ -188,7 +187,7 @@ class ImageExplanation(_Body):
     similar: list[SimilarImage]
 
 
-class Model(_Body):
+class Model(Body):
     """One version of a model; `fault` says why its bundle cannot be read."""
 
     name: str
@@ -213,13 +212,13 @@ class Model(_Body):
         )
 
 
-class Models(_Body):
+class Models(Body):
     """Every version of every model."""
 
     models: list[Model]
 
 
-class Promotion(_Body):
+class Promotion(Body):
     """The active version and the one before; `remark` compares their accuracies."""
 
     active: str
@@ -227,7 +226,7 @@ class Promotion(_Body):
     remark: str
 
 
-class JobStatus(_Body):
+class JobStatus(Body):
     """A scan or a retry that was requested, its state, and its run once there is one."""
 
     id: str
@@ -239,7 +238,7 @@ class JobStatus(_Body):
     error: str | None
 
 
-class HistoryEvent(_Body):
+class HistoryEvent(Body):
     """One step of an image: received, predicted, finished, moved, accept, correct, skip or undo.
 
     `who` is a person or a model; `detail` is a label, an outcome, a state, `archive` or `quarantine`.
@@ -251,94 +250,10 @@ class HistoryEvent(_Body):
     detail: str
 
 
-class History(_Body):
+class History(Body):
     """What happened to an image, oldest first."""
 
     events: list[HistoryEvent]
-
-
-class ReviewImage(_Body):
-    """An image to review, with the five best labels and all labels that can be chosen.
-
-    `kind` is null for an image that is not in the queue, `review` before the first review. `label`,
-    `probability` and `main_category` are null without a prediction.
-    """
-
-    image: int
-    run: int
-    name: str
-    kind: ReviewKind | None
-    model: str
-    label: str | None
-    probability: float | None
-    main_category: str | None
-    review: int | None
-    top: list[tuple[str, float]]
-    labels: list[str]
-
-    @classmethod
-    def of(cls, task: ReviewTask) -> "ReviewImage":
-        """Return an image to review."""
-        return cls.model_validate(
-            {
-                "image": task.image_id,
-                "run": task.run_id,
-                "name": task.name,
-                "kind": task.kind,
-                "model": task.model,
-                "label": task.label,
-                "probability": task.probability,
-                "main_category": task.main_label,
-                "review": task.review_id,
-                "top": task.top,
-                "labels": task.labels,
-            }
-        )
-
-
-class Next(_Body):
-    """The next image to review; null if none waits for this reviewer."""
-
-    item: ReviewImage | None
-
-
-class Reviewed(_Body):
-    """What was stored, and the next image of the queue."""
-
-    action: ReviewAction
-    item: ReviewImage | None
-
-
-class TakenBack(_Body):
-    """What an undo took back: the images, and the image that the caller holds again, if it was queued."""
-
-    action: ReviewAction
-    images: list[int]
-    item: ReviewImage | None
-
-
-class ReviewTotals(_Body):
-    """How many images wait, and how often the model was right in those that were reviewed."""
-
-    waiting: int
-    doubts: int
-    doubts_right: int
-    audits: int
-    audits_right: int
-
-
-class Verdict(BaseModel):
-    """What a reviewer says of an image: a label, or an outcome without a label.
-
-    `outcome` is `none_of_these`, `unreadable`, `retake` or one of RETURNS_REVIEW_OUTCOMES. `replaces` is the
-    id of another person's review that this one replaces; without it, such a review is refused.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    label: str | None = Field(None, max_length=100)
-    outcome: str = Field(ReviewOutcome.LABEL, max_length=40)
-    replaces: int | None = Field(None, ge=1, lt=2**63)
 
 
 class FileDigests(BaseModel):
@@ -349,7 +264,7 @@ class FileDigests(BaseModel):
     sha256: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(max_length=500)
 
 
-class KnownFile(_Body):
+class KnownFile(Body):
     """A file that came in before: its newest image, and when that came in."""
 
     sha256: str
@@ -357,66 +272,25 @@ class KnownFile(_Body):
     received_at: datetime
 
 
-class KnownFiles(_Body):
+class KnownFiles(Body):
     """Files that came in before."""
 
     known: list[KnownFile]
 
 
-class UploadProgress(_Body):
+class UploadProgress(Body):
     """How many bytes of a file have arrived; `done`: the file is complete and in the intake."""
 
     offset: int
     done: bool
 
 
-class StoreAddress(_Body):
+class StoreAddress(Body):
     """Where a file is sent by PUT: `url` works for so many seconds. None: it is sent to the web in parts."""
 
     url: str | None
     headers: dict[str, str]
     seconds: int
-
-
-class ImageVerdict(Verdict):
-    """What a reviewer says of one image of several."""
-
-    image: int = Field(ge=1, lt=2**63)
-
-
-class Verdicts(BaseModel):
-    """What a reviewer says of several images, each named once."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reviews: list[ImageVerdict] = Field(min_length=1, max_length=MOST_TOGETHER)
-
-
-class VerdictResult(_Body):
-    """What became of one image: `error` and `advice` say why it was refused, and are empty otherwise."""
-
-    image: int
-    result: Literal["accepted", "corrected", "refused"]
-    error: str
-    advice: str
-
-    @classmethod
-    def of(cls, image_id: int, done: ReviewAction | RefusedError) -> "VerdictResult":
-        """Return what became of an image."""
-        if isinstance(done, RefusedError):
-            return cls(image=image_id, result="refused", error=done.shown_message, advice=done.shown_advice)
-        result: Literal["accepted", "corrected"] = "accepted" if done is ReviewAction.ACCEPT else "corrected"
-        return cls(image=image_id, result=result, error="", advice="")
-
-
-class ReviewedMany(_Body):
-    """The result of each image, in the order of the request.
-
-    `batch` is the same for the actions that were stored, which one undo takes back; null if none was.
-    """
-
-    batch: str | None
-    results: list[VerdictResult]
 
 
 class Reason(BaseModel):
