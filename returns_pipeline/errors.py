@@ -3,7 +3,7 @@
 # The names of faults need no suffix "Error".
 # ruff: noqa: N818
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from returns_pipeline.languages import N_, Words, gettext, retold
@@ -142,6 +142,15 @@ class NotFoundError(RefusedError):
     """A request for something that does not exist."""
 
     http_status = 404
+
+
+class RowsRemovedError(NotFoundError):
+    """A request for a photo whose row was removed with those of its run; `runs` are those it may have had."""
+
+    def __init__(self, message: str, advice: str, *, runs: Sequence[int], image: int) -> None:
+        """Take the runs beside the fields of the sentences."""
+        super().__init__(message, advice, image=image)
+        self.runs = runs
 
 
 class GoneError(RefusedError):

@@ -172,7 +172,10 @@ class Event(NamedTuple):
 
 
 class ReviewCounts(NamedTuple):
-    """How many images wait for a review; how many were reviewed, and for how many the model was right."""
+    """How many images wait for a review; how many were reviewed, and for how many the model was right.
+
+    Counted up to a limit, of the newest reviews.
+    """
 
     waiting: int
     doubts: int

@@ -4,7 +4,6 @@ import os
 import select
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,25 +16,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from returns_pipeline.errors import ConfigFault, TransientFault
 from returns_pipeline.languages import N_
 from returns_pipeline.settings.places import sqlite_file
-from returns_pipeline.store import checkpoints
+from returns_pipeline.store import checkpoints, sqlite_connections
 from returns_pipeline.store.checkpoints import Checkpoints, QuickReads
 from returns_pipeline.store.compatibility import is_compatible
 from returns_pipeline.store.tables import metadata
 
-_BUSY_SECONDS = 30
-#: Page cache of each connection to SQLite, KiB: for the pages of one transaction, because a commit of another
-#: process empties it. Files come in blocks of sorted names, so those of a chunk are near each other in the
-#: index of the intake. The process that closes a run has two connections.
-_CACHE_KIB = 12 * 1024
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 #: Where Alembic keeps the revision of a database.
 _VERSION_TABLE = "alembic_version"
 _VERSION: sa.Select[str] = sa.select(sa.column("version_num", sa.String)).select_from(
     sa.table(_VERSION_TABLE)
 )
-#: Seconds between two attempts to take SQLite's write lock. SQLite itself waits up to 0.1 s, and meanwhile
-#: others take the lock again and again.
-_LOCK_PAUSE = 0.001
 #: Parameters of a connection to PostgreSQL beside those of the URL.
 _CONNECT = {"connect_timeout": 10}
 #: Execution options of a transaction that writes.
@@ -60,11 +51,9 @@ class Database:
             self.url = self.url.set(drivername="postgresql+psycopg")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._engine = sa.create_engine(self.url, connect_args={"timeout": _BUSY_SECONDS})
+            self._engine = sqlite_connections.engine(self.url, self._reads_once)
             self._checkpoints = Checkpoints(self.url.database or "")
             self._quick = QuickReads(self.url.database or "")
-            sa.event.listen(self._engine, "connect", _open_sqlite)
-            sa.event.listen(self._engine, "begin", _begin_sqlite)
         else:
             self._engine = sa.create_engine(self.url, pool_size=2, connect_args=_CONNECT)
             sa.event.listen(self._engine, "connect", _open_postgresql)
@@ -101,6 +90,22 @@ class Database:
                 yield
             finally:
                 self._shared.connection = before
+
+    @contextmanager
+    def reading_once(self) -> Iterator[None]:
+        """Let the transactions of this thread in the block keep few pages in the memory of this process.
+
+        For long work that reads each row once. PostgreSQL keeps none here.
+        """
+        before = self._reads_once()
+        self._shared.reads_once = True
+        try:
+            yield
+        finally:
+            self._shared.reads_once = before
+
+    def _reads_once(self) -> bool:
+        return getattr(self._shared, "reads_once", False)
 
     @contextmanager
     def write(self, *, lasting: bool = False, repeated: bool = False) -> Iterator[sa.Connection]:
@@ -342,45 +347,3 @@ def _require_open(driver: Any, record: Any, _proxy: Any) -> None:
     # An open connection has nothing to read before its next statement.
     if socket.poll(0):
         raise sa.exc.DisconnectionError
-
-
-def _open_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the "begin" listener starts transactions
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        # Without WAL, a power failure could lose commits out of order.
-        raise sqlite3.OperationalError("SQLite needs a local disk here, for its write-ahead log")
-    for pragma in (
-        "foreign_keys = ON",
-        f"cache_size = -{_CACHE_KIB}",
-        "synchronous = NORMAL",
-        f"wal_autocheckpoint = {checkpoints.LONGEST}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # Every write needs these statements, and through SQLAlchemy they cost ten times as much.
-    driver: Any = connection.connection.driver_connection
-    if not connection.get_execution_options().get("returns_writes"):
-        driver.execute("BEGIN")
-        return
-    until = time.monotonic() + _BUSY_SECONDS
-    driver.execute("PRAGMA busy_timeout = 0")
-    try:
-        while not _has_lock(driver, until):
-            time.sleep(_LOCK_PAUSE)
-    finally:
-        driver.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
-
-
-def _has_lock(driver: sqlite3.Connection, until: float) -> bool:
-    """Try to begin a transaction that has the write lock. Raises sqlite3's OperationalError after `until`."""
-    try:
-        driver.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-        if not is_busy or time.monotonic() > until:
-            raise
-        return False
-    return True

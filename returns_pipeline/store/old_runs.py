@@ -185,3 +185,22 @@ def is_leaving(db: Database, run_id: int) -> bool:
     query = sa.select(runs.c.rows_leaving_at).where(runs.c.id == run_id)
     with db.read() as connection:
         return connection.execute(query).scalar() is not None
+
+
+def runs_of_removed(db: Database, image_id: int) -> Sequence[int]:
+    """Return the runs that an image without a row may have had, two at most; none if it had no such run.
+
+    Ids grow as photos come in, so they are runs without rows between those of the images before and after it.
+    """
+    before = sa.select(images.c.run_id).where(images.c.id < image_id).order_by(images.c.id.desc()).limit(1)
+    after = sa.select(images.c.run_id).where(images.c.id > image_id).order_by(images.c.id).limit(1)
+    first = sa.func.coalesce(before.scalar_subquery(), 0)
+    query = (
+        sa.select(runs.c.id)
+        # Without an image after it, there has never been one with this id.
+        .where(runs.c.id >= first, runs.c.id <= after.scalar_subquery(), runs.c.rows_removed_at.is_not(None))
+        .order_by(runs.c.id)
+        .limit(2)
+    )
+    with db.read() as connection:
+        return connection.execute(query).scalars().all()

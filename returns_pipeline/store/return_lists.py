@@ -30,6 +30,8 @@ from returns_pipeline.store.tables import images, return_events, returns
 
 #: A total is counted up to this number.
 MOST_COUNTED = 10_000
+#: The open returns of each verdict are counted up to this number: each first page counts them.
+MOST_OPEN = 5_000
 #: Returns that are read together for an export.
 _TOGETHER = 1000
 
@@ -112,15 +114,33 @@ def count(db: Database, wanted: ReturnFilter) -> tuple[int, bool]:
     return total, False
 
 
-def open_counts(db: Database) -> dict[str | None, int]:
-    """Return how many returns no person has decided, by verdict; those of None wait for their photos."""
-    query = (
-        sa.select(returns.c.verdict, sa.func.count())
-        .where(returns.c.decision.is_(None))
-        .group_by(returns.c.verdict)
+def open_counts(db: Database, most: int = MOST_OPEN) -> dict[str | None, int]:
+    """Return how many returns no person has decided, by verdict; those of None wait for their photos.
+
+    Those of each verdict are counted up to `most`; a verdict without any is left out.
+    """
+    kinds = [sa.literal(str(each)).label("verdict") for each in WORST_FIRST if each]
+    each_kind = sa.union_all(*map(sa.select, kinds)).subquery()
+    query = sa.union_all(
+        sa.select(each_kind.c.verdict, _count_open(returns.c.verdict == each_kind.c.verdict, most)),
+        sa.select(sa.null(), _count_open(returns.c.verdict.is_(None), most)),
     )
     with db.read() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        return {verdict: total for verdict, total in connection.execute(query) if total}
+
+
+def _count_open(condition: sa.ColumnElement[bool], most: int) -> sa.ScalarSelect[int]:
+    """Return the number of open returns that fulfil a condition on the verdict, up to `most`."""
+    # In order, because PostgreSQL may read the whole table for rows in any order.
+    some = (
+        sa.select(returns.c.id)
+        .where(condition, returns.c.decision.is_(None))
+        .order_by(returns.c.verdict, returns.c.id)
+        .limit(most)
+        .correlate_except(returns)
+        .subquery()
+    )
+    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
 
 
 def of_product(db: Database, product_id: str, limit: int) -> Sequence[ListedReturn]:

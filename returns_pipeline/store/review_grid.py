@@ -16,7 +16,7 @@ from returns_pipeline.store.reviews import LAST
 from returns_pipeline.store.tables import HELD, WAITING, embeddings, images, predictions, reviews, runs
 
 #: Waiting images that are counted by label: the least sure ones.
-_MOST_COUNTED = 20_000
+_MOST_COUNTED = 10_000
 #: Chunks whose embeddings are read: at most 9 MB for the largest chunks.
 _MOST_CHUNKS = 60
 #: Condition: the image was neither skipped nor put aside.
@@ -35,7 +35,7 @@ _PREDICTED = images.join(runs, runs.c.id == images.c.run_id).join(predictions, P
 def waiting_by_label(db: Database, who: str, scope: ReviewScope) -> list[tuple[str, int]]:
     """Return how many images of a scope wait for this reviewer, by predicted label, most first.
 
-    Counts the 20,000 least sure ones. The label of the scope is not used.
+    Counts the 10,000 least sure ones. The label of the scope is not used.
     """
     some = (
         sa.select(reviews.c.image_id, reviews.c.run_id)
@@ -56,6 +56,8 @@ def waiting_by_label(db: Database, who: str, scope: ReviewScope) -> list[tuple[s
     labels = (
         sa.select(predicted.label("label"))
         .select_from(some.join(runs, runs.c.id == some.c.run_id))
+        # With a limit, a label is found once for each image, and not again for each use of it.
+        .limit(_MOST_COUNTED)
         .subquery()
     )
     count = sa.func.count()

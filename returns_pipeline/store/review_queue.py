@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,13 +11,26 @@ from returns_pipeline.records.reviews import ReviewCounts, ReviewItem, ReviewKin
 from returns_pipeline.store.clocks import has_ended
 from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.joins import PREDICTION_OF_RUN, RUNS_WITH_MODEL
-from returns_pipeline.store.tables import HELD, WAITING, images, model_versions, predictions, reviews, runs
+from returns_pipeline.store.tables import (
+    DONE,
+    HELD,
+    WAITING,
+    images,
+    model_versions,
+    predictions,
+    reviews,
+    runs,
+)
 
 #: Two multipliers and a prime. The selection of audits and their places in the queue look random and are
 #: repeatable.
 _CHOOSE, _PLACE, _PRIME = 48_271, 69_621, 1_000_003
 #: The scope of the whole queue.
 EVERYTHING = ReviewScope()
+#: Waiting images are counted up to this number.
+MOST_COUNTED = 10_000
+#: Of each kind, so many of the newest reviews say how often the model is right.
+NEWEST_REVIEWS = 5_000
 #: The longest time that an image is held for a reviewer.
 MOST_HOLD_SECONDS = 300.0
 
@@ -221,21 +233,28 @@ def waiting(db: Database, most: int | None = None) -> int:
         return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
 
-def counts(db: Database) -> ReviewCounts:
-    """Return how many images wait, and how often the model was right in those that were reviewed."""
-    done = reviews.c.reviewed_at.is_not(None)
-    audit = reviews.c.kind == ReviewKind.AUDIT
+def counts(db: Database, most: int = MOST_COUNTED, newest: int = NEWEST_REVIEWS) -> ReviewCounts:
+    """Return how many images wait, and how often the model was right in the newest that were reviewed.
+
+    Those that wait are counted up to `most`; the reviews are the `newest` ones of each kind.
+    """
+    # In order, because PostgreSQL may read the whole table for rows in any order.
+    waiting_ones = sa.select(reviews.c.rank).where(WAITING).order_by(reviews.c.rank).limit(most)
+    parts: list[sa.Subquery] = [sa.select(sa.func.count()).select_from(waiting_ones.subquery()).subquery()]
     # Images that a person chose say nothing about how often the model is right.
-    doubt = reviews.c.kind.not_in([ReviewKind.AUDIT, ReviewKind.MARKED])
-    right = reviews.c.was_right.is_(True)
-
-    def count(*conditions: Any) -> Any:
-        return sa.func.count().filter(sa.and_(*conditions))
-
+    for kind in (ReviewKind.DOUBT, ReviewKind.AUDIT):
+        done = (
+            sa.select(reviews.c.was_right)
+            .where(DONE, reviews.c.kind == kind)
+            .order_by(reviews.c.reviewed_at.desc())
+            .limit(newest)
+            .subquery()
+        )
+        right = sa.func.count().filter(done.c.was_right)
+        parts.append(sa.select(sa.func.count(), right).select_from(done).subquery())
+    query = sa.select(*(column for part in parts for column in part.c))
+    source: sa.FromClause = parts[0]
+    for part in parts[1:]:
+        source = source.join(part, sa.true())
     with db.read() as connection:
-        row = connection.execute(
-            sa.select(
-                count(done, doubt), count(done, doubt, right), count(done, audit), count(done, audit, right)
-            ).select_from(reviews)
-        ).one()
-    return ReviewCounts(waiting(db), *map(int, row))
+        return ReviewCounts(*map(int, connection.execute(query.select_from(source)).one()))

@@ -33,6 +33,13 @@ _JOINS = {
     predictions: PREDICTION_OF_RUN,
     review_changes: REVIEW_OF_IMAGE,
 }
+#: The same as REVIEW_OF_IMAGE, for the reviews of a person in the order of their images. Of two equal columns
+#: PostgreSQL expects one row, and so reads and sorts all of that person's reviews for a page; of a CASE it
+#: expects half of the rows.
+_REVIEW_BY_IMAGE = sa.and_(
+    review_changes.c.image_id == images.c.id,
+    sa.case((REVIEW_OF_IMAGE, sa.true()), else_=sa.false()),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,9 @@ class Conditions:
         source: sa.FromClause = images
         needed = self.tables.union(joined)
         for table, condition in _JOINS.items():
-            if table in needed:
+            if table is review_changes and self.order is review_changes.c.image_id:
+                source = source.join(table, _REVIEW_BY_IMAGE)
+            elif table in needed:
                 source = source.join(table, condition)
         query = sa.select(*columns).select_from(source).where(*self.terms)
         # Both columns are the same number. A join reads the range of each, and no more.
@@ -103,7 +112,6 @@ def of(connection: sa.Connection, wanted: Search, also: Filter) -> Conditions:
         found = _add(
             found,
             _one_of(review_changes.c.who, wanted.reviewers),
-            review_changes.c.image_id == images.c.id,
             tables=(review_changes,),
             order=review_changes.c.image_id,
         )

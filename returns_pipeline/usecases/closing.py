@@ -79,11 +79,12 @@ def close_run(context: Context, run_id: int) -> None:
 
 def _count(context: Context, summary: RunSummary) -> None:
     """Count the photos and the seconds of a run that closes, and queue its photos for reviews."""
-    run_statistics.count_labels(context.db, summary.id)
-    run_statistics.add_stages(context.db, summary.id)
-    if summary.kind is not RunKind.ADHOC:
-        review_queue.enqueue(context.db, summary.id, context.settings.audit_share)
-        run_predictions.count(context.db, summary.id)
+    with context.db.reading_once():
+        run_statistics.count_labels(context.db, summary.id)
+        run_statistics.add_stages(context.db, summary.id)
+        if summary.kind is not RunKind.ADHOC:
+            review_queue.enqueue(context.db, summary.id, context.settings.audit_share)
+            run_predictions.count(context.db, summary.id)
 
 
 def _send_what_follows(context: Context, summary: RunSummary) -> None:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ import structlog
 from returns_pipeline.classify.bundle import MANIFEST, Bundle, find_bundle, load_bundle
 from returns_pipeline.classify.manifest import is_model_name
 from returns_pipeline.classify.models_folder import is_version
-from returns_pipeline.classify.publishing import remove_old_drafts
+from returns_pipeline.classify.publishing import publish, remove_old_drafts
 from returns_pipeline.errors import ConfigFault, ConflictError, TransientFault
 from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.models import ModelRef
@@ -39,6 +40,8 @@ _AT_ONCE = 8
 _COPY, _ASIDE = ".copy-", ".aside-"
 #: How long a bundle is kept that this machine could not publish.
 _ASIDE_SECONDS = 30 * 24 * 3600
+#: Versions that other machines may publish while one bundle waits to be published.
+_MOST_TAKEN = 20
 
 _looked: dict[str, float] = {}
 
@@ -139,6 +142,27 @@ def send(settings: Settings, bundle: Bundle) -> None:
         stored = _stored(settings.models_store).get(bundle.ref)
         if stored is not None:
             _note(bundle.folder, stored)
+
+
+def send_as_next(settings: Settings, bundle: Bundle) -> Bundle:
+    """Publish a new bundle of this machine in the store; return it with the version that it has there.
+
+    If another machine has published its version meanwhile, it takes the next free one. Raises TransientFault
+    if the store refuses, and ConflictError if others were faster every time.
+    """
+    for _ in range(_MOST_TAKEN):
+        try:
+            send(settings, bundle)
+        except ConflictError as fault:
+            log.info("version_taken", bundle=str(bundle.ref))
+            aside = replace(bundle, folder=Path(str(fault.parameters["folder"])))
+            refresh(settings, now=True)
+            # A version that is claimed but not yet complete is in no list.
+            bundle = publish(aside, settings.models_dir, above=bundle.version)
+        else:
+            return bundle
+    send(settings, bundle)
+    return bundle
 
 
 def _write(place: str, bundle: Bundle) -> None:

@@ -19,7 +19,7 @@ def write(context: Context, summary: RunSummary) -> RunSummary:
     """
     folder, zone = context.settings.report_dir / f"run-{summary.id}", ZoneInfo(context.settings.timezone)
     results = images.results(context.db, summary.id)
-    with context.spoken():
+    with context.db.reading_once(), context.spoken():
         if not is_object(str(folder)):
             return write_report(summary, results, folder, zone)
         from returns_pipeline.photos.objects import files

@@ -1,7 +1,7 @@
 """The ASGI application: routes, middleware, and how an error becomes a response."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import NoReturn
@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from returns_pipeline import tracing
 from returns_pipeline.broker.celery_queue import open_queue
 from returns_pipeline.classify.bundle import Bundle
-from returns_pipeline.errors import PipelineError, TransientFault
+from returns_pipeline.errors import PipelineError, RowsRemovedError, TransientFault
 from returns_pipeline.languages import gettext
 from returns_pipeline.private_files import make_private_folders
 from returns_pipeline.records.text import pathless
@@ -156,6 +156,8 @@ def _on_pipeline_error(request: Request, fault: Exception) -> Response:
         number = uuid.uuid4().hex[:12]
         log.warning("request_failed", id=number, status=status, reason=str(fault))
         advice = f"{advice} {gettext('The log has it as {number}.', number=number)}".strip()
+    # An only run is named with its report; else the page links the list of runs.
+    request.state.runs = fault.runs if isinstance(fault, RowsRemovedError) else ()
     response = _error(request, status, pathless(fault.shown_message), advice)
     if isinstance(fault, BusyError):
         response.headers["Retry-After"] = str(fault.retry_after)
@@ -210,14 +212,19 @@ def _error(request: Request, status: int, message: str, advice: str) -> Response
     return response
 
 
+def _error_page(request: Request, status: int, message: str, advice: str) -> Response:
+    of_runs: Sequence[int] = getattr(request.state, "runs", ())
+    return show(request, "error.html", status, title=status, message=message, advice=advice, of_runs=of_runs)
+
+
 def _error_body(request: Request, status: int, message: str, advice: str) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.removeprefix(root_of(request)).startswith("/api/"):
         try:
-            return show(request, "error.html", status, title=status, message=message, advice=advice)
+            return _error_page(request, status, message, advice)
         except TransientFault:
             request.state.person = None  # without a person, the page's frame needs no database
-            return show(request, "error.html", status, title=status, message=message, advice=advice)
+            return _error_page(request, status, message, advice)
     response = JSONResponse({"error": message, "advice": advice}, status)
     say_language(response)
     return response

@@ -54,16 +54,18 @@ def workbook(
     folder: Path,
     most_rows: int = MOST_ROWS,
     title: str = "",
+    notes: Sequence[str] = (),
 ) -> Iterator[bytes]:
     """Yield the bytes of a workbook with a row for each record; moments are wall times of `zone`.
 
-    Rows beyond `most_rows` go to further sheets. The unfinished workbook takes about 700 MB below `folder`
-    for a million images. While it grows, empty bytes are yielded: a client that has gone ends the work.
+    Rows beyond `most_rows` go to further sheets, and `notes` to a first sheet of their own. The unfinished
+    workbook takes about 700 MB below `folder` for a million images. While it grows, empty bytes are yielded:
+    a client that has gone ends the work.
     """
     _remove_abandoned(folder)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder) as scratch:
         path = Path(scratch) / "workbook.xlsx"
-        book = _Book(path, columns, zone, most_rows, title or gettext("Returns"))
+        book = _Book(path, columns, zone, most_rows, title or gettext("Returns"), notes)
         for batch in batches:
             book.write(batch)
             yield b""
@@ -86,9 +88,15 @@ class _Book:
     """A workbook that is written row by row."""
 
     def __init__(
-        self, path: Path, columns: Sequence[Column], zone: tzinfo, most_rows: int, title: str
+        self,
+        path: Path,
+        columns: Sequence[Column],
+        zone: tzinfo,
+        most_rows: int,
+        title: str,
+        notes: Sequence[str],
     ) -> None:
-        """Begin a workbook with one sheet, which has the `title` as its name."""
+        """Begin a workbook with a sheet of `notes`, if any, and one that has the `title` as its name."""
         self._book = Workbook(str(path), {**_OPTIONS, "tmpdir": str(path.parent)})
         self._columns, self._zone, self._most, self._title = columns, zone, most_rows, title
         self._styles = _Styles(
@@ -98,6 +106,10 @@ class _Book:
             self._book.add_format({"num_format": "0.0%"}),
             self._book.add_format({"num_format": _MOMENT[current()]}),
         )
+        if notes:
+            sheet = self._book.add_worksheet(gettext("Left out"))
+            for row, note in enumerate(notes):
+                sheet.write_string(row, 0, note, self._styles.text)
         self._sheets = 0
         self._sheet = self._begin_sheet()
 

@@ -56,10 +56,11 @@ def _lines(found: Batches, zone: ZoneInfo | None) -> Iterator[bytes]:
         yield stream.getvalue().encode()
 
 
-def _excel(found: Batches, settings: Settings) -> Iterator[bytes]:
+def excel_with_notes(found: Batches, settings: Settings, notes: Sequence[str] = ()) -> Iterator[bytes]:
+    """Yield a workbook of images, with a sheet of sentences about what is not in it, if there are any."""
     # Not in the temporary folder, which may lie in memory.
     settings.scratch_dir.mkdir(parents=True, exist_ok=True)
-    return excel.workbook(_COLUMNS, found, ZoneInfo(settings.timezone), settings.scratch_dir)
+    return excel.workbook(_COLUMNS, found, ZoneInfo(settings.timezone), settings.scratch_dir, notes=notes)
 
 
 def _json(found: Batches, _: Settings) -> Iterator[bytes]:
@@ -130,7 +131,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "csv": Format(_csv, "text/csv"),
-    "xlsx": Format(_excel, excel.MEDIA_TYPE),
+    "xlsx": Format(excel_with_notes, excel.MEDIA_TYPE),
     "json": Format(_json, "application/json"),
     "jsonl": Format(_json_lines, "application/x-ndjson"),
     "parquet": Format(_parquet, "application/vnd.apache.parquet"),

@@ -14,6 +14,7 @@ import requests
 import structlog
 
 from returns_pipeline.classify.bundle import find_bundle
+from returns_pipeline.classify.publishing import publish
 from returns_pipeline.errors import ConfigFault, ConflictError, TransientFault
 from returns_pipeline.host.backup import back_up
 from returns_pipeline.host.restore import restore
@@ -224,6 +225,23 @@ def test_two_machines_never_publish_one_version(
         models.register(one.settings, one.database, bundle.folder, None, "anna")
     assert "models register" in str(raised.value)
     assert not (one.settings.models_dir / "stub" / "1").exists()
+
+
+def test_a_version_that_another_machine_took_becomes_the_next(
+    sqlite_home: Installation, bucket: str, tmp_path: Path
+) -> None:
+    """A new bundle is published under the next free number, whole, and nothing is left aside."""
+    one = _machine(sqlite_home, bucket, "one")
+    for version in (1, 2):
+        assert files.create(f"{bucket}/models/stub/{version}/.claimed", b"another bundle")
+    one.settings.models_dir.mkdir()
+    made = publish(write_stub_bundle(tmp_path / "made"), one.settings.models_dir)
+    assert made.version == 1
+    sent = model_store.send_as_next(one.settings, made)
+    assert (sent.version, sent.folder.name) == (3, "3")
+    two = _machine(sqlite_home, bucket, "two")
+    assert model_store.find(two.settings, "stub").ref == sent.ref
+    assert sorted(each.name for each in one.settings.models_dir.glob(".aside-*")) == []
 
 
 def test_a_profile_gives_keys_that_are_renewed(

@@ -2,9 +2,12 @@
 
 import threading
 from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from openpyxl import load_workbook
 
 from returns_pipeline.errors import ConfigFault
 from returns_pipeline.records.removal import KeptRun, OldRunCounts
@@ -20,6 +23,7 @@ from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.search import find_images, roots_of
 from tests.integration.test_reviews import closed_run
 from tests.support import Installation, write_images
+from tests.web import site
 
 #: Images of a block of the index of names, here.
 _BLOCK = 16
@@ -175,3 +179,28 @@ def test_rows_are_kept_at_least_as_long_as_photos() -> None:
         load_settings(keep_rows_days=30, keep_days=60)
     with pytest.raises(ConfigFault, match="RETURNS_KEEP_ROWS_DAYS needs RETURNS_KEEP_DAYS"):
         load_settings(keep_rows_days=30)
+
+
+def test_the_web_says_that_rows_were_removed(tmp_path: Path) -> None:
+    """A removed photo's page links its run's report; a workbook of some days names the runs without rows."""
+    with site(tmp_path / "site", with_workers=False) as here:
+        run_id = closed_run(here.home, count=3, audit_share=0.0)
+        context = _aged(here.home, run_id)
+        days = f"from={utc_now().date() - timedelta(days=120)}&to=today"
+        whole = here.ask("GET", f"/api/v1/export?{days}&format=xlsx")
+        assert "X-Runs-Without-Rows" not in whole.headers
+        assert load_workbook(BytesIO(whole.content)).sheetnames == ["Returns"]
+        remove_some(context)
+        page = here.page("/images/2")
+        assert page.status_code == 404
+        assert "were removed" in page.text
+        assert f'href="/runs/{run_id}/report"' in page.text
+        assert here.page(f"/runs/{run_id}/report").ok
+        assert "There is no image 900" in here.page("/images/900").text
+        assert "were removed" in here.ask("GET", "/api/v1/images/2").json()["error"]
+        left = here.ask("GET", f"/api/v1/export?{days}&format=xlsx")
+        assert left.headers["X-Runs-Without-Rows"] == str(run_id)
+        book = load_workbook(BytesIO(left.content))
+        assert book.sheetnames == ["Left out", "Returns"]
+        assert f"run {run_id} were removed" in str(book["Left out"]["A1"].value)
+        assert book["Returns"].max_row == 2

@@ -1,6 +1,7 @@
 """Lists of returns: every return once, in the order that is asked for, by an index on both databases."""
 
 import re
+from collections import Counter
 from datetime import date
 from itertools import product
 from typing import Any
@@ -170,6 +171,17 @@ def test_every_list_uses_an_index(db: Database) -> None:
             slow[statement] = plan
     # All returns by their ids are the primary key itself.
     assert [each for each in slow if not re.search(r"WHERE (1 = 1|true)|FROM returns\s+ORDER BY", each)] == []
+
+
+def test_open_returns_are_counted_up_to_a_limit(db: Database) -> None:
+    """Each verdict has its number of open returns, and no more than the limit are read."""
+    with db.read() as connection:
+        rows = connection.execute(sa.select(returns.c.verdict).where(returns.c.decision.is_(None))).scalars()
+        right = Counter(rows)
+    assert len(right) > 2
+    assert return_lists.open_counts(db) == right
+    few = {verdict: min(total, 2) for verdict, total in right.items()}
+    assert return_lists.open_counts(db, most=2) == few
 
 
 def _plan(db: Database, statement: str, parameters: Any) -> str:

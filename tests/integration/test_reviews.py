@@ -58,6 +58,21 @@ def test_two_reviewers_never_get_the_same_image(home: Installation) -> None:
     assert (found.waiting, found.audits, found.audits_right) == (0, 60, 60)
 
 
+def test_what_waits_and_what_is_done_are_counted_up_to_a_limit(home: Installation) -> None:
+    """The share of right predictions is that of the newest reviews; no more rows than the limit count."""
+    closed_run(home, count=12, review_threshold=0.0, audit_share=1.0)
+    for number in range(8):
+        item = review_queue.take(home.database, "ada", 60)
+        assert item is not None
+        if number < 5:
+            accept(home, "ada", item)
+        else:
+            word = Word(ReviewOutcome.UNREADABLE, None, None)
+            reviews.decide(home.database, "ada", item.image_id, word)
+    assert review_queue.counts(home.database) == (4, 0, 0, 8, 5)
+    assert review_queue.counts(home.database, most=3, newest=4) == (3, 0, 0, 4, 1)
+
+
 def test_a_held_image_is_reserved_and_a_review_can_be_undone(home: Installation) -> None:
     """Each undo takes back the reviewer's newest review, and never another reviewer's."""
     closed_run(home, count=4, review_threshold=0.0, audit_share=1.0)

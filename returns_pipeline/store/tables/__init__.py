@@ -65,6 +65,7 @@ from returns_pipeline.store.tables.return_tables import (
     returns_to_judge,
 )
 from returns_pipeline.store.tables.review_tables import (
+    DONE,
     HELD,
     IN_BATCH,
     OF_OLDER_RELEASE,
@@ -96,6 +97,7 @@ __all__ = [
     "AWAITED",
     "COLOURED",
     "CORRECTED",
+    "DONE",
     "GIVEN_UP",
     "HELD",
     "IDENTITY",

@@ -8,6 +8,9 @@ from returns_pipeline.store.tables.columns import BigId, UtcDateTime, metadata, 
 #: Term of the partial index of images that wait for a review.
 WAITING = sa.text("reviewed_at IS NULL")
 
+#: Term of the partial index of images that were reviewed.
+DONE = sa.text("reviewed_at IS NOT NULL")
+
 #: Term of the partial index of images that a reviewer holds.
 HELD = sa.text("held_by IS NOT NULL")
 
@@ -51,6 +54,16 @@ sa.Index(
 )
 
 sa.Index("ix_reviews_run", reviews.c.run_id)
+
+# The newest reviews of each kind, with all that is counted of them.
+sa.Index(
+    "ix_reviews_done",
+    reviews.c.kind,
+    reviews.c.reviewed_at,
+    reviews.c.was_right,
+    postgresql_where=DONE,
+    sqlite_where=DONE,
+)
 
 sa.Index("ix_reviews_held", reviews.c.held_by, postgresql_where=HELD, sqlite_where=HELD)
 

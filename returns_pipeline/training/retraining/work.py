@@ -132,8 +132,7 @@ class _Work:
         )
         recipe = recipe_of(active, self._models_dir, self._folders(active))
         new = train(request, recipe, self._listener)
-        model_store.send(self._context.settings, new)
-        return new
+        return model_store.send_as_next(self._context.settings, new)
 
     def _quantized(self, new: Bundle, active: Bundle) -> Bundle:
         """Return the new version in int8; the one in float32 if int8 loses too much."""
@@ -148,8 +147,7 @@ class _Work:
             self._listener.warn(str(fault))
             return new
         else:
-            model_store.send(self._context.settings, final)
-            return final
+            return model_store.send_as_next(self._context.settings, final)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -161,8 +159,7 @@ class _Work:
             except ConfigFault:  # another broken bundle is no obstacle
                 continue
             if bundle.data.get("retraining") == self._row.uid and bundle.precision is precision:
-                model_store.send(self._context.settings, bundle)
-                return bundle
+                return model_store.send_as_next(self._context.settings, bundle)
         return None
 
     def _folders(self, bundle: Bundle) -> PhotoFolders:

@@ -1,9 +1,9 @@
 """What the first page says of returns: how many are not decided, and which of them to look at first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from returns_pipeline.languages import N_, gettext
+from returns_pipeline.languages import N_, gettext, number
 from returns_pipeline.records.return_lists import (
     GROUPS,
     Decided,
@@ -33,11 +33,23 @@ _COUNTED = (
 TO_CHECK = ReturnList(verdict=VerdictGroup.TO_CHECK, decision=Decided.OPEN, order=ReturnOrder.WORST)
 
 
+class Total(NamedTuple):
+    """A number of returns, and whether there are more of them."""
+
+    at_least: int
+    has_more: bool
+
+    @property
+    def text(self) -> str:
+        """The number for people: `12`, or `5,000+` if there are more."""
+        return f"{number(self.at_least)}{'+' if self.has_more else ''}"
+
+
 class OpenCount(NamedTuple):
     """A number of returns that are not decided, with the address of their list."""
 
     name: str
-    total: int
+    total: Total
     address: str
     is_warning: bool
 
@@ -47,7 +59,7 @@ class OpenReturns(NamedTuple):
 
     counts: Sequence[OpenCount]
     worst: Sequence[ListedReturn]
-    to_check: int
+    to_check: Total
     address: str
 
 
@@ -59,20 +71,25 @@ def returns_to_check(web: Resources) -> OpenReturns | None:
     counts = []
     for wanted, name, is_warning in _COUNTED:
         verdicts = GROUPS.get(wanted, [wanted])
-        total = sum(by_verdict.get(each, 0) for each in verdicts)
+        total = _total(by_verdict, verdicts)
         listed = ReturnList(verdict=wanted, decision=Decided.OPEN)
-        counts.append(OpenCount(gettext(name), total, listed.address(), is_warning and total > 0))
+        counts.append(OpenCount(gettext(name), total, listed.address(), is_warning and total.at_least > 0))
     worst = return_lists.page(web.context.db, TO_CHECK.filter, TO_CHECK.by, None, _MOST_LISTED).returns
-    return OpenReturns(counts, worst, max(count_to_check(web), len(worst)), TO_CHECK.address())
+    to_check = max(count_to_check(web), Total(len(worst), has_more=False))
+    return OpenReturns(counts, worst, to_check, TO_CHECK.address())
 
 
-def count_to_check(web: Resources) -> int:
+def count_to_check(web: Resources) -> Total:
     """Return how many returns a person should look at, as counted some seconds ago."""
-    by_verdict = web.open_returns()
-    return sum(by_verdict.get(each, 0) for each in GROUPS[VerdictGroup.TO_CHECK])
+    return _total(web.open_returns(), GROUPS[VerdictGroup.TO_CHECK])
 
 
-def count_worst(web: Resources) -> tuple[int, int]:
+def count_worst(web: Resources) -> tuple[Total, Total]:
     """Return how many of these are another item, and how many have a photo that was used before."""
     by_verdict = web.open_returns()
-    return by_verdict.get(VerdictKind.MISMATCH, 0), by_verdict.get(VerdictKind.REUSED_PHOTO, 0)
+    return _total(by_verdict, [VerdictKind.MISMATCH]), _total(by_verdict, [VerdictKind.REUSED_PHOTO])
+
+
+def _total(by_verdict: Mapping[str | None, int], verdicts: Sequence[str | None]) -> Total:
+    found = [by_verdict.get(each, 0) for each in verdicts]
+    return Total(sum(found), any(each >= return_lists.MOST_OPEN for each in found))

@@ -50,6 +50,7 @@ def _page(request: Request, web: Resources, person: Principal, fault: str = "") 
         409 if fault else 200,
         task=task,
         counts=web.review_counts(),
+        newest=review_queue.NEWEST_REVIEWS,
         held=review_queue.held_by_others(db, person.name, scope),
         chosen=chosen,
         address=chosen.address(),

@@ -1,6 +1,8 @@
 """Files with the images of one run, of every run of some days, or of a search."""
 
+from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -8,6 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from returns_pipeline.errors import NotFoundError
+from returns_pipeline.languages import gettext
 from returns_pipeline.records.audit import AuditAction, AuditSubject
 from returns_pipeline.settings import Settings
 from returns_pipeline.store import audit, runs
@@ -30,6 +33,8 @@ _Bom = Annotated[
         "installation's time zone."
     ),
 ]
+#: Runs that a header names at most.
+_MOST_NAMED = 500
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {each.media_type: {} for each in export.FORMATS.values()},
@@ -112,7 +117,11 @@ def export_days(
     format: _Format = "csv",  # noqa: A002 - the parameter's name
     bom: _Bom = False,
 ) -> StreamingResponse:
-    """Send every image of the runs that began on these days, by the installation's time zone, run by run."""
+    """Send every image of the runs that began on these days, by the installation's time zone, run by run.
+
+    Runs whose photos were removed because they are old have no rows. A workbook says so in a first sheet; the
+    header `X-Runs-Without-Rows` has their ids.
+    """
     settings, now = context.settings, utc_now()
     zone = ZoneInfo(settings.timezone)
     days = downloads.day_of(first, now, zone), downloads.day_of(last or first, now, zone)
@@ -120,14 +129,28 @@ def export_days(
     period = f"{days[0]}" if days[0] == days[1] else f"{days[0]}..{days[1]}"
     audit.note(context.db, person.name, AuditAction.EXPORT, AuditSubject.LIST, period, format=format)
     name = downloads.name_of_days(*days, found, settings.incoming_dir.name)
-    return _download(settings, export.batches(context.db, [run.id for run in found]), format, bom, name)
+    batches = export.batches(context.db, [run.id for run in found])
+    removed = [run.id for run in found if run.rows_removed_at]
+    response = _download(settings, batches, format, bom, name, removed)
+    if removed:
+        response.headers["X-Runs-Without-Rows"] = ",".join(map(str, removed[:_MOST_NAMED]))
+    return response
+
+
+def _left_out(run_id: int) -> str:
+    return gettext(
+        "The photos of run {run} were removed because they are old. Its numbers and its report stay.",
+        run=run_id,
+    )
 
 
 def _download(
-    settings: Settings, batches: export.Batches, kind: str, bom: bool, name: str
+    settings: Settings, batches: export.Batches, kind: str, bom: bool, name: str, removed: Sequence[int] = ()
 ) -> StreamingResponse:
     chosen = export.FORMATS[kind]
     write = export.csv_for_excel if bom and kind == "csv" else chosen.write
+    if removed and kind == "xlsx":
+        write = partial(export.excel_with_notes, notes=[_left_out(run_id) for run_id in removed])
     return StreamingResponse(
         write(batches, settings),
         media_type=chosen.media_type,

@@ -71,7 +71,10 @@ class TakenBack(Body):
 
 
 class ReviewTotals(Body):
-    """How many images wait, and how often the model was right in those that were reviewed."""
+    """How many images wait, and how often the model was right in the newest that were reviewed.
+
+    Up to 10,000 waiting images are counted, and the newest 5,000 reviews of each kind.
+    """
 
     waiting: int
     doubts: int
