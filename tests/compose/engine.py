@@ -14,6 +14,11 @@ from tests.compose.progress import CheckError, say
 _RELEASE = "trixie"
 _PACKAGES = ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd", "tini")
 _PLUGINS = "usr/libexec/docker/cli-plugins"
+#: The tables that Docker writes to, and their own chains.
+_CHAINS = {
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+}
 _START_SECONDS = 60
 _END_SECONDS = 60
 
@@ -156,11 +161,14 @@ def _unpack(root: Path, work: Path) -> None:
 @contextlib.contextmanager
 def _unchanged_firewall() -> Iterator[None]:
     """Restore the rules of before the block: Docker changes them and leaves its own."""
-    saved = subprocess.run(["iptables-save"], capture_output=True, check=True).stdout
+    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+    for table, chains in _CHAINS.items():
+        if f"*{table}\n" not in saved:  # iptables-save leaves out a table that nothing has used yet
+            saved += "\n".join([f"*{table}", *(f":{chain} ACCEPT" for chain in chains), "COMMIT", ""])
     try:
         yield
     finally:
-        subprocess.run(["iptables-restore"], input=saved, check=True)
+        subprocess.run(["iptables-restore"], input=saved, text=True, check=True)
 
 
 def _wait(docker: Docker, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
