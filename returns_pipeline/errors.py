@@ -147,10 +147,7 @@ class NotFoundError(RefusedError):
 class RowsRemovedError(NotFoundError):
     """A request for a photo whose row was removed with those of its run; `runs` are those it may have had."""
 
-    def __init__(self, message: str, advice: str, *, runs: Sequence[int], image: int) -> None:
-        """Take the runs beside the fields of the sentences."""
-        super().__init__(message, advice, image=image)
-        self.runs = runs
+    runs: Sequence[int] = ()
 
 
 class GoneError(RefusedError):

@@ -143,5 +143,7 @@ def _assert_that_searches_and_pages_are_timed(ran: Ran) -> None:
 def _assert_that_nothing_is_left_behind(ran: Ran) -> None:
     """No file, no folder with content and no socket of a running server is left."""
     left = {path.name for path in ran.temporary.rglob("*") if not path.is_dir()}
+    # TensorFlow deletes the functions that it generates here, and leaves what Python compiled of them.
+    left = {name for name in left if not name.startswith("__autograph_generated_file")}
     # The package of the PostgreSQL server keeps this lock for other processes.
     assert left <= {".lockfile"}

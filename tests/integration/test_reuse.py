@@ -335,6 +335,8 @@ def test_two_tasks_at_once_store_a_match_once(
     run_id = _night_before_matching(context, queue, "one")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: reuse.match_photos(context), range(4)))
+    # A task ends after a second; a busy machine may need more than one for all chunks.
+    reuse.match_photos(context)
     ids = _ids(home, run_id)
     ordered = sorted(number for name, number in ids.items() if name != "other")
     assert _pairs(home) == dict.fromkeys(ordered[1:], ordered[0])

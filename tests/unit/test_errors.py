@@ -69,6 +69,7 @@ def test_every_family_states_its_exit_code_and_status() -> None:
         "ConfigFault": (3, 500),
         "RefusedError": (3, 400),
         "NotFoundError": (3, 404),
+        "RowsRemovedError": (3, 404),
         "ConflictError": (3, 409),
         "GoneError": (3, 410),
     }

@@ -19,12 +19,13 @@ def image_by_id(db: Database, image_id: int) -> ImageResult:
     if found is None:
         runs = old_runs.runs_of_removed(db, image_id)
         if runs:
-            raise RowsRemovedError(
+            fault = RowsRemovedError(
                 "The rows of old photos were removed, and image {image} was probably one of them.",
                 "The numbers and the report of its run stay.",
                 image=image_id,
-                runs=runs,
             )
+            fault.runs = runs
+            raise fault
         raise NotFoundError("There is no image {image}.", image=image_id)
     if found.deleted_at is not None:
         raise already_deleted(image_id, found.deleted_at, found.deleted_by)
