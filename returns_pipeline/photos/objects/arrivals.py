@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import obstore
 from obstore.exceptions import AlreadyExistsError
-from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
+from obstore.store import AzureStore, ObjectStore
 
-from returns_pipeline.errors import ConfigFault, ConflictError, NotFoundError
+from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.photos.intake_rules import ARRIVING, MOST_ARRIVING, too_many_unfinished
-from returns_pipeline.photos.objects import requests
+from returns_pipeline.photos.objects import files, requests
 from returns_pipeline.photos.objects.moves import identity_of
-from returns_pipeline.photos.objects.stores import ERRORS, Address, fault_of, listed, reason_of, store_of
+from returns_pipeline.photos.objects.stores import ERRORS, Address, fault_of, listed, store_of
 
 #: How long a client has to begin sending a photo.
 SIGNED_FOR = timedelta(minutes=15)
@@ -64,20 +63,10 @@ def sign(root: str, key: str) -> SignedAddress:
 
     Signing sends no request. Raises ConfigFault if the store cannot sign with its credentials.
     """
-    bucket, name = Address.of(f"{root}/{ARRIVING}/{_FILES}/{key}")
-    store = store_of(bucket)
-    if not isinstance(store, S3Store | GCSStore | AzureStore):
-        raise TypeError(bucket)
-    try:
-        url = obstore.sign(store, "PUT", name, SIGNED_FOR)
-    except ERRORS as error:
-        raise ConfigFault(
-            "The object store {bucket} signs no addresses: {reason}.",
-            "Use credentials with a key, or set RETURNS_OBJECT_LINKS=stream.",
-            bucket=bucket,
-            reason=reason_of(error),
-        ) from error
-    return SignedAddress(url, {"x-ms-blob-type": "BlockBlob"} if isinstance(store, AzureStore) else {})
+    place = f"{root}/{ARRIVING}/{_FILES}/{key}"
+    url = files.signed(place, "PUT", SIGNED_FOR)
+    is_azure = isinstance(store_of(Address.of(place)[0]), AzureStore)
+    return SignedAddress(url, {"x-ms-blob-type": "BlockBlob"} if is_azure else {})
 
 
 def require_room(root: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -15,7 +15,7 @@ from returns_pipeline.photos.objects.stores import ERRORS, Address, fault_of, re
 from returns_pipeline.photos.source import require_size
 
 #: How long a presigned address works.
-_LINK_SECONDS = 300
+_LINK_LASTS = timedelta(minutes=5)
 
 
 def write(place: str, file: Path, kind: str = "application/octet-stream") -> None:
@@ -96,6 +96,14 @@ def _parts(place: str, parts: "Iterator[object]") -> Iterator[bytes]:
 def link(place: str) -> str:
     """Return an address that anybody may read the object at for some minutes, without credentials.
 
+    Raises as `signed`.
+    """
+    return signed(place, "GET", _LINK_LASTS)
+
+
+def signed(place: str, method: Literal["GET", "PUT"], lasts: timedelta) -> str:
+    """Return an address of an object for one method that needs no credentials. Sends no request.
+
     Raises ConfigFault if the store cannot sign addresses with its credentials.
     """
     bucket, key = Address.of(place)
@@ -103,7 +111,7 @@ def link(place: str) -> str:
     if not isinstance(store, S3Store | GCSStore | AzureStore):
         raise TypeError(bucket)
     try:
-        return obstore.sign(store, "GET", key, timedelta(seconds=_LINK_SECONDS))
+        return obstore.sign(store, method, key, lasts)
     except ERRORS as error:
         raise ConfigFault(
             "The object store {bucket} signs no addresses: {reason}.",
