@@ -7,6 +7,15 @@ from returns_pipeline.records.access import Role
 from returns_pipeline.store import access
 from returns_pipeline.store.database import Database
 
+#: The rows of a model, a run and a chunk of two images, on which those of images depend.
+_RUN_WITH_A_CHUNK = (
+    "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
+    "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
+    "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
+    "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+    "INSERT INTO chunks (id, run_id, state, size, sent_at) VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+)
+
 
 def test_models_and_runs_from_before_the_stages_are_kept(database_url: str) -> None:
     """Rows of revision 0001 survive 0002 both ways; their versions become candidates."""
@@ -221,12 +230,7 @@ def test_photos_from_before_belong_to_no_return(database_url: str) -> None:
     flag = "1" if database.is_sqlite else "TRUE"
     with database.write() as connection:
         for statement in (
-            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
-            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
-            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
-            "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
-            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
-            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+            *_RUN_WITH_A_CHUNK,
             image.format("before", flag),
         ):
             connection.exec_driver_sql(statement)
@@ -264,12 +268,7 @@ def test_photos_from_before_repeat_nothing(database_url: str) -> None:
     )
     with database.write() as connection:
         for statement in (
-            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
-            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
-            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
-            "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
-            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
-            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+            *_RUN_WITH_A_CHUNK,
             image.format(1, flag),
         ):
             connection.exec_driver_sql(statement)
@@ -374,12 +373,7 @@ def test_predictions_from_before_have_no_familiarity(database_url: str) -> None:
     )
     with database.write() as connection:
         for statement in (
-            "INSERT INTO model_versions (id, name, version, sha256, metrics, stage, created_at) "
-            "VALUES (1, 'm', 1, 'x', '{}', 'candidate', CURRENT_TIMESTAMP)",
-            "INSERT INTO runs (id, request_id, kind, state, model_version_id, opened_at, touched_at) "
-            "VALUES (1, 'r', 'nightly', 'running', 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
-            "INSERT INTO chunks (id, run_id, state, size, sent_at) "
-            "VALUES (1, 1, 'done', 2, CURRENT_TIMESTAMP)",
+            *_RUN_WITH_A_CHUNK,
             image.format(1, flag),
             image.format(2, flag),
             predicted.format(1),
