@@ -1,9 +1,8 @@
 """How well a model finds photos of a category that it was not trained on.
 
 `python -m benchmarks.left_out DATA [RECIPE [OPTION …]]`. DATA is a folder with `train` and `validation`, each
-with
-a folder for each category. For each category, `returns-pipeline train RECIPE` trains a model without it. The
-AUROC says how often one of its validation photos is less familiar to that model than one of the others.
+with a folder for each category. For each category, `returns-pipeline train RECIPE` trains a model without it.
+The AUROC says how often one of its validation photos is less familiar to that model than one of the others.
 
 Without RECIPE, nothing but the file of familiarity is learned, from the features of a frozen network that was
 trained on ImageNet. That takes minutes instead of hours. A second figure then adds how unsure a linear

@@ -42,7 +42,7 @@ def draft_folder(models_dir: Path) -> Iterator[Path]:
 
 
 def remove_old_drafts(models_dir: Path) -> None:
-    """Remove drafts of processes that were killed: those that nobody has changed for a week."""
+    """Remove drafts of processes that were killed: those without a change for a week."""
     for draft in models_dir.glob(f"{_DRAFT}*"):
         with contextlib.suppress(OSError):
             newest = max(path.stat().st_mtime for path in (draft, *draft.rglob("*")))

@@ -252,8 +252,8 @@ def _set_aside(models_dir: Path, folder: Path) -> Path:
 def _tidy(models_dir: Path) -> None:
     """Remove what a process left that was killed, and bundles that were kept aside long ago.
 
-    Whoever holds the lock makes the only copy, so one that is there is of a process that ended. A copy that
-    is aside was about to be deleted.
+    The process that holds the lock makes the only copy, so one that is there is of a process that ended. A
+    copy that is aside was about to be deleted.
     """
     remove_old_drafts(models_dir)
     for copy in models_dir.glob(f"{_COPY}*"):

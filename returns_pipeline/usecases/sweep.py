@@ -43,8 +43,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     products, new pictures of products embedded, returns judged and models retrained, removes the files of
     deleted images and what photos of long ago are compared by, and tells of late nights and old work.
     Idempotent, and cheap when idle. Raises TransientFault if the broker does not answer; the next sweep tries
-    again. `now` is aware, by
-    default the present moment.
+    again. `now` is aware, by default the present moment.
     """
     now = now or utc_now()
     nights.release_future(context.db)

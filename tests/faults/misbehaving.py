@@ -85,7 +85,7 @@ def _stall_once(source: str) -> None:
         with contextlib.suppress(FileExistsError), Path(flag).open("x", encoding="utf-8") as stream:
             stream.write(source)
             stream.flush()
-            # The time limit of the task ends a stall that nobody ends.
+            # Without another process, the time limit of the task ends the stall.
             while not Path(flag).with_suffix(".on").exists():
                 time.sleep(0.05)
 
