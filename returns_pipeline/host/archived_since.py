@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from returns_pipeline.photos import destinations
+from returns_pipeline.photos.file_identity import size_of
 from returns_pipeline.photos.source import PhotoSource
 from returns_pipeline.records.images import FoundFile, Move
 from returns_pipeline.records.places import is_object
@@ -49,7 +50,7 @@ class ArchivedSince:
             self._copies[photo.run_id] = self._archived(photo.run_id)
         name = destinations.destination("", photo.id, photo.source).lstrip("/")
         copy = self._copies[photo.run_id].get(name)
-        if copy is None or copy.size != int(photo.identity.partition("-")[0]):
+        if copy is None or copy.size != size_of(photo.identity):
             return False
         self._waiting.append(_Archived(photo, copy))
         if len(self._waiting) == _AT_ONCE:

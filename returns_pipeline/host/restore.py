@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from returns_pipeline.errors import ConfigFault, ConflictError, PipelineError, RefusedError
 from returns_pipeline.host.archived_since import ArchivedSince
 from returns_pipeline.host.backup import FILES, FORMAT, MANIFEST, copy_file, files_below, is_source, places
-from returns_pipeline.photos.file_identity import identity_of
+from returns_pipeline.photos.file_identity import identity_of, size_of
 from returns_pipeline.photos.sources import Sources
 from returns_pipeline.records.places import is_object
 from returns_pipeline.settings import Settings
@@ -125,9 +125,7 @@ class _Photos:
                 status = copy.stat()
                 # A file that came out of a store has its size only: its time is that of the move.
                 is_same = identity_of(status) == photo.identity
-                if is_same or (
-                    is_object(photo.source) and status.st_size == int(photo.identity.partition("-")[0])
-                ):
+                if is_same or (is_object(photo.source) and status.st_size == size_of(photo.identity)):
                     return copy
         return None
 

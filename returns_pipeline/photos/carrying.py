@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from returns_pipeline.errors import FaultCode, ImageFault, PipelineError
+from returns_pipeline.photos.file_identity import size_of
 from returns_pipeline.photos.source import ImmovableFault, PhotoSource, another_photo, raise_first
 from returns_pipeline.records.images import Move, PendingImage
 from returns_pipeline.records.places import is_object
@@ -50,7 +51,7 @@ def _result(photos: PhotoSource, move: Move) -> bool | PipelineError:
 
 def _carried(photos: PhotoSource, move: Move) -> bool:
     """Return whether the photo is at its destination now; False: its source has another one, or none."""
-    size = int(move.identity.partition("-")[0])
+    size = size_of(move.identity)
     try:
         content = photos.read(PendingImage(move.image_id, move.source, size, move.identity), _ANY_SIZE)
     except ImageFault as fault:

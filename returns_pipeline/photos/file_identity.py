@@ -11,6 +11,11 @@ def identity_of(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
+def size_of(identity: str) -> int:
+    """Return the size that an identity states, in bytes, of a file or of an object in a store."""
+    return int(identity.partition("-")[0])
+
+
 def is_copy(status: os.stat_result, identity: str) -> bool:
     """Whether a file may be a copy of the one with this identity.
 

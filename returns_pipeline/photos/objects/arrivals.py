@@ -15,6 +15,7 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import AzureStore, ObjectStore
 
 from returns_pipeline.errors import ConflictError, NotFoundError
+from returns_pipeline.photos.file_identity import size_of
 from returns_pipeline.photos.intake_rules import ARRIVING, MOST_ARRIVING, too_many_unfinished
 from returns_pipeline.photos.objects import files, requests
 from returns_pipeline.photos.objects.moves import identity_of
@@ -101,7 +102,7 @@ def _take(store: ObjectStore, name: str, photo: Arrived) -> None:
             raise NotFoundError("The photo has not arrived in the object store.", "Send it again.")
         return  # a request before this one has moved it
     if there != f"{photo.size}-{photo.tag.strip(chr(34))}":
-        if there.partition("-")[0] != str(photo.size):
+        if size_of(there) != photo.size:
             # The address takes any size; what was not announced is not kept.
             requests.delete(store, name)
         raise _another()
@@ -131,7 +132,7 @@ def _free(store: ObjectStore, photo: Arrived, identity: str) -> tuple[str, bool]
     if found is None or found == identity:
         return photo.target, found is not None
     # Some stores give a copy another ETag: of a request that was interrupted only the size is compared.
-    is_mine = not is_new and found.partition("-")[0] == str(photo.size)
+    is_mine = not is_new and size_of(found) == photo.size
     return (photo.target, True) if is_mine else _beside(store, photo)
 
 

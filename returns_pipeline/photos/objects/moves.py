@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from obstore.exceptions import PermissionDeniedError
 
 from returns_pipeline.errors import PipelineError
+from returns_pipeline.photos.file_identity import size_of
 from returns_pipeline.photos.objects import requests
 from returns_pipeline.photos.objects.stores import (
     ERRORS,
@@ -46,11 +47,6 @@ def identity_of(meta: "ObjectMeta") -> str:
 def etag(identity: str) -> str:
     """Return the ETag of an identity as a condition of a request spells it."""
     return f"{_QUOTE}{identity.partition('-')[2]}{_QUOTE}"
-
-
-def size_of(identity: str) -> int:
-    """Return the size of an identity, in bytes."""
-    return int(identity.partition("-")[0])
 
 
 def is_in_parts(identity: str) -> bool:

@@ -16,6 +16,7 @@ from obstore.exceptions import AlreadyExistsError
 
 from returns_pipeline.errors import FaultCode, ImageFault, PipelineError, TransientFault
 from returns_pipeline.photos import intake_rules, sent_requests
+from returns_pipeline.photos.file_identity import size_of
 from returns_pipeline.photos.objects import moves as object_moves
 from returns_pipeline.photos.objects import requests
 from returns_pipeline.photos.objects.fetching import FetchedAhead
@@ -147,7 +148,7 @@ class ObjectSource:
         except ERRORS as error:
             copy.close()
             raise fault_of(file.path, error) from error
-        if response.meta["size"] != object_moves.size_of(file.identity):
+        if response.meta["size"] != size_of(file.identity):
             copy.close()
             raise ImageFault(FaultCode.CHANGED)
         copy.seek(0)
