@@ -17,7 +17,7 @@ from returns_pipeline.errors import FaultCode, RefusedError, TransientFault
 from returns_pipeline.private_files import make_folder
 from returns_pipeline.records.text import iso
 from returns_pipeline.report.csv_table import as_text, from_text, lines_of
-from returns_pipeline.report.whole_file import whole_file
+from returns_pipeline.report.whole_file import remove_partial_files, whole_file
 from returns_pipeline.training.labelled.written_folders import Folders
 
 #: The folder of Scrapy's queue, cache and log; hidden, so a training does not read it.
@@ -61,6 +61,9 @@ class Collection:
         paths = [row[0].partition("/")[0] for row in kept]
         self._counts = Counter(paths)
         self._folders = Folders(dict.fromkeys(paths))
+        for class_folder in out.iterdir():
+            if class_folder.is_dir():
+                remove_partial_files(class_folder)
         self._provenance = _Table(out / PROVENANCE, _PROVENANCE_COLUMNS, kept)
         self._refused = _Table(out / REFUSED, _REFUSED_COLUMNS, final)
 

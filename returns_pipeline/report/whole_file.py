@@ -30,3 +30,9 @@ def whole_file(path: Path, advice: str = "Free some disk space, or choose anothe
             path=path,
             reason=error.strerror or error,
         ) from error
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what killed processes left half written in a folder that no other process writes to."""
+    for partial in folder.glob(f".*.{'[0-9a-f]' * 32}.part*"):
+        partial.unlink(missing_ok=True)
