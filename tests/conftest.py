@@ -1,7 +1,9 @@
 """Real parts for the tests: a PostgreSQL for the session, a home with its own Redis for each installation."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,21 @@ from tests.support import Installation, write_stub_bundle
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest tests first, so that none of them runs alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Let each process begin with its share of the slow tests, so that none of them runs alone at the end.
+
+    xdist gives each process one part of the list; a process without tests takes some from another's end.
+    Every other process begins with the last of its slow tests: trainings run beside tests that wait.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = iter([item for item in items if not item.get_closest_marker("slow")])
+    processes, rest = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)), len(items)
+    ordered: list[pytest.Item] = []
+    for number in range(processes):
+        share = slow[number::processes]
+        size = rest // (processes - number)
+        ordered += [*(reversed(share) if number % 2 else share), *islice(quick, max(0, size - len(share)))]
+        rest -= size
+    items[:] = [*ordered, *quick]
 
 
 @pytest.fixture(scope="session")
