@@ -171,13 +171,16 @@ class Night:
         return "\n".join(["the run does not close; open chunks:", *waiting, self._last_lines()])
 
     def ended(self, worker: subprocess.Popen[bytes]) -> str:
-        """Return the message of a worker that ended: its exit code, and the last lines of all logs."""
-        return f"the worker ended with code {worker.returncode}\n{self._last_lines()}"
+        """Return the message of a worker that ended: its exit code, and the last lines of all logs.
 
-    def _last_lines(self) -> str:
+        Many lines, because another worker may have written into the same log since.
+        """
+        return f"the worker ended with code {worker.returncode}\n{self._last_lines(300)}"
+
+    def _last_lines(self, lines: int = 12) -> str:
         logs = sorted((self.home.settings.home / "logs").glob("*.log"))
         return "\n".join(
-            f"{path.name}: " + "\n".join(path.read_text("utf-8", "replace").splitlines()[-12:])
+            f"{path.name}: " + "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:])
             for path in logs
         )
 
