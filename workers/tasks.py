@@ -108,9 +108,9 @@ def update_report(run_id: int) -> None:
 
 
 @app.task(ignore_result=True, **_RETRY)
-def match_photos() -> None:
-    """Compare the photos of finished chunks with all photos before them."""
-    reuse.match_photos(context())
+def match_photos(chunk_id: int | None = None) -> None:
+    """Compare the photos of finished chunks, of one before the others, with all photos before them."""
+    reuse.match_photos(context(), chunk_id)
 
 
 @app.task(ignore_result=True, **_RETRY)

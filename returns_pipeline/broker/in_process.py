@@ -123,7 +123,7 @@ USE_CASES: dict[Task, Callable[..., object]] = {
     Task.CLOSE_RUN: lambda context, _, run_id: closing.close_run(context, run_id),
     Task.COMPARE_NIGHT: lambda context, _, run_id: drift.compare_night(context, run_id),
     Task.UPDATE_REPORT: lambda context, _, run_id: closing.update_report(context, run_id),
-    Task.MATCH_PHOTOS: lambda context, _: reuse.match_photos(context),
+    Task.MATCH_PHOTOS: lambda context, _, chunk_id=None: reuse.match_photos(context, chunk_id),
     Task.EXPLAIN: lambda context, _, image_id: explanations.explain(context, image_id),
     Task.LOOK_AT_PHOTO: lambda context, _, look_id: photo_looks.look(context, look_id),
     Task.DELIVER_NOTICES: lambda context, _: notices.deliver(context),

@@ -20,6 +20,7 @@ from returns_pipeline.store.joins import RECEIVED_AT
 from returns_pipeline.store.tables import (
     chunks,
     compared_images,
+    held_comparisons,
     image_keys,
     images,
     runs,
@@ -63,19 +64,22 @@ def keep(connection: sa.Connection, chunk_id: int, photos: Uncompared) -> None:
 
 
 def waiting(db: Database, limit: int) -> list[int]:
-    """Return the chunks that can be compared, oldest first: of closed runs, and those of clients.
+    """Return the chunks that can be compared, oldest first."""
+    with db.read() as connection:
+        return list(connection.execute(ready().limit(limit)).scalars())
+
+
+def ready() -> sa.Select[int]:
+    """Return the query of the chunks that can be compared, oldest first: of clients and of closed runs.
 
     A night that still runs is not slowed down, and which return its photos belong to is known when it closes.
     """
-    query = (
+    return (
         sa.select(uncompared_chunks.c.chunk_id)
         .select_from(uncompared_chunks.join(chunks).join(runs, runs.c.id == chunks.c.run_id))
         .where(sa.or_(runs.c.state == RunState.CLOSED, runs.c.kind == RunKind.API))
         .order_by(uncompared_chunks.c.chunk_id)
-        .limit(limit)
     )
-    with db.read() as connection:
-        return list(connection.execute(query).scalars())
 
 
 def lost(db: Database, resend_seconds: float) -> bool:
@@ -241,7 +245,8 @@ def end(db: Database, chunk_id: int, matches: Sequence[Match]) -> tuple[int, boo
             and (belongs[match.image_id] is None or belongs[match.image_id] != belongs[match.earlier_id])
         ]
         stored = photo_matches.add(db, connection, kept)
-        connection.execute(sa.delete(uncompared_chunks).where(uncompared_chunks.c.chunk_id == chunk_id))
+        for table in (uncompared_chunks, held_comparisons):
+            connection.execute(sa.delete(table).where(table.c.chunk_id == chunk_id))
     return stored
 
 

@@ -20,7 +20,7 @@ from returns_pipeline.photos.likeness import comparison, keys, thumbnails
 from returns_pipeline.photos.likeness.thumbnails import Integers
 from returns_pipeline.records.likeness import VIEWS, ComparedImage, Match, MatchKind
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import likeness
+from returns_pipeline.store import held_comparisons, likeness
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.fingerprints import head
 from returns_pipeline.usecases.context import Context
@@ -29,7 +29,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: Seconds after which a task sends the next one. Scans and the ends of runs share its queue and wait for it.
 _TASK_SECONDS = 1.0
-_MOST_CHUNKS = 1000
 #: Photos that are compared together: it bounds the memory.
 _AT_ONCE = 256
 #: Photos with which one is compared at most. It bounds the time among millions of photos.
@@ -46,14 +45,23 @@ class _Found(NamedTuple):
     views: Integers
 
 
-def match_photos(context: Context) -> None:
-    """Compare the photos of every chunk that waits for it. Sends itself again if there are too many."""
-    until = time.monotonic() + _TASK_SECONDS
-    for chunk_id in likeness.waiting(context.db, _MOST_CHUNKS):
-        if time.monotonic() > until:
-            context.send(Task.MATCH_PHOTOS)
-            return
+def match_photos(context: Context, chunk_id: int | None = None) -> None:
+    """Compare the photos of `chunk_id` and then of every chunk that waits, for a second.
+
+    If more wait, the task sends the next one to itself, and one message more while fewer than
+    RETURNS_COMPARISONS tasks compare. So as many control workers divide the chunks, and scans wait a second
+    for each task.
+    """
+    until, most = time.monotonic() + _TASK_SECONDS, context.settings.comparisons
+    if chunk_id is not None:
         match_chunk(context, chunk_id)
+    while held := held_comparisons.hold(context.db, most, context.settings.lease_seconds):
+        if time.monotonic() > until:
+            context.send(Task.MATCH_PHOTOS, held.chunk_id)
+            if held.others + 1 < most:
+                context.send(Task.MATCH_PHOTOS)
+            return
+        match_chunk(context, held.chunk_id)
 
 
 def match_chunk(context: Context, chunk_id: int) -> None:

@@ -27,6 +27,7 @@ from returns_pipeline.store import (
     codes,
     costs,
     fingerprints,
+    held_comparisons,
     image_files,
     image_history,
     images,
@@ -216,6 +217,7 @@ def _look_for_matches(home: Installation, image: ImageResult) -> None:
         likeness.forget(connection, [image.id])
     likeness.remove_old(home.database, 20_001, 10)
     likeness.waiting(home.database, 10)
+    held_comparisons.hold(home.database, 4, 60)
     likeness.lost(home.database, 60)
 
 

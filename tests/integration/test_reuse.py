@@ -15,7 +15,7 @@ from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.errors import ConflictError, NotFoundError
 from returns_pipeline.records.likeness import ComparedImage, Match, MatchDecision, Uncompared
 from returns_pipeline.records.tasks import Task
-from returns_pipeline.store import images, likeness, match_decisions, photo_matches, tables
+from returns_pipeline.store import held_comparisons, images, likeness, match_decisions, photo_matches, tables
 from returns_pipeline.store.database import Database
 from returns_pipeline.usecases import judging, reuse, uploads
 from returns_pipeline.usecases.closing import close_run
@@ -369,3 +369,42 @@ def test_a_small_model_finds_equal_files_only(home: Installation) -> None:
     _come_in(home, again=_picture(1), mirrored=ImageOps.mirror(_picture(1)))
     _night(context, queue, "two")
     assert _matches(home) == {"again": ("first", "exact")}
+
+
+def test_tasks_divide_the_chunks(open_home: tuple[Installation, Context, InProcessQueue]) -> None:
+    """Each chunk is held by one task, only so many are held, and a hold ends by its time."""
+    home, context, queue = open_home
+    context = replace(context, settings=context.settings.model_copy(update={"chunk_size": 1}))
+    _come_in(home, a=_picture(1), b=_picture(2), c=_picture(3))
+    _night_before_matching(context, queue, "one")
+    chunks = likeness.waiting(home.database, 10)
+    held = [held_comparisons.hold(home.database, 2, 60) for _ in range(3)]
+    assert held == [(chunks[0], 0), (chunks[1], 1), None]
+    reuse.match_chunk(context, chunks[0])
+    assert held_comparisons.hold(home.database, 2, 60) == (chunks[2], 1)
+    assert held_comparisons.hold(home.database, 9, 60) is None
+    assert held_comparisons.hold(home.database, 9, 0) == (chunks[1], 0)
+
+
+def test_a_task_that_ends_calls_others(
+    open_home: tuple[Installation, Context, InProcessQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time it sends itself the next chunk, and calls one task more until enough compare."""
+    home, context, queue = open_home
+    context = replace(
+        context, settings=context.settings.model_copy(update={"chunk_size": 1, "comparisons": 2})
+    )
+    _come_in(home, a=_picture(1), b=_picture(1), c=_picture(1), d=_picture(1))
+    _night_before_matching(context, queue, "one")
+    chunks = likeness.waiting(home.database, 10)
+    queue.messages.clear()
+    monkeypatch.setattr(reuse, "_TASK_SECONDS", -1)
+    reuse.match_photos(context)
+    assert queue.waiting(Task.MATCH_PHOTOS) == [chunks[0], None]
+    queue.deliver_one(context)
+    assert queue.waiting(Task.MATCH_PHOTOS) == [None, chunks[1], None]
+    queue.deliver_one(context)
+    assert queue.waiting(Task.MATCH_PHOTOS) == [chunks[1], None, chunks[2]]
+    queue.deliver(context)
+    assert likeness.waiting(home.database, 10) == []
+    assert _count(home, tables.held_comparisons) == 0

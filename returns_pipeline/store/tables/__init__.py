@@ -45,6 +45,7 @@ from returns_pipeline.store.tables.image_tables import (
 from returns_pipeline.store.tables.job_tables import OPEN, jobs, request_keys
 from returns_pipeline.store.tables.likeness_tables import (
     compared_images,
+    held_comparisons,
     image_keys,
     image_matches,
     uncompared_chunks,
@@ -141,6 +142,7 @@ __all__ = [
     "feed_readings",
     "file_removals",
     "forgotten_customers",
+    "held_comparisons",
     "image_codes",
     "image_fingerprints",
     "image_keys",

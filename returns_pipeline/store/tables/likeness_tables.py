@@ -19,6 +19,14 @@ uncompared_chunks = sa.Table(
     sa.Column("thumbnails", sa.LargeBinary, nullable=False),
 )
 
+#: Chunks that are compared at this moment. No foreign key: the row of a killed process ends by its time.
+held_comparisons = sa.Table(
+    "held_comparisons",
+    metadata,
+    sa.Column("chunk_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("held_until", UtcDateTime, nullable=False),
+)
+
 #: Photos that later ones are compared with. No foreign keys here and below, so that a chunk is quick.
 compared_images = sa.Table(
     "compared_images",
