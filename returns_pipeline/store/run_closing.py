@@ -32,7 +32,8 @@ def is_complete(db: Database, run_id: int) -> bool:
 def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime | None:
     """Begin to close a complete run; return a token, or None if the run cannot be closed now.
 
-    It cannot if it is not complete, or if another process began to close it within `lease_seconds`.
+    It cannot if it is not complete, or if another process began or renewed its closing within
+    `lease_seconds`.
     """
     now = utc_now()
     stale = sa.and_(runs.c.state == RunState.CLOSING, is_past(runs.c.touched_at, now, lease_seconds))
@@ -43,6 +44,14 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
             .values(state=RunState.CLOSING, touched_at=now)
         )
         return now if taken.rowcount == 1 else None
+
+
+def renew_closing(db: Database, run_id: int, token: datetime) -> datetime | None:
+    """Begin the lease of a closing anew; return its new token, or None if another process closes the run."""
+    now = utc_now()
+    with db.write() as connection:
+        renewed = connection.execute(sa.update(runs).where(*_closing(run_id, token)).values(touched_at=now))
+        return now if renewed.rowcount == 1 else None
 
 
 def abandon_closing(db: Database, run_id: int, token: datetime, notices: Sequence[Notice] = ()) -> None:

@@ -19,13 +19,11 @@ from returns_pipeline.store import (
 )
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import causes, judging, linking, reports
+from returns_pipeline.usecases.closing_lease import ClosingLease
 from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
-#: Lease periods that a closing may take. A report of millions of rows takes minutes, and nothing renews the
-#: closing meanwhile.
-CLOSING_LEASES = 15
 #: Seconds that a closing takes at most to judge returns, so that its report finds them judged.
 _JUDGING_SECONDS = 120.0
 
@@ -36,9 +34,32 @@ def close_run(context: Context, run_id: int) -> None:
     Raises PipelineError if an image is neither classified, quarantined nor failed, and ConfigFault for a run
     of a kind that only a newer version knows. After any error the sweep tries again.
     """
-    token = run_closing.begin_closing(context.db, run_id, CLOSING_LEASES * context.settings.lease_seconds)
+    lease_seconds = context.settings.lease_seconds
+    token = run_closing.begin_closing(context.db, run_id, lease_seconds)
     if token is None:
         return
+    with ClosingLease(context.db, run_id, token, lease_seconds) as lease:
+        closed = _closed(context, run_id, lease)
+    if closed is None:
+        return
+    summary, is_notified = closed
+    counts = summary.counts
+    log.info(
+        "run_closed",
+        run=run_id,
+        seen=counts.seen,
+        classified=counts.classified,
+        quarantined=counts.quarantined,
+        failed=counts.failed,
+        seconds=summary.seconds,
+    )
+    _send_what_follows(context, summary)
+    if is_notified:
+        context.send(Task.DELIVER_NOTICES)
+
+
+def _closed(context: Context, run_id: int, lease: ClosingLease) -> tuple[RunSummary, bool] | None:
+    """Close a run; return it and whether there are notices of it, or None if another process closes it."""
     try:
         summary = run_closing.closing_summary(context.db, run_id, utc_now())
         require_known_kind(summary.kind, run_id)
@@ -52,29 +73,17 @@ def close_run(context: Context, run_id: int) -> None:
             counting.result()
         with context.spoken():
             unsure, notices = causes.of_closing(context, summary)
-        if not run_closing.close(context.db, summary, token, unsure, notices):
-            return
+        if not run_closing.close(context.db, summary, lease.end(), unsure, notices):
+            return None
     except Exception as error:
         if not isinstance(error, PipelineError):
             log.exception("closing_failed", run=run_id)
         with context.spoken():
             told = [] if isinstance(error, TransientFault) else [causes.cannot_close(run_id, error)]
-        # The sweep tries again every minute, not only after the lease.
-        run_closing.abandon_closing(context.db, run_id, token, told)
+        # The sweep tries again at once, not only after the lease.
+        run_closing.abandon_closing(context.db, run_id, lease.end(), told)
         raise
-    counts = summary.counts
-    log.info(
-        "run_closed",
-        run=run_id,
-        seen=counts.seen,
-        classified=counts.classified,
-        quarantined=counts.quarantined,
-        failed=counts.failed,
-        seconds=summary.seconds,
-    )
-    _send_what_follows(context, summary)
-    if notices:
-        context.send(Task.DELIVER_NOTICES)
+    return summary, bool(notices)
 
 
 def _count(context: Context, summary: RunSummary) -> None:

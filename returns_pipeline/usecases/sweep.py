@@ -23,7 +23,6 @@ from returns_pipeline.usecases import (
     search,
     uploads,
 )
-from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
 
@@ -54,7 +53,7 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     scans = runs.interrupted_scans(context.db, context.settings.lease_seconds)
     for request_id, directory in scans:
         context.queue.send(Task.SCAN, str(directory) if directory else None, request_id=request_id)
-    closings = run_closing.to_close(context.db, CLOSING_LEASES * context.settings.lease_seconds)
+    closings = run_closing.to_close(context.db, context.settings.lease_seconds)
     for run_id in closings:
         context.queue.send(Task.CLOSE_RUN, run_id)
     corrected = run_closing.corrected(context.db)

@@ -328,22 +328,6 @@ def _fails(_descriptor: int, _count: int) -> bytes:
     raise OSError(errno.EIO, "Input/output error")
 
 
-def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an unexpected error in closing, the next sweep closes the run, without waiting for a lease."""
-    write_images(home.settings.incoming_dir, 2)
-    came_in = digests(home.settings.incoming_dir)
-    context, queue = home.in_process()
-    run_id = scan(context, "request")
-    with monkeypatch.context() as broken:
-        broken.setattr("returns_pipeline.usecases.reports.write_report", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            queue.deliver(context)
-    sweep(context)
-    assert queue.waiting(Task.CLOSE_RUN) == [run_id]
-    queue.deliver(context)
-    assert_promise_kept(home, run_id, came_in)
-
-
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 def test_results_are_on_the_disk_before_a_file_is_moved(
     home: Installation, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,82 @@
+"""The closing of a run: one process does it, for as long as it takes, and another after a failure."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from returns_pipeline.records.runs import RunState
+from returns_pipeline.records.tasks import Task
+from returns_pipeline.store import run_closing, runs
+from returns_pipeline.usecases import reports
+from returns_pipeline.usecases.closing import close_run
+from returns_pipeline.usecases.runs import scan
+from returns_pipeline.usecases.sweep import sweep
+from tests.support import Installation, assert_promise_kept, digests, write_images
+
+_LEASE = 0.5
+
+
+def test_a_closing_is_held_while_it_goes_on(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that takes several leases is written once; the sweep sends its closing to no other process."""
+    write_images(home.settings.incoming_dir, 2)
+    came_in = digests(home.settings.incoming_dir)
+    context, queue = home.in_process()
+    context = replace(context, settings=context.settings.model_copy(update={"lease_seconds": _LEASE}))
+    run_id = scan(context, "request")
+    queue.deliver_one(context)
+    queue.lose_everything()
+    write, begun, refused = reports.write, [], []
+
+    def slow(*arguments: Any) -> Any:
+        begun.append(run_id)
+        until = time.monotonic() + 4 * _LEASE
+        while time.monotonic() < until:
+            refused.append(run_closing.to_close(home.database, _LEASE) == [])
+            time.sleep(_LEASE / 10)
+        return write(*arguments)
+
+    monkeypatch.setattr(reports, "write", slow)
+    close_run(context, run_id)
+    assert begun == [run_id]
+    assert all(refused)
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_closing_of_a_killed_process_is_taken_over(home: Installation) -> None:
+    """After one lease the sweep sends the closing again; who comes back late closes nothing."""
+    write_images(home.settings.incoming_dir, 2)
+    came_in = digests(home.settings.incoming_dir)
+    context, queue = home.in_process()
+    context = replace(context, settings=context.settings.model_copy(update={"lease_seconds": _LEASE}))
+    run_id = scan(context, "request")
+    queue.deliver_one(context)
+    queue.lose_everything()
+    token = run_closing.begin_closing(home.database, run_id, _LEASE)
+    assert token is not None
+    sweep(context)
+    assert queue.waiting(Task.CLOSE_RUN) == []
+    time.sleep(1.2 * _LEASE)
+    sweep(context)
+    assert queue.waiting(Task.CLOSE_RUN) == [run_id]
+    queue.deliver(context)
+    assert run_closing.renew_closing(home.database, run_id, token) is None
+    assert runs.existing(home.database, run_id).state is RunState.CLOSED
+    assert_promise_kept(home, run_id, came_in)
+
+
+def test_a_report_that_fails_is_tried_again(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an unexpected error in closing, the next sweep closes the run, without waiting for a lease."""
+    write_images(home.settings.incoming_dir, 2)
+    came_in = digests(home.settings.incoming_dir)
+    context, queue = home.in_process()
+    run_id = scan(context, "request")
+    with monkeypatch.context() as broken:
+        broken.setattr("returns_pipeline.usecases.reports.write_report", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            queue.deliver(context)
+    sweep(context)
+    assert queue.waiting(Task.CLOSE_RUN) == [run_id]
+    queue.deliver(context)
+    assert_promise_kept(home, run_id, came_in)
