@@ -138,7 +138,7 @@ def _lines(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> list[str]:
         f"{counted(found.processes, 'process', 'processes')} with a reserve: "
         f"{counted(found.machines, 'machine')} of {demand.machine_cores} cores.",
         f"Control: {found.scan_hours:.2f} hours of one process for scan and report, "
-        f"then {found.compare_hours:.2f} for the comparison with earlier photos.",
+        f"then {found.compare_hours:.2f} for the comparison with earlier photos{_divided(found)}.",
         f"Redis: {found.redis_mb:,.1f} MB if all {found.chunks:,} chunks wait.",
         *_database_lines(demand, found),
         f"Photos: {found.photos_gb_of_night:,.1f} GB a night, {found.photos_gb:,.0f} GB"
@@ -149,6 +149,14 @@ def _lines(cost: "PhotoCosts", demand: "Demand", found: "Plan") -> list[str]:
     if demand.cores:
         lines.insert(2, f"With {demand.cores:,.1f} cores, the night lasts {found.hours:.2f} hours.")
     return lines
+
+
+def _divided(found: "Plan") -> str:
+    """Return how many control workers do the comparison in the hours of a night, if one does not."""
+    if found.compare_processes == 1:
+        return ""
+    hours = found.compare_hours / found.compare_processes
+    return f", or {hours:.2f} of {found.compare_processes} control workers (RETURNS_COMPARISONS)"
 
 
 def _database_lines(demand: "Demand", found: "Plan") -> list[str]:

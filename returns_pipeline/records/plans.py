@@ -95,8 +95,9 @@ class Plan(NamedTuple):
 
     `core_hours` is the work of the workers for images. `cores` do it in the wanted time, and `processes` with
     a reserve; `machines` have them. `hours` is how long the night lasts with the cores that were given or
-    computed. `scan_hours` and `compare_hours` are those of one process. `database_cores` is the load of the
-    database during the night, `wal_gb` its log of one night.
+    computed. `scan_hours` and `compare_hours` are those of one process; `compare_processes`
+    compare the photos in the time of a night. `database_cores` is the load of the database during the night,
+    `wal_gb` its log of one night.
     """
 
     core_hours: float
@@ -106,6 +107,7 @@ class Plan(NamedTuple):
     hours: float
     scan_hours: float
     compare_hours: float
+    compare_processes: int
     chunks: int
     redis_mb: float
     database_cores: float

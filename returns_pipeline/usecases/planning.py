@@ -126,6 +126,7 @@ def plan(costs: PhotoCosts, demand: Demand, prices: Prices) -> Plan:
         storage=(database + kept) * prices.gb,
         requests=requests * _NIGHTS_OF_A_MONTH / 1e6 * prices.requests,
     )
+    compare_hours = photos * costs.compare_ms / _HOUR_MS if demand.reuse_days else 0.0
     return Plan(
         core_hours=core_hours,
         cores=cores,
@@ -133,7 +134,8 @@ def plan(costs: PhotoCosts, demand: Demand, prices: Prices) -> Plan:
         machines=math.ceil(processes / demand.machine_cores),
         hours=hours,
         scan_hours=photos * costs.control_ms / _HOUR_MS,
-        compare_hours=photos * costs.compare_ms / _HOUR_MS if demand.reuse_days else 0.0,
+        compare_hours=compare_hours,
+        compare_processes=max(1, math.ceil(compare_hours / demand.hours)),
         chunks=chunks,
         redis_mb=_EMPTY_REDIS_MB + chunks * costs.redis_bytes_of_chunk / _MB,
         database_cores=photos * costs.database_ms / _HOUR_MS / demand.hours,
