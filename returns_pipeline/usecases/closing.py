@@ -39,7 +39,7 @@ def close_run(context: Context, run_id: int) -> None:
     if token is None:
         return
     with ClosingLease(context.db, run_id, token, lease_seconds) as lease:
-        closed = _closed(context, run_id, lease)
+        closed = _close(context, run_id, lease)
     if closed is None:
         return
     summary, is_notified = closed
@@ -58,7 +58,7 @@ def close_run(context: Context, run_id: int) -> None:
         context.send(Task.DELIVER_NOTICES)
 
 
-def _closed(context: Context, run_id: int, lease: ClosingLease) -> tuple[RunSummary, bool] | None:
+def _close(context: Context, run_id: int, lease: ClosingLease) -> tuple[RunSummary, bool] | None:
     """Close a run; return it and whether there are notices of it, or None if another process closes it."""
     try:
         summary = run_closing.closing_summary(context.db, run_id, utc_now())
