@@ -35,8 +35,8 @@ _BYTES = {"sqlite": 1400, "postgresql": 2200}
 
 
 def scale(
-    images: Annotated[int, typer.Option(min=20_000, help="Photos of the large database.")] = 10_000_000,
-    base: Annotated[int, typer.Option(min=10_000, help="Photos of the small one.")] = 100_000,
+    images: Annotated[int, typer.Option(min=100_000, help="Photos of the large database.")] = 10_000_000,
+    base: Annotated[int, typer.Option(min=60_000, help="Photos of the small one.")] = 100_000,
     database: Annotated[Literal["sqlite", "postgresql"], typer.Option(help="The database.")] = "postgresql",
     rounds: Annotated[int, typer.Option(min=2, help="Turns; the first does not count.")] = 6,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

@@ -199,9 +199,10 @@ def sizes(database: Database, count: int) -> dict[str, dict[str, float]]:
     return found
 
 
+# The column `pageno` is the number of pages here. `pgsize`, their bytes, is wrong from 2 GB on.
 _SQLITE_SIZES = """
-SELECT objects.tbl_name, pages.name, pages.pgsize FROM dbstat AS pages
-JOIN sqlite_master AS objects ON objects.name = pages.name
+SELECT objects.tbl_name, pages.name, pages.pageno * (SELECT page_size FROM pragma_page_size)
+FROM dbstat AS pages JOIN sqlite_master AS objects ON objects.name = pages.name
 WHERE pages.aggregate = TRUE ORDER BY 1, 3 DESC
 """
 _POSTGRESQL_SIZES = """

@@ -138,10 +138,10 @@ class Stack:
         expect(f"the status of {path}", response.status_code, 200)
         return response.json()
 
-    def ask(self, method: str, path: str, **request: Any) -> requests.Response:
-        """Send a request with the token."""
+    def ask(self, method: str, path: str, url: str = "", **request: Any) -> requests.Response:
+        """Send a request with the token, by default to the port of the web."""
         headers = {"Authorization": f"Bearer {self._token}"}
-        return requests.request(method, self.url + path, headers=headers, timeout=60, **request)
+        return requests.request(method, (url or self.url) + path, headers=headers, timeout=60, **request)
 
     def flower(self, password: str | None = None) -> int:
         """Return the status of Flower's page of workers."""
