@@ -76,14 +76,13 @@ def photos_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[R
             model_versions.c.sha256,
             predictions.c.top,
             predictions.c.unfamiliar,
-            review_changes.c.outcome,
-            review_changes.c.label,
+            _of_the_review(review_changes.c.outcome),
+            _of_the_review(review_changes.c.label),
         )
         .select_from(
             images.join(runs, runs.c.id == images.c.run_id)
             .join(model_versions, model_versions.c.id == runs.c.model_version_id)
             .outerjoin(predictions, PREDICTION_OF_RUN)
-            .outerjoin(review_changes, review_changes.c.id == images.c.review_id)
         )
         .where(
             images.c.return_id.in_(sa.bindparam("some", expanding=True)),
@@ -98,6 +97,15 @@ def photos_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[R
         for row in connection.execute(query, {"some": part}):
             found[row.return_id].append(_photo(row))
     return found
+
+
+def _of_the_review(column: sa.Column[Any]) -> sa.Label[Any]:
+    """Return a column of the review of each image.
+
+    A subquery: PostgreSQL would join the few images with all reviews that were ever made.
+    """
+    query = sa.select(column).where(review_changes.c.id == images.c.review_id)
+    return query.scalar_subquery().label(column.name)
 
 
 def comparable(photos: Sequence[ReturnPhoto]) -> tuple[int, ...]:
