@@ -156,7 +156,7 @@ def _divided(found: "Plan") -> str:
     if found.compare_processes == 1:
         return ""
     hours = found.compare_hours / found.compare_processes
-    return f", or {hours:.2f} of {found.compare_processes} control workers (RETURNS_COMPARISONS)"
+    return f", or {hours:.2f} hours of each of {found.compare_processes} control workers"
 
 
 def _database_lines(demand: "Demand", found: "Plan") -> list[str]:

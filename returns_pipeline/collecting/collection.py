@@ -61,9 +61,8 @@ class Collection:
         paths = [row[0].partition("/")[0] for row in kept]
         self._counts = Counter(paths)
         self._folders = Folders(dict.fromkeys(paths))
-        for class_folder in out.iterdir():
-            if class_folder.is_dir():
-                remove_partial_files(class_folder)
+        for folder in (out, *(each for each in out.iterdir() if each.is_dir())):
+            remove_partial_files(folder)
         self._provenance = _Table(out / PROVENANCE, _PROVENANCE_COLUMNS, kept)
         self._refused = _Table(out / REFUSED, _REFUSED_COLUMNS, final)
 

@@ -5,7 +5,6 @@ compare one chunk wastes time and changes nothing.
 """
 
 from datetime import timedelta
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,32 +14,32 @@ from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.store.tables import held_comparisons, uncompared_chunks
 
 
-class Held(NamedTuple):
-    """A chunk that this process compares next, and how many others are compared."""
+def hold(db: Database, seconds: float) -> int | None:
+    """Hold the oldest chunk that waits for its comparison and that no process holds, for `seconds`.
 
-    chunk_id: int
-    others: int
-
-
-def hold(db: Database, most: int, seconds: float) -> Held | None:
-    """Hold the oldest chunk that waits for its comparison and that no other process holds, for `seconds`.
-
-    None if no such chunk waits, or if `most` are held.
+    Returns its id; None if no such chunk waits.
     """
-    now = utc_now()
-    is_held = sa.exists().where(held_comparisons.c.chunk_id == uncompared_chunks.c.chunk_id)
-    first = likeness.ready().where(~is_held).limit(1)
-    insert = db.insert(held_comparisons).on_conflict_do_nothing()
-    with db.write() as connection:
-        connection.execute(
-            sa.delete(held_comparisons).where(has_ended(held_comparisons.c.held_until, now, seconds))
+    while True:
+        now = utc_now()
+        has_passed = has_ended(held_comparisons.c.held_until, now, seconds)
+        is_held = sa.exists().where(held_comparisons.c.chunk_id == uncompared_chunks.c.chunk_id, ~has_passed)
+        with db.read() as connection:
+            chunk_id = connection.execute(likeness.ready().where(~is_held).limit(1)).scalar()
+        if chunk_id is None:
+            return None
+        insert = db.insert(held_comparisons)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["chunk_id"], set_={"held_until": insert.excluded.held_until}, where=has_passed
         )
-        while True:
-            others = connection.execute(sa.select(sa.func.count()).select_from(held_comparisons)).scalar_one()
-            chunk_id = connection.execute(first).scalar() if others < most else None
-            if chunk_id is None:
-                return None
+        with db.write(repeated=True) as connection:
             values = {"chunk_id": chunk_id, "held_until": now + timedelta(seconds=seconds)}
-            # Another process may hold the chunk since it was read; then it is held in the next turn.
-            if connection.execute(insert.values(values)).rowcount:
-                return Held(chunk_id, others)
+            row = connection.execute(upsert.values(values).returning(held_comparisons.c.chunk_id)).first()
+        # Without a row, another process holds the chunk since it was read.
+        if row is not None:
+            return int(chunk_id)
+
+
+def release(db: Database, chunk_id: int) -> None:
+    """End the hold of a chunk, so that any process may compare it."""
+    with db.write(repeated=True) as connection:
+        connection.execute(sa.delete(held_comparisons).where(held_comparisons.c.chunk_id == chunk_id))

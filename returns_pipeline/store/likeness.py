@@ -197,36 +197,52 @@ def compared(db: Database, image_ids: Sequence[int], since_day: int) -> dict[int
 
 
 def equal_files(db: Database, image_ids: Sequence[int], since_day: int) -> list[tuple[int, int]]:
-    """Return (id, other id) of photos with equal files: the first one since a day, and the next after each.
+    """Return (id, other id) of photos with equal files: the first one since a day, and those after each.
 
-    The next one finds this photo too, unless both are compared at the same moment.
+    Those that come after a photo are there if their chunk was compared before its own. At most MOST_OF_A_KEY
+    of them are returned.
     """
     mine, other = compared_images.alias("mine"), compared_images.alias("other")
-    equal = (
+    first = (
         sa.select(other.c.image_id)
         .where(other.c.sha256_head == mine.c.sha256_head, other.c.received_day >= since_day)
         .order_by(other.c.image_id)
         .limit(1)
     )
-    found = []
-    for chosen in (equal, equal.where(other.c.image_id > mine.c.image_id)):
-        pairs = (
-            sa.select(mine.c.image_id, chosen.scalar_subquery().label("other_id"))
-            .where(mine.c.image_id.in_(sa.bindparam("some", expanding=True)))
-            .subquery()
-        )
-        one, two = images.alias("one"), images.alias("two")
-        query = (
-            sa.select(one.c.id, two.c.id)
-            .select_from(
-                pairs.join(one, one.c.id == pairs.c.image_id).join(two, two.c.id == pairs.c.other_id)
-            )
-            .where(one.c.id != two.c.id, one.c.sha256 == two.c.sha256)
-        )
-        with db.read() as connection:
-            for part in bulk.parts(image_ids):
-                found += [(row[0], row[1]) for row in connection.execute(query, {"some": part})]
+    following = _equal_pairs(mine, first.where(other.c.image_id > mine.c.image_id))
+    with db.read() as connection:
+        found = _rows(connection, _equal_pairs(mine, first), image_ids)
+        # From each photo that was found, the next one, as far as the first photo is equal to it too.
+        chains = {image_id: image_id for image_id in image_ids}
+        for _ in range(MOST_OF_A_KEY):
+            after = dict(_rows(connection, following, sorted(set(chains.values()))))
+            chains = {start: after[last] for start, last in chains.items() if last in after}
+            if not chains:
+                break
+            found += chains.items()
     return found
+
+
+def _equal_pairs(mine: Any, chosen: sa.Select[Any]) -> sa.Select[Any]:
+    """Return the query of (id, other id) of some photos and the chosen photo with an equal file."""
+    pairs = (
+        sa.select(mine.c.image_id, chosen.scalar_subquery().label("other_id"))
+        .where(mine.c.image_id.in_(sa.bindparam("some", expanding=True)))
+        .subquery()
+    )
+    one, two = images.alias("one"), images.alias("two")
+    return (
+        sa.select(one.c.id, two.c.id)
+        .select_from(pairs.join(one, one.c.id == pairs.c.image_id).join(two, two.c.id == pairs.c.other_id))
+        .where(one.c.id != two.c.id, one.c.sha256 == two.c.sha256)
+    )
+
+
+def _rows(
+    connection: sa.Connection, query: sa.Select[Any], image_ids: Sequence[int]
+) -> list[tuple[int, int]]:
+    parts = bulk.parts(image_ids)
+    return [(row[0], row[1]) for part in parts for row in connection.execute(query, {"some": part})]
 
 
 def end(db: Database, chunk_id: int, matches: Sequence[Match]) -> tuple[int, bool]:

@@ -23,6 +23,7 @@ from returns_pipeline.store.tables import (
     embeddings,
     explanations,
     file_removals,
+    held_comparisons,
     image_codes,
     image_fingerprints,
     image_matches,
@@ -175,7 +176,7 @@ def _forget_names(connection: sa.Connection, ids: Sequence[int]) -> None:
 
 def _finish(connection: sa.Connection, run_id: int) -> None:
     of_run = sa.select(chunks.c.id).where(chunks.c.run_id == run_id)
-    for table in (embeddings, uncompared_chunks):
+    for table in (embeddings, uncompared_chunks, held_comparisons):
         connection.execute(sa.delete(table).where(table.c.chunk_id.in_(of_run)))
     connection.execute(sa.update(runs).where(runs.c.id == run_id).values(rows_removed_at=utc_now()))
 

@@ -35,9 +35,9 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
     It cannot if it is not complete, or if another process began or renewed its closing within
     `lease_seconds`.
     """
-    now = utc_now()
-    stale = sa.and_(runs.c.state == RunState.CLOSING, is_past(runs.c.touched_at, now, lease_seconds))
     with db.write() as connection:
+        now = _moment_of_lock(connection, run_id)
+        stale = sa.and_(runs.c.state == RunState.CLOSING, is_past(runs.c.touched_at, now, lease_seconds))
         taken = connection.execute(
             sa.update(runs)
             .where(runs.c.id == run_id, sa.or_(runs.c.state == RunState.RUNNING, stale), ~_HAS_OPEN_CHUNK)
@@ -46,10 +46,16 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
         return now if taken.rowcount == 1 else None
 
 
+def _moment_of_lock(connection: sa.Connection, run_id: int) -> datetime:
+    """Lock a run and return the present moment: the lock may have taken as long as a lease."""
+    connection.execute(sa.select(runs.c.id).where(runs.c.id == run_id).with_for_update())
+    return utc_now()
+
+
 def renew_closing(db: Database, run_id: int, token: datetime) -> datetime | None:
     """Begin the lease of a closing anew; return its new token, or None if another process closes the run."""
-    now = utc_now()
     with db.write() as connection:
+        now = _moment_of_lock(connection, run_id)
         renewed = connection.execute(sa.update(runs).where(*_closing(run_id, token)).values(touched_at=now))
         return now if renewed.rowcount == 1 else None
 

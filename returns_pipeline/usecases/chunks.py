@@ -120,7 +120,7 @@ def classify_chunk(context: Context, chunk_id: int, owner: str) -> None:
         if claim.kind is RunKind.API:
             is_of_return |= linking.link_chunk(context, claim.run_id, chunk_id)
             if _is_compared(context, claim):
-                # Before the photos of a night, which may wait for hours.
+                # It is compared before the chunks of a night. Those may wait for hours.
                 context.send(Task.MATCH_PHOTOS, chunk_id)
         if is_of_return:
             context.send(Task.JUDGE_RETURNS)

@@ -24,6 +24,9 @@ from returns_pipeline.usecases.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
+#: Leases without a renewal after which another process closes the run. While its photos are counted, its row
+#: is locked and cannot be renewed; and the clocks of machines may differ.
+CLOSING_LEASES = 3
 #: Seconds that a closing takes at most to judge returns, so that its report finds them judged.
 _JUDGING_SECONDS = 120.0
 
@@ -35,7 +38,7 @@ def close_run(context: Context, run_id: int) -> None:
     of a kind that only a newer version knows. After any error the sweep tries again.
     """
     lease_seconds = context.settings.lease_seconds
-    token = run_closing.begin_closing(context.db, run_id, lease_seconds)
+    token = run_closing.begin_closing(context.db, run_id, CLOSING_LEASES * lease_seconds)
     if token is None:
         return
     with ClosingLease(context.db, run_id, token, lease_seconds) as lease:

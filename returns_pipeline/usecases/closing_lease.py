@@ -5,9 +5,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from returns_pipeline.errors import TransientFault
+import structlog
+
 from returns_pipeline.store import run_closing
 from returns_pipeline.store.database import Database
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 
 class ClosingLease:
@@ -37,11 +40,15 @@ class ClosingLease:
         return self._token
 
     def _renew(self) -> None:
-        while not self._is_over.wait(self._seconds / 4):
-            try:
-                renewed = run_closing.renew_closing(self._db, self._run_id, self._token)
-            except TransientFault:
-                continue  # the next attempt may reach the database
-            if renewed is None:
-                return
-            self._token = renewed
+        with self._db.reading_once():
+            while not self._is_over.wait(self._seconds / 4):
+                try:
+                    renewed = run_closing.renew_closing(self._db, self._run_id, self._token)
+                except Exception as error:
+                    # The next attempt may reach the database.
+                    log.warning("closing_not_renewed", run=self._run_id, reason=str(error))
+                    continue
+                if renewed is None:
+                    log.warning("closing_lost", run=self._run_id)
+                    return
+                self._token = renewed

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
+from returns_pipeline.errors import TransientFault
 from returns_pipeline.photos.likeness import comparison, keys, thumbnails
 from returns_pipeline.photos.likeness.thumbnails import Integers
 from returns_pipeline.records.likeness import VIEWS, ComparedImage, Match, MatchKind
-from returns_pipeline.records.tasks import Task
+from returns_pipeline.records.tasks import CONTROL, Task
 from returns_pipeline.store import held_comparisons, likeness
 from returns_pipeline.store.database import Database
 from returns_pipeline.store.fingerprints import head
@@ -29,6 +30,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("returns_pipeline")
 
 #: Seconds after which a task sends the next one. Scans and the ends of runs share its queue and wait for it.
 _TASK_SECONDS = 1.0
+#: Messages in the queue from which on a task sends itself no more. The sweep sends the next one.
+MOST_WAITING = 10
 #: Photos that are compared together: it bounds the memory.
 _AT_ONCE = 256
 #: Photos with which one is compared at most. It bounds the time among millions of photos.
@@ -48,26 +51,42 @@ class _Found(NamedTuple):
 def match_photos(context: Context, chunk_id: int | None = None) -> None:
     """Compare the photos of `chunk_id` and then of every chunk that waits, for a second.
 
-    If more wait, the task sends the next one to itself, and one message more while fewer than
-    RETURNS_COMPARISONS tasks compare. So as many control workers divide the chunks, and scans wait a second
-    for each task.
+    If more wait, the task sends itself again, and one message more if none waits in its queue: another worker
+    may be idle. So as many control workers as there are divide the chunks, and a scan waits for two tasks.
     """
-    until, most = time.monotonic() + _TASK_SECONDS, context.settings.comparisons
+    until = time.monotonic() + _TASK_SECONDS
     if chunk_id is not None:
         match_chunk(context, chunk_id)
-    while held := held_comparisons.hold(context.db, most, context.settings.lease_seconds):
-        if time.monotonic() > until:
-            context.send(Task.MATCH_PHOTOS, held.chunk_id)
-            if held.others + 1 < most:
-                context.send(Task.MATCH_PHOTOS)
+    while time.monotonic() < until:
+        chunk_id = held_comparisons.hold(context.db, context.settings.lease_seconds)
+        if chunk_id is None:
             return
-        match_chunk(context, held.chunk_id)
+        try:
+            match_chunk(context, chunk_id)
+        except TransientFault:
+            held_comparisons.release(context.db, chunk_id)
+            raise
+    waiting = context.queue.lengths()[CONTROL]
+    if waiting < MOST_WAITING:
+        context.send(Task.MATCH_PHOTOS)
+    if not waiting:
+        context.send(Task.MATCH_PHOTOS)
+
+
+def send_if_lost(context: Context) -> None:
+    """Send the task if a chunk has waited for long and few messages wait: for the sweep."""
+    if (
+        likeness.lost(context.db, context.settings.resend_seconds)
+        and context.queue.lengths()[CONTROL] < MOST_WAITING
+    ):
+        context.send(Task.MATCH_PHOTOS)
 
 
 def match_chunk(context: Context, chunk_id: int) -> None:
     """Store the matches of one chunk's photos."""
     waiting = likeness.read(context.db, chunk_id)
     if waiting is None:
+        held_comparisons.release(context.db, chunk_id)
         return
     since = waiting.day - context.settings.reuse_days
     photos = _photos(context.db, waiting)

@@ -6,7 +6,7 @@ import structlog
 
 from returns_pipeline import tracing
 from returns_pipeline.records.tasks import BULK, INTERACTIVE, Task
-from returns_pipeline.store import final_labels, likeness, nights, resending, run_closing, runs
+from returns_pipeline.store import final_labels, nights, resending, run_closing, runs
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import (
     deletion,
@@ -23,6 +23,7 @@ from returns_pipeline.usecases import (
     search,
     uploads,
 )
+from returns_pipeline.usecases.closing import CLOSING_LEASES
 from returns_pipeline.usecases.context import Context, queue_of
 from returns_pipeline.usecases.jobs import resend_lost_jobs
 
@@ -53,15 +54,14 @@ def sweep(context: Context, now: datetime | None = None) -> None:
     scans = runs.interrupted_scans(context.db, context.settings.lease_seconds)
     for request_id, directory in scans:
         context.queue.send(Task.SCAN, str(directory) if directory else None, request_id=request_id)
-    closings = run_closing.to_close(context.db, context.settings.lease_seconds)
+    closings = run_closing.to_close(context.db, CLOSING_LEASES * context.settings.lease_seconds)
     for run_id in closings:
         context.queue.send(Task.CLOSE_RUN, run_id)
     corrected = run_closing.corrected(context.db)
     for run_id in corrected:
         context.queue.send(Task.UPDATE_REPORT, run_id)
     drift.send_if_missing(context)
-    if likeness.lost(context.db, context.settings.resend_seconds):
-        context.send(Task.MATCH_PHOTOS)
+    reuse.send_if_lost(context)
     reuse.remove_old(context, now)
     final_labels.complete_older(context.db, _COMPLETED_LIMIT)
     deletion.remove_files(context.settings, context.db, context.photos, now=now)

@@ -217,7 +217,7 @@ def _look_for_matches(home: Installation, image: ImageResult) -> None:
         likeness.forget(connection, [image.id])
     likeness.remove_old(home.database, 20_001, 10)
     likeness.waiting(home.database, 10)
-    held_comparisons.hold(home.database, 4, 60)
+    held_comparisons.hold(home.database, 60)
     likeness.lost(home.database, 60)
 
 

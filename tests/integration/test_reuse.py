@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import sqlalchemy as sa
 from PIL import Image, ImageEnhance, ImageOps
 
 from returns_pipeline.broker.in_process import InProcessQueue
-from returns_pipeline.errors import ConflictError, NotFoundError
+from returns_pipeline.errors import ConflictError, NotFoundError, TransientFault
 from returns_pipeline.records.likeness import ComparedImage, Match, MatchDecision, Uncompared
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import held_comparisons, images, likeness, match_decisions, photo_matches, tables
-from returns_pipeline.store.database import Database
+from returns_pipeline.store.database import Database, utc_now
 from returns_pipeline.usecases import judging, reuse, uploads
 from returns_pipeline.usecases.closing import close_run
 from returns_pipeline.usecases.context import Context
@@ -372,39 +373,83 @@ def test_a_small_model_finds_equal_files_only(home: Installation) -> None:
 
 
 def test_tasks_divide_the_chunks(open_home: tuple[Installation, Context, InProcessQueue]) -> None:
-    """Each chunk is held by one task, only so many are held, and a hold ends by its time."""
+    """Each chunk is held by one task, until it is compared, it is released, or its time has passed."""
     home, context, queue = open_home
     context = replace(context, settings=context.settings.model_copy(update={"chunk_size": 1}))
     _come_in(home, a=_picture(1), b=_picture(2), c=_picture(3))
     _night_before_matching(context, queue, "one")
     chunks = likeness.waiting(home.database, 10)
-    held = [held_comparisons.hold(home.database, 2, 60) for _ in range(3)]
-    assert held == [(chunks[0], 0), (chunks[1], 1), None]
+    with ThreadPoolExecutor(4) as pool:
+        held = list(pool.map(lambda _: held_comparisons.hold(home.database, 60), range(4)))
+    assert sorted(each or 0 for each in held) == [0, *chunks]
+    held_comparisons.release(home.database, chunks[1])
+    assert held_comparisons.hold(home.database, 60) == chunks[1]
     reuse.match_chunk(context, chunks[0])
-    assert held_comparisons.hold(home.database, 2, 60) == (chunks[2], 1)
-    assert held_comparisons.hold(home.database, 9, 60) is None
-    assert held_comparisons.hold(home.database, 9, 0) == (chunks[1], 0)
+    assert held_comparisons.hold(home.database, 60) is None
+    with home.database.write() as connection:
+        passed = utc_now() - timedelta(seconds=1)
+        connection.execute(sa.update(tables.held_comparisons).values(held_until=passed))
+    assert [held_comparisons.hold(home.database, 60) for _ in range(3)] == [chunks[1], chunks[2], None]
 
 
 def test_a_task_that_ends_calls_others(
     open_home: tuple[Installation, Context, InProcessQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its time it sends itself the next chunk, and calls one task more until enough compare."""
+    """After its time it sends itself again, and a second message if none waits; none if many wait."""
     home, context, queue = open_home
-    context = replace(
-        context, settings=context.settings.model_copy(update={"chunk_size": 1, "comparisons": 2})
-    )
-    _come_in(home, a=_picture(1), b=_picture(1), c=_picture(1), d=_picture(1))
+    _come_in(home, a=_picture(1))
     _night_before_matching(context, queue, "one")
-    chunks = likeness.waiting(home.database, 10)
     queue.messages.clear()
-    monkeypatch.setattr(reuse, "_TASK_SECONDS", -1)
-    reuse.match_photos(context)
-    assert queue.waiting(Task.MATCH_PHOTOS) == [chunks[0], None]
-    queue.deliver_one(context)
-    assert queue.waiting(Task.MATCH_PHOTOS) == [None, chunks[1], None]
-    queue.deliver_one(context)
-    assert queue.waiting(Task.MATCH_PHOTOS) == [chunks[1], None, chunks[2]]
+    with monkeypatch.context() as late:
+        late.setattr(reuse, "_TASK_SECONDS", -1)
+        for expected in (2, 2, 2):
+            reuse.match_photos(context)
+            assert len(queue.waiting(Task.MATCH_PHOTOS)) == expected
+            queue.messages.popleft()
+        for _ in range(reuse.MOST_WAITING):
+            queue.send(Task.MATCH_PHOTOS)
+        before = len(queue.messages)
+        reuse.match_photos(context)
+        old = context.settings.model_copy(update={"resend_seconds": -1})
+        reuse.send_if_lost(replace(context, settings=old))
+        assert len(queue.messages) == before
     queue.deliver(context)
     assert likeness.waiting(home.database, 10) == []
     assert _count(home, tables.held_comparisons) == 0
+
+
+def test_a_comparison_that_fails_gives_its_chunk_back(
+    open_home: tuple[Installation, Context, InProcessQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message that comes again compares the chunk; nothing waits for the end of a hold."""
+    home, context, queue = open_home
+    _come_in(home, a=_picture(1))
+    _night_before_matching(context, queue, "one")
+    with monkeypatch.context() as away:
+        away.setattr(reuse, "near_matches", _raises_transient)
+        with pytest.raises(TransientFault):
+            reuse.match_photos(context)
+    reuse.match_photos(context)
+    assert likeness.waiting(home.database, 10) == []
+
+
+def _raises_transient(*_: object) -> list[Match]:
+    raise TransientFault("The database does not answer.")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0), (1, 0, 2)], ids=str)
+def test_copies_have_the_same_matches_in_any_order(
+    open_home: tuple[Installation, Context, InProcessQueue], order: tuple[int, int, int]
+) -> None:
+    """Of three equal files the later two repeat the first one, also if its chunk is compared last."""
+    home, context, queue = open_home
+    context = replace(context, settings=context.settings.model_copy(update={"chunk_size": 1}))
+    announce(home.database, {"RMA-1": None, "RMA-2": None})
+    _come_in(home, **{"RMA-1_a": _picture(1)})
+    _night_before_matching(context, queue, "one")
+    _come_in(home, **{"RMA-2_b": _picture(1), "RMA-2_c": _picture(1)})
+    _night_before_matching(context, queue, "two")
+    chunks = likeness.waiting(home.database, 10)
+    for place in order:
+        reuse.match_chunk(context, chunks[place])
+    assert _matches(home) == {"RMA-2_b": ("RMA-1_a", "exact"), "RMA-2_c": ("RMA-1_a", "exact")}

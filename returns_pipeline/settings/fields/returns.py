@@ -63,10 +63,3 @@ class ReturnSettings(BaseModel):
         description="How many days back the photos of a scan are compared with earlier ones, to find the "
         "same photo again. 0: not at all.",
     )
-    comparisons: int = Field(
-        4,
-        ge=1,
-        le=1000,
-        description="Chunks of photos that control workers compare with earlier photos at the same moment; "
-        "each process compares one.",
-    )
