@@ -1,7 +1,7 @@
 """Which chunks are compared with earlier photos at this moment, so that several workers divide them.
 
-Only expands. A program of before compares without a hold: both may compare one chunk, which changes nothing. It
-refuses the new message that names the chunk of a client: the sweep sends one without it within two minutes.
+Only expands. A program of before compares without a hold: both may compare one chunk, which changes nothing.
+It refuses the new message that names the chunk of a client: the sweep sends another within two minutes.
 """
 
 import sqlalchemy as sa

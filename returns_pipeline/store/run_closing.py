@@ -48,7 +48,8 @@ def begin_closing(db: Database, run_id: int, lease_seconds: float) -> datetime |
 
 def _moment_of_lock(connection: sa.Connection, run_id: int) -> datetime:
     """Lock a run and return the present moment: the lock may have taken as long as a lease."""
-    connection.execute(sa.select(runs.c.id).where(runs.c.id == run_id).with_for_update())
+    # As an UPDATE locks it: rows that refer to the run may be added meanwhile.
+    connection.execute(sa.select(runs.c.id).where(runs.c.id == run_id).with_for_update(key_share=True))
     return utc_now()
 
 

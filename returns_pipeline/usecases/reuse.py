@@ -52,7 +52,7 @@ def match_photos(context: Context, chunk_id: int | None = None) -> None:
     """Compare the photos of `chunk_id` and then of every chunk that waits, for a second.
 
     If more wait, the task sends itself again, and one message more if none waits in its queue: another worker
-    may be idle. So as many control workers as there are divide the chunks, and a scan waits for two tasks.
+    may be idle. So all control workers divide the chunks, and a scan waits for at most two tasks.
     """
     until = time.monotonic() + _TASK_SECONDS
     if chunk_id is not None:
