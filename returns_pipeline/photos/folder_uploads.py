@@ -53,16 +53,17 @@ def add_part(root: str, key: str, size: int, offset: int, content: bytes) -> int
         raise _no_room(error) from error
 
 
-def finish(root: str, key: str, sha256: str, target: str) -> None:
+def finish(root: str, key: str, size: int, sha256: str, target: str) -> None:
     """Move a complete upload to `target`, or to an unused name beside it if another file is there.
 
-    Both lie in the intake `root`. Does nothing if another request has done so. Raises ConflictError if the
-    content has another sha256, and removes it then; RefusedError if `target` lies outside of the intake.
+    It has `size` bytes. Both lie in the intake `root`. Does nothing if another request has done so. Raises
+    ConflictError if the content has another sha256, and removes it then; RefusedError if `target` lies
+    outside of the intake.
     """
     try:
         with _locked(root, key) as descriptor:
             partial = _partial(root, key)
-            if not _is_whole(descriptor, partial, sha256):
+            if not _is_whole(descriptor, partial, size, sha256):
                 return
             os.fsync(descriptor)
             folder = os.path.dirname(target)
@@ -76,24 +77,27 @@ def finish(root: str, key: str, sha256: str, target: str) -> None:
 
 
 @contextlib.contextmanager
-def complete(root: str, key: str, sha256: str) -> Iterator[bytes | None]:
+def complete(root: str, key: str, size: int, sha256: str) -> Iterator[bytes | None]:
     """Give the content of a complete upload, and remove the upload if the block ends without an error.
 
-    None if another request has done so. Raises ConflictError as `finish`.
+    It has `size` bytes. None if another request has done so. Raises ConflictError as `finish`.
     """
     with _locked(root, key) as descriptor:
         partial = _partial(root, key)
-        if not _is_whole(descriptor, partial, sha256):
+        if not _is_whole(descriptor, partial, size, sha256):
             yield None
             return
         yield os.pread(descriptor, os.fstat(descriptor).st_size, 0)
         os.unlink(partial)
 
 
-def _is_whole(descriptor: int, partial: str, sha256: str) -> bool:
+def _is_whole(descriptor: int, partial: str, size: int, sha256: str) -> bool:
     """Whether an upload has its content; False if it is finished. Raises ConflictError otherwise."""
-    if os.fstat(descriptor).st_size == 0:
+    has = os.fstat(descriptor).st_size
+    if has == 0:
         os.unlink(partial)
+    if has < size:
+        # The file was complete before: a third request has begun to send it once more.
         return False
     if _sha256(descriptor) != sha256:
         os.unlink(partial)

@@ -68,9 +68,9 @@ def add_part(context: Context, upload: Upload, offset: int, content: bytes) -> A
     if offset < upload.size:
         return Arrival(offset, is_done=False)
     if is_object(root):
-        _send_on(context, key, upload.sha256, target)
+        _send_on(context, key, upload, target)
     else:
-        folder_uploads.finish(root, key, upload.sha256, target)
+        folder_uploads.finish(root, key, upload.size, upload.sha256, target)
     note(context, upload)
     return Arrival(offset, is_done=True)
 
@@ -100,16 +100,17 @@ def _arriving(context: Context, root: str) -> str:
     return str(context.settings.scratch_dir) if is_object(root) else root
 
 
-def _send_on(context: Context, key: str, sha256: str, target: str) -> None:
+def _send_on(context: Context, key: str, upload: Upload, target: str) -> None:
     """Write a complete upload into an object store. Another photo of the same name stays beside it."""
-    with folder_uploads.complete(str(context.settings.scratch_dir), key, sha256) as content:
+    scratch = str(context.settings.scratch_dir)
+    with folder_uploads.complete(scratch, key, upload.size, upload.sha256) as content:
         if content is None:
             return
         folder, _, name = target.rpartition("/")
         try:
             context.photos.put_all(folder, [(name, content)])
         except ConfigFault:
-            context.photos.put_all(folder, [(beside(name, sha256), content)])
+            context.photos.put_all(folder, [(beside(name, upload.sha256), content)])
 
 
 def beside(name: str, sha256: str) -> str:

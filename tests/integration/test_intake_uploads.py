@@ -88,6 +88,23 @@ def test_requests_at_the_same_time_write_one_file(sqlite_home: Installation) -> 
     assert path.read_bytes() == _CONTENT
 
 
+def test_a_file_that_is_begun_anew_while_another_request_ends_is_no_conflict(tmp_path: Path) -> None:
+    """A request that finds a beginning in place of the file that it has completed ends well, and keeps it."""
+    root, digest = str(tmp_path), hashlib.sha256(_CONTENT).hexdigest()
+    size, target = len(_CONTENT), str(tmp_path / "a.png")
+    folder_uploads.add_part(root, "key", size, 0, _CONTENT)
+    folder_uploads.finish(root, "key", size, digest, target)
+    folder_uploads.add_part(root, "key", size, 0, _CONTENT[:9000])
+    folder_uploads.finish(root, "key", size, digest, target)
+    assert folder_uploads.arrived(root, "key") == 9000
+    folder_uploads.add_part(root, "key", size, 9000, _CONTENT[9000:])
+    folder_uploads.finish(root, "key", size, digest, target)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.png"]
+    folder_uploads.add_part(root, "key", 4, 0, b"else")
+    with pytest.raises(ConflictError, match="another content"):
+        folder_uploads.finish(root, "key", 4, digest, target)
+
+
 @pytest.mark.parametrize(
     "name",
     [".hidden.png", "photo.part", "Thumbs.db", "..", "a.tmp", "b.tmp.", "Thumbs.db ", "\u202e.part"],
