@@ -51,10 +51,11 @@ class _Found(NamedTuple):
 def match_photos(context: Context, chunk_id: int | None = None) -> None:
     """Compare the photos of `chunk_id` and then of every chunk that waits, for a second.
 
-    If more wait, the task sends itself again, and one message more if none waits in its queue: another worker
-    may be idle. So all control workers divide the chunks, and a scan waits for at most two tasks.
+    A task that finds a chunk sends one message more if none waits in its queue: another worker may be idle.
+    If more chunks wait at its end, it sends itself again. So all control workers divide the chunks, and a
+    scan waits for at most two tasks.
     """
-    until = time.monotonic() + _TASK_SECONDS
+    until, has_called = time.monotonic() + _TASK_SECONDS, False
     if chunk_id is not None:
         match_chunk(context, chunk_id)
     while time.monotonic() < until:
@@ -62,14 +63,14 @@ def match_photos(context: Context, chunk_id: int | None = None) -> None:
         if chunk_id is None:
             return
         try:
+            if not has_called and not context.queue.lengths()[CONTROL]:
+                context.send(Task.MATCH_PHOTOS)
+            has_called = True
             match_chunk(context, chunk_id)
         except TransientFault:
             held_comparisons.release(context.db, chunk_id)
             raise
-    waiting = context.queue.lengths()[CONTROL]
-    if waiting < MOST_WAITING:
-        context.send(Task.MATCH_PHOTOS)
-    if not waiting:
+    if context.queue.lengths()[CONTROL] < MOST_WAITING:
         context.send(Task.MATCH_PHOTOS)
 
 

@@ -392,27 +392,27 @@ def test_tasks_divide_the_chunks(open_home: tuple[Installation, Context, InProce
     assert [held_comparisons.hold(home.database, 60) for _ in range(3)] == [chunks[1], chunks[2], None]
 
 
-def test_a_task_that_ends_calls_others(
+def test_a_task_calls_one_more_if_its_queue_is_empty(
     open_home: tuple[Installation, Context, InProcessQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its time it sends itself again, and a second message if none waits; none if many wait."""
+    """It calls another when it finds a chunk, and itself at its end, but not if many messages wait."""
     home, context, queue = open_home
-    _come_in(home, a=_picture(1))
+    context = replace(context, settings=context.settings.model_copy(update={"chunk_size": 1}))
+    _come_in(home, a=_picture(1), b=_picture(2), c=_picture(3))
     _night_before_matching(context, queue, "one")
     queue.messages.clear()
     with monkeypatch.context() as late:
         late.setattr(reuse, "_TASK_SECONDS", -1)
-        for expected in (2, 2, 2):
+        for expected in range(1, reuse.MOST_WAITING + 1):
             reuse.match_photos(context)
             assert len(queue.waiting(Task.MATCH_PHOTOS)) == expected
-            queue.messages.popleft()
-        for _ in range(reuse.MOST_WAITING):
-            queue.send(Task.MATCH_PHOTOS)
-        before = len(queue.messages)
         reuse.match_photos(context)
         old = context.settings.model_copy(update={"resend_seconds": -1})
         reuse.send_if_lost(replace(context, settings=old))
-        assert len(queue.messages) == before
+        assert len(queue.messages) == reuse.MOST_WAITING
+    queue.messages.clear()
+    reuse.match_photos(context)
+    assert queue.waiting(Task.MATCH_PHOTOS) == [None]
     queue.deliver(context)
     assert likeness.waiting(home.database, 10) == []
     assert _count(home, tables.held_comparisons) == 0
