@@ -1,6 +1,7 @@
 """The closing of a run: one process does it, for as long as it takes, and another after a failure."""
 
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from returns_pipeline.broker.in_process import InProcessQueue
 from returns_pipeline.records.runs import RunState
 from returns_pipeline.records.tasks import Task
 from returns_pipeline.store import run_closing, runs, tables
 from returns_pipeline.store.database import utc_now
 from returns_pipeline.usecases import reports
 from returns_pipeline.usecases.closing import CLOSING_LEASES, close_run
+from returns_pipeline.usecases.context import Context
 from returns_pipeline.usecases.runs import scan
 from returns_pipeline.usecases.sweep import sweep
 from tests.support import Installation, assert_promise_kept, digests, write_images
@@ -22,8 +25,8 @@ from tests.support import Installation, assert_promise_kept, digests, write_imag
 _LEASE = 2.0
 
 
-def test_a_closing_is_held_while_it_goes_on(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report that takes several leases is written once; the sweep sends its closing to no other process."""
+def _complete(home: Installation) -> tuple[Context, InProcessQueue, int, Counter[str]]:
+    """Return a complete run that no message closes, and the digests of its photos."""
     write_images(home.settings.incoming_dir, 2)
     came_in = digests(home.settings.incoming_dir)
     context, queue = home.in_process()
@@ -31,6 +34,12 @@ def test_a_closing_is_held_while_it_goes_on(home: Installation, monkeypatch: pyt
     run_id = scan(context, "request")
     queue.deliver_one(context)
     queue.lose_everything()
+    return context, queue, run_id, came_in
+
+
+def test_a_closing_is_held_while_it_goes_on(home: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that takes several leases is written once; the sweep sends its closing to no other process."""
+    context, _, run_id, came_in = _complete(home)
     write, begun, refused = reports.write, [], []
 
     def slow(*arguments: Any) -> Any:
@@ -50,13 +59,7 @@ def test_a_closing_is_held_while_it_goes_on(home: Installation, monkeypatch: pyt
 
 def test_a_closing_of_a_killed_process_is_taken_over(home: Installation) -> None:
     """After its leases the sweep sends the closing again; a process that comes back late changes nothing."""
-    write_images(home.settings.incoming_dir, 2)
-    came_in = digests(home.settings.incoming_dir)
-    context, queue = home.in_process()
-    context = replace(context, settings=context.settings.model_copy(update={"lease_seconds": _LEASE}))
-    run_id = scan(context, "request")
-    queue.deliver_one(context)
-    queue.lose_everything()
+    context, queue, run_id, came_in = _complete(home)
     token = run_closing.begin_closing(home.database, run_id, _LEASE)
     assert token is not None
     sweep(context)
